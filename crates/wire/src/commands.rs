@@ -1,0 +1,115 @@
+//! The one list of commands between a view and the engine.
+//!
+//! [`for_each_command!`](crate::for_each_command) hands the list to a macro of the caller's. The engine
+//! makes its router of it, so a missing handler does not compile; the TypeScript
+//! map is made of it too.
+
+use serde::{Deserialize, Serialize};
+
+/// Calls `$with!` with `name: Request => Answer, "what it does";` for every command.
+#[macro_export]
+macro_rules! for_each_command {
+    ($with:ident) => {
+        $with! {
+            app_info: Nothing => AppInfo, "Versions and folders.";
+            engine_info: Nothing => EngineInfo, "The container engine, or why it can't be reached.";
+            machine_status: Nothing => MachineStatus, "The machine's state now.";
+            machine_up: UpRequest => RunStarted, "Builds where needed, creates, starts; goes on as stream events.";
+            machine_down: Nothing => MachineStatus, "Stops it politely.";
+            machine_restart: Nothing => MachineStatus, "Stops and starts it.";
+            machine_remove: RemoveRequest => MachineStatus, "Removes container and network, and the home volume if asked.";
+            machine_logs: LogsRequest => LogLines, "Last lines of the container's log.";
+            run_cancel: RunCancelRequest => Nothing, "Cancels long work.";
+            desktop_open: Nothing => DesktopTicket, "A one-time ticket to the desktop's bridge.";
+            kernel_exec: KernelExecRequest => Nothing, "Queues a cell; its outputs are stream events.";
+            kernel_interrupt: Nothing => Nothing, "KeyboardInterrupt in the running cell.";
+        }
+    };
+}
+
+/// No fields.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+pub struct Nothing {}
+
+/// Answer of `app_info`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+pub struct AppInfo {
+    /// This workspace's version.
+    pub version: String,
+    /// Where settings lie.
+    pub config_dir: String,
+    /// Where data lies.
+    pub data_dir: String,
+}
+
+/// Asks for `machine_up`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+pub struct UpRequest {
+    /// Build even where the image is current.
+    #[serde(default)]
+    pub rebuild: bool,
+}
+
+/// Long work has begun.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+pub struct RunStarted {
+    /// Names it in the stream's events.
+    pub run_id: String,
+}
+
+/// Asks for `run_cancel`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+pub struct RunCancelRequest {
+    /// Which.
+    pub run_id: String,
+}
+
+/// Asks for `machine_remove`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+pub struct RemoveRequest {
+    /// The home volume too: logins, files in `/root`.
+    #[serde(default)]
+    pub home: bool,
+}
+
+/// Asks for `machine_logs`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+pub struct LogsRequest {
+    /// How many lines from the end.
+    pub tail: u32,
+}
+
+/// Lines of a log, oldest first.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+pub struct LogLines {
+    /// Without newlines.
+    pub lines: Vec<String>,
+}
+
+/// How a view reaches the desktop.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+pub struct DesktopTicket {
+    /// `ws://127.0.0.1:<port>/vnc?ticket=…`, good once, within 30 seconds.
+    pub url: String,
+    /// RFB password.
+    pub password: String,
+}
+
+/// Asks for `kernel_exec`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+pub struct KernelExecRequest {
+    /// The view's id of the cell.
+    pub cell_id: String,
+    /// Python source.
+    pub code: String,
+}

@@ -1,0 +1,100 @@
+//! Requests and answers of the kernel API (container port 8080).
+
+use serde::{Deserialize, Serialize};
+
+/// `POST /exec`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+pub struct ExecRequest {
+    /// The client's own id; may repeat.
+    #[serde(default)]
+    pub id: Option<String>,
+    /// Python source.
+    pub code: String,
+    /// Seconds from the cell's start; none means no limit.
+    #[serde(default)]
+    pub timeout_s: Option<f64>,
+    /// Neither history nor execution count.
+    #[serde(default)]
+    pub silent: bool,
+    /// Which kernel; `main` where left out.
+    #[serde(default)]
+    pub kernel: Option<String>,
+}
+
+/// How a cell ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[serde(rename_all = "snake_case")]
+pub enum ExecStatus {
+    /// It ran to its end.
+    Completed,
+    /// It raised.
+    Failed,
+    /// It was interrupted.
+    Interrupted,
+    /// Its time limit passed.
+    Timeout,
+    /// The kernel process ended under it.
+    Died,
+}
+
+/// What a failing cell raised.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+pub struct CellError {
+    /// Class name.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// `str(exception)`.
+    pub message: String,
+    /// Traceback, one text, ANSI colours as IPython writes them.
+    pub traceback: String,
+}
+
+/// Answer of `POST /exec` once the cell has ended.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+pub struct ExecAnswer {
+    /// The client's id, or one of ours.
+    pub id: String,
+    /// Ours, unique.
+    pub execution_id: String,
+    /// How it ended.
+    pub status: ExecStatus,
+    /// All of stdout, children's included.
+    pub stdout: String,
+    /// All of stderr.
+    pub stderr: String,
+    /// Text of the last expression's value.
+    pub result: Option<String>,
+    /// What it raised.
+    pub error: Option<CellError>,
+    /// Milliseconds inside the kernel.
+    #[cfg_attr(feature = "ts", ts(type = "number"))]
+    pub timing_ms: u64,
+    /// `In [n]`.
+    #[cfg_attr(feature = "ts", ts(type = "number | null"))]
+    pub execution_count: Option<u64>,
+    /// nbformat 4.5 output objects, in order.
+    #[cfg_attr(feature = "ts", ts(type = "Array<Record<string, unknown>>"))]
+    pub outputs: Vec<serde_json::Value>,
+}
+
+/// The body of every HTTP error of the body's APIs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ErrorAnswer {
+    /// Code and sentence.
+    pub error: ErrorBody,
+    /// Names the request in the log.
+    pub request_id: String,
+}
+
+/// Inside of [`ErrorAnswer`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ErrorBody {
+    /// snake_case.
+    pub code: String,
+    /// One sentence.
+    pub message: String,
+}

@@ -1,0 +1,13 @@
+//! What crosses a boundary: host ↔ container and app ↔ UI.
+//!
+//! Types only. Nothing here does I/O; every type is `serde` and, behind the
+//! feature `ts`, exported to `ui/src/wire`.
+
+pub mod commands;
+pub mod failure;
+pub mod kernel;
+pub mod machine;
+pub mod stream;
+
+/// Version of this workspace. App and body tell each other theirs.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -1,0 +1,64 @@
+//! The one stream from the engine to a view: numbered, so that a view that
+//! comes back replays what it missed.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    failure::Failure,
+    kernel::ExecAnswer,
+    machine::{MachineStatus, Progress},
+};
+
+/// An event with its place in the stream.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+pub struct StreamEvent {
+    /// Grows by one; a gap means that a snapshot must be fetched again.
+    #[cfg_attr(feature = "ts", ts(type = "number"))]
+    pub seq: u64,
+    /// What happened.
+    pub event: Event,
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Event {
+    /// The machine's state is this now.
+    Machine {
+        /// Snapshot.
+        status: MachineStatus,
+    },
+    /// Long work (up, build) goes on.
+    RunProgress {
+        /// Which run.
+        run_id: String,
+        /// What it did.
+        progress: Progress,
+    },
+    /// Long work ended.
+    RunEnded {
+        /// Which run.
+        run_id: String,
+        /// Why, where it failed.
+        failure: Option<Failure>,
+    },
+    /// A cell put something out (an nbformat 4.5 output object).
+    CellOutput {
+        /// The view's id of the cell.
+        cell_id: String,
+        /// Output object.
+        #[cfg_attr(feature = "ts", ts(type = "Record<string, unknown>"))]
+        output: serde_json::Value,
+    },
+    /// A cell ended.
+    CellEnded {
+        /// The view's id of the cell.
+        cell_id: String,
+        /// The kernel's answer, where it gave one.
+        answer: Option<ExecAnswer>,
+        /// Why, where it did not.
+        failure: Option<Failure>,
+    },
+}
