@@ -1,0 +1,25 @@
+# What people do daily. CI runs ./scripts/test.sh, which calls the same recipes' commands.
+
+# Everything, then the window.
+run *args:
+    ./scripts/run.sh {{ args }}
+
+# Every test.
+test *args:
+    ./scripts/test.sh {{ args }}
+
+# Formatting, lints, the rooms' check, generated types.
+check:
+    ./scripts/check.sh
+
+# Formats Rust.
+fmt:
+    cargo fmt --all
+
+# Writes ui/src/wire from crates/wire.
+wire:
+    UPDATE_WIRE=1 cargo test --package wire --features ts --test typescript
+
+# The table of the README's numbers.
+bench:
+    ./scripts/bench.sh
