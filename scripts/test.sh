@@ -1,6 +1,87 @@
 #!/usr/bin/env bash
 # All the set-up, then every test.
+#
+#   ./scripts/test.sh          everything: needs a container engine (starts one on Debian and Ubuntu)
+#   ./scripts/test.sh --fast   leaves out what needs an engine or a window, and says what it left out
 set -euo pipefail
 cd "$(dirname "$0")/.."
-cargo fmt --all --check
-cargo test --workspace
+# shellcheck source=scripts/lib/packages.sh
+. scripts/lib/packages.sh
+# shellcheck source=scripts/lib/engine.sh
+. scripts/lib/engine.sh
+# shellcheck source=scripts/lib/build.sh
+. scripts/lib/build.sh
+
+fast=0
+for argument in "$@"; do
+  case $argument in
+    --fast) fast=1 ;;
+    *)
+      printf 'test.sh knows --fast, not %s.\n' "$argument" >&2
+      exit 2
+      ;;
+  esac
+done
+step() { printf '\n══ %s (%s s)\n' "$1" "$SECONDS"; }
+
+instance="vtest-$$"
+tidy() {
+  local code=$?
+  if [ "$fast" -eq 0 ] && docker info >/dev/null 2>&1; then
+    # Whatever a test of this run left, by its label; a leak is a failure.
+    local left
+    left=$(docker ps -aq --filter "label=vivarium.instance" | while read -r id; do
+      docker inspect -f '{{index .Config.Labels "vivarium.instance"}} {{.Id}}' "$id"
+    done | awk -v prefix="$instance" 'index($1, prefix) == 1 {print $2}')
+    if [ -n "$left" ]; then
+      printf 'Containers that a test left behind: %s\n' "$left" >&2
+      # shellcheck disable=SC2086
+      docker rm -f $left >/dev/null
+      code=1
+    fi
+    docker image rm -f "$instance-os" >/dev/null 2>&1 || true
+  fi
+  stop_engine_if_started
+  exit "$code"
+}
+trap tidy EXIT
+
+step 'set-up'
+need_tools
+[ "$(uname -s)" != Linux ] || need_packages build-essential pkg-config python3 python3-venv
+need_window_packages
+if [ "$fast" -eq 0 ]; then
+  need_packages xvfb xauth webkit2gtk-driver dbus curl
+  ensure_engine
+  ensure_base
+fi
+
+step 'formatting, rooms, web part, lints'
+./scripts/check.sh
+step 'generated types'
+cargo test --quiet --locked --package wire --features ts
+step 'body'
+build_body
+cargo test --quiet --locked --package body --target-dir target/body
+step 'crates'
+cargo test --quiet --locked --workspace --exclude body
+step 'the Python worker'
+./body/kernel/tests/run.sh
+
+if [ "$fast" -eq 1 ]; then
+  printf '\nLeft out by --fast: the image, the end-to-end tests with the engine (tests/headless.rs) and with the window (tests/window.rs).\n'
+  exit 0
+fi
+
+step 'the image'
+offer_build_ca
+cargo build --quiet --locked --package cli --package vivarium-desktop
+export VIVARIUM_TEMPLATE="$PWD" VIVARIUM_TEST_INSTANCE="$instance"
+home=$(mktemp -d)
+target/debug/vivarium --instance "$instance" --home "$home" build
+rm -rf "$home"
+step 'end to end: the machine'
+cargo test --quiet --locked --package vivarium-desktop --features e2e --test headless -- --test-threads=1
+step 'end to end: the window'
+xvfb-run -a -s '-screen 0 1280x900x24' cargo test --quiet --locked --package vivarium-desktop --features e2e --test window -- --test-threads=1
+step 'done'

@@ -1,0 +1,48 @@
+#!/usr/bin/env bash
+# Measures ours and the peer's in one run and prints a table. Needs nothing by hand.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+# shellcheck source=scripts/lib/packages.sh
+. scripts/lib/packages.sh
+# shellcheck source=scripts/lib/engine.sh
+. scripts/lib/engine.sh
+# shellcheck source=scripts/lib/build.sh
+. scripts/lib/build.sh
+
+need_tools
+need_packages python3 python3-venv build-essential pkg-config
+ensure_engine
+ensure_base
+offer_build_ca
+build_body
+cargo build --quiet --locked --release --package cli
+
+venv=target/venv-bench
+if [ ! -x "$venv/bin/python" ] || [ scripts/bench/requirements.txt -nt "$venv/.made" ]; then
+  python3 -m venv "$venv"
+  "$venv/bin/pip" install --quiet --disable-pip-version-check -r scripts/bench/requirements.txt
+  touch "$venv/.made"
+fi
+
+instance="vbench-$$"
+home=$(mktemp -d)
+export VIVARIUM_TEMPLATE="$PWD" VIVARIUM_INSTANCE="$instance" VIVARIUM_HOME="$home"
+vivarium=target/release/vivarium
+tidy() {
+  local code=$?
+  "$vivarium" rm --home-volume >/dev/null 2>&1 || true
+  docker image rm -f "$instance-os" >/dev/null 2>&1 || true
+  rm -rf "$home"
+  stop_engine_if_started
+  exit "$code"
+}
+trap tidy EXIT
+# Any free ports, chosen now and kept over restarts of the container.
+read -r kernel mcp vnc < <(python3 -c '
+import socket
+held = [socket.create_server(("127.0.0.1", 0)) for _ in range(3)]
+print(*[s.getsockname()[1] for s in held])')
+"$vivarium" up --kernel-port "$kernel" --mcp-port "$mcp" --vnc-port "$vnc" >/dev/null
+token=$(find "$home" -name os_token | head -n 1)
+"$venv/bin/python" scripts/bench/kernel.py --kernel "http://127.0.0.1:$kernel" --vnc "127.0.0.1:$vnc" \
+  --token-file "$token" --container "$instance-os-host" --image "$instance-os"

@@ -1,0 +1,159 @@
+//! What the end-to-end tests share: an instance of their own, the command line,
+//! and a small HTTP client that can also say wrong things.
+
+#![allow(dead_code)]
+
+use std::{
+    io::{Read, Write},
+    net::TcpStream,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+    sync::atomic::{AtomicU32, Ordering},
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+
+static COUNTER: AtomicU32 = AtomicU32::new(0);
+
+/// The project's folder.
+pub fn project() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// An instance of its own: prefix, ports, home folder. Gone when dropped.
+pub struct Instance {
+    pub name: String,
+    pub home: tempfile::TempDir,
+    pub ports: [u16; 3],
+}
+
+impl Instance {
+    /// A new one, with ports that are free now.
+    pub fn new() -> Self {
+        let base = std::env::var("VIVARIUM_TEST_INSTANCE").unwrap_or_else(|_| format!("vtest-{}", std::process::id()));
+        let held: Vec<_> = (0..3).map(|_| std::net::TcpListener::bind("127.0.0.1:0").expect("a free port")).collect();
+        let port = |index: usize| held[index].local_addr().expect("an address").port();
+        Self {
+            name: format!("{base}-{}", COUNTER.fetch_add(1, Ordering::Relaxed)),
+            home: tempfile::tempdir().expect("a folder"),
+            ports: [port(0), port(1), port(2)],
+        }
+    }
+
+    /// The environment by which every part of the app finds this instance.
+    pub fn environment(&self) -> Vec<(&'static str, String)> {
+        let image =
+            std::env::var("VIVARIUM_TEST_INSTANCE").map_or_else(|_| "os".to_owned(), |instance| format!("{instance}-os"));
+        vec![
+            ("VIVARIUM_INSTANCE", self.name.clone()),
+            ("VIVARIUM_HOME", self.home.path().display().to_string()),
+            ("VIVARIUM_TEMPLATE", project().display().to_string()),
+            ("VIVARIUM_IMAGE", image),
+            ("VIVARIUM_KERNEL_PORT", self.ports[0].to_string()),
+            ("VIVARIUM_MCP_PORT", self.ports[1].to_string()),
+            ("VIVARIUM_VNC_PORT", self.ports[2].to_string()),
+        ]
+    }
+
+    /// Runs `vivarium` with these arguments.
+    pub fn vivarium(&self, arguments: &[&str]) -> Output {
+        Command::new(project().join("target/debug/vivarium"))
+            .args(arguments)
+            .envs(self.environment())
+            .output()
+            .expect("target/debug/vivarium runs; scripts/test.sh builds it")
+    }
+
+    /// The same, which must succeed; its stdout.
+    pub fn ok(&self, arguments: &[&str]) -> String {
+        let output = self.vivarium(arguments);
+        assert!(
+            output.status.success(),
+            "vivarium {arguments:?}: {}\n{}{}",
+            output.status,
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        );
+        String::from_utf8(output.stdout).expect("UTF-8")
+    }
+
+    /// The container's name.
+    pub fn container(&self) -> String {
+        format!("{}-os-host", self.name)
+    }
+
+    /// The machine's token.
+    pub fn token(&self) -> String {
+        let file = find(self.home.path(), "os_token").expect("a token file");
+        std::fs::read_to_string(file).expect("readable").trim().to_owned()
+    }
+
+    /// A request to the kernel API, with the token.
+    pub fn api(&self, method: &str, path: &str, body: &str) -> (u16, Value) {
+        let token = format!("Bearer {}", self.token());
+        self.http(method, path, &[("Authorization", &token)], body)
+    }
+
+    /// A request to the kernel API, with just these headers beside Host.
+    pub fn http(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> (u16, Value) {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.ports[0])).expect("the kernel's port");
+        stream.set_read_timeout(Some(Duration::from_secs(60))).expect("a timeout");
+        let mut request = format!("{method} {path} HTTP/1.1\r\nConnection: close\r\nContent-Length: {}\r\n", body.len());
+        if !headers.iter().any(|(name, _)| *name == "Host") {
+            request += &format!("Host: 127.0.0.1:{}\r\n", self.ports[0]);
+        }
+        for (name, value) in headers {
+            request += &format!("{name}: {value}\r\n");
+        }
+        request += "\r\n";
+        stream.write_all(request.as_bytes()).expect("sent");
+        // A server may refuse a large body before it has read it all.
+        let _ = stream.write_all(body.as_bytes());
+        let mut bytes = Vec::new();
+        let _ = stream.read_to_end(&mut bytes);
+        let text = String::from_utf8_lossy(&bytes);
+        let (head, rest) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
+        let status = head.split(' ').nth(1).and_then(|code| code.parse().ok()).unwrap_or(0);
+        let json = rest.find(['{', '[']).and_then(|at| {
+            serde_json::Deserializer::from_str(&rest[at..]).into_iter::<Value>().next().and_then(Result::ok)
+        });
+        (status, json.unwrap_or(Value::Null))
+    }
+}
+
+impl Drop for Instance {
+    fn drop(&mut self) {
+        let _ = self.vivarium(&["rm", "--home-volume"]);
+    }
+}
+
+/// The first file of this name below a folder.
+pub fn find(folder: &Path, name: &str) -> Option<PathBuf> {
+    for entry in std::fs::read_dir(folder).ok()?.flatten() {
+        let path = entry.path();
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            if let Some(found) = find(&path, name) {
+                return Some(found);
+            }
+        } else if entry.file_name() == name {
+            return Some(path);
+        }
+    }
+    None
+}
+
+/// What `docker` says to these arguments.
+pub fn docker(arguments: &[&str]) -> String {
+    let output = Command::new("docker").args(arguments).output().expect("docker runs");
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}
+
+/// Waits until a condition holds; panics with its name after the deadline.
+pub fn wait_until(what: &str, deadline: Duration, mut condition: impl FnMut() -> bool) {
+    let begin = Instant::now();
+    while !condition() {
+        assert!(begin.elapsed() < deadline, "not within {deadline:?}: {what}");
+        std::thread::yield_now();
+    }
+}
