@@ -1,0 +1,108 @@
+# shellcheck shell=bash
+# The container engine and the base image: used where they are there, else set up on
+# Debian and Ubuntu. Silent and quick when nothing is to do.
+
+base_image=debian:trixie-slim
+engine_log="${TMPDIR:-/tmp}/vivarium-dockerd.log"
+engine_here=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+# The process that we started, empty where the engine was there before us.
+VIVARIUM_STARTED_ENGINE_PID=${VIVARIUM_STARTED_ENGINE_PID:-}
+
+engine_as_root() {
+  if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo -- "$@"; fi
+}
+
+engine_answers() {
+  command -v docker >/dev/null 2>&1 && docker version --format '{{.Server.Version}}' >/dev/null 2>&1
+}
+
+engine_missing() {
+  cat >&2 <<'TEXT'
+No container engine answers, and this script can start one only on Debian and Ubuntu, as root or through sudo.
+What is missing is Docker 20.10 or newer, or Podman with its Docker-compatible socket:
+  Linux    https://docs.docker.com/engine/install, or: systemctl --user start podman.socket
+  macOS    Docker Desktop, OrbStack, or: brew install colima docker && colima start
+  Windows  Docker Desktop with WSL 2
+Then see that `docker version` shows a server. Set DOCKER_HOST where the engine is not at its usual place.
+TEXT
+}
+
+# Installs what is missing and starts dockerd. Leaves a DOCKER_HOST that does not answer alone:
+# whoever set it means another engine than ours.
+ensure_engine() {
+  engine_answers && return 0
+  if [ -n "${DOCKER_HOST:-}" ]; then
+    printf 'DOCKER_HOST is %s, but no engine answers there. Start it, or unset DOCKER_HOST.\n' "$DOCKER_HOST" >&2
+    return 1
+  fi
+  if [ -S /var/run/docker.sock ] && [ ! -w /var/run/docker.sock ]; then
+    printf 'The engine runs, but %s may not use it: sudo usermod -aG docker %s, then log in again.\n' "$(id -un)" "$(id -un)" >&2
+    return 1
+  fi
+  if ! command -v apt-get >/dev/null 2>&1 || { [ "$(id -u)" -ne 0 ] && ! command -v sudo >/dev/null 2>&1; }; then
+    engine_missing
+    return 1
+  fi
+  local PATH=$PATH:/usr/sbin:/sbin
+  if ! command -v dockerd >/dev/null 2>&1 || ! command -v docker >/dev/null 2>&1 || ! command -v iptables >/dev/null 2>&1; then
+    printf 'Installing docker.io and iptables\n'
+    if ! { engine_as_root apt-get update -qq &&
+      engine_as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends docker.io iptables; } >"$engine_log" 2>&1; then
+      tail -n 20 "$engine_log" >&2
+      printf 'Could not install docker.io. The whole log: %s\n' "$engine_log" >&2
+      return 1
+    fi
+    # Debian splits the client off from trixie on.
+    command -v docker >/dev/null 2>&1 ||
+      engine_as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends docker-cli >>"$engine_log" 2>&1
+    engine_answers && return 0
+  fi
+  engine_start
+}
+
+engine_start() {
+  printf 'Starting dockerd\n'
+  local pid_file started
+  pid_file=$(mktemp)
+  # A shell that becomes dockerd tells us its pid: through sudo, $! would be sudo's.
+  # shellcheck disable=SC2016
+  engine_as_root setsid sh -c 'echo $$ >"$1"; exec dockerd >"$2" 2>&1 </dev/null' sh "$pid_file" "$engine_log" &
+  started=$SECONDS
+  until engine_as_root docker version >/dev/null 2>&1; do
+    if [ $((SECONDS - started)) -ge 30 ]; then
+      tail -n 5 "$engine_log" >&2
+      printf 'dockerd does not answer after 30 s. The whole log: %s\n' "$engine_log" >&2
+      VIVARIUM_STARTED_ENGINE_PID=$(cat "$pid_file")
+      rm -f "$pid_file"
+      stop_engine_if_started
+      return 1
+    fi
+    sleep 0.1
+  done
+  VIVARIUM_STARTED_ENGINE_PID=$(cat "$pid_file")
+  export VIVARIUM_STARTED_ENGINE_PID
+  rm -f "$pid_file"
+  if ! engine_answers; then
+    printf 'dockerd runs, but %s may not use it: sudo usermod -aG docker %s, then log in again.\n' "$(id -un)" "$(id -un)" >&2
+    stop_engine_if_started
+    return 1
+  fi
+}
+
+# Ends the dockerd that ensure_engine started, and no other.
+stop_engine_if_started() {
+  local pid=$VIVARIUM_STARTED_ENGINE_PID started=$SECONDS
+  [ -n "$pid" ] || return 0
+  VIVARIUM_STARTED_ENGINE_PID=
+  engine_as_root kill -TERM "$pid" 2>/dev/null || return 0
+  while engine_as_root kill -0 "$pid" 2>/dev/null && [ $((SECONDS - started)) -lt 20 ]; do sleep 0.1; done
+}
+
+# The image that ours is built from: there already, pulled, or made from Debian's packages.
+ensure_base() {
+  docker image inspect "$base_image" >/dev/null 2>&1 && return 0
+  printf 'Fetching %s\n' "$base_image"
+  timeout 20 docker pull --quiet "$base_image" >/dev/null 2>&1 && return 0
+  printf 'No registry answers: making it from Debian packages\n'
+  "$engine_here/docker/base/make-debian.sh" "$base_image"
+}
