@@ -1,1 +1,21 @@
-//! See ARCHITECTURE.md.
+//! The only user of bollard: a container engine (Docker or Podman) as this
+//! workspace needs it, with our own types and errors. What a machine is,
+//! `lifecycle` knows.
+
+mod build;
+mod connect;
+mod container;
+mod error;
+mod exec;
+mod image;
+mod progress;
+mod resource;
+
+pub use build::BuildRequest;
+pub use connect::Dock;
+pub use container::{Bind, Container, ContainerSpec, ContainerState, Limits, PublishedPort};
+pub use error::DockError;
+pub use exec::ExecOutput;
+pub use image::Image;
+/// Cancels a build or a pull.
+pub use tokio_util::sync::CancellationToken;

@@ -1,0 +1,93 @@
+//! Image builds with the engine's classic builder, which every engine from
+//! Docker 20.10 to 29 and Podman has, and which needs no BuildKit session.
+
+use std::collections::BTreeMap;
+
+use bollard::query_parameters::BuildImageOptionsBuilder;
+use bytes::Bytes;
+use futures_util::StreamExt;
+use tokio_util::sync::CancellationToken;
+use wire::machine::Progress;
+
+use crate::{connect::Dock, error::DockError, image::ordered, progress::Reader};
+
+/// What to build.
+#[derive(Clone, Debug)]
+pub struct BuildRequest {
+    /// An uncompressed tar (20.10 refuses zstd).
+    pub context: Bytes,
+    /// The Dockerfile's path inside the context.
+    pub dockerfile: String,
+    /// Tag of the result.
+    pub tag: String,
+    /// `--build-arg`.
+    pub args: BTreeMap<String, String>,
+    /// `--label`.
+    pub labels: BTreeMap<String, String>,
+}
+
+impl Dock {
+    /// Builds an image; answers its id. `tell` hears each step and line.
+    ///
+    /// Cancelling closes the connection, upon which the engine ends the running step.
+    ///
+    /// # Errors
+    /// [`DockError::Build`] with the failing step's last lines, [`DockError::Cancelled`], or
+    /// what the engine says of the request.
+    pub async fn build(
+        &self,
+        request: BuildRequest,
+        cancel: &CancellationToken,
+        tell: &mut (dyn FnMut(Progress) + Send),
+    ) -> Result<String, DockError> {
+        let options = BuildImageOptionsBuilder::new()
+            .dockerfile(&request.dockerfile)
+            .t(&request.tag)
+            .rm(true)
+            .forcerm(true)
+            .buildargs(&ordered(&request.args))
+            .labels(&ordered(&request.labels))
+            .build();
+        let stream =
+            self.docker
+                .build_image(options, None, Some(bollard::body_full(request.context)));
+        let mut stream = std::pin::pin!(stream);
+        let mut reader = Reader::default();
+        loop {
+            let item = tokio::select! {
+                biased;
+                () = cancel.cancelled() => return Err(DockError::Cancelled),
+                item = stream.next() => item,
+            };
+            let Some(item) = item else { break };
+            let message = match item {
+                Ok(info) => {
+                    if let Some(text) = info.stream {
+                        reader.push(&text, tell);
+                    }
+                    let Some(error) = info.error_detail else {
+                        continue;
+                    };
+                    error.message.unwrap_or_default()
+                }
+                Err(bollard::errors::Error::DockerStreamError { error }) => error,
+                Err(error) => return Err(DockError::from_bollard("build the image", error)),
+            };
+            reader.finish(tell);
+            return Err(DockError::Build {
+                step: reader.step(),
+                message,
+                lines: reader.tail(),
+            });
+        }
+        reader.finish(tell);
+        self.image(&request.tag)
+            .await?
+            .map(|image| image.id)
+            .ok_or_else(|| DockError::Build {
+                step: reader.step(),
+                message: "the build ended without an image".into(),
+                lines: reader.tail(),
+            })
+    }
+}

@@ -1,0 +1,246 @@
+//! What can go wrong with a container engine, and how it is told to a person.
+
+use wire::failure::{Failure, FailureCode};
+
+/// Failures of the container engine.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DockError {
+    /// No engine answers at any known address.
+    #[error("no container engine answers at {endpoint}")]
+    Missing {
+        /// Where it was looked for.
+        endpoint: String,
+        /// Why, where something answered at all.
+        #[source]
+        source: Option<bollard::errors::Error>,
+    },
+    /// The socket is there, but this user may not use it.
+    #[error("this user may not use the container engine at {endpoint}")]
+    Denied {
+        /// The socket.
+        endpoint: String,
+        /// The system's refusal.
+        #[source]
+        source: Option<bollard::errors::Error>,
+    },
+    /// `DOCKER_HOST` names something this version can't speak to.
+    #[error("the engine address {endpoint} is not supported")]
+    Address {
+        /// The address.
+        endpoint: String,
+    },
+    /// The engine refused or failed a request.
+    #[error("could not {doing}")]
+    Api {
+        /// What was asked, as a verb phrase.
+        doing: String,
+        /// HTTP status.
+        status: u16,
+        /// The engine's words.
+        message: String,
+    },
+    /// The connection broke or the answer could not be read.
+    #[error("could not {doing}")]
+    Transport {
+        /// What was asked, as a verb phrase.
+        doing: String,
+        /// Below.
+        #[source]
+        source: bollard::errors::Error,
+    },
+    /// A build step failed.
+    #[error("the image build failed at {step}")]
+    Build {
+        /// Such as `step 3/20: RUN apt-get …`.
+        step: String,
+        /// The engine's words.
+        message: String,
+        /// The failing step's last lines.
+        lines: Vec<String>,
+    },
+    /// Somebody asked for it.
+    #[error("cancelled")]
+    Cancelled,
+}
+
+impl DockError {
+    /// Sorts a bollard error; `doing` is a verb phrase such as `start the container`.
+    pub(crate) fn from_bollard(doing: impl Into<String>, error: bollard::errors::Error) -> Self {
+        use bollard::errors::Error as B;
+        let doing = doing.into();
+        match error {
+            B::DockerResponseServerError {
+                status_code,
+                message,
+            } => Self::Api {
+                doing,
+                status: status_code,
+                message,
+            },
+            B::DockerStreamError { error } => Self::Api {
+                doing,
+                status: 500,
+                message: error,
+            },
+            source => Self::Transport { doing, source },
+        }
+    }
+
+    /// The engine says that there is no such thing.
+    #[must_use]
+    pub fn is_not_found(&self) -> bool {
+        matches!(self, Self::Api { status: 404, .. })
+    }
+
+    /// The thing is there already, or is in use.
+    #[must_use]
+    pub fn is_conflict(&self) -> bool {
+        matches!(self, Self::Api { status: 409, .. })
+    }
+
+    /// The host port of a publishing failure, such as `Bind for 127.0.0.1:8080 failed`.
+    #[must_use]
+    pub fn taken_port(&self) -> Option<u16> {
+        match self {
+            Self::Api { message, .. } => taken_port(message),
+            _ => None,
+        }
+    }
+}
+
+fn taken_port(message: &str) -> Option<u16> {
+    let taken = [
+        "already allocated",
+        "address already in use",
+        "ports are not available",
+    ];
+    if !taken.iter().any(|words| message.contains(words)) {
+        return None;
+    }
+    message.match_indices(':').find_map(|(at, _)| {
+        let before = &message[..at];
+        let digits: String = message[at + 1..]
+            .chars()
+            .take_while(char::is_ascii_digit)
+            .collect();
+        let after_address = before.ends_with(|c: char| c.is_ascii_digit() || c == ']');
+        after_address
+            .then(|| digits.parse().ok())
+            .flatten()
+            .filter(|port| *port != 0)
+    })
+}
+
+fn is_disk_full(text: &str) -> bool {
+    text.contains("no space left on device") || text.contains("No space left on device")
+}
+
+impl From<DockError> for Failure {
+    fn from(error: DockError) -> Self {
+        let message = capitalised(&error.to_string());
+        let below = std::error::Error::source(&error).map(ToString::to_string);
+        let port = error.taken_port();
+        let failure = |code| Failure::new(code, message.clone());
+        match error {
+            DockError::Missing { endpoint, .. } => failure(FailureCode::EngineMissing)
+                .because(below.unwrap_or_else(|| format!("there is nothing at {endpoint}")))
+                .next("Install Docker or Podman, or start it (systemctl start docker), or set DOCKER_HOST."),
+            DockError::Denied { .. } => failure(FailureCode::EngineDenied)
+                .because(below.unwrap_or_else(|| "permission denied".into()))
+                .next("Add yourself to the group docker (sudo usermod -aG docker $USER) and log in again, or use rootless Podman."),
+            DockError::Address { .. } => failure(FailureCode::Invalid)
+                .because("only unix:// and tcp:// addresses are spoken")
+                .next("Set DOCKER_HOST to a unix:// or tcp:// address, or unset it."),
+            DockError::Api { message: cause, .. } => {
+                if let Some(port) = port {
+                    Failure::new(FailureCode::PortTaken, format!("Port {port} is taken"))
+                        .because(cause)
+                        .next("Stop what holds it, or choose another port in machine.toml (0 takes any free one).")
+                } else if is_disk_full(&cause) {
+                    disk_full(cause)
+                } else {
+                    failure(FailureCode::Internal).because(cause)
+                }
+            }
+            DockError::Transport { source, .. } => failure(FailureCode::Internal)
+                .because(source.to_string())
+                .next("See whether the container engine still runs."),
+            DockError::Build { message: cause, lines, .. } => {
+                let detail = lines.join("\n");
+                if is_disk_full(&cause) || is_disk_full(&detail) {
+                    return disk_full(cause).detail(detail);
+                }
+                failure(FailureCode::BuildFailed)
+                    .because(cause)
+                    .next("Read the step's last lines, put the cause right and try again.")
+                    .detail(detail)
+            }
+            DockError::Cancelled => failure(FailureCode::Cancelled),
+        }
+    }
+}
+
+fn disk_full(cause: String) -> Failure {
+    Failure::new(FailureCode::DiskFull, "The disk is full")
+        .because(cause)
+        .next("Free some space (docker system prune shows what the engine can give back) and try again.")
+}
+
+fn capitalised(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |first| {
+        first.to_uppercase().chain(chars).collect()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn api(message: &str) -> DockError {
+        DockError::Api {
+            doing: "start the container".into(),
+            status: 500,
+            message: message.into(),
+        }
+    }
+
+    #[test]
+    fn a_taken_port_is_named() {
+        for (message, port) in [
+            (
+                "driver failed programming external connectivity: Bind for 127.0.0.1:8080 failed: port is already allocated",
+                8080,
+            ),
+            (
+                "listen tcp4 127.0.0.1:5900: bind: address already in use",
+                5900,
+            ),
+            (
+                "Error starting userland proxy: listen tcp4 0.0.0.0:8765: bind: address already in use",
+                8765,
+            ),
+        ] {
+            let failure = Failure::from(api(message));
+            assert_eq!(failure.code, FailureCode::PortTaken, "{message}");
+            assert_eq!(failure.message, format!("Port {port} is taken"));
+        }
+        assert_eq!(api("no such image: os:latest").taken_port(), None);
+    }
+
+    #[test]
+    fn a_full_disk_is_told_from_a_failed_step() {
+        let build = |line: &str| DockError::Build {
+            step: "step 2/3: RUN x".into(),
+            message: "returned a non-zero code: 1".into(),
+            lines: vec![line.into()],
+        };
+        let full = Failure::from(build("cp: error writing 'x': No space left on device"));
+        assert_eq!(full.code, FailureCode::DiskFull);
+        let failed = Failure::from(build("E: no such package"));
+        assert_eq!(failed.code, FailureCode::BuildFailed);
+        assert_eq!(failed.detail.as_deref(), Some("E: no such package"));
+        assert!(failed.message.contains("step 2/3: RUN x"));
+    }
+}

@@ -1,0 +1,120 @@
+//! Images: what is there, pulling, removing.
+
+use std::collections::{BTreeMap, HashMap};
+
+use bollard::query_parameters::{CreateImageOptionsBuilder, RemoveImageOptionsBuilder};
+use futures_util::StreamExt;
+use tokio_util::sync::CancellationToken;
+use wire::machine::Progress;
+
+use crate::{connect::Dock, error::DockError};
+
+/// An image that is here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Image {
+    /// `sha256:…`.
+    pub id: String,
+    /// Its labels.
+    pub labels: HashMap<String, String>,
+    /// Size on disk.
+    pub size_bytes: u64,
+}
+
+/// bollard takes hash maps; ours are ordered, so that what we write is the same each time.
+pub(crate) fn ordered(map: &BTreeMap<String, String>) -> HashMap<String, String> {
+    map.iter()
+        .map(|(key, value)| (key.clone(), value.clone()))
+        .collect()
+}
+
+impl Dock {
+    /// The image of that name or id; `None` where there is none.
+    ///
+    /// # Errors
+    /// [`DockError`] where the engine does not answer.
+    pub async fn image(&self, name: &str) -> Result<Option<Image>, DockError> {
+        match self.docker.inspect_image(name).await {
+            Ok(found) => Ok(Some(Image {
+                id: found.id.unwrap_or_default(),
+                labels: found
+                    .config
+                    .and_then(|config| config.labels)
+                    .unwrap_or_default(),
+                size_bytes: found
+                    .size
+                    .and_then(|size| size.try_into().ok())
+                    .unwrap_or_default(),
+            })),
+            Err(error) => match DockError::from_bollard(format!("look at the image {name}"), error)
+            {
+                error if error.is_not_found() => Ok(None),
+                error => Err(error),
+            },
+        }
+    }
+
+    /// Fetches an image from its registry.
+    ///
+    /// # Errors
+    /// [`DockError::Cancelled`], or what the engine or the registry says.
+    pub async fn pull(
+        &self,
+        name: &str,
+        cancel: &CancellationToken,
+        tell: &mut (dyn FnMut(Progress) + Send),
+    ) -> Result<(), DockError> {
+        // A colon after the last slash separates the tag; one before it is a registry's port.
+        let tagged = name
+            .rsplit('/')
+            .next()
+            .is_some_and(|last| last.contains(':'));
+        let whole = if tagged {
+            name.to_owned()
+        } else {
+            format!("{name}:latest")
+        };
+        let options = CreateImageOptionsBuilder::new().from_image(&whole).build();
+        let mut stream = std::pin::pin!(self.docker.create_image(Some(options), None, None));
+        let doing = || format!("pull {name}");
+        loop {
+            let item = tokio::select! {
+                biased;
+                () = cancel.cancelled() => return Err(DockError::Cancelled),
+                item = stream.next() => item,
+            };
+            let Some(item) = item else { return Ok(()) };
+            let info = item.map_err(|error| DockError::from_bollard(doing(), error))?;
+            if let Some(message) = info.error_detail.and_then(|detail| detail.message) {
+                return Err(DockError::Api {
+                    doing: doing(),
+                    status: 500,
+                    message,
+                });
+            }
+            // Layers' bars come many times a second: only their turns are told.
+            if let (Some(status), None) = (
+                info.status,
+                info.progress_detail.and_then(|bar| bar.current),
+            ) {
+                tell(Progress::Line { text: status });
+            }
+        }
+    }
+
+    /// Removes an image; one that is not there is no failure.
+    ///
+    /// # Errors
+    /// [`DockError`] where it is in use, or the engine does not answer.
+    pub async fn remove_image(&self, name: &str) -> Result<(), DockError> {
+        let options = RemoveImageOptionsBuilder::new().force(false).build();
+        match self.docker.remove_image(name, Some(options), None).await {
+            Ok(_) => Ok(()),
+            Err(error) => {
+                match DockError::from_bollard(format!("remove the image {name}"), error) {
+                    error if error.is_not_found() => Ok(()),
+                    error => Err(error),
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! Reads the classic builder's text stream (`Step 3/20 : RUN …`, ` ---> Using cache`)
+//! into typed progress, and remembers the running step's last lines for the day it fails.
+
+use std::collections::VecDeque;
+
+use wire::machine::Progress;
+
+/// How many of a step's last lines a failure carries.
+const TAIL: usize = 40;
+
+/// A line at a time, steps as they begin.
+#[derive(Debug, Default)]
+pub(crate) struct Reader {
+    /// Text after the last newline.
+    rest: String,
+    step: Option<Step>,
+    tail: VecDeque<String>,
+}
+
+#[derive(Debug)]
+struct Step {
+    index: u32,
+    total: u32,
+    title: String,
+    /// Its `Step` event waits for the next line, which tells whether it is cached.
+    told: bool,
+}
+
+impl Reader {
+    /// Takes a chunk of the stream.
+    pub(crate) fn push(&mut self, text: &str, tell: &mut dyn FnMut(Progress)) {
+        self.rest.push_str(text);
+        while let Some(end) = self.rest.find('\n') {
+            let line: String = self.rest.drain(..=end).collect();
+            self.line(line.trim_end_matches(['\n', '\r']), tell);
+        }
+    }
+
+    /// Tells what is left once the stream has ended.
+    pub(crate) fn finish(&mut self, tell: &mut dyn FnMut(Progress)) {
+        let rest = std::mem::take(&mut self.rest);
+        if !rest.is_empty() {
+            self.line(&rest, tell);
+        }
+        self.tell_step(false, tell);
+    }
+
+    /// The running step, for a failure's sentence.
+    pub(crate) fn step(&self) -> String {
+        self.step.as_ref().map_or_else(
+            || "its first step".into(),
+            |step| format!("step {}/{}: {}", step.index, step.total, step.title),
+        )
+    }
+
+    /// The running step's last lines.
+    pub(crate) fn tail(&self) -> Vec<String> {
+        self.tail.iter().cloned().collect()
+    }
+
+    fn line(&mut self, line: &str, tell: &mut dyn FnMut(Progress)) {
+        if let Some((index, total, title)) = step_line(line) {
+            self.tell_step(false, tell);
+            self.tail.clear();
+            self.step = Some(Step {
+                index,
+                total,
+                title: title.into(),
+                told: false,
+            });
+            return;
+        }
+        // A progress bar rewrites its line with carriage returns: its last state counts.
+        let line = line.rsplit('\r').next().unwrap_or(line);
+        self.tell_step(line.trim() == "---> Using cache", tell);
+        if line.is_empty()
+            || line.starts_with(" ---> ")
+            || line.starts_with("Removing intermediate container")
+        {
+            return;
+        }
+        if self.tail.len() == TAIL {
+            self.tail.pop_front();
+        }
+        self.tail.push_back(line.to_owned());
+        tell(Progress::Line {
+            text: line.to_owned(),
+        });
+    }
+
+    fn tell_step(&mut self, cached: bool, tell: &mut dyn FnMut(Progress)) {
+        if let Some(step) = self.step.as_mut().filter(|step| !step.told) {
+            step.told = true;
+            tell(Progress::Step {
+                index: step.index,
+                total: step.total,
+                title: step.title.clone(),
+                cached,
+            });
+        }
+    }
+}
+
+/// `Step 3/20 : RUN true` (Docker), `STEP 3/20: RUN true` (Podman).
+fn step_line(line: &str) -> Option<(u32, u32, &str)> {
+    let rest = line
+        .strip_prefix("Step ")
+        .or_else(|| line.strip_prefix("STEP "))?;
+    let (numbers, title) = rest.split_once(':')?;
+    let (index, total) = numbers.trim().split_once('/')?;
+    Some((index.parse().ok()?, total.parse().ok()?, title.trim()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(chunks: &[&str]) -> (Reader, Vec<Progress>) {
+        let mut reader = Reader::default();
+        let mut told = Vec::new();
+        for chunk in chunks {
+            reader.push(chunk, &mut |progress| told.push(progress));
+        }
+        reader.finish(&mut |progress| told.push(progress));
+        (reader, told)
+    }
+
+    fn step(index: u32, total: u32, title: &str, cached: bool) -> Progress {
+        Progress::Step {
+            index,
+            total,
+            title: title.into(),
+            cached,
+        }
+    }
+
+    fn line(text: &str) -> Progress {
+        Progress::Line { text: text.into() }
+    }
+
+    #[test]
+    fn steps_cache_and_lines() {
+        let (_, told) = read(&[
+            "Step 1/3 : FROM debian\n",
+            " ---> 1234\nStep 2/3 : RUN ",
+            "apt-get update\n ---> Using cache\n ---> 5678\n",
+            "Step 3/3 : RUN make\n ---> Running in abc\nhel",
+            "lo\n10%\r20%\r30%\n",
+        ]);
+        assert_eq!(
+            told,
+            [
+                step(1, 3, "FROM debian", false),
+                step(2, 3, "RUN apt-get update", true),
+                step(3, 3, "RUN make", false),
+                line("hello"),
+                line("30%"),
+            ]
+        );
+    }
+
+    #[test]
+    fn the_failing_steps_lines_are_kept() {
+        let (reader, _) = read(&["Step 1/2 : RUN a\nold\nStep 2/2 : RUN b\nnew\nboom"]);
+        assert_eq!(reader.tail(), ["new", "boom"]);
+        assert_eq!(reader.step(), "step 2/2: RUN b");
+    }
+
+    #[test]
+    fn podman_writes_capitals() {
+        let (_, told) = read(&["STEP 1/1: FROM x\n"]);
+        assert_eq!(told, [step(1, 1, "FROM x", false)]);
+    }
+}
