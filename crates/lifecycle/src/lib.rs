@@ -1,1 +1,17 @@
-//! See ARCHITECTURE.md.
+//! A machine's image and container: its spec, build context, start, health and
+//! end. Used by the host's engine, and later by a self-evolve inside the machine.
+
+pub mod context;
+mod error;
+pub mod http;
+mod machine;
+mod paths;
+mod plan;
+mod ports;
+mod spec;
+
+pub use dock::{CancellationToken, Dock, DockError};
+pub use error::LifecycleError;
+pub use machine::{Machine, MachineOptions, Tell};
+pub use paths::Paths;
+pub use spec::{MountSpec, Spec, SpecError};

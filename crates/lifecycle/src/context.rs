@@ -1,0 +1,353 @@
+//! The build context: which files of the template an image is made of, as a tar
+//! that is the same for the same inputs, and their digest, by which `up` knows
+//! that an image is stale.
+
+use std::{
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+};
+
+use crate::error::LifecycleError;
+
+/// What the image itself is made of.
+const INPUTS: &[&str] = &["body/Dockerfile", "body/rootfs", "body/kernel"];
+/// What the body's binary is built from, where none is prebuilt.
+const SOURCES: &[&str] = &[
+    "Cargo.toml",
+    "Cargo.lock",
+    "crates",
+    "body/Cargo.toml",
+    "body/src",
+];
+/// Certificates of a network that inspects TLS: used in the build, never in the image.
+const BUILD_CA: &str = "body/build-ca";
+/// Never part of a context.
+const BUILT: &[&str] = &[
+    "target",
+    "node_modules",
+    "gen",
+    "__pycache__",
+    ".git",
+    "dist",
+];
+
+/// The files of a build, collected.
+#[derive(Clone, Debug)]
+pub struct Context {
+    /// Path inside the context and on the host, sorted by the first.
+    files: Vec<Entry>,
+    /// Whether the body's binary is among them.
+    pub prebuilt: bool,
+}
+
+#[derive(Clone, Debug)]
+struct Entry {
+    path: String,
+    on_host: PathBuf,
+    kind: Kind,
+    /// Whether a change makes the image stale.
+    counts: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    File { executable: bool },
+    Link,
+    Folder,
+}
+
+impl Context {
+    /// Looks through the template folder.
+    ///
+    /// # Errors
+    /// [`LifecycleError::NoTemplate`] where it has no `body/Dockerfile`, else [`LifecycleError::File`].
+    pub fn collect(template: &Path) -> Result<Self, LifecycleError> {
+        if !template.join("body/Dockerfile").is_file() {
+            return Err(LifecycleError::NoTemplate {
+                path: template.into(),
+            });
+        }
+        let binary = format!("body/bin/{}/body", std::env::consts::ARCH);
+        let prebuilt = template.join(&binary).is_file();
+        let mut files = Vec::new();
+        for input in INPUTS {
+            walk(template, input, true, &mut files)?;
+        }
+        if prebuilt {
+            walk(template, &binary, true, &mut files)?;
+        }
+        for source in SOURCES {
+            walk(template, source, !prebuilt, &mut files)?;
+        }
+        walk(template, BUILD_CA, false, &mut files)?;
+        files.sort_by(|a: &Entry, b: &Entry| a.path.cmp(&b.path));
+        Ok(Self { files, prebuilt })
+    }
+
+    /// Digest of what the image is made of, with the build arguments.
+    ///
+    /// # Errors
+    /// [`LifecycleError::File`].
+    pub fn digest<'a>(
+        &self,
+        arguments: impl Iterator<Item = (&'a String, &'a String)>,
+    ) -> Result<String, LifecycleError> {
+        let mut hasher = blake3::Hasher::new();
+        // Lengths before texts, so that no two lists of inputs read the same.
+        let mut add = |bytes: &[u8]| {
+            hasher.update(&(bytes.len() as u64).to_le_bytes());
+            hasher.update(bytes);
+        };
+        for (name, value) in arguments {
+            add(name.as_bytes());
+            add(value.as_bytes());
+        }
+        for entry in self.files.iter().filter(|entry| entry.counts) {
+            add(entry.path.as_bytes());
+            match entry.kind {
+                Kind::File { executable } => {
+                    add(&[1, u8::from(executable)]);
+                    add(&std::fs::read(&entry.on_host)
+                        .map_err(LifecycleError::file("read", &entry.on_host))?);
+                }
+                Kind::Link => {
+                    add(&[2]);
+                    add(read_link(&entry.on_host)?.as_os_str().as_encoded_bytes());
+                }
+                Kind::Folder => add(&[3]),
+            }
+        }
+        Ok(hasher.finalize().to_hex().to_string())
+    }
+
+    /// The tar: sorted, no times, no owners.
+    ///
+    /// # Errors
+    /// [`LifecycleError::File`].
+    pub fn tar(&self) -> Result<Vec<u8>, LifecycleError> {
+        let mut tar = tar::Builder::new(Vec::new());
+        for entry in &self.files {
+            let failed = |error| LifecycleError::file("pack", &entry.on_host)(error);
+            let mut header = tar::Header::new_gnu();
+            header.set_mtime(0);
+            header.set_uid(0);
+            header.set_gid(0);
+            match entry.kind {
+                Kind::File { executable } => {
+                    let bytes = std::fs::read(&entry.on_host).map_err(failed)?;
+                    header.set_entry_type(tar::EntryType::Regular);
+                    header.set_mode(if executable { 0o755 } else { 0o644 });
+                    header.set_size(bytes.len() as u64);
+                    tar.append_data(&mut header, &entry.path, bytes.as_slice())
+                        .map_err(failed)?;
+                }
+                Kind::Link => {
+                    header.set_entry_type(tar::EntryType::Symlink);
+                    header.set_mode(0o777);
+                    header.set_size(0);
+                    tar.append_link(&mut header, &entry.path, read_link(&entry.on_host)?)
+                        .map_err(failed)?;
+                }
+                Kind::Folder => {
+                    header.set_entry_type(tar::EntryType::Directory);
+                    header.set_mode(0o755);
+                    header.set_size(0);
+                    tar.append_data(&mut header, &entry.path, std::io::empty())
+                        .map_err(failed)?;
+                }
+            }
+        }
+        tar.into_inner()
+            .map_err(LifecycleError::file("pack", Path::new("the build context")))
+    }
+
+    /// Every file of a template but what is built, for a machine's working copy.
+    ///
+    /// # Errors
+    /// [`LifecycleError::File`].
+    pub fn whole(template: &Path) -> Result<Self, LifecycleError> {
+        let mut files = Vec::new();
+        for child in std::fs::read_dir(template).map_err(LifecycleError::file("read", template))? {
+            let name = child
+                .map_err(LifecycleError::file("read", template))?
+                .file_name();
+            if let Some(name) = name.to_str().filter(|name| !BUILT.contains(name)) {
+                walk(template, name, true, &mut files)?;
+            }
+        }
+        files.retain(|entry| !entry.path.starts_with("body/bin") && !entry.path.ends_with(".crt"));
+        files.sort_by(|a: &Entry, b: &Entry| a.path.cmp(&b.path));
+        Ok(Self {
+            files,
+            prebuilt: false,
+        })
+    }
+
+    /// Copies the files into a folder.
+    ///
+    /// # Errors
+    /// [`LifecycleError::File`].
+    pub fn copy_to(&self, folder: &Path) -> Result<(), LifecycleError> {
+        for entry in &self.files {
+            let target = folder.join(&entry.path);
+            let failed = |error| LifecycleError::file("copy to", &target)(error);
+            let parent = if entry.kind == Kind::Folder {
+                Some(target.as_path())
+            } else {
+                target.parent()
+            };
+            if let Some(parent) = parent {
+                std::fs::create_dir_all(parent).map_err(failed)?;
+            }
+            match entry.kind {
+                Kind::File { .. } => {
+                    std::fs::copy(&entry.on_host, &target).map_err(failed)?;
+                }
+                Kind::Link => std::os::unix::fs::symlink(read_link(&entry.on_host)?, &target)
+                    .map_err(failed)?,
+                Kind::Folder => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+fn read_link(path: &Path) -> Result<PathBuf, LifecycleError> {
+    std::fs::read_link(path).map_err(LifecycleError::file("read", path))
+}
+
+/// Adds `path` and all below it; one that is not there adds nothing.
+fn walk(
+    template: &Path,
+    path: &str,
+    counts: bool,
+    files: &mut Vec<Entry>,
+) -> Result<(), LifecycleError> {
+    let on_host = template.join(path);
+    let failed = |error| LifecycleError::file("read", &on_host)(error);
+    let found = match std::fs::symlink_metadata(&on_host) {
+        Ok(found) => found,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(failed(error)),
+    };
+    let kind = if found.is_dir() {
+        Kind::Folder
+    } else if found.is_symlink() {
+        Kind::Link
+    } else if found.is_file() {
+        Kind::File {
+            executable: found.permissions().mode() & 0o111 != 0,
+        }
+    } else {
+        return Ok(());
+    };
+    files.push(Entry {
+        path: path.into(),
+        on_host: on_host.clone(),
+        kind,
+        counts,
+    });
+    if kind == Kind::Folder {
+        for child in std::fs::read_dir(&on_host).map_err(failed)? {
+            let name = child.map_err(failed)?.file_name();
+            // A name that is no UTF-8 can't be ours.
+            let Some(name) = name.to_str() else { continue };
+            let in_inputs = path.starts_with("body/rootfs");
+            if !(BUILT.contains(&name) && !in_inputs) {
+                walk(template, &format!("{path}/{name}"), counts, files)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    fn template() -> tempfile::TempDir {
+        let dir = tempfile::tempdir().unwrap();
+        let write = |path: &str, text: &str| {
+            let path = dir.path().join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        };
+        write("body/Dockerfile", "FROM x");
+        write("body/rootfs/etc/a", "a");
+        write("body/kernel/worker.py", "pass");
+        write("body/kernel/__pycache__/worker.pyc", "noise");
+        write("body/src/main.rs", "fn main() {}");
+        write("body/build-ca/ca.crt", "ca");
+        write("crates/wire/src/lib.rs", "");
+        write("Cargo.toml", "[workspace]");
+        dir
+    }
+
+    fn digest(dir: &Path) -> String {
+        Context::collect(dir)
+            .unwrap()
+            .digest(BTreeMap::new().iter())
+            .unwrap()
+    }
+
+    #[test]
+    fn the_tar_is_the_same_for_the_same_files() {
+        let (one, two) = (template(), template());
+        let tar = |dir: &Path| Context::collect(dir).unwrap().tar().unwrap();
+        assert_eq!(tar(one.path()), tar(two.path()));
+        let bytes = tar(one.path());
+        let mut archive = tar::Archive::new(bytes.as_slice());
+        let names: Vec<String> = archive
+            .entries()
+            .unwrap()
+            .map(|entry| entry.unwrap().path().unwrap().display().to_string())
+            .collect();
+        assert!(names.contains(&"body/rootfs/etc/a".to_owned()));
+        assert!(!names.iter().any(|name| name.contains("__pycache__")));
+    }
+
+    #[test]
+    fn the_digest_follows_contents_modes_and_arguments() {
+        let dir = template();
+        let before = digest(dir.path());
+        assert_eq!(before, digest(template().path()));
+        let file = dir.path().join("body/rootfs/etc/a");
+        std::fs::write(&file, "b").unwrap();
+        let changed = digest(dir.path());
+        assert_ne!(before, changed);
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755)).unwrap();
+        assert_ne!(changed, digest(dir.path()));
+        let arguments = BTreeMap::from([("BASE".to_owned(), "x".to_owned())]);
+        let with = Context::collect(dir.path())
+            .unwrap()
+            .digest(arguments.iter())
+            .unwrap();
+        assert_ne!(with, digest(dir.path()));
+    }
+
+    #[test]
+    fn with_a_prebuilt_binary_the_sources_do_not_count() {
+        let dir = template();
+        let binary = dir
+            .path()
+            .join(format!("body/bin/{}/body", std::env::consts::ARCH));
+        std::fs::create_dir_all(binary.parent().unwrap()).unwrap();
+        std::fs::write(&binary, "elf").unwrap();
+        let before = digest(dir.path());
+        std::fs::write(dir.path().join("body/src/main.rs"), "fn main() { }").unwrap();
+        std::fs::write(dir.path().join("body/build-ca/ca.crt"), "other").unwrap();
+        assert_eq!(before, digest(dir.path()));
+        std::fs::write(&binary, "elf2").unwrap();
+        assert_ne!(before, digest(dir.path()));
+    }
+
+    #[test]
+    fn a_folder_without_dockerfile_is_no_template() {
+        let dir = tempfile::tempdir().unwrap();
+        assert!(matches!(
+            Context::collect(dir.path()),
+            Err(LifecycleError::NoTemplate { .. })
+        ));
+    }
+}

@@ -1,0 +1,146 @@
+//! What can go wrong with a machine, and how it is told to a person.
+
+use std::path::{Path, PathBuf};
+
+use dock::DockError;
+use wire::failure::{Failure, FailureCode};
+
+use crate::spec::SpecError;
+
+/// Failures of a machine's life.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LifecycleError {
+    /// The container engine failed.
+    #[error(transparent)]
+    Dock(#[from] DockError),
+    /// machine.toml is not valid.
+    #[error(transparent)]
+    Spec(#[from] SpecError),
+    /// A file or folder could not be used.
+    #[error("could not {doing} {}", path.display())]
+    File {
+        /// Verb, such as `read`.
+        doing: &'static str,
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The template folder has no Dockerfile.
+    #[error("there is no machine template in {}", path.display())]
+    NoTemplate {
+        /// Where it was looked for.
+        path: PathBuf,
+    },
+    /// The base image is not here and can't be fetched.
+    #[error("the base image {base} is not here and could not be pulled")]
+    NoBase {
+        /// Its name.
+        base: String,
+        /// Why the pull failed.
+        cause: String,
+    },
+    /// A published port is held by something else.
+    #[error("port {port} is taken")]
+    PortTaken {
+        /// Host port.
+        port: u16,
+        /// Who holds it, where that could be found out.
+        holder: Option<String>,
+        /// The engine's words.
+        #[source]
+        source: DockError,
+    },
+    /// The container does not run.
+    #[error("the machine {name} does not run")]
+    NotRunning {
+        /// Its name.
+        name: String,
+    },
+    /// It came up but its kernel did not answer.
+    #[error("the machine {name} did not become ready")]
+    Unhealthy {
+        /// Its name.
+        name: String,
+        /// What was seen last.
+        cause: String,
+        /// Last lines of its log.
+        log: Vec<String>,
+    },
+    /// A container of that name is there and is not ours.
+    #[error("a container named {name} exists and is not Vivarium's")]
+    Foreign {
+        /// Its name.
+        name: String,
+    },
+    /// Another process works on this machine.
+    #[error("the machine {name} is being worked on by another run")]
+    Busy {
+        /// Its name.
+        name: String,
+    },
+    /// Somebody asked for it.
+    #[error("cancelled")]
+    Cancelled,
+}
+
+impl LifecycleError {
+    pub(crate) fn file(doing: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::File {
+            doing,
+            path,
+            source,
+        }
+    }
+}
+
+impl From<LifecycleError> for Failure {
+    fn from(error: LifecycleError) -> Self {
+        let sentence = error.to_string();
+        let mut chars = sentence.chars();
+        let message: String = chars
+            .next()
+            .into_iter()
+            .flat_map(char::to_uppercase)
+            .chain(chars)
+            .collect();
+        let failure = |code| Failure::new(code, message);
+        match error {
+            LifecycleError::Dock(error) => error.into(),
+            LifecycleError::Spec(error) => failure(FailureCode::Invalid)
+                .next(format!("Correct {}, or remove it to get the default one again.", error.place())),
+            LifecycleError::File { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => {
+                failure(FailureCode::DiskFull)
+                    .because(source.to_string())
+                    .next("Free some space and try again.")
+            }
+            LifecycleError::File { source, .. } => failure(FailureCode::Internal)
+                .because(source.to_string())
+                .next("See who owns it and what may be done with it."),
+            LifecycleError::NoTemplate { path } => failure(FailureCode::NotFound)
+                .because(format!("{} does not exist", path.join("body/Dockerfile").display()))
+                .next("Name the folder of a Vivarium checkout with --template or VIVARIUM_TEMPLATE."),
+            LifecycleError::NoBase { cause, .. } => failure(FailureCode::NotFound).because(cause).next(
+                "Run docker/base/make-debian.sh, which makes it without a registry, or name another base in machine.toml.",
+            ),
+            LifecycleError::PortTaken { holder, source, .. } => {
+                let cause = holder.map_or_else(|| Failure::from(source).cause, |holder| Some(format!("{holder} holds it")));
+                Failure { cause, ..failure(FailureCode::PortTaken) }
+                    .next("Stop what holds it, or choose another port in machine.toml (0 takes any free one).")
+            }
+            LifecycleError::NotRunning { .. } => failure(FailureCode::NotRunning).next("Start it: vivarium up."),
+            LifecycleError::Unhealthy { cause, log, .. } => failure(FailureCode::Unhealthy)
+                .because(cause)
+                .next("Read its log (vivarium logs), then try vivarium restart, or vivarium up --rebuild.")
+                .detail(log.join("\n")),
+            LifecycleError::Foreign { .. } => failure(FailureCode::Busy)
+                .because("it has none of our labels")
+                .next("Remove or rename that container, or choose another name in machine.toml."),
+            LifecycleError::Busy { .. } => failure(FailureCode::Busy).next("Wait until that run has ended, or cancel it."),
+            LifecycleError::Cancelled => failure(FailureCode::Cancelled),
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! Where an instance keeps its settings and data, and a machine its secrets.
+
+use std::{
+    io::{ErrorKind, Write},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
+    path::{Path, PathBuf},
+};
+
+use rand::RngExt;
+
+use crate::error::LifecycleError;
+
+/// Uid and gid of the machine's user where the host's user is root.
+pub(crate) const MACHINE_UID: u32 = 1000;
+
+/// An instance's folders.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Paths {
+    /// Settings: `machine.toml`.
+    pub config_dir: PathBuf,
+    /// Data: secrets, working copies, locks.
+    pub data_dir: PathBuf,
+    /// What `~` means in mounts: the user's home, or the given one.
+    pub user_home: PathBuf,
+}
+
+impl Paths {
+    /// `home`, else `VIVARIUM_HOME`, holds everything; else the XDG folders. An instance has
+    /// folders of its own in them.
+    #[must_use]
+    pub fn find(home: Option<&Path>, instance: Option<&str>) -> Self {
+        let variable = |name| {
+            std::env::var_os(name)
+                .filter(|value| !value.is_empty())
+                .map(PathBuf::from)
+        };
+        let given = home
+            .map(Path::to_owned)
+            .or_else(|| variable("VIVARIUM_HOME"));
+        let (config, data, user_home) = if let Some(home) = given {
+            let home = std::path::absolute(&home).unwrap_or(home);
+            (home.join("config"), home.join("data"), home)
+        } else {
+            let home = variable("HOME").unwrap_or_else(|| PathBuf::from("/root"));
+            let config = variable("XDG_CONFIG_HOME").unwrap_or_else(|| home.join(".config"));
+            let data = variable("XDG_DATA_HOME").unwrap_or_else(|| home.join(".local/share"));
+            (config.join("vivarium"), data.join("vivarium"), home)
+        };
+        match instance {
+            None => Self {
+                config_dir: config,
+                data_dir: data,
+                user_home,
+            },
+            Some(instance) => {
+                let data_dir = data.join("instances").join(instance);
+                Self {
+                    config_dir: config.join("instances").join(instance),
+                    // Two instances never share the folders that machines write to.
+                    user_home: data_dir.join("home"),
+                    data_dir,
+                }
+            }
+        }
+    }
+
+    /// The spec's file.
+    #[must_use]
+    pub fn spec_file(&self) -> PathBuf {
+        self.config_dir.join("machine.toml")
+    }
+
+    /// A machine's own folder.
+    #[must_use]
+    pub fn machine_dir(&self, name: &str) -> PathBuf {
+        self.data_dir.join("machines").join(name)
+    }
+
+    /// A machine's secrets, mounted at `/run/secrets`.
+    #[must_use]
+    pub fn secrets_dir(&self, name: &str) -> PathBuf {
+        self.machine_dir(name).join("secrets")
+    }
+
+    /// Where the kernel API's token lies.
+    #[must_use]
+    pub fn token_file(&self, name: &str) -> PathBuf {
+        self.secrets_dir(name).join("os_token")
+    }
+
+    /// Makes the secrets that are missing: `os_token`, `vnc_password`.
+    ///
+    /// # Errors
+    /// [`LifecycleError::File`].
+    pub fn ensure_secrets(&self, name: &str) -> Result<PathBuf, LifecycleError> {
+        let dir = self.secrets_dir(name);
+        make_dir(&dir, 0o700)?;
+        own(&dir)?;
+        ensure_secret(&dir.join("os_token"), 43)?;
+        // RFB's password scheme reads eight characters and no more.
+        ensure_secret(&dir.join("vnc_password"), 8)?;
+        Ok(dir)
+    }
+
+    /// Reads one of a machine's secrets.
+    ///
+    /// # Errors
+    /// [`LifecycleError::File`].
+    pub fn secret(&self, machine: &str, secret: &str) -> Result<String, LifecycleError> {
+        let path = self.secrets_dir(machine).join(secret);
+        let text = std::fs::read_to_string(&path).map_err(LifecycleError::file("read", &path))?;
+        Ok(text.trim().to_owned())
+    }
+}
+
+fn ensure_secret(path: &Path, length: usize) -> Result<(), LifecycleError> {
+    const LETTERS: &[u8] = b"ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz23456789";
+    let made = std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path);
+    match made {
+        Ok(mut file) => {
+            let mut random = rand::rng();
+            let secret: Vec<u8> = (0..length)
+                .map(|_| LETTERS[random.random_range(0..LETTERS.len())])
+                .collect();
+            file.write_all(&secret)
+                .map_err(LifecycleError::file("write", path))?;
+        }
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+            let mode = std::fs::Permissions::from_mode(0o600);
+            std::fs::set_permissions(path, mode).map_err(LifecycleError::file("protect", path))?;
+        }
+        Err(error) => return Err(LifecycleError::file("create", path)(error)),
+    }
+    own(path)
+}
+
+/// Makes a folder with its parents; answers whether it was missing.
+pub(crate) fn make_dir(path: &Path, mode: u32) -> Result<bool, LifecycleError> {
+    if path.is_dir() {
+        return Ok(false);
+    }
+    let made = std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(mode)
+        .create(path);
+    made.map_err(LifecycleError::file("create", path))?;
+    Ok(true)
+}
+
+/// Gives a path to the machine's user where the host's user is root; nothing to do otherwise,
+/// since the machine's user then has the host user's uid.
+pub(crate) fn own(path: &Path) -> Result<(), LifecycleError> {
+    if nix::unistd::geteuid().is_root() {
+        std::os::unix::fs::lchown(path, Some(MACHINE_UID), Some(MACHINE_UID))
+            .map_err(LifecycleError::file("change the owner of", path))?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_are_made_once_and_private() {
+        let home = tempfile::tempdir().unwrap();
+        let paths = Paths::find(Some(home.path()), None);
+        let dir = paths.ensure_secrets("os-host").unwrap();
+        let token = paths.secret("os-host", "os_token").unwrap();
+        assert_eq!(token.len(), 43);
+        assert_eq!(paths.secret("os-host", "vnc_password").unwrap().len(), 8);
+        let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(&dir), 0o700);
+        assert_eq!(mode(&dir.join("os_token")), 0o600);
+        paths.ensure_secrets("os-host").unwrap();
+        assert_eq!(paths.secret("os-host", "os_token").unwrap(), token);
+    }
+
+    #[test]
+    fn an_instance_has_folders_of_its_own() {
+        let plain = Paths::find(Some(Path::new("/h")), None);
+        let other = Paths::find(Some(Path::new("/h")), Some("blue"));
+        assert_eq!(plain.spec_file(), Path::new("/h/config/machine.toml"));
+        assert_eq!(other.config_dir, Path::new("/h/config/instances/blue"));
+        assert_ne!(plain.user_home, other.user_home);
+    }
+}

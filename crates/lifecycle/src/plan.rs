@@ -1,0 +1,273 @@
+//! From a spec to the container that the engine is asked for.
+
+use std::{collections::BTreeMap, path::Path};
+
+use dock::{Bind, ContainerSpec, Limits, PublishedPort};
+
+use crate::{
+    error::LifecycleError,
+    paths::{MACHINE_UID, Paths, make_dir, own},
+    spec::{Executor, Profile, Spec},
+};
+
+/// Labels' names: what the engine needs to find its containers again.
+pub(crate) mod label {
+    pub(crate) const SCHEMA: &str = "vivarium.schema";
+    pub(crate) const INSTANCE: &str = "vivarium.instance";
+    pub(crate) const MACHINE: &str = "vivarium.machine";
+    pub(crate) const VERSION: &str = "vivarium.version";
+    /// Digest of the image's inputs.
+    pub(crate) const INPUTS: &str = "vivarium.inputs";
+    /// Digest of the container's plan.
+    pub(crate) const PLAN: &str = "vivarium.plan";
+}
+
+/// Ports inside.
+pub(crate) const KERNEL_PORT: u16 = 8080;
+/// MCP inside.
+pub(crate) const MCP_PORT: u16 = 8765;
+/// VNC inside.
+pub(crate) const VNC_PORT: u16 = 5900;
+/// Grace of a stop.
+pub(crate) const STOP_S: u32 = 10;
+
+/// Names and folders of one machine.
+#[derive(Clone, Debug)]
+pub(crate) struct Names {
+    /// Name in the spec.
+    pub machine: String,
+    /// Instance, empty for the first.
+    pub instance: String,
+    /// Container.
+    pub container: String,
+    /// Image tag.
+    pub image: String,
+}
+
+impl Names {
+    pub(crate) fn new(spec: &Spec, instance: Option<&str>) -> Self {
+        let prefixed = |name: &str| {
+            instance.map_or_else(|| name.to_owned(), |instance| format!("{instance}-{name}"))
+        };
+        let reused = std::env::var("VIVARIUM_IMAGE")
+            .ok()
+            .filter(|image| !image.is_empty());
+        Self {
+            machine: spec.name.clone(),
+            instance: instance.unwrap_or_default().into(),
+            container: prefixed(&spec.name),
+            image: reused.unwrap_or_else(|| prefixed("os")),
+        }
+    }
+
+    pub(crate) fn network(&self) -> String {
+        format!("{}-net", self.container)
+    }
+
+    pub(crate) fn home_volume(&self) -> String {
+        format!("{}-home", self.container)
+    }
+
+    pub(crate) fn labels(&self) -> BTreeMap<String, String> {
+        [
+            (label::SCHEMA, "1"),
+            (label::INSTANCE, &self.instance),
+            (label::MACHINE, &self.machine),
+            (label::VERSION, wire::VERSION),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .into()
+    }
+}
+
+/// The container of a machine. `image_id` pins what runs; it is part of the plan's digest.
+pub(crate) fn container(
+    spec: &Spec,
+    names: &Names,
+    paths: &Paths,
+    repo: &Path,
+    image_id: &str,
+) -> ContainerSpec {
+    let (uid, gid) = machine_ids();
+    let mut environment: BTreeMap<String, String> = [
+        ("BROWSER_USE_HEADLESS", "false".to_owned()),
+        ("FILESYSTEM_ROOT", "/root".into()),
+        ("HOST_HOME", paths.user_home.display().to_string()),
+        ("HOST_PWD", repo.display().to_string()),
+        ("VIVARIUM_UID", uid.to_string()),
+        ("VIVARIUM_GID", gid.to_string()),
+    ]
+    .map(|(name, value)| (name.to_owned(), value))
+    .into();
+    environment.extend(spec.environment.clone());
+    let bind = |source: String, target: &str, read_only| Bind {
+        source,
+        target: target.into(),
+        read_only,
+    };
+    let mut binds = vec![
+        bind(names.home_volume(), "/root", false),
+        bind(repo.display().to_string(), "/repo", false),
+        bind(
+            paths.secrets_dir(&names.machine).display().to_string(),
+            "/run/secrets",
+            true,
+        ),
+    ];
+    binds.extend(
+        spec.mounts
+            .iter()
+            .map(|mount| bind(expand(&mount.source, paths), &mount.target, mount.read_only)),
+    );
+    if spec.executor == Executor::Socket {
+        binds.push(bind(
+            "/var/run/docker.sock".into(),
+            "/var/run/docker.sock",
+            false,
+        ));
+    }
+    let locked = spec.profile == Profile::Locked;
+    let mut tmpfs = BTreeMap::from([("/run".to_owned(), "mode=755,exec".to_owned())]);
+    if locked {
+        tmpfs.insert("/tmp".into(), "mode=1777".into());
+    }
+    let mut security_options = Vec::new();
+    if locked {
+        security_options.push("no-new-privileges".to_owned());
+    }
+    let mut add_capabilities = Vec::new();
+    if spec.criu {
+        security_options.push("seccomp=unconfined".into());
+        add_capabilities.extend(["SYS_ADMIN", "SYS_PTRACE", "NET_ADMIN"].map(str::to_owned));
+    }
+    let port = |host, container| PublishedPort { host, container };
+    let mut plan = ContainerSpec {
+        name: names.container.clone(),
+        image: names.image.clone(),
+        hostname: Some(names.machine.clone()),
+        command: None,
+        labels: names.labels(),
+        environment,
+        binds,
+        tmpfs,
+        ports: vec![
+            port(spec.ports.kernel, KERNEL_PORT),
+            port(spec.ports.mcp, MCP_PORT),
+            port(spec.ports.vnc, VNC_PORT),
+        ],
+        network: Some(names.network()),
+        limits: Limits {
+            memory_bytes: spec.memory_bytes(),
+            cpus: (spec.limits.cpus > 0.0).then_some(spec.limits.cpus),
+            pids: Some(spec.limits.pids),
+            shm_bytes: spec.shm_bytes(),
+        },
+        restarts: true,
+        stop_timeout_s: STOP_S,
+        security_options,
+        drop_capabilities: locked,
+        add_capabilities,
+        read_only: locked,
+    };
+    let digest = blake3::hash(format!("{image_id}\n{plan:?}").as_bytes()).to_hex();
+    plan.labels.insert(label::PLAN.into(), digest.to_string());
+    plan
+}
+
+/// Makes the host's folders before the engine would, as root.
+pub(crate) fn make_sources(spec: &Spec, paths: &Paths) -> Result<(), LifecycleError> {
+    for mount in &spec.mounts {
+        let source = expand(&mount.source, paths);
+        let source = Path::new(&source);
+        // A file can be mounted too; only what is missing is made.
+        if !source.exists() && make_dir(source, 0o755)? {
+            own(source)?;
+        }
+    }
+    Ok(())
+}
+
+/// The machine's user: the host's, or 1000 where that is root.
+fn machine_ids() -> (u32, u32) {
+    let uid = nix::unistd::geteuid();
+    if uid.is_root() {
+        (MACHINE_UID, MACHINE_UID)
+    } else {
+        (uid.as_raw(), nix::unistd::getegid().as_raw())
+    }
+}
+
+fn expand(source: &str, paths: &Paths) -> String {
+    match source.strip_prefix("~/") {
+        Some(rest) => paths.user_home.join(rest).display().to_string(),
+        None => source.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plan(spec: &Spec, image_id: &str) -> ContainerSpec {
+        let paths = Paths::find(Some(Path::new("/h")), Some("blue"));
+        container(
+            spec,
+            &Names::new(spec, Some("blue")),
+            &paths,
+            Path::new("/r"),
+            image_id,
+        )
+    }
+
+    #[test]
+    fn the_plans_digest_follows_spec_and_image() {
+        let digest = |spec: &Spec, image: &str| plan(spec, image).labels[label::PLAN].clone();
+        let spec = Spec::default();
+        assert_eq!(digest(&spec, "a"), digest(&spec, "a"));
+        assert_ne!(digest(&spec, "a"), digest(&spec, "b"));
+        let other = Spec {
+            criu: true,
+            ..Spec::default()
+        };
+        assert_ne!(digest(&spec, "a"), digest(&other, "a"));
+    }
+
+    #[test]
+    fn nothing_secret_and_no_socket_by_default() {
+        let plan = plan(&Spec::default(), "a");
+        assert!(
+            !plan
+                .environment
+                .keys()
+                .any(|name| name.contains("TOKEN") || name.contains("PASSWORD"))
+        );
+        assert!(
+            !plan
+                .binds
+                .iter()
+                .any(|bind| bind.target.contains("docker.sock"))
+        );
+        let secrets = plan
+            .binds
+            .iter()
+            .find(|bind| bind.target == "/run/secrets")
+            .unwrap();
+        assert!(secrets.read_only);
+        assert_eq!(plan.name, "blue-os-host");
+        assert_eq!(plan.network.as_deref(), Some("blue-os-host-net"));
+    }
+
+    #[test]
+    fn the_locked_profile_closes_what_the_default_leaves_open() {
+        let spec = Spec {
+            profile: Profile::Locked,
+            ..Spec::default()
+        };
+        let plan = plan(&spec, "a");
+        assert!(plan.drop_capabilities && plan.read_only);
+        assert!(
+            plan.security_options
+                .contains(&"no-new-privileges".to_owned())
+        );
+    }
+}

@@ -1,0 +1,58 @@
+//! Who holds a port: best effort, for a clear sentence when a port is taken.
+
+/// The process that listens on a TCP port, as `name (pid 123)`. Linux only; needs the
+/// right to look into that process.
+pub(crate) fn listening_process(port: u16) -> Option<String> {
+    let inode = ["/proc/net/tcp", "/proc/net/tcp6"]
+        .iter()
+        .find_map(|table| listening_inode(&std::fs::read_to_string(table).ok()?, port))?;
+    let wanted = format!("socket:[{inode}]");
+    for process in std::fs::read_dir("/proc").ok()?.flatten() {
+        let pid = process.file_name();
+        let Some(pid) = pid
+            .to_str()
+            .filter(|name| name.bytes().all(|byte| byte.is_ascii_digit()))
+        else {
+            continue;
+        };
+        let Ok(files) = std::fs::read_dir(process.path().join("fd")) else {
+            continue;
+        };
+        let holds = |file: std::fs::DirEntry| {
+            std::fs::read_link(file.path())
+                .is_ok_and(|target| target.as_os_str() == wanted.as_str())
+        };
+        if files.flatten().any(holds) {
+            let name = std::fs::read_to_string(process.path().join("comm")).unwrap_or_default();
+            return Some(format!("{} (pid {pid})", name.trim()));
+        }
+    }
+    Some("another process".into())
+}
+
+/// Socket inode of the listener on `port` in the text of `/proc/net/tcp`.
+fn listening_inode(table: &str, port: u16) -> Option<u64> {
+    const LISTEN: &str = "0A";
+    table.lines().skip(1).find_map(|line| {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        let (_, local) = fields.get(1)?.rsplit_once(':')?;
+        let listens =
+            fields.get(3) == Some(&LISTEN) && u16::from_str_radix(local, 16).ok()? == port;
+        listens.then(|| fields.get(9)?.parse().ok()).flatten()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_ourselves() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let holder = listening_process(listener.local_addr().unwrap().port()).unwrap();
+        assert!(
+            holder.contains(&format!("(pid {})", std::process::id())),
+            "{holder}"
+        );
+    }
+}
