@@ -56,6 +56,11 @@ impl Journal {
         lock(&self.ring).back().map_or(0, |event| event.seq)
     }
 
+    /// Whether anybody reads.
+    pub(crate) fn has_listeners(&self) -> bool {
+        self.last.receiver_count() > 0
+    }
+
     /// Ends every subscription once it has read what is there.
     pub(crate) fn close(&self) {
         let _ring = lock(&self.ring);

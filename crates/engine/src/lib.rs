@@ -1,13 +1,24 @@
 //! All that the host does, with no window: the machine, its desktop's bridge,
 //! the notebook's outputs and the event stream, behind one list of commands.
 
+mod desktop;
+mod doctor;
 mod journal;
+mod machine;
+mod notebook;
 mod rpc;
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    collections::HashMap,
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+};
 
+pub use doctor::{Check, Verdict};
 pub use journal::Subscription;
+use lifecycle::MachineOptions;
 pub use rpc::COMMANDS;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use wire::failure::Failure;
 
 /// How an engine is started.
@@ -30,22 +41,71 @@ pub struct Engine {
 }
 
 struct Inner {
+    options: MachineOptions,
     journal: journal::Journal,
-    bridge_port: u16,
+    bridge: desktop::BridgeHandle,
+    notebook: notebook::NotebookHandle,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+    /// Long work that can be cancelled, by run id.
+    runs: Mutex<HashMap<String, CancellationToken>>,
 }
 
 impl Engine {
     /// Binds the desktop's bridge and starts the engine's tasks. Does not need a container engine.
-    pub async fn start(_options: EngineOptions) -> Result<Self, Failure> {
-        Ok(Self {
+    ///
+    /// # Errors
+    /// Where no loopback port can be bound.
+    pub async fn start(options: EngineOptions) -> Result<Self, Failure> {
+        Self::start_with(options, Vec::new()).await
+    }
+
+    /// As [`start`](Self::start), with `key=value` pairs over the machine's spec.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub async fn start_with(
+        options: EngineOptions,
+        overrides: Vec<String>,
+    ) -> Result<Self, Failure> {
+        let options = MachineOptions {
+            instance: options.instance,
+            home: options.home,
+            template: options.template,
+            repo: options.repo,
+            overrides,
+        };
+        let (tasks, stop, journal) = (
+            TaskTracker::new(),
+            CancellationToken::new(),
+            journal::Journal::new(),
+        );
+        let bridge = desktop::start(&tasks, &stop).await?;
+        let notebook = notebook::start(options.clone(), journal.clone(), &tasks, &stop);
+        let engine = Self {
             inner: Arc::new(Inner {
-                journal: journal::Journal::new(),
-                bridge_port: 0,
+                options,
+                journal,
+                bridge,
+                notebook,
+                tasks,
+                stop,
+                runs: Mutex::default(),
             }),
-        })
+        };
+        engine.inner.tasks.spawn(machine::watch(
+            engine.inner.options.clone(),
+            engine.inner.journal.clone(),
+            engine.inner.stop.clone(),
+        ));
+        Ok(engine)
     }
 
     /// Carries out one of [`COMMANDS`].
+    ///
+    /// # Errors
+    /// The handler's; [`NotFound`](wire::failure::FailureCode::NotFound) for another command,
+    /// [`Invalid`](wire::failure::FailureCode::Invalid) for a request that can't be read.
     pub async fn rpc(
         &self,
         command: &str,
@@ -55,17 +115,47 @@ impl Engine {
     }
 
     /// Events with `seq > after` that are still kept, then live ones.
+    #[must_use]
     pub fn subscribe(&self, after: u64) -> Subscription {
         self.inner.journal.subscribe(after)
     }
 
-    /// Loopback port of the desktop's WebSocket bridge.
-    pub fn bridge_port(&self) -> u16 {
-        self.inner.bridge_port
+    /// Number of the newest event: `subscribe` from here to hear only what comes.
+    #[must_use]
+    pub fn last_seq(&self) -> u64 {
+        self.inner.journal.last_seq()
     }
 
-    /// Ends the engine's tasks and waits for them. Machines keep running.
+    /// Loopback port of the desktop's WebSocket bridge.
+    #[must_use]
+    pub fn bridge_port(&self) -> u16 {
+        self.inner.bridge.port
+    }
+
+    /// Cancels long work, ends the engine's tasks and waits for them. Machines keep running.
     pub async fn stop(self) {
+        self.inner.stop.cancel();
+        self.inner.tasks.close();
+        self.inner.tasks.wait().await;
         self.inner.journal.close();
+    }
+
+    /// A cancellable piece of long work; [`end_run`](Self::end_run) forgets it.
+    fn begin_run(&self) -> (String, CancellationToken) {
+        let run_id = ulid::Ulid::generate().to_string();
+        let cancel = self.inner.stop.child_token();
+        self.runs().insert(run_id.clone(), cancel.clone());
+        (run_id, cancel)
+    }
+
+    fn end_run(&self, run_id: &str) {
+        self.runs().remove(run_id);
+    }
+
+    fn runs(&self) -> std::sync::MutexGuard<'_, HashMap<String, CancellationToken>> {
+        self.inner
+            .runs
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }

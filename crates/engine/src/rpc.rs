@@ -56,45 +56,104 @@ fn answer<T: Serialize>(answer: T) -> Result<Value, Failure> {
     })
 }
 
-fn not_yet<T>() -> Result<T, Failure> {
-    Err(Failure::new(FailureCode::Internal, "This is not built yet"))
-}
-
 impl Handlers for Engine {
     async fn app_info(&self, _: Nothing) -> Result<AppInfo, Failure> {
-        not_yet()
+        let machine = self.machine()?;
+        Ok(AppInfo {
+            version: wire::VERSION.into(),
+            config_dir: machine.paths().config_dir.display().to_string(),
+            data_dir: machine.paths().data_dir.display().to_string(),
+        })
     }
+
     async fn engine_info(&self, _: Nothing) -> Result<EngineInfo, Failure> {
-        not_yet()
+        self.info().await
     }
+
     async fn machine_status(&self, _: Nothing) -> Result<MachineStatus, Failure> {
-        not_yet()
+        self.status().await
     }
-    async fn machine_up(&self, _: UpRequest) -> Result<RunStarted, Failure> {
-        not_yet()
+
+    async fn machine_up(&self, request: UpRequest) -> Result<RunStarted, Failure> {
+        self.up(request.rebuild)
     }
+
     async fn machine_down(&self, _: Nothing) -> Result<MachineStatus, Failure> {
-        not_yet()
+        self.down().await
     }
+
     async fn machine_restart(&self, _: Nothing) -> Result<MachineStatus, Failure> {
-        not_yet()
+        self.restart().await
     }
-    async fn machine_remove(&self, _: RemoveRequest) -> Result<MachineStatus, Failure> {
-        not_yet()
+
+    async fn machine_remove(&self, request: RemoveRequest) -> Result<MachineStatus, Failure> {
+        self.remove(request.home).await
     }
-    async fn machine_logs(&self, _: LogsRequest) -> Result<LogLines, Failure> {
-        not_yet()
+
+    async fn machine_logs(&self, request: LogsRequest) -> Result<LogLines, Failure> {
+        let lines = self.logs(request.tail).await?;
+        Ok(LogLines { lines })
     }
-    async fn run_cancel(&self, _: RunCancelRequest) -> Result<Nothing, Failure> {
-        not_yet()
+
+    async fn run_cancel(&self, request: RunCancelRequest) -> Result<Nothing, Failure> {
+        self.cancel(&request.run_id)?;
+        Ok(Nothing {})
     }
+
     async fn desktop_open(&self, _: Nothing) -> Result<DesktopTicket, Failure> {
-        not_yet()
+        self.open_desktop().await
     }
-    async fn kernel_exec(&self, _: KernelExecRequest) -> Result<Nothing, Failure> {
-        not_yet()
+
+    async fn kernel_exec(&self, request: KernelExecRequest) -> Result<Nothing, Failure> {
+        self.queue_cell(request)?;
+        Ok(Nothing {})
     }
+
     async fn kernel_interrupt(&self, _: Nothing) -> Result<Nothing, Failure> {
-        not_yet()
+        self.interrupt().await?;
+        Ok(Nothing {})
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::EngineOptions;
+    use serde_json::json;
+
+    async fn engine() -> (Engine, tempfile::TempDir) {
+        let home = tempfile::tempdir().unwrap();
+        let options = EngineOptions {
+            home: Some(home.path().into()),
+            ..Default::default()
+        };
+        (Engine::start(options).await.unwrap(), home)
+    }
+
+    #[tokio::test]
+    async fn answers_a_command_and_stops() {
+        let (engine, home) = engine().await;
+        let info = engine.rpc("app_info", Value::Null).await.unwrap();
+        assert_eq!(info["version"], wire::VERSION);
+        assert_eq!(info["config_dir"], json!(home.path().join("config")));
+        assert_ne!(engine.bridge_port(), 0);
+        let mut events = engine.subscribe(0);
+        engine.stop().await;
+        assert_eq!(events.next().await, None);
+    }
+
+    #[tokio::test]
+    async fn unknown_commands_and_requests_are_told() {
+        let (engine, _home) = engine().await;
+        let code = |answer: Result<Value, Failure>| answer.unwrap_err().code;
+        assert_eq!(
+            code(engine.rpc("fly", Value::Null).await),
+            FailureCode::NotFound
+        );
+        let answer = engine.rpc("machine_logs", json!({"tail": "many"})).await;
+        assert_eq!(code(answer), FailureCode::Invalid);
+        let answer = engine.rpc("run_cancel", json!({"run_id": "x"})).await;
+        assert_eq!(code(answer), FailureCode::NotFound);
+        engine.stop().await;
     }
 }

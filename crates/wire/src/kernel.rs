@@ -81,6 +81,34 @@ pub struct ExecAnswer {
     pub outputs: Vec<serde_json::Value>,
 }
 
+/// `POST /shell`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+pub struct ShellRequest {
+    /// For `sh -c`.
+    pub command: String,
+    /// Seconds; none means no limit.
+    #[serde(default)]
+    pub timeout_s: Option<f64>,
+}
+
+/// Answer of `POST /shell`. A command that exits non-zero is `completed` too.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+pub struct ShellAnswer {
+    /// How it ended.
+    pub status: ExecStatus,
+    /// Its stdout.
+    pub stdout: String,
+    /// Its stderr.
+    pub stderr: String,
+    /// Its exit status; none where it was ended.
+    pub returncode: Option<i32>,
+    /// Milliseconds.
+    #[cfg_attr(feature = "ts", ts(type = "number"))]
+    pub timing_ms: u64,
+}
+
 /// The body of every HTTP error of the body's APIs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ErrorAnswer {
@@ -97,4 +125,15 @@ pub struct ErrorBody {
     pub code: String,
     /// One sentence.
     pub message: String,
+}
+
+/// What a kernel's worker says of itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KernelStatus {
+    /// Cells run so far.
+    pub exec_count: u64,
+    /// Names in the namespace that are the user's.
+    pub globals_count: u64,
+    /// Whether a cell runs.
+    pub busy: bool,
 }

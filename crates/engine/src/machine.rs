@@ -1,0 +1,182 @@
+//! The machine's handlers: each reads the spec anew and asks the container engine;
+//! nothing is remembered that the engine itself could tell.
+
+use std::{path::PathBuf, time::Duration};
+
+use lifecycle::{CancellationToken, Dock, LifecycleError, Machine, MachineOptions};
+use wire::{
+    commands::RunStarted,
+    failure::{Failure, FailureCode},
+    machine::{EngineInfo, MachineStatus, Progress},
+    stream::Event,
+};
+
+use crate::{Engine, journal::Journal};
+
+/// Between two looks at the machine while somebody listens.
+const LOOK: Duration = Duration::from_secs(2);
+
+/// Reads the spec off the async threads' way: it hashes nothing but touches the disk.
+pub(crate) fn load(options: &MachineOptions) -> Result<Machine, Failure> {
+    Ok(Machine::load(options)?)
+}
+
+pub(crate) async fn connect() -> Result<Dock, Failure> {
+    Ok(Dock::connect().await.map_err(LifecycleError::from)?)
+}
+
+/// Tells the stream when the machine's state changes, also where somebody else changed it.
+pub(crate) async fn watch(options: MachineOptions, journal: Journal, stop: CancellationToken) {
+    let mut last: Option<MachineStatus> = None;
+    loop {
+        let look = async {
+            if journal.has_listeners() {
+                let status = load(&options)?.status(&connect().await?).await?;
+                if last.as_ref() != Some(&status) {
+                    journal.publish(Event::Machine {
+                        status: status.clone(),
+                    });
+                    last = Some(status);
+                }
+            }
+            Ok::<(), Failure>(())
+        };
+        tokio::select! {
+            () = stop.cancelled() => return,
+            // A view asks for the status itself and shows the failure; here it only means "not now".
+            looked = look => if let Err(failure) = looked { tracing::debug!(%failure, "could not look at the machine"); },
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(LOOK) => {}
+        }
+    }
+}
+
+/// What long work does.
+#[derive(Clone, Copy, Debug)]
+enum Work {
+    Build,
+    Up,
+}
+
+impl Engine {
+    pub(crate) async fn info(&self) -> Result<EngineInfo, Failure> {
+        Ok(connect().await?.info().clone())
+    }
+
+    pub(crate) async fn status(&self) -> Result<MachineStatus, Failure> {
+        Ok(self.machine()?.status(&connect().await?).await?)
+    }
+
+    /// Begins to bring the machine up; goes on as events.
+    pub(crate) fn up(&self, rebuild: bool) -> Result<RunStarted, Failure> {
+        self.run(Work::Up, rebuild)
+    }
+
+    /// Begins to build the image, without touching the container; goes on as events.
+    ///
+    /// # Errors
+    /// Where the spec is not valid.
+    pub fn build(&self, rebuild: bool) -> Result<RunStarted, Failure> {
+        self.run(Work::Build, rebuild)
+    }
+
+    fn run(&self, work: Work, rebuild: bool) -> Result<RunStarted, Failure> {
+        let machine = self.machine()?;
+        let (run_id, cancel) = self.begin_run();
+        let (engine, id) = (self.clone(), run_id.clone());
+        self.inner.tasks.spawn(async move {
+            let journal = &engine.inner.journal;
+            let mut tell = |progress: Progress| {
+                journal.publish(Event::RunProgress {
+                    run_id: id.clone(),
+                    progress,
+                });
+            };
+            let ended = async {
+                let dock = connect().await?;
+                match work {
+                    Work::Build => {
+                        machine.build(&dock, rebuild, &cancel, &mut tell).await?;
+                        Ok(machine.status(&dock).await?)
+                    }
+                    Work::Up => {
+                        Ok::<_, Failure>(machine.up(&dock, rebuild, &cancel, &mut tell).await?)
+                    }
+                }
+            }
+            .await;
+            let failure = match ended {
+                Ok(status) => {
+                    journal.publish(Event::Machine { status });
+                    None
+                }
+                Err(failure) => {
+                    tracing::warn!(run_id = id, %failure, "a run failed");
+                    Some(failure)
+                }
+            };
+            engine.end_run(&id);
+            journal.publish(Event::RunEnded {
+                run_id: id,
+                failure,
+            });
+        });
+        Ok(RunStarted { run_id })
+    }
+
+    pub(crate) async fn down(&self) -> Result<MachineStatus, Failure> {
+        let status = self.machine()?.down(&connect().await?).await?;
+        Ok(self.told(status))
+    }
+
+    pub(crate) async fn restart(&self) -> Result<MachineStatus, Failure> {
+        let status = self
+            .machine()?
+            .restart(&connect().await?, &self.inner.stop)
+            .await?;
+        Ok(self.told(status))
+    }
+
+    pub(crate) async fn remove(&self, home: bool) -> Result<MachineStatus, Failure> {
+        let status = self.machine()?.remove(&connect().await?, home).await?;
+        Ok(self.told(status))
+    }
+
+    pub(crate) async fn logs(&self, tail: u32) -> Result<Vec<String>, Failure> {
+        Ok(self.machine()?.logs(&connect().await?, tail).await?)
+    }
+
+    pub(crate) fn cancel(&self, run_id: &str) -> Result<(), Failure> {
+        match self.runs().get(run_id) {
+            Some(cancel) => {
+                cancel.cancel();
+                Ok(())
+            }
+            None => Err(Failure::new(
+                FailureCode::NotFound,
+                "There is no such run, or it has ended",
+            )),
+        }
+    }
+
+    /// Where the kernel API's token lies.
+    ///
+    /// # Errors
+    /// Where the spec is not valid.
+    pub fn token_file(&self) -> Result<PathBuf, Failure> {
+        Ok(self.machine()?.token_file())
+    }
+
+    pub(crate) fn machine(&self) -> Result<Machine, Failure> {
+        load(&self.inner.options)
+    }
+
+    fn told(&self, status: MachineStatus) -> MachineStatus {
+        self.inner.journal.publish(Event::Machine {
+            status: status.clone(),
+        });
+        status
+    }
+}

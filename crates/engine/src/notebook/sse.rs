@@ -1,0 +1,85 @@
+//! Reads an event stream (`text/event-stream`), as the HTML standard's section
+//! "Server-sent events" has it; only what the body sends: `event`, `data`.
+
+/// One event.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct SseEvent {
+    /// `event:`.
+    pub name: String,
+    /// `data:` lines, joined with newlines.
+    pub data: String,
+}
+
+/// Bytes in, events out.
+#[derive(Debug, Default)]
+pub(crate) struct SseReader {
+    rest: Vec<u8>,
+    event: SseEvent,
+}
+
+impl SseReader {
+    /// Takes a chunk; answers the events that it completes.
+    pub(crate) fn push(&mut self, chunk: &[u8]) -> Vec<SseEvent> {
+        // Only the new bytes can hold the next newline: a long line is looked at once.
+        let mut from = self.rest.len();
+        self.rest.extend_from_slice(chunk);
+        let mut events = Vec::new();
+        let mut start = 0;
+        while let Some(at) = self.rest[from..].iter().position(|byte| *byte == b'\n') {
+            let end = from + at;
+            let line = String::from_utf8_lossy(&self.rest[start..end]).into_owned();
+            if let Some(event) = self.line(line.strip_suffix('\r').unwrap_or(&line)) {
+                events.push(event);
+            }
+            start = end + 1;
+            from = start;
+        }
+        self.rest.drain(..start);
+        events
+    }
+
+    fn line(&mut self, line: &str) -> Option<SseEvent> {
+        if line.is_empty() {
+            let mut event = std::mem::take(&mut self.event);
+            event.data.pop();
+            return (!event.data.is_empty() || !event.name.is_empty()).then_some(event);
+        }
+        let (field, value) = line.split_once(':').unwrap_or((line, ""));
+        let value = value.strip_prefix(' ').unwrap_or(value);
+        match field {
+            "event" => self.event.name = value.into(),
+            "data" => {
+                self.event.data.push_str(value);
+                self.event.data.push('\n');
+            }
+            _ => {}
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_come_out_whole_however_they_are_cut() {
+        let text = b"event: output\nid: 1\ndata: {\"a\":1}\n\n: hello\n\nevent: done\r\ndata: x\r\ndata: y\r\n\r\n";
+        for size in 1..text.len() {
+            let mut reader = SseReader::default();
+            let events: Vec<SseEvent> = text
+                .chunks(size)
+                .flat_map(|chunk| reader.push(chunk))
+                .collect();
+            let event = |name: &str, data: &str| SseEvent {
+                name: name.into(),
+                data: data.into(),
+            };
+            assert_eq!(
+                events,
+                [event("output", "{\"a\":1}"), event("done", "x\ny")],
+                "{size}"
+            );
+        }
+    }
+}
