@@ -1,2 +1,64 @@
-//! See ARCHITECTURE.md.
-fn main() {}
+//! `vivarium`: the engine without a window.
+
+mod arguments;
+mod commands;
+mod print;
+mod template;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use engine::{Engine, EngineOptions};
+use tracing_subscriber::EnvFilter;
+
+use arguments::Arguments;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_env_filter(
+            EnvFilter::try_from_env("VIVARIUM_LOG").unwrap_or_else(|_| EnvFilter::new("error")),
+        )
+        .init();
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("vivarium: no threads could be started: {error}");
+            return ExitCode::from(1);
+        }
+    };
+    let code = runtime.block_on(run(arguments));
+    // A read of stdin that nobody waits for any more must not hold up the exit.
+    runtime.shutdown_background();
+    code
+}
+
+async fn run(arguments: Arguments) -> ExitCode {
+    let json = arguments.global.json;
+    let options = EngineOptions {
+        instance: arguments.global.instance.clone(),
+        home: arguments.global.home.clone(),
+        template: template::find(arguments.global.template.clone()),
+        repo: arguments.global.repo.clone(),
+    };
+    let ended = match Engine::start_with(options, arguments.global.overrides()).await {
+        Ok(engine) => {
+            let ended = commands::carry_out(&engine, arguments.command, json).await;
+            engine.stop().await;
+            ended
+        }
+        Err(failure) => Err(failure),
+    };
+    match ended {
+        Ok(code) => ExitCode::from(code),
+        Err(failure) => {
+            print::failure(&failure, json);
+            ExitCode::from(print::exit_code(failure.code))
+        }
+    }
+}

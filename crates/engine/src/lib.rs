@@ -24,7 +24,8 @@ use wire::failure::Failure;
 /// How an engine is started.
 #[derive(Clone, Debug, Default)]
 pub struct EngineOptions {
-    /// Prefix of every name (containers, networks, images): several engines on one host, and tests.
+    /// Prefix of every name (containers, networks, images), else `VIVARIUM_INSTANCE`: several
+    /// engines on one host, and tests.
     pub instance: Option<String>,
     /// Where settings and data lie, instead of the XDG folders.
     pub home: Option<PathBuf>,
@@ -69,7 +70,10 @@ impl Engine {
         overrides: Vec<String>,
     ) -> Result<Self, Failure> {
         let options = MachineOptions {
-            instance: options.instance,
+            instance: options.instance.or_else(|| {
+                let instance = std::env::var("VIVARIUM_INSTANCE").ok()?;
+                (!instance.is_empty()).then_some(instance)
+            }),
             home: options.home,
             template: options.template,
             repo: options.repo,

@@ -49,9 +49,9 @@ pub enum LifecycleError {
         port: u16,
         /// Who holds it, where that could be found out.
         holder: Option<String>,
-        /// The engine's words.
+        /// The engine's words, where it was asked.
         #[source]
-        source: DockError,
+        source: Option<DockError>,
     },
     /// The container does not run.
     #[error("the machine {name} does not run")]
@@ -127,7 +127,10 @@ impl From<LifecycleError> for Failure {
                 "Run docker/base/make-debian.sh, which makes it without a registry, or name another base in machine.toml.",
             ),
             LifecycleError::PortTaken { holder, source, .. } => {
-                let cause = holder.map_or_else(|| Failure::from(source).cause, |holder| Some(format!("{holder} holds it")));
+                let cause = match holder {
+                    Some(holder) => Some(format!("{holder} holds it")),
+                    None => source.and_then(|source| Failure::from(source).cause),
+                };
                 Failure { cause, ..failure(FailureCode::PortTaken) }
                     .next("Stop what holds it, or choose another port in machine.toml (0 takes any free one).")
             }

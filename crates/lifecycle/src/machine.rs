@@ -73,7 +73,10 @@ impl Machine {
             }
             Err(error) => return Err(LifecycleError::file("read", &file)(error)),
         };
-        let spec = Spec::parse(&text, &file, &options.overrides)?;
+        // Flags win over the environment, which wins over the file.
+        let mut overrides = environment_overrides();
+        overrides.extend(options.overrides.iter().cloned());
+        let spec = Spec::parse(&text, &file, &overrides)?;
         let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.into());
         Ok(Self {
             names: Names::new(&spec, options.instance.as_deref()),
@@ -380,11 +383,31 @@ impl Machine {
     }
 
     async fn start(&self, dock: &Dock) -> Result<(), LifecycleError> {
-        let Err(error) = dock.start_container(&self.names.container).await else {
+        if self
+            .ours(dock)
+            .await?
+            .is_some_and(|container| container.is_running())
+        {
             return Ok(());
-        };
-        let Some(port) = error.taken_port() else {
-            return Err(error.into());
+        }
+        // The engine names any one of the taken ports; a look beforehand names the first.
+        let ports = [
+            self.spec.ports.kernel,
+            self.spec.ports.mcp,
+            self.spec.ports.vnc,
+        ];
+        let is_taken =
+            |port: &u16| *port != 0 && std::net::TcpListener::bind(("127.0.0.1", *port)).is_err();
+        let here = dock.info().endpoint.starts_with("unix://");
+        let (port, source) = match ports.into_iter().find(|port| here && is_taken(port)) {
+            Some(port) => (port, None),
+            None => match dock.start_container(&self.names.container).await {
+                Ok(()) => return Ok(()),
+                Err(error) => match error.taken_port() {
+                    Some(port) => (port, Some(error)),
+                    None => return Err(error.into()),
+                },
+            },
         };
         let holder = match dock.port_holder(port).await {
             Ok(Some(container)) => Some(format!("the container {container}")),
@@ -393,7 +416,7 @@ impl Machine {
         Err(LifecycleError::PortTaken {
             port,
             holder,
-            source: error,
+            source,
         })
     }
 
@@ -491,6 +514,18 @@ impl Machine {
             Err(TryLockError::Error(error)) => Err(LifecycleError::file("lock", &path)(error)),
         }
     }
+}
+
+/// `VIVARIUM_KERNEL_PORT`, `VIVARIUM_MCP_PORT`, `VIVARIUM_VNC_PORT`.
+fn environment_overrides() -> Vec<String> {
+    let port = |name: &str| {
+        let value = std::env::var(format!("VIVARIUM_{}_PORT", name.to_ascii_uppercase())).ok()?;
+        (!value.is_empty()).then(|| format!("ports.{name}={value}"))
+    };
+    ["kernel", "mcp", "vnc"]
+        .into_iter()
+        .filter_map(port)
+        .collect()
 }
 
 /// Whether an image is given from outside (tests), so that none is built.

@@ -302,7 +302,7 @@ mod tests {
     #[tokio::test]
     async fn a_refusal_carries_the_machines_words() {
         let answer = answer(concat!(
-            "HTTP/1.1 400 Bad Request\r\ncontent-length: 74\r\n\r\n",
+            "HTTP/1.1 400 Bad Request\r\n\r\n",
             "{\"error\":{\"code\":\"bad_json\",\"message\":\"Not JSON\"},\"request_id\":\"0123456789\"}",
         ))
         .await;

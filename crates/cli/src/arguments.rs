@@ -1,0 +1,139 @@
+//! The command line's shape.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Keeps a machine: a container with a desktop, a browser, a Python kernel, a shell and MCP servers.
+#[derive(Debug, Parser)]
+#[command(
+    name = "vivarium",
+    version,
+    after_help = "Exit codes: 0 ok, 1 failure, 2 usage, 3 the machine does not run, 4 no container engine."
+)]
+pub struct Arguments {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What every command takes.
+#[derive(Args, Debug)]
+pub struct Global {
+    /// Prefix of every name: a second, separate Vivarium on this computer
+    #[arg(long, global = true, env = "VIVARIUM_INSTANCE", value_parser = instance)]
+    pub instance: Option<String>,
+    /// Where settings and data lie, instead of the XDG folders
+    #[arg(long, global = true, env = "VIVARIUM_HOME")]
+    pub home: Option<PathBuf>,
+    /// Working copy mounted at /repo, instead of a copy of the template
+    #[arg(long, global = true, env = "VIVARIUM_REPO")]
+    pub repo: Option<PathBuf>,
+    /// Folder with body/Dockerfile; found by itself inside a checkout
+    #[arg(long, global = true, env = "VIVARIUM_TEMPLATE")]
+    pub template: Option<PathBuf>,
+    /// Over machine.toml for this call, such as limits.memory=4g; may repeat
+    #[arg(long = "set", global = true, value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+    /// Host port of the kernel API; 0 for any free one
+    #[arg(long, global = true, env = "VIVARIUM_KERNEL_PORT", value_name = "PORT")]
+    pub kernel_port: Option<u16>,
+    /// Host port of the MCP endpoint; 0 for any free one
+    #[arg(long, global = true, env = "VIVARIUM_MCP_PORT", value_name = "PORT")]
+    pub mcp_port: Option<u16>,
+    /// Host port of VNC; 0 for any free one
+    #[arg(long, global = true, env = "VIVARIUM_VNC_PORT", value_name = "PORT")]
+    pub vnc_port: Option<u16>,
+    /// Answers as JSON on stdout, one object per line
+    #[arg(long, global = true)]
+    pub json: bool,
+}
+
+impl Global {
+    /// All that goes over the spec's file.
+    pub fn overrides(&self) -> Vec<String> {
+        let ports = [
+            ("kernel", self.kernel_port),
+            ("mcp", self.mcp_port),
+            ("vnc", self.vnc_port),
+        ];
+        let ports = ports
+            .into_iter()
+            .filter_map(|(name, port)| Some(format!("ports.{name}={}", port?)));
+        self.set.iter().cloned().chain(ports).collect()
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Builds the image
+    Build {
+        /// Also where it is current
+        #[arg(long)]
+        rebuild: bool,
+    },
+    /// Builds where needed, creates, starts, and waits until the machine answers
+    Up {
+        /// Build also where the image is current
+        #[arg(long)]
+        rebuild: bool,
+    },
+    /// Stops the machine; it can be started again
+    Down,
+    /// Stops and starts it
+    Restart,
+    /// Removes container and network; files in mounts and the home volume stay
+    Rm {
+        /// The home volume too: logins, files in /root
+        #[arg(long)]
+        home_volume: bool,
+    },
+    /// State and addresses; exit code 3 where it does not run
+    Status,
+    /// Last lines of the container's log
+    Logs {
+        /// How many
+        #[arg(short = 'n', long, default_value_t = 200)]
+        tail: u32,
+    },
+    /// Runs Python in the machine's kernel; exit code 1 where it fails
+    Exec {
+        /// The code; read from stdin where left out or `-`
+        code: Option<String>,
+        /// Seconds
+        #[arg(long, value_name = "SECONDS")]
+        timeout: Option<f64>,
+    },
+    /// Runs a command in the machine's shell; its exit code is this one's
+    Shell {
+        /// The command and its arguments
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        command: Vec<String>,
+    },
+    /// Looks at what is needed on this computer, and says what to do
+    Doctor,
+}
+
+fn instance(text: &str) -> Result<String, String> {
+    let ok = text.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit())
+        && text
+            .chars()
+            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
+    if ok {
+        Ok(text.into())
+    } else {
+        Err("an instance is named with small letters, digits and dashes".into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_shape_is_sound() {
+        Arguments::command().debug_assert();
+    }
+}

@@ -1,0 +1,240 @@
+//! Each command over the engine; answers the exit code.
+
+use std::io::{IsTerminal, Read};
+
+use engine::{Engine, Verdict};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use wire::{
+    commands::{LogLines, RunStarted},
+    failure::{Failure, FailureCode},
+    kernel::{ExecRequest, ExecStatus, ShellRequest},
+    machine::{MachineState, MachineStatus},
+    stream::Event,
+};
+
+use crate::{
+    arguments::Command,
+    print::{self, ProgressPrinter},
+};
+
+/// Carries out one command.
+pub async fn carry_out(engine: &Engine, command: Command, json: bool) -> Result<u8, Failure> {
+    match command {
+        Command::Build { rebuild } => {
+            let after = engine.last_seq();
+            follow(engine, engine.build(rebuild)?, after, json).await?;
+            let status: MachineStatus = call(engine, "machine_status", Value::Null).await?;
+            if json {
+                print::json(&status);
+            } else {
+                print::line(&format!("The image {} is current.", status.image));
+            }
+            Ok(0)
+        }
+        Command::Up { rebuild } => up(engine, rebuild, json).await,
+        Command::Down => status(engine, "machine_down", Value::Null, json).await,
+        Command::Restart => status(engine, "machine_restart", Value::Null, json).await,
+        Command::Rm { home_volume } => {
+            status(
+                engine,
+                "machine_remove",
+                json!({ "home": home_volume }),
+                json,
+            )
+            .await
+        }
+        Command::Status => {
+            let status: MachineStatus = call(engine, "machine_status", Value::Null).await?;
+            show(&status, json);
+            Ok(if status.state == MachineState::Running {
+                0
+            } else {
+                3
+            })
+        }
+        Command::Logs { tail } => {
+            let log: LogLines = call(engine, "machine_logs", json!({ "tail": tail })).await?;
+            if json {
+                print::json(&log);
+            } else {
+                log.lines.iter().for_each(|line| print::line(line));
+            }
+            Ok(0)
+        }
+        Command::Exec { code, timeout } => exec(engine, code, timeout, json).await,
+        Command::Shell { command } => shell(engine, &command, json).await,
+        Command::Doctor => {
+            let checks = engine.doctor().await;
+            if json {
+                print::json(&checks);
+            } else {
+                print::checks(&checks);
+            }
+            let bad = checks.iter().filter(|check| check.verdict == Verdict::Bad);
+            let codes = bad.map(|check| check.code.map_or(1, print::exit_code));
+            Ok(codes.max().unwrap_or(0))
+        }
+    }
+}
+
+async fn up(engine: &Engine, rebuild: bool, json: bool) -> Result<u8, Failure> {
+    let after = engine.last_seq();
+    let run: RunStarted = call(engine, "machine_up", json!({ "rebuild": rebuild })).await?;
+    follow(engine, run, after, json).await?;
+    let status: MachineStatus = call(engine, "machine_status", Value::Null).await?;
+    show(&status, json);
+    if !json {
+        print::line(&format!("  token   {}", engine.token_file()?.display()));
+    }
+    Ok(0)
+}
+
+/// Prints a run's progress until it ends; Ctrl-C cancels it.
+async fn follow(engine: &Engine, run: RunStarted, after: u64, json: bool) -> Result<(), Failure> {
+    let mut events = engine.subscribe(after);
+    let mut printer = ProgressPrinter::new();
+    let mut interrupted = false;
+    loop {
+        let event = tokio::select! {
+            event = events.next() => event,
+            signal = tokio::signal::ctrl_c(), if !interrupted => {
+                interrupted = true;
+                if signal.is_ok() {
+                    // It may have ended just now: then its end is the next event.
+                    let _: Result<Value, Failure> = engine.rpc("run_cancel", json!({ "run_id": run.run_id })).await;
+                }
+                continue;
+            }
+        };
+        let Some(event) = event else {
+            return Err(Failure::new(FailureCode::Cancelled, "Cancelled"));
+        };
+        match event.event {
+            Event::RunProgress { run_id, progress } if run_id == run.run_id => {
+                if json {
+                    print::json(&progress);
+                } else {
+                    printer.tell(&progress);
+                }
+            }
+            Event::RunEnded { run_id, failure } if run_id == run.run_id => {
+                printer.end();
+                return failure.map_or(Ok(()), Err);
+            }
+            _ => {}
+        }
+    }
+}
+
+async fn exec(
+    engine: &Engine,
+    code: Option<String>,
+    timeout_s: Option<f64>,
+    json: bool,
+) -> Result<u8, Failure> {
+    let code = match code {
+        Some(code) if code != "-" => code,
+        None if std::io::stdin().is_terminal() => {
+            return Err(
+                Failure::new(FailureCode::Invalid, "There is no code to run")
+                    .next("Give it as an argument (vivarium exec 'print(1)') or on stdin."),
+            );
+        }
+        _ => stdin()?,
+    };
+    let request = ExecRequest {
+        code,
+        timeout_s,
+        ..Default::default()
+    };
+    let mut put_out = |output: Value| {
+        if json {
+            print::json(&json!({ "output": output }));
+        } else {
+            print::output(&output);
+        }
+    };
+    let answer = tokio::select! {
+        answer = engine.exec(&request, &mut put_out) => answer?,
+        _ = tokio::signal::ctrl_c() => {
+            let _: Result<Value, Failure> = engine.rpc("kernel_interrupt", Value::Null).await;
+            return Err(Failure::new(FailureCode::Cancelled, "The cell was interrupted"));
+        }
+    };
+    if json {
+        print::json(&answer);
+    } else {
+        match answer.status {
+            ExecStatus::Completed | ExecStatus::Failed => {}
+            ExecStatus::Interrupted => eprintln!("The cell was interrupted."),
+            ExecStatus::Timeout => eprintln!("The cell did not end within its time limit."),
+            ExecStatus::Died => {
+                eprintln!("The kernel's process ended under the cell; a new one starts.")
+            }
+        }
+    }
+    Ok(u8::from(answer.status != ExecStatus::Completed))
+}
+
+async fn shell(engine: &Engine, command: &[String], json: bool) -> Result<u8, Failure> {
+    let request = ShellRequest {
+        command: command.join(" "),
+        timeout_s: None,
+    };
+    if request.command.trim().is_empty() {
+        return Err(
+            Failure::new(FailureCode::Invalid, "There is no command to run")
+                .because("an interactive shell is not there yet")
+                .next("Give a command: vivarium shell 'ls -l /root'."),
+        );
+    }
+    let answer = engine.shell(&request).await?;
+    if json {
+        print::json(&answer);
+    } else {
+        print::bytes(answer.stdout.as_bytes());
+        eprint!("{}", answer.stderr);
+    }
+    let code = answer.returncode.unwrap_or(1);
+    Ok(u8::try_from(code).unwrap_or(1))
+}
+
+fn stdin() -> Result<String, Failure> {
+    let mut code = String::new();
+    std::io::stdin()
+        .read_to_string(&mut code)
+        .map_err(|error| {
+            Failure::new(FailureCode::Invalid, "The code on stdin could not be read")
+                .because(error.to_string())
+        })?;
+    Ok(code)
+}
+
+async fn status(engine: &Engine, command: &str, params: Value, json: bool) -> Result<u8, Failure> {
+    show(&call(engine, command, params).await?, json);
+    Ok(0)
+}
+
+fn show(status: &MachineStatus, json: bool) {
+    if json {
+        print::json(status);
+    } else {
+        print::status(status);
+    }
+}
+
+async fn call<T: DeserializeOwned>(
+    engine: &Engine,
+    command: &str,
+    params: Value,
+) -> Result<T, Failure> {
+    let answer = engine.rpc(command, params).await?;
+    serde_json::from_value(answer).map_err(|error| {
+        Failure::new(
+            FailureCode::Internal,
+            "The engine's answer could not be read",
+        )
+        .because(error.to_string())
+    })
+}
