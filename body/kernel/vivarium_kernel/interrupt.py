@@ -1,0 +1,62 @@
+"""KeyboardInterrupt where it is wanted, and nowhere else.
+
+SIGINT reaches the main thread while a cell runs. It must not strike inside our own short
+critical sections (a half-sent frame would break the connection), nor between cells.
+"""
+
+import signal
+import threading
+
+_main = threading.main_thread()
+
+
+class Interrupts:
+    """Turns SIGINT into KeyboardInterrupt while a cell runs, outside `hold` sections."""
+
+    def __init__(self):
+        self._armed = False
+        self._depth = 0
+        self._pending = False
+        signal.signal(signal.SIGINT, self._on_sigint)
+
+    def _on_sigint(self, _signum, _frame):
+        if not self._armed:
+            return
+        if self._depth:
+            self._pending = True
+        else:
+            raise KeyboardInterrupt
+
+    def send(self):
+        """Interrupts the cell that runs; without one, nothing happens. From any thread."""
+        if self._armed:
+            signal.pthread_kill(_main.ident, signal.SIGINT)
+
+    def run(self, function):
+        """Calls `function` with interrupts on; returns its value, or None where one escaped it."""
+        try:
+            try:
+                self._pending = False
+                self._armed = True
+                # A cell before this one may have put its own handler in place.
+                if signal.getsignal(signal.SIGINT) != self._on_sigint:
+                    signal.signal(signal.SIGINT, self._on_sigint)
+                return function()
+            finally:
+                self._armed = False
+        except KeyboardInterrupt:
+            self._armed = False
+            return None
+
+    def __enter__(self):
+        """Holds interrupts back; one that came meanwhile is raised on leaving."""
+        if threading.current_thread() is _main:
+            self._depth += 1
+
+    def __exit__(self, *_):
+        if threading.current_thread() is _main:
+            self._depth -= 1
+            if self._pending and not self._depth:
+                self._pending = False
+                if self._armed:
+                    raise KeyboardInterrupt

@@ -1,0 +1,100 @@
+"""`runtime`: what every cell finds in its namespace without an import."""
+
+import os
+import subprocess
+import threading
+
+
+class Shell:
+    """Commands in the folder and environment that the machine's shell uses too.
+
+    `cd` and `env` hold for the commands that follow and are told to the supervisor; they leave
+    the kernel's own working folder and environment alone.
+    """
+
+    def __init__(self, changed):
+        self._changed = changed
+        self._lock = threading.Lock()
+        self._cwd = os.getcwd()
+        self._env = {}
+
+    def run(self, cmd):
+        """Runs a command line; returns its `stdout`, `stderr` (text) and `returncode`."""
+        with self._lock:
+            cwd, env = self._cwd, {**os.environ, **self._env}
+        program = "/bin/bash" if os.path.exists("/bin/bash") else "/bin/sh"
+        process = subprocess.Popen(
+            [program, "-c", cmd], cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE, text=True, errors="replace", start_new_session=True,
+        )
+        stdout, stderr = wait_for(process, process.communicate)
+        return {"stdout": stdout, "stderr": stderr, "returncode": process.returncode}
+
+    def cd(self, path):
+        """Changes the folder of the commands that follow; returns it."""
+        with self._lock:
+            target = os.path.realpath(os.path.join(self._cwd, os.path.expanduser(os.fspath(path))))
+            if not os.path.isdir(target):
+                raise NotADirectoryError(f"{target} is no folder")
+            self._cwd = target
+        self._changed()
+        return target
+
+    def env(self, key, value):
+        """Sets a variable for the commands that follow."""
+        if not isinstance(key, str) or not key or "=" in key or "\0" in key:
+            raise ValueError(f"{key!r} can't be the name of a variable")
+        with self._lock:
+            self._env[key] = str(value)
+        self._changed()
+
+    def context(self):
+        """`{"cwd", "env"}`; env holds what was set, not what was inherited."""
+        with self._lock:
+            return {"cwd": self._cwd, "env": dict(self._env)}
+
+    def adopt(self, cwd, env):
+        """Takes over the supervisor's context; None leaves a half as it is."""
+        with self._lock:
+            if isinstance(cwd, str) and cwd:
+                self._cwd = cwd
+            if isinstance(env, dict):
+                self._env = {str(key): str(value) for key, value in env.items()}
+
+    def __repr__(self):
+        return f"<runtime.shell in {self._cwd}>"
+
+
+class Runtime:
+    """Holds `shell`."""
+
+    def __init__(self, changed):
+        self.shell = Shell(changed)
+
+    def __repr__(self):
+        return "<runtime: shell>"
+
+
+def wait_for(process, wait):
+    """Calls `wait`; if the cell is interrupted meanwhile, so is the process's group."""
+    try:
+        return wait()
+    except BaseException:
+        end_group(process)
+        raise
+
+
+def end_group(process, grace_s=2.0):
+    """Interrupts a process that leads a group of its own, and kills it if it stays."""
+    import signal
+
+    for number, patience in ((signal.SIGINT, grace_s), (signal.SIGTERM, grace_s), (signal.SIGKILL, None)):
+        try:
+            os.killpg(process.pid, number)
+        except ProcessLookupError:
+            pass
+        try:
+            process.wait(patience)
+            return
+        except subprocess.TimeoutExpired:
+            continue

@@ -1,0 +1,166 @@
+"""IPython's shell, with its displays, results and errors turned into nbformat output objects."""
+
+import builtins
+import os
+import subprocess
+import sys
+import time
+import traceback
+import warnings
+
+from IPython.core.displayhook import DisplayHook
+from IPython.core.displaypub import DisplayPublisher
+from IPython.core.error import StdinNotImplementedError
+from IPython.core.interactiveshell import InteractiveShell
+from traitlets import Any, Type
+from traitlets.config import Config
+
+from .runtime import wait_for
+
+
+class Publisher(DisplayPublisher):
+    """`display()`."""
+
+    def publish(self, data, metadata=None, source=None, *, transient=None, update=False, **_):
+        output = {"output_type": "display_data", "data": _text(data), "metadata": metadata or {}}
+        if transient or update:
+            output["transient"] = {**(transient or {}), **({"update": True} if update else {})}
+        self.shell.output.emit(output)
+
+    def clear_output(self, wait=False):
+        """Outputs are a log here: nothing that was sent is taken back."""
+
+
+class Hook(DisplayHook):
+    """The value of a cell's last expression."""
+
+    def start_displayhook(self):
+        pass
+
+    def write_output_prompt(self):
+        pass
+
+    def write_format_data(self, format_dict, md_dict=None):
+        data = _text(format_dict)
+        self.shell.result = data.get("text/plain")
+        self.shell.output.emit({
+            "output_type": "execute_result", "execution_count": self.prompt_count,
+            "data": data, "metadata": md_dict or {},
+        })
+
+    def finish_displayhook(self):
+        pass
+
+
+class Shell(InteractiveShell):
+    """One cell at a time, in the main thread."""
+
+    displayhook_class = Type(Hook)
+    display_pub_class = Type(Publisher)
+    output = Any()
+    result = Any()
+
+    def enable_gui(self, gui=None):
+        """There is no event loop to join: `%gui` and GUI backends do nothing here."""
+
+    def ask_exit(self):
+        """`exit` and `quit` end the cell, as sys.exit() does."""
+        raise SystemExit
+
+    def showtraceback(self, exc_tuple=None, *args, **kwargs):
+        kind = exc_tuple[0] if exc_tuple else sys.exc_info()[0]
+        if isinstance(kind, type) and issubclass(kind, SystemExit):
+            return
+        super().showtraceback(exc_tuple, *args, **kwargs)
+
+    def _showtraceback(self, etype, evalue, stb):
+        name = getattr(etype, "__name__", str(etype))
+        self.last_error = {"type": name, "message": _message(evalue), "traceback": "\n".join(stb)}
+        self.output.emit({
+            "output_type": "error", "ename": name, "evalue": self.last_error["message"], "traceback": list(stb),
+        })
+
+    def system(self, cmd):
+        """`!cmd`: the command writes to our own descriptors; an interrupt ends all of it."""
+        self.output.finish()
+        process = subprocess.Popen(self.var_expand(cmd, depth=1), shell=True, executable=_program(),
+                                   start_new_session=True)
+        self.user_ns["_exit_code"] = wait_for(process, process.wait)
+
+    system_raw = system_piped = system
+
+    def execute(self, code, silent):
+        """Runs a cell; returns the fields of a `done` event."""
+        self.result = None
+        self.last_error = None
+        count = None if silent else self.execution_count
+        started = time.perf_counter()
+        outcome = self.interrupts.run(lambda: self.run_cell(code, store_history=not silent, silent=silent))
+        timing_ms = round((time.perf_counter() - started) * 1000)
+        failure = KeyboardInterrupt() if outcome is None else outcome.error_before_exec or outcome.error_in_exec
+        status, error = "completed", None
+        if isinstance(failure, KeyboardInterrupt):
+            status = "interrupted"
+        elif failure is not None and not isinstance(failure, SystemExit):
+            status = "failed"
+        if status != "completed":
+            error = self.last_error or {
+                "type": type(failure).__name__, "message": _message(failure),
+                "traceback": "".join(traceback.format_exception(failure)),
+            }
+        return {"status": status, "result": self.result, "error": error, "timing_ms": timing_ms,
+                "execution_count": count}
+
+    def clear(self, runtime):
+        """Empties the namespace, all but `runtime`."""
+        self.reset(new_session=False)
+        self.user_ns["runtime"] = runtime
+        self.user_ns_hidden["runtime"] = runtime
+
+    def globals_count(self):
+        """Names that the user defined."""
+        hidden = self.user_ns_hidden
+        return sum(1 for name in list(self.user_ns) if not name.startswith("_") and name not in hidden)
+
+
+def make(output, interrupts, runtime):
+    """The process's one shell."""
+    # Read by matplotlib when it is imported, so that it costs nothing before.
+    os.environ.setdefault("MPLBACKEND", "module://matplotlib_inline.backend_inline")
+    config = Config()
+    config.HistoryManager.enabled = False
+    config.InteractiveShell.banner1 = ""
+    shell = Shell.instance(config=config, user_ns={"runtime": runtime})
+    shell.output, shell.interrupts, shell.last_error = output, interrupts, None
+    shell.user_ns_hidden["runtime"] = runtime
+    warnings.filterwarnings("ignore", message="To exit: use")
+    builtins.input = _no_input
+    import getpass
+
+    getpass.getpass = _no_input
+    return shell
+
+
+def _no_input(prompt="", *_, **__):
+    raise StdinNotImplementedError("input() was called, but no client is attached that could answer it.")
+
+
+def _message(error):
+    try:
+        return str(error)
+    except Exception:
+        return "<its message can't be shown>"
+
+
+def _program():
+    return "/bin/bash" if os.path.exists("/bin/bash") else "/bin/sh"
+
+
+def _text(data):
+    """A mime bundle with bytes in base64, as nbformat wants them."""
+    if not any(isinstance(value, bytes) for value in data.values()):
+        return data
+    import base64
+
+    return {mime: base64.b64encode(value).decode() if isinstance(value, bytes) else value
+            for mime, value in data.items()}
