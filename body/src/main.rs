@@ -1,2 +1,28 @@
-//! See ARCHITECTURE.md.
-fn main() {}
+//! `body`: what runs inside a machine. One static binary, three words:
+//! `init` is PID 1 (a process table), `supervise` its child (the policy and the
+//! HTTP API), `version` says which one this is.
+
+mod desktop;
+mod http;
+mod init;
+mod kernel;
+mod paths;
+mod secrets;
+mod shell;
+mod supervisor;
+
+fn main() -> std::process::ExitCode {
+    let word = std::env::args().nth(1).unwrap_or_default();
+    match word.as_str() {
+        "init" => init::run(),
+        "supervise" => supervisor::run(),
+        "version" => {
+            println!("{}", wire::VERSION);
+            std::process::ExitCode::SUCCESS
+        }
+        _ => {
+            eprintln!("usage: body init|supervise|version");
+            std::process::ExitCode::from(2)
+        }
+    }
+}

@@ -8,6 +8,7 @@ pub mod failure;
 pub mod kernel;
 pub mod machine;
 pub mod stream;
+pub mod table;
 
 /// Version of this workspace. App and body tell each other theirs.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

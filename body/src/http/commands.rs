@@ -1,0 +1,130 @@
+//! Routes of the shell.
+
+use axum::{
+    Json,
+    extract::State,
+    http::{HeaderMap, StatusCode},
+    response::{
+        IntoResponse, Response,
+        sse::{KeepAlive, Sse},
+    },
+};
+use futures_util::stream;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio::sync::{mpsc, oneshot};
+
+use super::{
+    Parts,
+    cells::{limit, named, wants_stream},
+    error::ApiError,
+    json::Body,
+};
+use crate::shell::{ShellAnswer, ShellError, ShellOutput};
+
+impl From<ShellError> for ApiError {
+    fn from(error: ShellError) -> Self {
+        match error {
+            ShellError::NoFolder(_) => {
+                Self::new(StatusCode::BAD_REQUEST, "no_such_folder", error.to_string())
+            }
+            ShellError::BadName(_) => Self::new(
+                StatusCode::BAD_REQUEST,
+                "invalid_request",
+                error.to_string(),
+            ),
+            ShellError::Start(_) => Self::new(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "shell_not_started",
+                error.to_string(),
+            ),
+        }
+    }
+}
+
+/// Body of `POST /shell`.
+#[derive(Deserialize)]
+pub struct RunRequest {
+    command: String,
+    #[serde(default)]
+    timeout_s: Option<f64>,
+}
+
+/// `POST /shell`.
+pub async fn run(
+    State(parts): State<Parts>,
+    headers: HeaderMap,
+    Body(request): Body<RunRequest>,
+) -> Result<Response, ApiError> {
+    let limit = limit(request.timeout_s)?;
+    if !wants_stream(&headers) {
+        return Ok(Json(parts.shell.run(&request.command, limit, None).await?).into_response());
+    }
+    let (sink, pieces) = mpsc::channel(64);
+    let (done, answer) = oneshot::channel();
+    let shell = parts.shell.clone();
+    parts.tasks.spawn(async move {
+        let mut done = done;
+        tokio::select! {
+            // The client went away: the command ends with its stream.
+            () = done.closed() => {}
+            answer = shell.run(&request.command, limit, Some(sink)) => { let _ = done.send(answer); }
+        }
+    });
+    Ok(stream_of(pieces, answer).into_response())
+}
+
+type Answer = oneshot::Receiver<Result<ShellAnswer, ShellError>>;
+
+fn stream_of(pieces: mpsc::Receiver<ShellOutput>, answer: Answer) -> impl IntoResponse {
+    let events = stream::unfold(
+        (pieces, Some(answer), 0_u64),
+        |(mut pieces, answer, seq)| async move {
+            let answer = answer?;
+            if let Some(piece) = pieces.recv().await {
+                return Some((
+                    named("output", Some(seq + 1), &piece),
+                    (pieces, Some(answer), seq + 1),
+                ));
+            }
+            let event = match answer.await {
+                Ok(Ok(answer)) => named("done", None, &answer),
+                Ok(Err(error)) => named("error", None, &json!({"message": error.to_string()})),
+                Err(_) => named("error", None, &json!({"message": "the machine is ending"})),
+            };
+            Some((event, (pieces, None, seq)))
+        },
+    );
+    Sse::new(events).keep_alive(KeepAlive::default())
+}
+
+/// Body of `POST /shell/cd`.
+#[derive(Deserialize)]
+pub struct CdRequest {
+    path: String,
+}
+
+/// `POST /shell/cd`.
+pub async fn cd(
+    State(parts): State<Parts>,
+    Body(request): Body<CdRequest>,
+) -> Result<Json<Value>, ApiError> {
+    let path = parts.shell.cd(&request.path)?;
+    Ok(Json(json!({"status": "completed", "cwd": path})))
+}
+
+/// Body of `POST /shell/env`.
+#[derive(Deserialize)]
+pub struct EnvRequest {
+    key: String,
+    value: String,
+}
+
+/// `POST /shell/env`.
+pub async fn env(
+    State(parts): State<Parts>,
+    Body(request): Body<EnvRequest>,
+) -> Result<Json<Value>, ApiError> {
+    parts.shell.set(&request.key, &request.value)?;
+    Ok(Json(json!({"status": "completed", "key": request.key})))
+}

@@ -1,0 +1,59 @@
+//! The one shape of every error: `{"error": {code, message}, request_id}`.
+
+use axum::{
+    Json,
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+use wire::kernel::{ErrorAnswer, ErrorBody};
+
+/// An error as a client sees it.
+#[derive(Debug)]
+pub struct ApiError {
+    status: StatusCode,
+    code: &'static str,
+    message: String,
+}
+
+impl ApiError {
+    pub fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
+        Self {
+            status,
+            code,
+            message: message.into(),
+        }
+    }
+
+    pub fn not_found(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not_found", message)
+    }
+
+    pub fn bad_request(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "bad_request", message)
+    }
+
+    pub fn method_not_allowed() -> Self {
+        Self::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "method_not_allowed",
+            "this route does not take that method",
+        )
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let request_id = ulid::Ulid::generate().to_string();
+        if self.status.is_server_error() {
+            tracing::error!(request_id, code = self.code, "{}", self.message);
+        }
+        let body = ErrorAnswer {
+            error: ErrorBody {
+                code: self.code.to_owned(),
+                message: self.message,
+            },
+            request_id,
+        };
+        (self.status, Json(body)).into_response()
+    }
+}

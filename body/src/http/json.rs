@@ -1,0 +1,46 @@
+//! A request's body as JSON, whatever its `Content-Type` says.
+
+use axum::{
+    body::Bytes,
+    extract::{FromRequest, Request, rejection::BytesRejection},
+    http::StatusCode,
+};
+use serde::de::DeserializeOwned;
+
+use super::error::ApiError;
+
+/// A parsed body.
+pub struct Body<T>(pub T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        let bytes =
+            Bytes::from_request(request, state)
+                .await
+                .map_err(|rejection: BytesRejection| {
+                    if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
+                        let message = format!(
+                            "a body may have {} MiB at the most",
+                            super::LARGEST_BODY >> 20
+                        );
+                        ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", message)
+                    } else {
+                        ApiError::bad_request("the body could not be read to its end")
+                    }
+                })?;
+        serde_json::from_slice(&bytes).map(Self).map_err(|error| {
+            let code = if error.is_data() {
+                "invalid_request"
+            } else {
+                "malformed_json"
+            };
+            ApiError::new(
+                StatusCode::BAD_REQUEST,
+                code,
+                format!("the body is not what this route takes: {error}"),
+            )
+        })
+    }
+}

@@ -1,0 +1,204 @@
+//! PID 1: a process table without policy. It starts, signals, lists and reaps
+//! services at the supervisor's word, and keeps the supervisor alive. Single
+//! threaded: one poll loop over signals and the socket.
+
+mod setup;
+mod table;
+
+use std::{
+    io::{Read, Write},
+    os::{
+        fd::AsFd,
+        unix::{
+            fs::PermissionsExt,
+            net::{UnixListener, UnixStream},
+        },
+    },
+    process::{Command, ExitCode, Stdio},
+    time::{Duration, Instant},
+};
+
+use nix::{
+    poll::{PollFd, PollFlags, PollTimeout, poll},
+    sys::{
+        signal::{SigSet, Signal, kill},
+        signalfd::{SfdFlags, SignalFd},
+    },
+    unistd::Pid,
+};
+use wire::table::{TableAnswer, TableRequest};
+
+use self::table::Table;
+
+/// How long everything has to end after a TERM, before it is killed.
+const GRACE: Duration = Duration::from_secs(8);
+const RESPAWN: Duration = Duration::from_millis(200);
+
+/// A request longer than this is no request of ours.
+const LONGEST_LINE: usize = 1 << 20;
+
+struct Connection {
+    stream: UnixStream,
+    buffer: Vec<u8>,
+    watches: bool,
+}
+
+/// Runs as PID 1 until it is told to end.
+pub fn run() -> ExitCode {
+    if let Err(error) = setup::prepare() {
+        eprintln!("body init: {error}");
+        return ExitCode::FAILURE;
+    }
+    match serve() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("body init: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn serve() -> std::io::Result<()> {
+    let mut mask = SigSet::empty();
+    for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGCHLD] {
+        mask.add(signal);
+    }
+    mask.thread_block()?;
+    let signals = SignalFd::with_flags(&mask, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?;
+
+    let path = crate::paths::init_socket();
+    let _ = std::fs::remove_file(&path);
+    let listener = UnixListener::bind(&path)?;
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
+    listener.set_nonblocking(true)?;
+
+    let mut table = Table::default();
+    let mut connections: Vec<Connection> = Vec::new();
+    let mut supervisor = Some(start_supervisor()?);
+    let mut respawn_at: Option<Instant> = None;
+    let mut stop_by: Option<Instant> = None;
+
+    loop {
+        wait(&signals, &listener, &connections, respawn_at.or(stop_by));
+
+        while let Ok(Some(signal)) = signals.read_signal() {
+            if i32::try_from(signal.ssi_signo).is_ok_and(|number| number != Signal::SIGCHLD as i32)
+                && stop_by.is_none()
+            {
+                stop_by = Some(Instant::now() + GRACE);
+                respawn_at = None;
+                if let Some(pid) = supervisor {
+                    let _ = kill(Pid::from_raw(pid), Signal::SIGTERM);
+                }
+            }
+        }
+        for (pid, code) in table::reap() {
+            if supervisor == Some(pid) {
+                supervisor = None;
+                if stop_by.is_none() {
+                    eprintln!("body init: the supervisor ended with {code}; starting it again");
+                    respawn_at = Some(Instant::now() + RESPAWN);
+                }
+            } else if let Some(service) = table.ended(pid, code) {
+                let line = TableAnswer::Exited { service };
+                connections.retain_mut(|connection| {
+                    !connection.watches || answer(connection, &line).is_ok()
+                });
+            }
+        }
+        if respawn_at.is_some_and(|at| at <= Instant::now()) {
+            supervisor = Some(start_supervisor()?);
+            respawn_at = None;
+        }
+        accept(&listener, &mut connections);
+        connections.retain_mut(|connection| serve_connection(connection, &mut table).is_ok());
+
+        if let Some(deadline) = stop_by
+            && (supervisor.is_none() || deadline <= Instant::now())
+        {
+            table.end_all(deadline);
+            let _ = std::fs::remove_file(&path);
+            return Ok(());
+        }
+    }
+}
+
+fn wait(
+    signals: &SignalFd,
+    listener: &UnixListener,
+    connections: &[Connection],
+    until: Option<Instant>,
+) {
+    let mut fds = vec![
+        PollFd::new(signals.as_fd(), PollFlags::POLLIN),
+        PollFd::new(listener.as_fd(), PollFlags::POLLIN),
+    ];
+    fds.extend(
+        connections
+            .iter()
+            .map(|connection| PollFd::new(connection.stream.as_fd(), PollFlags::POLLIN)),
+    );
+    let timeout = until.map_or(PollTimeout::NONE, |at| {
+        let left = at.saturating_duration_since(Instant::now()).as_millis() + 1;
+        PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX)
+    });
+    // An interrupted poll is looked at again by the loop.
+    let _ = poll(&mut fds, timeout);
+}
+
+fn start_supervisor() -> std::io::Result<i32> {
+    let child = Command::new(std::env::current_exe()?)
+        .arg("supervise")
+        .stdin(Stdio::null())
+        .spawn()?;
+    i32::try_from(child.id()).map_err(std::io::Error::other)
+}
+
+fn accept(listener: &UnixListener, connections: &mut Vec<Connection>) {
+    while let Ok((stream, _)) = listener.accept() {
+        if stream.set_nonblocking(true).is_ok() {
+            connections.push(Connection {
+                stream,
+                buffer: Vec::new(),
+                watches: false,
+            });
+        }
+    }
+}
+
+/// Reads what came and answers it. An error means that the connection is over.
+fn serve_connection(connection: &mut Connection, table: &mut Table) -> std::io::Result<()> {
+    let mut chunk = [0; 4096];
+    loop {
+        match connection.stream.read(&mut chunk) {
+            Ok(0) => return Err(std::io::ErrorKind::UnexpectedEof.into()),
+            Ok(count) => connection.buffer.extend_from_slice(&chunk[..count]),
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => break,
+            Err(error) => return Err(error),
+        }
+    }
+    while let Some(end) = connection.buffer.iter().position(|byte| *byte == b'\n') {
+        let line: Vec<u8> = connection.buffer.drain(..=end).collect();
+        let reply = match serde_json::from_slice(&line) {
+            Ok(TableRequest::Watch) => {
+                connection.watches = true;
+                TableAnswer::Done
+            }
+            Ok(request) => table.answer(request),
+            Err(error) => TableAnswer::Refused {
+                reason: format!("not a request: {error}"),
+            },
+        };
+        answer(connection, &reply)?;
+    }
+    if connection.buffer.len() > LONGEST_LINE {
+        return Err(std::io::ErrorKind::InvalidData.into());
+    }
+    Ok(())
+}
+
+fn answer(connection: &mut Connection, answer: &TableAnswer) -> std::io::Result<()> {
+    let mut line = serde_json::to_vec(answer).map_err(std::io::Error::other)?;
+    line.push(b'\n');
+    connection.stream.write_all(&line)
+}

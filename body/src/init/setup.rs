@@ -1,0 +1,164 @@
+//! What PID 1 does before anything else runs: as root it enters the host user's
+//! uid, owns the home, copies the secrets to where that user reads them and
+//! clears what an earlier life left; then it drops, for good.
+
+use std::{
+    collections::HashSet,
+    fs,
+    os::unix::fs::{MetadataExt, PermissionsExt},
+    path::Path,
+};
+
+use nix::{
+    fcntl::{AT_FDCWD, AtFlags},
+    unistd::{Gid, Uid, chown, fchownat, getuid, setgid, setgroups, setuid},
+};
+
+const USER: &str = "os";
+
+/// Prepares the machine; returns as the machine's user.
+pub fn prepare() -> std::io::Result<()> {
+    let run = crate::paths::run_dir();
+    fs::create_dir_all(&run)?;
+    if getuid().is_root() && std::process::id() == 1 {
+        as_root(&run)?;
+    }
+    for folder in [
+        crate::paths::logs_dir(),
+        crate::paths::secrets_dir(),
+        run.join("kernels"),
+    ] {
+        fs::create_dir_all(&folder)?;
+        fs::set_permissions(&folder, fs::Permissions::from_mode(0o700))?;
+    }
+    clear_leftovers();
+    Ok(())
+}
+
+fn as_root(run: &Path) -> std::io::Result<()> {
+    let id = |name: &str| {
+        std::env::var(name)
+            .ok()
+            .and_then(|text| text.parse::<u32>().ok())
+            .filter(|id| *id != 0)
+    };
+    let uid = id("VIVARIUM_UID").unwrap_or(1000);
+    let gid = id("VIVARIUM_GID").unwrap_or(uid);
+    enter("/etc/passwd", USER, &[(2, uid), (3, gid)])?;
+    enter("/etc/group", USER, &[(2, gid)])?;
+    let (uid, gid) = (Uid::from_raw(uid), Gid::from_raw(gid));
+    let own = |path: &Path| chown(path, Some(uid), Some(gid)).map_err(std::io::Error::from);
+
+    own(run)?;
+    let secrets = crate::paths::secrets_dir();
+    fs::create_dir_all(&secrets)?;
+    own(&secrets)?;
+    for entry in fs::read_dir("/run/secrets").into_iter().flatten().flatten() {
+        if let Ok(bytes) = fs::read(entry.path()) {
+            let copy = secrets.join(entry.file_name());
+            let _ = fs::remove_file(&copy);
+            fs::write(&copy, bytes)?;
+            fs::set_permissions(&copy, fs::Permissions::from_mode(0o400))?;
+            own(&copy)?;
+        }
+    }
+    for folder in ["/root", "/data"] {
+        if fs::metadata(folder).is_ok_and(|found| found.uid() == 0) {
+            own(Path::new(folder))?;
+        }
+    }
+    hand_over_home(uid, gid)?;
+    let x11 = Path::new("/tmp/.X11-unix");
+    fs::create_dir_all(x11)?;
+    fs::set_permissions(x11, fs::Permissions::from_mode(0o1777))?;
+
+    setgroups(&[gid])?;
+    setgid(gid)?;
+    setuid(uid)?;
+    Ok(())
+}
+
+/// A home made under another uid (1000 in the image) is handed over, but for what is mounted inside it.
+fn hand_over_home(uid: Uid, gid: Gid) -> std::io::Result<()> {
+    let home = Path::new("/root");
+    if fs::metadata(home)?.uid() == uid.as_raw() {
+        return Ok(());
+    }
+    let mounts = fs::read_to_string("/proc/self/mounts")?;
+    let mounted: HashSet<&Path> = mounts
+        .lines()
+        .filter_map(|line| line.split(' ').nth(1))
+        .map(Path::new)
+        .collect();
+    let mut waiting = vec![home.to_owned()];
+    while let Some(path) = waiting.pop() {
+        fchownat(
+            AT_FDCWD,
+            &path,
+            Some(uid),
+            Some(gid),
+            AtFlags::AT_SYMLINK_NOFOLLOW,
+        )?;
+        if fs::symlink_metadata(&path)?.is_dir() {
+            let inside = fs::read_dir(&path)?.flatten().map(|entry| entry.path());
+            waiting.extend(inside.filter(|path| !mounted.contains(path.as_path())));
+        }
+    }
+    Ok(())
+}
+
+/// Writes numbers into the fields of a user's line, aside and renamed.
+fn enter(file: &str, user: &str, fields: &[(usize, u32)]) -> std::io::Result<()> {
+    let Ok(text) = fs::read_to_string(file) else {
+        return Ok(());
+    };
+    let changed = entered(&text, user, fields);
+    if changed != text {
+        let aside = format!("{file}.vivarium");
+        fs::write(&aside, changed)?;
+        fs::rename(&aside, file)?;
+    }
+    Ok(())
+}
+
+fn entered(text: &str, user: &str, fields: &[(usize, u32)]) -> String {
+    let mut lines: Vec<String> = Vec::new();
+    for line in text.lines() {
+        let mut parts: Vec<String> = line.split(':').map(str::to_owned).collect();
+        if parts.first().is_some_and(|name| name == user) {
+            for (index, number) in fields {
+                if let Some(part) = parts.get_mut(*index) {
+                    *part = number.to_string();
+                }
+            }
+        }
+        lines.push(parts.join(":"));
+    }
+    lines.join("\n") + "\n"
+}
+
+/// What a life that ended hard leaves, and what then stops the display or the browser.
+fn clear_leftovers() {
+    if std::process::id() != 1 {
+        return;
+    }
+    for file in ["/tmp/.X99-lock", "/tmp/.X11-unix/X99"] {
+        let _ = fs::remove_file(file);
+    }
+    for lock in ["SingletonLock", "SingletonCookie", "SingletonSocket"] {
+        let _ = fs::remove_file(crate::paths::home().join(".config/chromium").join(lock));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::entered;
+
+    #[test]
+    fn a_uid_is_entered_for_one_user_alone() {
+        let text = "root:x:0:0:root:/var/root:/bin/bash\nos:x:1000:1000::/root:/bin/bash\nosx:x:7:7::/:/bin/sh\n";
+        let changed = entered(text, "os", &[(2, 1234), (3, 5678)]);
+        assert_eq!(changed, text.replace("os:x:1000:1000:", "os:x:1234:5678:"));
+        assert_eq!(entered(text, "nobody", &[(2, 1)]), text);
+    }
+}

@@ -1,0 +1,248 @@
+//! The task that owns a worker's connection: feeds it one cell at a time and
+//! turns its frames into outputs. When the worker goes, so does its cell, and
+//! the driver waits for the next worker.
+
+use std::{
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio_util::sync::CancellationToken;
+use wire::kernel::{ExecStatus, KernelStatus};
+
+use super::{
+    Aside, Execution, Kernel, State, Work,
+    execution::Ending,
+    link::{FromWorker, Link, ToWorker},
+};
+use crate::shell::Shell;
+
+const RECONNECT: Duration = Duration::from_millis(10);
+/// How long an interrupted cell has before its client is told that it is stuck.
+const STUCK_AFTER: Duration = Duration::from_secs(5);
+
+/// The worker is gone.
+struct Gone;
+
+struct Driver {
+    kernel: Arc<Kernel>,
+    shell: Arc<Shell>,
+    asides: mpsc::Receiver<Aside>,
+    asking: Vec<oneshot::Sender<KernelStatus>>,
+}
+
+/// Drives until `stop`.
+pub async fn drive(
+    kernel: Arc<Kernel>,
+    socket: PathBuf,
+    shell: Arc<Shell>,
+    asides: mpsc::Receiver<Aside>,
+    ready: watch::Sender<bool>,
+    stop: CancellationToken,
+) {
+    let mut driver = Driver {
+        kernel,
+        shell,
+        asides,
+        asking: Vec::new(),
+    };
+    let forever = async {
+        loop {
+            if let Ok(mut link) = Link::connect(&socket).await
+                && let Some(FromWorker::Ready { seq, .. }) = link.next().await
+                && link.send(&ToWorker::Hello { after: seq }).await.is_ok()
+            {
+                ready.send_replace(true);
+                let Gone = driver.serve(&mut link).await;
+                ready.send_replace(false);
+                driver.asking.clear();
+                tracing::warn!("the kernel's worker is gone; waiting for the next one");
+            }
+            tokio::time::sleep(RECONNECT).await;
+        }
+    };
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = forever => {}
+    }
+}
+
+impl Driver {
+    async fn serve(&mut self, link: &mut Link) -> Gone {
+        loop {
+            let work = match self.kernel.next() {
+                Some(work) => work,
+                None => {
+                    let queued = Arc::clone(&self.kernel);
+                    let turn = tokio::select! {
+                        () = queued.queued.notified() => Ok(()),
+                        aside = self.asides.recv() => self.aside(link, aside, false).await,
+                        message = link.next() => self.idle_message(message),
+                    };
+                    match turn {
+                        Ok(()) => continue,
+                        Err(gone) => return gone,
+                    }
+                }
+            };
+            let done = match work {
+                Work::Cell(execution) => self.run(link, &execution).await,
+                Work::Reset(answer) => {
+                    let done = self.reset(link).await;
+                    let _ = answer.send(done.is_ok());
+                    done
+                }
+            };
+            if let Err(gone) = done {
+                return gone;
+            }
+        }
+    }
+
+    async fn run(&mut self, link: &mut Link, execution: &Arc<Execution>) -> Result<(), Gone> {
+        let begin = Instant::now();
+        execution.set_state(State::Running);
+        let ended = self.run_to_end(link, execution, begin).await;
+        if ended.is_err() {
+            execution.end(Ending::died(begin.elapsed()));
+        }
+        ended
+    }
+
+    async fn run_to_end(
+        &mut self,
+        link: &mut Link,
+        execution: &Arc<Execution>,
+        begin: Instant,
+    ) -> Result<(), Gone> {
+        let (cwd, env) = self.shell.context();
+        link.send(&ToWorker::ShellContext {
+            cwd: &cwd.to_string_lossy(),
+            env: &env,
+        })
+        .await
+        .map_err(|_| Gone)?;
+        let request = &execution.request;
+        let execute = ToWorker::Execute {
+            execution_id: &execution.execution_id,
+            code: &request.code,
+            silent: request.silent,
+        };
+        link.send(&execute).await.map_err(|_| Gone)?;
+
+        let mut alarm = request
+            .timeout_s
+            .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+        let mut timed_out = false;
+        loop {
+            let until = alarm.map(|after| tokio::time::Instant::from_std(begin + after));
+            let message = tokio::select! {
+                message = link.next() => message.ok_or(Gone)?,
+                aside = self.asides.recv() => {
+                    self.aside(link, aside, true).await?;
+                    continue;
+                }
+                () = sleep_until(until) => {
+                    if timed_out {
+                        execution.stuck(begin.elapsed());
+                        alarm = None;
+                    } else {
+                        timed_out = true;
+                        alarm = alarm.map(|after| after + STUCK_AFTER);
+                        link.send(&ToWorker::Interrupt).await.map_err(|_| Gone)?;
+                    }
+                    continue;
+                }
+            };
+            match message {
+                FromWorker::Event {
+                    execution_id,
+                    output,
+                } if execution_id == execution.execution_id => {
+                    execution.output(output);
+                }
+                FromWorker::Done {
+                    execution_id,
+                    status,
+                    result,
+                    error,
+                    timing_ms,
+                    execution_count,
+                } if execution_id == execution.execution_id => {
+                    let status = if timed_out && status == ExecStatus::Interrupted {
+                        ExecStatus::Timeout
+                    } else {
+                        status
+                    };
+                    execution.end(Ending {
+                        status,
+                        result,
+                        error,
+                        timing_ms,
+                        execution_count,
+                    });
+                    return Ok(());
+                }
+                FromWorker::Status(status) => self.tell(&status),
+                _ => {}
+            }
+        }
+    }
+
+    async fn reset(&mut self, link: &mut Link) -> Result<(), Gone> {
+        link.send(&ToWorker::Reset).await.map_err(|_| Gone)?;
+        loop {
+            match link.next().await.ok_or(Gone)? {
+                FromWorker::ResetDone => return Ok(()),
+                FromWorker::Status(status) => self.tell(&status),
+                _ => {}
+            }
+        }
+    }
+
+    async fn aside(
+        &mut self,
+        link: &mut Link,
+        aside: Option<Aside>,
+        running: bool,
+    ) -> Result<(), Gone> {
+        match aside {
+            Some(Aside::Interrupt) if running => {
+                link.send(&ToWorker::Interrupt).await.map_err(|_| Gone)
+            }
+            Some(Aside::Interrupt) => Ok(()),
+            Some(Aside::Status(answer)) => {
+                self.asking.push(answer);
+                link.send(&ToWorker::Status).await.map_err(|_| Gone)
+            }
+            // The kernel's handle lives in self: this can't be.
+            None => Err(Gone),
+        }
+    }
+
+    fn idle_message(&mut self, message: Option<FromWorker>) -> Result<(), Gone> {
+        match message.ok_or(Gone)? {
+            FromWorker::Status(status) => self.tell(&status),
+            FromWorker::Event { execution_id, .. } => {
+                tracing::debug!(execution_id, "output of a cell that is over");
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn tell(&mut self, status: &KernelStatus) {
+        for answer in self.asking.drain(..) {
+            let _ = answer.send(status.clone());
+        }
+    }
+}
+
+async fn sleep_until(until: Option<tokio::time::Instant>) {
+    match until {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}

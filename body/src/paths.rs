@@ -1,0 +1,39 @@
+//! Where things lie inside the machine. Tests move the run folder elsewhere.
+
+use std::path::PathBuf;
+
+/// The run folder: sockets, logs, secrets of this boot.
+pub fn run_dir() -> PathBuf {
+    std::env::var_os("VIVARIUM_RUN_DIR")
+        .map_or_else(|| PathBuf::from("/run/vivarium"), PathBuf::from)
+}
+
+/// Where `init` listens to the supervisor.
+pub fn init_socket() -> PathBuf {
+    run_dir().join("init.sock")
+}
+
+/// The API for callers inside the machine, without a token.
+pub fn body_socket() -> PathBuf {
+    run_dir().join("body.sock")
+}
+
+/// Where services write.
+pub fn logs_dir() -> PathBuf {
+    run_dir().join("logs")
+}
+
+/// The secrets, copied to where only the machine's user reads them.
+pub fn secrets_dir() -> PathBuf {
+    run_dir().join("secrets")
+}
+
+/// A kernel's socket.
+pub fn kernel_socket(name: &str) -> PathBuf {
+    run_dir().join("kernels").join(format!("{name}.sock"))
+}
+
+/// The machine's home folder.
+pub fn home() -> PathBuf {
+    std::env::var_os("HOME").map_or_else(|| PathBuf::from("/root"), PathBuf::from)
+}

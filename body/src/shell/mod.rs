@@ -1,0 +1,356 @@
+//! The shell: commands with a cwd and environment that last. A command runs in a
+//! process group of its own; its time limit ends the whole group.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    process::Stdio,
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use nix::{
+    sys::signal::{Signal, killpg},
+    unistd::Pid,
+};
+use serde::Serialize;
+use tokio::{
+    io::{AsyncRead, AsyncReadExt},
+    process::{Child, Command},
+    sync::mpsc,
+};
+
+/// How much of each stream is kept; the rest is read and left out, and said.
+const KEPT_BYTES: usize = 16 << 20;
+/// From TERM to KILL.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// How a command ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ShellStatus {
+    Completed,
+    Timeout,
+}
+
+/// Answer of `POST /shell`.
+#[derive(Clone, Debug, Serialize)]
+pub struct ShellAnswer {
+    pub status: ShellStatus,
+    pub stdout: String,
+    pub stderr: String,
+    /// Exit code, or 128 + the signal.
+    pub returncode: i32,
+    pub timing_ms: u64,
+}
+
+/// A piece of a command's output.
+#[derive(Clone, Debug, Serialize)]
+pub struct ShellOutput {
+    /// `stdout` or `stderr`.
+    pub name: &'static str,
+    pub text: String,
+}
+
+/// The shell can't do it.
+#[derive(Debug, thiserror::Error)]
+pub enum ShellError {
+    #[error("{0} is no folder")]
+    NoFolder(PathBuf),
+    #[error("{0:?} is no name of an environment variable")]
+    BadName(String),
+    #[error("bash could not be started: {0}")]
+    Start(#[source] std::io::Error),
+}
+
+struct Context {
+    cwd: PathBuf,
+    env: BTreeMap<String, String>,
+}
+
+/// The machine's one shell context.
+pub struct Shell {
+    context: Mutex<Context>,
+}
+
+impl Shell {
+    /// Starts in a folder, with nothing added to the environment.
+    pub fn new(cwd: PathBuf) -> Self {
+        Self {
+            context: Mutex::new(Context {
+                cwd,
+                env: BTreeMap::new(),
+            }),
+        }
+    }
+
+    /// Folder and added environment.
+    pub fn context(&self) -> (PathBuf, BTreeMap<String, String>) {
+        let context = self.context.lock().unwrap_or_else(PoisonError::into_inner);
+        (context.cwd.clone(), context.env.clone())
+    }
+
+    /// Moves, relative to where it is.
+    pub fn cd(&self, path: &str) -> Result<PathBuf, ShellError> {
+        let mut context = self.context.lock().unwrap_or_else(PoisonError::into_inner);
+        let path = match path.strip_prefix('~') {
+            Some(rest) if rest.is_empty() || rest.starts_with('/') => {
+                crate::paths::home().join(rest.trim_start_matches('/'))
+            }
+            _ => context.cwd.join(Path::new(path)),
+        };
+        match path.canonicalize() {
+            Ok(found) if found.is_dir() => {
+                context.cwd.clone_from(&found);
+                Ok(found)
+            }
+            _ => Err(ShellError::NoFolder(path)),
+        }
+    }
+
+    /// Sets a variable.
+    pub fn set(&self, key: &str, value: &str) -> Result<(), ShellError> {
+        let fine = key
+            .chars()
+            .next()
+            .is_some_and(|first| first.is_ascii_alphabetic() || first == '_')
+            && key
+                .chars()
+                .all(|letter| letter.is_ascii_alphanumeric() || letter == '_');
+        if !fine || value.contains('\0') {
+            return Err(ShellError::BadName(key.to_owned()));
+        }
+        let mut context = self.context.lock().unwrap_or_else(PoisonError::into_inner);
+        context.env.insert(key.to_owned(), value.to_owned());
+        Ok(())
+    }
+
+    /// Runs a command; pieces of its output go to `sink` as they come. Dropped, it ends the command's group.
+    pub async fn run(
+        &self,
+        command: &str,
+        timeout: Option<Duration>,
+        sink: Option<mpsc::Sender<ShellOutput>>,
+    ) -> Result<ShellAnswer, ShellError> {
+        let begin = Instant::now();
+        let (cwd, env) = self.context();
+        let mut child = Command::new("bash")
+            .arg("-c")
+            .arg(command)
+            .current_dir(cwd)
+            .envs(env)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .process_group(0)
+            .spawn()
+            .map_err(ShellError::Start)?;
+        let group = Group::of(&child);
+        let (out, err) = (child.stdout.take(), child.stderr.take());
+        let (out_sink, err_sink) = (sink.clone(), sink);
+        let kept: (Mutex<Vec<u8>>, Mutex<Vec<u8>>) = Default::default();
+        let reading = async {
+            tokio::join!(
+                read(out, "stdout", &kept.0, out_sink),
+                read(err, "stderr", &kept.1, err_sink)
+            );
+        };
+        tokio::pin!(reading);
+        let limit = async {
+            match timeout {
+                Some(limit) => tokio::time::sleep(limit).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::pin!(limit);
+
+        let mut read_all = false;
+        let (status, code) = loop {
+            tokio::select! {
+                () = &mut reading, if !read_all => read_all = true,
+                code = wait(&mut child) => break (ShellStatus::Completed, code),
+                () = &mut limit => {
+                    group.signal(Signal::SIGTERM);
+                    let code = match tokio::time::timeout(GRACE, wait(&mut child)).await {
+                        Ok(code) => code,
+                        Err(_) => {
+                            group.signal(Signal::SIGKILL);
+                            wait(&mut child).await
+                        }
+                    };
+                    group.signal(Signal::SIGKILL);
+                    break (ShellStatus::Timeout, code);
+                }
+            }
+        };
+        // What bash left in the background may hold the pipes for ever; what it wrote itself is there already.
+        if !read_all {
+            let _ = tokio::time::timeout(Duration::from_millis(100), &mut reading).await;
+        }
+        if status == ShellStatus::Completed {
+            group.leave();
+        }
+        Ok(ShellAnswer {
+            status,
+            stdout: text(&kept.0),
+            stderr: text(&kept.1),
+            returncode: code,
+            timing_ms: u64::try_from(begin.elapsed().as_millis()).unwrap_or(u64::MAX),
+        })
+    }
+}
+
+/// A command's process group; killed when dropped, unless it is left alone.
+struct Group(Option<Pid>);
+
+impl Group {
+    fn of(child: &Child) -> Self {
+        Self(
+            child
+                .id()
+                .and_then(|id| i32::try_from(id).ok())
+                .map(Pid::from_raw),
+        )
+    }
+
+    fn signal(&self, signal: Signal) {
+        if let Some(group) = self.0 {
+            let _ = killpg(group, signal);
+        }
+    }
+
+    /// The command ended by itself: what it put in the background lives on.
+    fn leave(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        self.signal(Signal::SIGKILL);
+    }
+}
+
+async fn wait(child: &mut Child) -> i32 {
+    use std::os::unix::process::ExitStatusExt;
+    match child.wait().await {
+        Ok(status) => status
+            .code()
+            .or_else(|| status.signal().map(|signal| 128 + signal))
+            .unwrap_or(-1),
+        Err(_) => -1,
+    }
+}
+
+fn text(kept: &Mutex<Vec<u8>>) -> String {
+    String::from_utf8_lossy(&kept.lock().unwrap_or_else(PoisonError::into_inner)).into_owned()
+}
+
+async fn read(
+    stream: Option<impl AsyncRead + Unpin>,
+    name: &'static str,
+    kept: &Mutex<Vec<u8>>,
+    sink: Option<mpsc::Sender<ShellOutput>>,
+) {
+    let Some(mut stream) = stream else { return };
+    let mut chunk = vec![0; 64 << 10];
+    let mut cut = false;
+    let mut tail: Vec<u8> = Vec::new();
+    while let Ok(count @ 1..) = stream.read(&mut chunk).await {
+        {
+            let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+            if kept.len() + count <= KEPT_BYTES {
+                kept.extend_from_slice(&chunk[..count]);
+            } else if !cut {
+                cut = true;
+                kept.extend_from_slice(
+                    format!("\n[{name} cut after {} MiB]\n", KEPT_BYTES >> 20).as_bytes(),
+                );
+            }
+        }
+        if let Some(sink) = &sink {
+            tail.extend_from_slice(&chunk[..count]);
+            // A letter that was cut in two waits for its other half.
+            let whole = match std::str::from_utf8(&tail) {
+                Err(error) if error.error_len().is_none() => error.valid_up_to(),
+                _ => tail.len(),
+            };
+            let text = String::from_utf8_lossy(&tail[..whole]).into_owned();
+            tail.drain(..whole);
+            if !text.is_empty() {
+                // A client that went away is told nothing more.
+                let _ = sink.send(ShellOutput { name, text }).await;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shell() -> Shell {
+        Shell::new(std::env::temp_dir().canonicalize().unwrap())
+    }
+
+    #[tokio::test]
+    async fn cwd_and_environment_last_but_not_those_of_a_command() {
+        let shell = shell();
+        shell.set("COLOUR", "green").unwrap();
+        shell.cd("/").unwrap();
+        let answer = shell
+            .run("cd /tmp; export COLOUR=red; pwd", None, None)
+            .await
+            .unwrap();
+        assert_eq!(answer.stdout, "/tmp\n");
+        let answer = shell
+            .run("pwd; echo $COLOUR; echo no >&2; exit 7", None, None)
+            .await
+            .unwrap();
+        assert_eq!(
+            (
+                answer.stdout.as_str(),
+                answer.stderr.as_str(),
+                answer.returncode
+            ),
+            ("/\ngreen\n", "no\n", 7)
+        );
+        assert_eq!(answer.status, ShellStatus::Completed);
+        assert!(matches!(shell.cd("nowhere"), Err(ShellError::NoFolder(_))));
+        assert!(matches!(shell.set("A=B", ""), Err(ShellError::BadName(_))));
+    }
+
+    #[tokio::test]
+    async fn a_time_limit_ends_the_whole_group() {
+        let mark = format!("86{}", std::process::id());
+        let command = format!("sleep {mark} & sleep {mark}");
+        let answer = shell()
+            .run(&command, Some(Duration::from_millis(100)), None)
+            .await
+            .unwrap();
+        assert_eq!(answer.status, ShellStatus::Timeout);
+        let left = std::process::Command::new("pgrep")
+            .args(["-fx", &format!("sleep {mark}")])
+            .output()
+            .unwrap();
+        assert!(left.stdout.is_empty());
+    }
+
+    #[tokio::test]
+    async fn output_comes_in_pieces_and_whole_letters() {
+        let (sink, mut pieces) = mpsc::channel(16);
+        let shell = shell();
+        let run = shell.run("printf 'a\\303'; printf '\\244b'", None, Some(sink));
+        let (answer, text) = tokio::join!(run, async {
+            let mut text = String::new();
+            while let Some(piece) = pieces.recv().await {
+                text += &piece.text;
+            }
+            text
+        });
+        assert_eq!(
+            (answer.unwrap().stdout.as_str(), text.as_str()),
+            ("aäb", "aäb")
+        );
+    }
+}
