@@ -1,0 +1,130 @@
+//! Against a real container engine, with a tiny image of our own making. Only
+//! where VIVARIUM_TEST_ENGINE=1 says that one may be used.
+
+use std::collections::BTreeMap;
+
+use dock::{BuildRequest, CancellationToken, ContainerSpec, Dock, DockError, PublishedPort};
+use wire::machine::Progress;
+
+const LABEL: &str = "vivarium.test";
+
+fn wanted() -> bool {
+    let wanted = std::env::var("VIVARIUM_TEST_ENGINE").is_ok_and(|value| value == "1");
+    if !wanted {
+        eprintln!(
+            "left out: VIVARIUM_TEST_ENGINE=1 is not set, so no container engine may be used"
+        );
+    }
+    wanted
+}
+
+/// A context of one Dockerfile and one file, for images from scratch.
+fn context(dockerfile: &str) -> Vec<u8> {
+    let mut tar = tar::Builder::new(Vec::new());
+    for (name, text) in [("Dockerfile", dockerfile), ("file", "hello")] {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(text.len() as u64);
+        header.set_mode(0o644);
+        tar.append_data(&mut header, name, text.as_bytes()).unwrap();
+    }
+    tar.into_inner().unwrap()
+}
+
+fn request(dockerfile: &str, tag: &str) -> BuildRequest {
+    BuildRequest {
+        context: context(dockerfile).into(),
+        dockerfile: "Dockerfile".into(),
+        tag: tag.into(),
+        args: BTreeMap::new(),
+        labels: BTreeMap::from([(LABEL.to_owned(), "1".to_owned())]),
+    }
+}
+
+#[tokio::test]
+async fn builds_create_look_and_leave_nothing() {
+    if !wanted() {
+        return;
+    }
+    let dock = Dock::connect().await.unwrap();
+    let name = format!("vtest-lifecycle-{}", std::process::id());
+    let cancel = CancellationToken::new();
+    let mut told = Vec::new();
+    let id = dock
+        .build(
+            request("FROM scratch\nCOPY file /file\n", &name),
+            &cancel,
+            &mut |progress| told.push(progress),
+        )
+        .await
+        .unwrap();
+    assert!(
+        matches!(&told[0], Progress::Step { index: 1, total, .. } if *total >= 2),
+        "{told:?}"
+    );
+    let image = dock.image(&name).await.unwrap().unwrap();
+    assert_eq!(
+        (image.id, image.labels.get(LABEL).map(String::as_str)),
+        (id, Some("1"))
+    );
+
+    let labels = BTreeMap::from([(LABEL.to_owned(), name.clone())]);
+    let network = format!("{name}-net");
+    dock.ensure_network(&network, &labels).await.unwrap();
+    dock.ensure_network(&network, &labels).await.unwrap();
+    dock.ensure_volume(&name, &labels).await.unwrap();
+    let spec = ContainerSpec {
+        name: name.clone(),
+        image: name.clone(),
+        command: Some(vec!["/none".into()]),
+        labels,
+        ports: vec![PublishedPort {
+            host: 0,
+            container: 80,
+        }],
+        network: Some(network.clone()),
+        ..Default::default()
+    };
+    dock.create_container(&spec).await.unwrap();
+    assert!(
+        dock.create_container(&spec)
+            .await
+            .unwrap_err()
+            .is_conflict()
+    );
+    assert!(!dock.container(&name).await.unwrap().unwrap().is_running());
+    assert_eq!(
+        dock.containers_labelled(LABEL, &name).await.unwrap(),
+        [name.clone()]
+    );
+
+    dock.remove_container(&name).await.unwrap();
+    dock.remove_container(&name).await.unwrap();
+    dock.remove_network(&network).await.unwrap();
+    dock.remove_volume(&name).await.unwrap();
+    dock.remove_image(&name).await.unwrap();
+    assert_eq!(dock.container(&name).await.unwrap(), None);
+    assert_eq!(dock.image(&name).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_failing_step_is_named_and_a_cancelled_build_ends() {
+    if !wanted() {
+        return;
+    }
+    let dock = Dock::connect().await.unwrap();
+    let cancel = CancellationToken::new();
+    let failing = request("FROM scratch\nCOPY missing /x\n", "vtest-failing");
+    match dock.build(failing, &cancel, &mut |_| {}).await {
+        Err(DockError::Build { step, .. }) => assert!(step.contains("COPY missing"), "{step}"),
+        other => panic!("{other:?}"),
+    }
+    cancel.cancel();
+    let cancelled = dock
+        .build(
+            request("FROM scratch\n", "vtest-cancelled"),
+            &cancel,
+            &mut |_| {},
+        )
+        .await;
+    assert!(matches!(cancelled, Err(DockError::Cancelled)));
+}
