@@ -10,6 +10,7 @@ mod exec;
 mod image;
 mod progress;
 mod resource;
+mod time;
 
 pub use build::BuildRequest;
 pub use connect::Dock;

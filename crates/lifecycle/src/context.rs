@@ -253,7 +253,7 @@ fn walk(
             // A name that is no UTF-8 can't be ours.
             let Some(name) = name.to_str() else { continue };
             let in_inputs = path.starts_with("body/rootfs");
-            if !(BUILT.contains(&name) && !in_inputs) {
+            if !BUILT.contains(&name) || in_inputs {
                 walk(template, &format!("{path}/{name}"), counts, files)?;
             }
         }

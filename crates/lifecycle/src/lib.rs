@@ -1,6 +1,7 @@
 //! A machine's image and container: its spec, build context, start, health and
 //! end. Used by the host's engine, and later by a self-evolve inside the machine.
 
+mod build;
 pub mod context;
 mod error;
 pub mod http;

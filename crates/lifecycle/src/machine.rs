@@ -1,16 +1,16 @@
 //! A machine's life: up, down, restart, removal, state, log.
 
 use std::{
-    collections::BTreeMap,
     fs::{File, TryLockError},
     path::{Path, PathBuf},
     time::Duration,
 };
 
-use dock::{BuildRequest, CancellationToken, Container, ContainerState, Dock, DockError};
+use dock::{CancellationToken, Container, ContainerState, Dock};
 use wire::machine::{Addresses, MachineState, MachineStatus, Progress};
 
 use crate::{
+    build::reused,
     context::Context,
     error::LifecycleError,
     http::{Ping, ping},
@@ -24,8 +24,6 @@ use crate::{
 const READY: Duration = Duration::from_secs(90);
 /// Between two looks at a machine that starts.
 const LOOK: Duration = Duration::from_millis(150);
-/// How long a base image's pull may be silent or last.
-const PULL: Duration = Duration::from_secs(600);
 
 /// Hears each step of long work.
 pub type Tell<'a> = &'a mut (dyn FnMut(Progress) + Send);
@@ -48,10 +46,10 @@ pub struct MachineOptions {
 /// A machine as its spec says now. Cheap: read it again for each operation.
 #[derive(Clone, Debug)]
 pub struct Machine {
-    spec: Spec,
-    names: Names,
+    pub(crate) spec: Spec,
+    pub(crate) names: Names,
     paths: Paths,
-    template: PathBuf,
+    pub(crate) template: PathBuf,
     repo: Option<PathBuf>,
 }
 
@@ -194,47 +192,6 @@ impl Machine {
         self.port(dock, VNC_PORT).await
     }
 
-    /// Builds the image where it is missing or stale, or where `rebuild` says so; answers its id.
-    ///
-    /// # Errors
-    /// [`LifecycleError::NoBase`], [`DockError::Build`], [`LifecycleError::Cancelled`].
-    pub async fn build(
-        &self,
-        dock: &Dock,
-        rebuild: bool,
-        cancel: &CancellationToken,
-        tell: Tell<'_>,
-    ) -> Result<String, LifecycleError> {
-        let present = dock.image(&self.names.image).await?;
-        if reused() {
-            return present
-                .map(|image| image.id)
-                .ok_or_else(|| LifecycleError::NoBase {
-                    base: self.names.image.clone(),
-                    cause: "VIVARIUM_IMAGE names an image that is not here".into(),
-                });
-        }
-        let (context, args, digest) = self.inputs()?;
-        if let Some(image) =
-            present.filter(|image| !rebuild && image.labels.get(label::INPUTS) == Some(&digest))
-        {
-            return Ok(image.id);
-        }
-        phase(tell, "base");
-        self.ensure_base(dock, cancel, tell).await?;
-        phase(tell, "build");
-        let mut labels = self.names.labels();
-        labels.insert(label::INPUTS.into(), digest);
-        let request = BuildRequest {
-            context: context.tar()?.into(),
-            dockerfile: "body/Dockerfile".into(),
-            tag: self.names.image.clone(),
-            args,
-            labels,
-        };
-        Ok(dock.build(request, cancel, tell).await?)
-    }
-
     /// Brings it up: image, container, and an answering kernel.
     ///
     /// The container is made anew where image or spec changed; home and mounts stay.
@@ -322,41 +279,6 @@ impl Machine {
             }),
             other => Ok(other?),
         }
-    }
-
-    /// Context, build arguments and their digest.
-    fn inputs(&self) -> Result<(Context, BTreeMap<String, String>, String), LifecycleError> {
-        let context = Context::collect(&self.template)?;
-        let mut args = BTreeMap::from([("BASE".to_owned(), self.spec.base.clone())]);
-        if context.prebuilt {
-            // Nothing is compiled: the builder need not have a compiler.
-            args.insert("BUILDER".into(), self.spec.base.clone());
-        }
-        let digest = context.digest(args.iter())?;
-        Ok((context, args, digest))
-    }
-
-    async fn ensure_base(
-        &self,
-        dock: &Dock,
-        cancel: &CancellationToken,
-        tell: Tell<'_>,
-    ) -> Result<(), LifecycleError> {
-        let base = &self.spec.base;
-        if dock.image(base).await?.is_some() {
-            return Ok(());
-        }
-        let cause = match tokio::time::timeout(PULL, dock.pull(base, cancel, tell)).await {
-            Ok(Ok(())) => return Ok(()),
-            Ok(Err(DockError::Cancelled)) => return Err(LifecycleError::Cancelled),
-            Ok(Err(DockError::Api { message, .. })) => message,
-            Ok(Err(error)) => error.to_string(),
-            Err(_) => format!("the pull took longer than {} minutes", PULL.as_secs() / 60),
-        };
-        Err(LifecycleError::NoBase {
-            base: base.clone(),
-            cause,
-        })
     }
 
     async fn create(&self, dock: &Dock, image_id: &str) -> Result<(), LifecycleError> {
@@ -528,12 +450,7 @@ fn environment_overrides() -> Vec<String> {
         .collect()
 }
 
-/// Whether an image is given from outside (tests), so that none is built.
-fn reused() -> bool {
-    std::env::var_os("VIVARIUM_IMAGE").is_some_and(|image| !image.is_empty())
-}
-
-fn phase(tell: Tell<'_>, name: &str) {
+pub(crate) fn phase(tell: Tell<'_>, name: &str) {
     tell(Progress::Phase { name: name.into() });
 }
 

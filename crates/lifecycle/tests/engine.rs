@@ -25,9 +25,10 @@ fn context(dockerfile: &str) -> Vec<u8> {
         let mut header = tar::Header::new_gnu();
         header.set_size(text.len() as u64);
         header.set_mode(0o644);
-        tar.append_data(&mut header, name, text.as_bytes()).unwrap();
+        tar.append_data(&mut header, name, text.as_bytes())
+            .expect("written to memory");
     }
-    tar.into_inner().unwrap()
+    tar.into_inner().expect("written to memory")
 }
 
 fn request(dockerfile: &str, tag: &str) -> BuildRequest {
@@ -94,7 +95,7 @@ async fn builds_create_look_and_leave_nothing() {
     assert!(!dock.container(&name).await.unwrap().unwrap().is_running());
     assert_eq!(
         dock.containers_labelled(LABEL, &name).await.unwrap(),
-        [name.clone()]
+        [name.as_str()]
     );
 
     dock.remove_container(&name).await.unwrap();

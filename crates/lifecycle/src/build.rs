@@ -1,0 +1,100 @@
+//! A machine's image: whether it is current, its base, its build.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use dock::{BuildRequest, CancellationToken, Dock, DockError};
+
+use crate::{
+    context::Context,
+    error::LifecycleError,
+    machine::{Machine, Tell, phase},
+    plan::label,
+};
+
+/// How long a base image's pull may be silent or last.
+const PULL: Duration = Duration::from_secs(600);
+
+impl Machine {
+    /// Builds the image where it is missing or stale, or where `rebuild` says so; answers its id.
+    ///
+    /// # Errors
+    /// [`LifecycleError::NoBase`], [`DockError::Build`], [`LifecycleError::Cancelled`].
+    pub async fn build(
+        &self,
+        dock: &Dock,
+        rebuild: bool,
+        cancel: &CancellationToken,
+        tell: Tell<'_>,
+    ) -> Result<String, LifecycleError> {
+        let present = dock.image(&self.names.image).await?;
+        if reused() {
+            return present
+                .map(|image| image.id)
+                .ok_or_else(|| LifecycleError::NoBase {
+                    base: self.names.image.clone(),
+                    cause: "VIVARIUM_IMAGE names an image that is not here".into(),
+                });
+        }
+        let (context, args, digest) = self.inputs()?;
+        if let Some(image) =
+            present.filter(|image| !rebuild && image.labels.get(label::INPUTS) == Some(&digest))
+        {
+            return Ok(image.id);
+        }
+        phase(tell, "base");
+        self.ensure_base(dock, cancel, tell).await?;
+        phase(tell, "build");
+        let mut labels = self.names.labels();
+        labels.insert(label::INPUTS.into(), digest);
+        let request = BuildRequest {
+            context: context.tar()?.into(),
+            dockerfile: "body/Dockerfile".into(),
+            tag: self.names.image.clone(),
+            args,
+            labels,
+        };
+        Ok(dock.build(request, cancel, tell).await?)
+    }
+
+    /// Context, build arguments and their digest.
+    pub(crate) fn inputs(
+        &self,
+    ) -> Result<(Context, BTreeMap<String, String>, String), LifecycleError> {
+        let context = Context::collect(&self.template)?;
+        let mut args = BTreeMap::from([("BASE".to_owned(), self.spec.base.clone())]);
+        if context.prebuilt {
+            // Nothing is compiled: the builder need not have a compiler.
+            args.insert("BUILDER".into(), self.spec.base.clone());
+        }
+        let digest = context.digest(args.iter())?;
+        Ok((context, args, digest))
+    }
+
+    async fn ensure_base(
+        &self,
+        dock: &Dock,
+        cancel: &CancellationToken,
+        tell: Tell<'_>,
+    ) -> Result<(), LifecycleError> {
+        let base = &self.spec.base;
+        if dock.image(base).await?.is_some() {
+            return Ok(());
+        }
+        let cause = match tokio::time::timeout(PULL, dock.pull(base, cancel, tell)).await {
+            Ok(Ok(())) => return Ok(()),
+            Ok(Err(DockError::Cancelled)) => return Err(LifecycleError::Cancelled),
+            Ok(Err(DockError::Api { message, .. })) => message,
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => format!("the pull took longer than {} minutes", PULL.as_secs() / 60),
+        };
+        Err(LifecycleError::NoBase {
+            base: base.clone(),
+            cause,
+        })
+    }
+}
+
+/// Whether an image is given from outside (tests), so that none is built.
+pub(crate) fn reused() -> bool {
+    std::env::var_os("VIVARIUM_IMAGE").is_some_and(|image| !image.is_empty())
+}
