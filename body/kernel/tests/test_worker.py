@@ -1,0 +1,191 @@
+"""The real worker process, over its real socket."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import stat
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+DEADLINE_S = 30
+
+
+class Client:
+    def __init__(self, path):
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.settimeout(DEADLINE_S)
+        self.socket.connect(path)
+        self.file = self.socket.makefile("rb")
+        self.ready = self.read()
+
+    def read(self):
+        (length,) = struct.unpack(">I", self.file.read(4))
+        return json.loads(self.file.read(length))
+
+    def send(self, **message):
+        body = json.dumps(message).encode()
+        self.socket.sendall(struct.pack(">I", len(body)) + body)
+
+    def until(self, kind):
+        seen = []
+        while True:
+            seen.append(self.read())
+            if seen[-1]["type"] == kind:
+                return seen
+
+    def execute(self, code, **more):
+        self.send(type="execute", execution_id="e", code=code, **more)
+        seen = self.until("done")
+        return seen[-1], [message["output"] for message in seen if message["type"] == "event"]
+
+    def close(self):
+        self.file.close()
+        self.socket.close()
+
+
+class Worker(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.mkdtemp()
+        self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
+        self.path = os.path.join(self.folder, "k.sock")
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "vivarium_kernel", "--socket", self.path],
+            env={**os.environ, "IPYTHONDIR": self.folder, "MPLCONFIGDIR": self.folder},
+        )
+        self.addCleanup(self.end)
+        self.client = self.connect()
+
+    def connect(self):
+        # The socket's file appears when the worker listens; connecting is refused until then.
+        deadline = time.monotonic() + DEADLINE_S
+        while True:
+            try:
+                client = Client(self.path)
+                self.addCleanup(client.close)
+                return client
+            except (FileNotFoundError, ConnectionRefusedError):
+                if self.process.poll() is not None or time.monotonic() > deadline:
+                    raise
+                os.sched_yield()
+
+    def end(self):
+        self.process.kill()
+        self.process.wait()
+
+    def text(self, outputs, name="stdout"):
+        return "".join(item["text"] for item in outputs if item.get("name") == name)
+
+    def test_result_and_count(self):
+        done, outputs = self.client.execute("1+1")
+        self.assertEqual(("completed", "2", 1), (done["status"], done["result"], done["execution_count"]))
+        self.assertEqual("execute_result", outputs[0]["output_type"])
+        self.assertIsNone(self.client.execute("3", silent=True)[0]["result"])
+
+    def test_streams_keep_their_order_with_children(self):
+        _, outputs = self.client.execute("import os\nprint('a')\nos.system('echo b')\nprint('c')\n!echo d\nprint('e')")
+        self.assertEqual("a\nb\nc\nd\ne\n", self.text(outputs))
+
+    def test_stdout_and_stderr_alternate(self):
+        _, outputs = self.client.execute("import sys\nfor n in range(3):\n print(n); print(n, file=sys.stderr)")
+        self.assertEqual(["stdout", "stderr"] * 3, [item["name"] for item in outputs])
+
+    def test_output_streams_while_the_cell_runs(self):
+        self.client.send(type="execute", execution_id="e", code="print('now')\nimport time\ntime.sleep(60)")
+        self.assertEqual("now\n", self.client.until("event")[-1]["output"]["text"])
+        self.client.send(type="interrupt")
+        self.assertEqual("interrupted", self.client.until("done")[-1]["status"])
+
+    def test_interrupt_of_an_idle_kernel_changes_nothing(self):
+        self.client.send(type="interrupt")
+        self.assertEqual("completed", self.client.execute("1")[0]["status"])
+
+    def test_interrupt_ends_a_child(self):
+        self.client.send(type="execute", execution_id="e", code="!echo up; sleep 60")
+        self.client.until("event")
+        self.client.send(type="interrupt")
+        self.assertEqual("interrupted", self.client.until("done")[-1]["status"])
+
+    def test_errors(self):
+        done, outputs = self.client.execute("1/0")
+        self.assertEqual(("failed", "ZeroDivisionError"), (done["status"], done["error"]["type"]))
+        self.assertEqual("error", outputs[-1]["output_type"])
+        self.assertEqual("SyntaxError", self.client.execute("a b")[0]["error"]["type"])
+        self.assertEqual("StdinNotImplementedError", self.client.execute("input()")[0]["error"]["type"])
+
+    def test_exit_ends_the_cell_only(self):
+        for code in ("import sys; sys.exit(3)", "exit()"):
+            done, outputs = self.client.execute(code)
+            self.assertEqual(("completed", None, []), (done["status"], done["error"], outputs))
+
+    def test_await_magics_plots_and_tables(self):
+        self.assertEqual("5", self.client.execute("import asyncio\nawait asyncio.sleep(0)\n5")[0]["result"])
+        self.assertEqual("hello\n", self.text(self.client.execute("%%bash\necho hello")[1]))
+        _, outputs = self.client.execute("import matplotlib.pyplot as plt\nplt.plot([1, 2]);")
+        self.assertIn("image/png", outputs[-1]["data"])
+        _, outputs = self.client.execute("import pandas\npandas.DataFrame({'a': [1]})")
+        self.assertIn("text/html", outputs[-1]["data"])
+
+    def test_reset_keeps_runtime(self):
+        self.client.execute("x = 1")
+        self.client.send(type="status")
+        self.assertEqual(1, self.client.until("status")[-1]["globals_count"])
+        self.client.send(type="reset")
+        self.client.until("reset_done")
+        self.assertEqual("(True, False)", self.client.execute("'runtime' in globals(), 'x' in globals()")[0]["result"])
+
+    def test_shell_context(self):
+        self.client.send(type="shell_context", cwd=self.folder, env={"A": "b"})
+        done, _ = self.client.execute("runtime.shell.run('pwd; echo $A; exit 3')")
+        self.assertIn(os.path.realpath(self.folder), done["result"])
+        self.assertIn("'returncode': 3", done["result"])
+        self.client.send(type="execute", execution_id="e", code="runtime.shell.cd('/')")
+        self.assertEqual("/", self.client.until("shell_context")[-1]["cwd"])
+
+    def test_a_client_that_comes_back_gets_what_it_missed(self):
+        self.client.execute("print('one')")
+        seq = self.client.ready["seq"]
+        self.client.close()
+        again = self.connect()
+        again.send(type="hello", after=seq)
+        seen = again.until("done")
+        self.assertEqual(list(range(seq + 1, seq + len(seen) + 1)), [message["seq"] for message in seen])
+
+    def test_a_cell_goes_on_without_its_client(self):
+        self.client.send(type="execute", execution_id="e", code="import time\nprint('begun')\ntime.sleep(0.2)\n7")
+        self.client.until("event")
+        self.client.close()
+        again = self.connect()
+        again.send(type="hello", after=0)
+        self.assertEqual("7", again.until("done")[-1]["result"])
+
+    def test_a_flood_arrives_whole_and_in_few_events(self):
+        _, outputs = self.client.execute("for n in range(20000): print(n)")
+        self.assertEqual("".join(f"{n}\n" for n in range(20000)), self.text(outputs))
+        self.assertLess(len(outputs), 2000)
+        _, outputs = self.client.execute("!head -c 20000000 /dev/zero | tr '\\0' x")
+        self.assertEqual(20000000, len(self.text(outputs)))
+
+    def test_a_client_that_reads_nothing_does_not_hold_the_cell(self):
+        mark = os.path.join(self.folder, "mark")
+        os.mkfifo(mark)
+        code = f"for _ in range(100): print('x' * 1000000)\nopen({mark!r}, 'w').write('done')"
+        self.client.send(type="execute", execution_id="e", code=code)
+        with open(mark, encoding="utf-8") as ended:
+            self.assertEqual("done", ended.read())
+        kinds = [message["type"] for message in self.client.until("done")]
+        self.assertIn("truncated", kinds)
+
+    def test_the_socket_is_private_and_sigterm_ends_it(self):
+        self.assertEqual(0o600, stat.S_IMODE(os.stat(self.path).st_mode))
+        self.process.send_signal(signal.SIGTERM)
+        self.assertEqual(-signal.SIGTERM, self.process.wait(DEADLINE_S))
+
+
+if __name__ == "__main__":
+    unittest.main()
