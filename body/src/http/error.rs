@@ -44,7 +44,7 @@ impl ApiError {
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let request_id = ulid::Ulid::generate().to_string();
-        if self.status.is_server_error() {
+        if self.status == StatusCode::INTERNAL_SERVER_ERROR {
             tracing::error!(request_id, code = self.code, "{}", self.message);
         }
         let body = ErrorAnswer {

@@ -149,6 +149,7 @@ fn wait(
 fn start_supervisor() -> std::io::Result<i32> {
     let child = Command::new(std::env::current_exe()?)
         .arg("supervise")
+        .envs(setup::identity())
         .stdin(Stdio::null())
         .spawn()?;
     i32::try_from(child.id()).map_err(std::io::Error::other)

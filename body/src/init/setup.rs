@@ -16,6 +16,15 @@ use nix::{
 
 const USER: &str = "os";
 
+/// Who the machine's user is, for all that PID 1 starts: its own environment is still root's.
+pub fn identity() -> Vec<(&'static str, &'static str)> {
+    if std::process::id() == 1 {
+        vec![("HOME", "/root"), ("USER", USER), ("LOGNAME", USER)]
+    } else {
+        Vec::new()
+    }
+}
+
 /// Prepares the machine; returns as the machine's user.
 pub fn prepare() -> std::io::Result<()> {
     let run = crate::paths::run_dir();

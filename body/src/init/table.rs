@@ -70,6 +70,7 @@ impl Table {
             .open(log)?;
         let child = Command::new(program)
             .args(arguments)
+            .envs(super::setup::identity())
             .envs(env)
             .current_dir(cwd)
             .stdin(Stdio::null())
