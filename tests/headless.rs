@@ -1,11 +1,9 @@
 //! The main job without a window: the real engine, the real image, the command line.
 
-mod support;
-
 use std::{net::TcpStream, time::Duration};
 
+use e2e::{Instance, docker, wait_until};
 use serde_json::{Value, json};
-use support::{Instance, docker, wait_until};
 
 fn code(output: &std::process::Output) -> i32 {
     output.status.code().expect("an exit code")
@@ -16,7 +14,8 @@ fn a_machine_comes_up_runs_cells_and_goes_without_a_trace() {
     let machine = Instance::new();
 
     // Before: absent, and said with an exit code for scripts.
-    let before: Value = serde_json::from_slice(&machine.vivarium(&["status", "--json"]).stdout).unwrap();
+    let before: Value =
+        serde_json::from_slice(&machine.vivarium(&["status", "--json"]).stdout).unwrap();
     assert_eq!(before["state"], "absent");
     assert_eq!(code(&machine.vivarium(&["exec", "1"])), 3);
 
@@ -26,40 +25,79 @@ fn a_machine_comes_up_runs_cells_and_goes_without_a_trace() {
     assert_eq!(status["body_version"], env!("CARGO_PKG_VERSION"));
 
     // A cell, its exit code, what it keeps.
-    assert_eq!(machine.ok(&["exec", "x = 6\nprint('hello')\nx * 7"]).trim(), "hello\n42");
+    assert_eq!(
+        machine.ok(&["exec", "x = 6\nprint('hello')\nx * 7"]).trim(),
+        "hello\n42"
+    );
     assert_eq!(machine.ok(&["exec", "x"]).trim(), "6");
     let failing = machine.vivarium(&["exec", "1/0"]);
     assert_eq!(code(&failing), 1);
     assert!(String::from_utf8_lossy(&failing.stderr).contains("ZeroDivisionError"));
 
     // The shell, as the machine's user.
-    assert_eq!(machine.ok(&["shell", "id -un; id -u"]).trim().lines().next(), Some("os"));
+    assert_eq!(
+        machine
+            .ok(&["shell", "id -un; id -u"])
+            .trim()
+            .lines()
+            .next(),
+        Some("os")
+    );
     let (_, services) = machine.api("GET", "/services", "");
     assert!(services.to_string().contains("xvnc"), "{services}");
-    let owners = docker(&["exec", &machine.container(), "ps", "-eo", "user=", "--no-headers"]);
-    let of_root = owners.lines().filter(|owner| owner.trim() == "root").count();
+    let owners = docker(&[
+        "exec",
+        &machine.container(),
+        "ps",
+        "-eo",
+        "user=",
+        "--no-headers",
+    ]);
+    let of_root = owners
+        .lines()
+        .filter(|owner| owner.trim() == "root")
+        .count();
     assert_eq!(of_root, 1, "only this ps may be root's:\n{owners}");
 
     // Files stay where they are over a restart; a new `up` changes nothing.
     machine.ok(&["exec", "open('/root/kept', 'w').write('yes')"]);
     machine.ok(&["restart"]);
-    assert_eq!(machine.ok(&["exec", "open('/root/kept').read()"]).trim(), "'yes'");
+    assert_eq!(
+        machine.ok(&["exec", "open('/root/kept').read()"]).trim(),
+        "'yes'"
+    );
     let id = docker(&["inspect", "-f", "{{.Id}}", &machine.container()]);
     machine.ok(&["up"]);
-    assert_eq!(docker(&["inspect", "-f", "{{.Id}}", &machine.container()]), id);
+    assert_eq!(
+        docker(&["inspect", "-f", "{{.Id}}", &machine.container()]),
+        id
+    );
 
     // A polite end: PID 1 exits by itself, within the grace period.
     machine.ok(&["down"]);
-    assert_eq!(docker(&["inspect", "-f", "{{.State.ExitCode}}", &machine.container()]), "0");
+    assert_eq!(
+        docker(&["inspect", "-f", "{{.State.ExitCode}}", &machine.container()]),
+        "0"
+    );
 
     // Nothing published beyond loopback, nothing secret on the container.
     let inspected = docker(&["inspect", &machine.container()]);
-    assert!(!inspected.contains(&machine.token()), "the token stands in docker inspect");
-    assert!(!inspected.contains("\"HostIp\": \"0.0.0.0\"") && !inspected.contains("\"HostIp\": \"\""));
+    assert!(
+        !inspected.contains(&machine.token()),
+        "the token stands in docker inspect"
+    );
+    assert!(
+        !inspected.contains("\"HostIp\": \"0.0.0.0\"") && !inspected.contains("\"HostIp\": \"\"")
+    );
 
     machine.ok(&["rm", "--home-volume"]);
     for what in [["ps", "-aq"], ["network", "ls"], ["volume", "ls"]] {
-        let listed = docker(&[what[0], what[1], "--filter", &format!("name={}", machine.name)]);
+        let listed = docker(&[
+            what[0],
+            what[1],
+            "--filter",
+            &format!("name={}", machine.name),
+        ]);
         assert!(!listed.contains(&machine.name), "left behind: {listed}");
     }
 }
@@ -73,21 +111,57 @@ fn bad_input_gets_its_error_and_the_kernel_goes_on() {
 
     let refused: &[(&str, &str, &[(&str, &str)], &str, u16)] = &[
         ("POST", "/exec", &[], r#"{"code":"1"}"#, 401),
-        ("POST", "/exec", &[("Authorization", "Bearer wrong")], r#"{"code":"1"}"#, 401),
-        ("POST", "/exec", &[bearer, ("Origin", "http://evil.example")], r#"{"code":"1"}"#, 403),
-        ("POST", "/exec", &[bearer, ("Origin", "http://localhost")], r#"{"code":"1"}"#, 403),
-        ("POST", "/exec", &[bearer, ("Host", "evil.example")], r#"{"code":"1"}"#, 403),
+        (
+            "POST",
+            "/exec",
+            &[("Authorization", "Bearer wrong")],
+            r#"{"code":"1"}"#,
+            401,
+        ),
+        (
+            "POST",
+            "/exec",
+            &[bearer, ("Origin", "http://evil.example")],
+            r#"{"code":"1"}"#,
+            403,
+        ),
+        (
+            "POST",
+            "/exec",
+            &[bearer, ("Origin", "http://localhost")],
+            r#"{"code":"1"}"#,
+            403,
+        ),
+        (
+            "POST",
+            "/exec",
+            &[bearer, ("Host", "evil.example")],
+            r#"{"code":"1"}"#,
+            403,
+        ),
         ("GET", "/ping", &[("Host", "evil.example")], "", 403),
         ("POST", "/exec", &[bearer], "{not json", 400),
         ("POST", "/exec", &[bearer], r#"{"kode":"1"}"#, 400),
         ("GET", "/nothing", &[bearer], "", 404),
         ("GET", "/exec", &[bearer], "", 405),
-        ("POST", "/shell/cd", &[bearer], r#"{"path":"/nowhere"}"#, 400),
+        (
+            "POST",
+            "/shell/cd",
+            &[bearer],
+            r#"{"path":"/nowhere"}"#,
+            400,
+        ),
     ];
     for (method, path, headers, body, expected) in refused {
         let (status, answer) = machine.http(method, path, headers, body);
-        assert_eq!(status, *expected, "{method} {path} {headers:?} {body}: {answer}");
-        assert!(answer["error"]["code"].is_string() && answer["error"]["message"].is_string(), "{answer}");
+        assert_eq!(
+            status, *expected,
+            "{method} {path} {headers:?} {body}: {answer}"
+        );
+        assert!(
+            answer["error"]["code"].is_string() && answer["error"]["message"].is_string(),
+            "{answer}"
+        );
         assert!(answer["request_id"].is_string(), "{answer}");
     }
     let large = format!(r#"{{"code":"{}"}}"#, "x".repeat(33 * 1024 * 1024));
@@ -95,23 +169,41 @@ fn bad_input_gets_its_error_and_the_kernel_goes_on() {
     assert_eq!(status, 413);
 
     // Connections that say nothing hold nobody up.
-    let silent: Vec<_> =
-        (0..200).map(|_| TcpStream::connect(("127.0.0.1", machine.ports[0])).expect("connected")).collect();
+    let silent: Vec<_> = (0..200)
+        .map(|_| TcpStream::connect(("127.0.0.1", machine.ports[0])).expect("connected"))
+        .collect();
     let (status, answer) = machine.api("POST", "/exec", r#"{"code":"6*7"}"#);
     assert_eq!((status, &answer["result"]), (200, &json!("42")));
     drop(silent);
 
     // A cell that never ends, stopped by its limit; then one that is interrupted.
-    let (_, answer) = machine.api("POST", "/exec", r#"{"code":"while True: pass","timeout_s":0.3}"#);
-    assert!(answer["status"] == "timeout" || answer["status"] == "interrupted", "{answer}");
+    let (_, answer) = machine.api(
+        "POST",
+        "/exec",
+        r#"{"code":"while True: pass","timeout_s":0.3}"#,
+    );
+    assert!(
+        answer["status"] == "timeout" || answer["status"] == "interrupted",
+        "{answer}"
+    );
     let (_, answer) = machine.api("POST", "/exec", r#"{"code":"import sys; sys.exit(3)"}"#);
     assert_ne!(answer["status"], "died", "{answer}");
 
     // A cell that kills its own process.
-    let (_, answer) = machine.api("POST", "/exec", r#"{"code":"import os; os.kill(os.getpid(), 9)"}"#);
+    let (_, answer) = machine.api(
+        "POST",
+        "/exec",
+        r#"{"code":"import os; os.kill(os.getpid(), 9)"}"#,
+    );
     assert_eq!(answer["status"], "died");
-    wait_until("the kernel is back", Duration::from_secs(20), || machine.http("GET", "/ping", &[], "").0 == 200);
-    let (_, answer) = machine.api("POST", "/exec", r#"{"code":"import os\nos.system('echo from a child')\nNone"}"#);
+    wait_until("the kernel is back", Duration::from_secs(20), || {
+        machine.http("GET", "/ping", &[], "").0 == 200
+    });
+    let (_, answer) = machine.api(
+        "POST",
+        "/exec",
+        r#"{"code":"import os\nos.system('echo from a child')\nNone"}"#,
+    );
     assert_eq!(answer["stdout"], "from a child\n");
 
     // A taken port is named with who holds it.
@@ -120,5 +212,8 @@ fn bad_input_gets_its_error_and_the_kernel_goes_on() {
     let output = second.vivarium(&["up"]);
     assert_eq!(code(&output), 1);
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(said.contains(&machine.ports[0].to_string()) && said.contains(&machine.container()), "{said}");
+    assert!(
+        said.contains(&machine.ports[0].to_string()) && said.contains(&machine.container()),
+        "{said}"
+    );
 }

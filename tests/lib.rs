@@ -1,8 +1,6 @@
 //! What the end-to-end tests share: an instance of their own, the command line,
 //! and a small HTTP client that can also say wrong things.
 
-#![allow(dead_code)]
-
 use std::{
     io::{Read, Write},
     net::TcpStream,
@@ -19,6 +17,8 @@ static COUNTER: AtomicU32 = AtomicU32::new(0);
 /// The project's folder.
 pub fn project() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("tests/ is in the project")
 }
 
 /// An instance of its own: prefix, ports, home folder. Gone when dropped.
@@ -28,11 +28,20 @@ pub struct Instance {
     pub ports: [u16; 3],
 }
 
+impl Default for Instance {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Instance {
     /// A new one, with ports that are free now.
     pub fn new() -> Self {
-        let base = std::env::var("VIVARIUM_TEST_INSTANCE").unwrap_or_else(|_| format!("vtest-{}", std::process::id()));
-        let held: Vec<_> = (0..3).map(|_| std::net::TcpListener::bind("127.0.0.1:0").expect("a free port")).collect();
+        let base = std::env::var("VIVARIUM_TEST_INSTANCE")
+            .unwrap_or_else(|_| format!("vtest-{}", std::process::id()));
+        let held: Vec<_> = (0..3)
+            .map(|_| std::net::TcpListener::bind("127.0.0.1:0").expect("a free port"))
+            .collect();
         let port = |index: usize| held[index].local_addr().expect("an address").port();
         Self {
             name: format!("{base}-{}", COUNTER.fetch_add(1, Ordering::Relaxed)),
@@ -43,8 +52,8 @@ impl Instance {
 
     /// The environment by which every part of the app finds this instance.
     pub fn environment(&self) -> Vec<(&'static str, String)> {
-        let image =
-            std::env::var("VIVARIUM_TEST_INSTANCE").map_or_else(|_| "os".to_owned(), |instance| format!("{instance}-os"));
+        let image = std::env::var("VIVARIUM_TEST_INSTANCE")
+            .map_or_else(|_| "os".to_owned(), |instance| format!("{instance}-os"));
         vec![
             ("VIVARIUM_INSTANCE", self.name.clone()),
             ("VIVARIUM_HOME", self.home.path().display().to_string()),
@@ -86,7 +95,10 @@ impl Instance {
     /// The machine's token.
     pub fn token(&self) -> String {
         let file = find(self.home.path(), "os_token").expect("a token file");
-        std::fs::read_to_string(file).expect("readable").trim().to_owned()
+        std::fs::read_to_string(file)
+            .expect("readable")
+            .trim()
+            .to_owned()
     }
 
     /// A request to the kernel API, with the token.
@@ -96,10 +108,22 @@ impl Instance {
     }
 
     /// A request to the kernel API, with just these headers beside Host.
-    pub fn http(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> (u16, Value) {
-        let mut stream = TcpStream::connect(("127.0.0.1", self.ports[0])).expect("the kernel's port");
-        stream.set_read_timeout(Some(Duration::from_secs(60))).expect("a timeout");
-        let mut request = format!("{method} {path} HTTP/1.1\r\nConnection: close\r\nContent-Length: {}\r\n", body.len());
+    pub fn http(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> (u16, Value) {
+        let mut stream =
+            TcpStream::connect(("127.0.0.1", self.ports[0])).expect("the kernel's port");
+        stream
+            .set_read_timeout(Some(Duration::from_secs(60)))
+            .expect("a timeout");
+        let mut request = format!(
+            "{method} {path} HTTP/1.1\r\nConnection: close\r\nContent-Length: {}\r\n",
+            body.len()
+        );
         if !headers.iter().any(|(name, _)| *name == "Host") {
             request += &format!("Host: 127.0.0.1:{}\r\n", self.ports[0]);
         }
@@ -114,9 +138,16 @@ impl Instance {
         let _ = stream.read_to_end(&mut bytes);
         let text = String::from_utf8_lossy(&bytes);
         let (head, rest) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
-        let status = head.split(' ').nth(1).and_then(|code| code.parse().ok()).unwrap_or(0);
+        let status = head
+            .split(' ')
+            .nth(1)
+            .and_then(|code| code.parse().ok())
+            .unwrap_or(0);
         let json = rest.find(['{', '[']).and_then(|at| {
-            serde_json::Deserializer::from_str(&rest[at..]).into_iter::<Value>().next().and_then(Result::ok)
+            serde_json::Deserializer::from_str(&rest[at..])
+                .into_iter::<Value>()
+                .next()
+                .and_then(Result::ok)
         });
         (status, json.unwrap_or(Value::Null))
     }
@@ -145,7 +176,10 @@ pub fn find(folder: &Path, name: &str) -> Option<PathBuf> {
 
 /// What `docker` says to these arguments.
 pub fn docker(arguments: &[&str]) -> String {
-    let output = Command::new("docker").args(arguments).output().expect("docker runs");
+    let output = Command::new("docker")
+        .args(arguments)
+        .output()
+        .expect("docker runs");
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
 
@@ -153,7 +187,10 @@ pub fn docker(arguments: &[&str]) -> String {
 pub fn wait_until(what: &str, deadline: Duration, mut condition: impl FnMut() -> bool) {
     let begin = Instant::now();
     while !condition() {
-        assert!(begin.elapsed() < deadline, "not within {deadline:?}: {what}");
+        assert!(
+            begin.elapsed() < deadline,
+            "not within {deadline:?}: {what}"
+        );
         std::thread::yield_now();
     }
 }
