@@ -3,6 +3,7 @@
 //! threaded: one poll loop over signals and the socket.
 
 mod setup;
+mod spawn;
 mod table;
 
 use std::{
@@ -147,12 +148,12 @@ fn wait(
 }
 
 fn start_supervisor() -> std::io::Result<i32> {
-    let child = Command::new(std::env::current_exe()?)
+    let mut command = Command::new(std::env::current_exe()?);
+    command
         .arg("supervise")
         .envs(setup::identity())
-        .stdin(Stdio::null())
-        .spawn()?;
-    i32::try_from(child.id()).map_err(std::io::Error::other)
+        .stdin(Stdio::null());
+    i32::try_from(spawn::spawn(&mut command)?.id()).map_err(std::io::Error::other)
 }
 
 fn accept(listener: &UnixListener, connections: &mut Vec<Connection>) {

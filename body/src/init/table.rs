@@ -68,7 +68,8 @@ impl Table {
             .create(true)
             .append(true)
             .open(log)?;
-        let child = Command::new(program)
+        let mut command = Command::new(program);
+        command
             .args(arguments)
             .envs(super::setup::identity())
             .envs(env)
@@ -76,8 +77,8 @@ impl Table {
             .stdin(Stdio::null())
             .stdout(output.try_clone()?)
             .stderr(output)
-            .process_group(0)
-            .spawn()?;
+            .process_group(0);
+        let child = super::spawn::spawn(&mut command)?;
         let pid = i32::try_from(child.id()).map_err(std::io::Error::other)?;
         let started_at_ms = SystemTime::now()
             .duration_since(UNIX_EPOCH)
