@@ -1,6 +1,6 @@
 # What people do daily. CI runs ./scripts/test.sh, which calls the same recipes' commands.
 
-# Everything, then the window.
+# Everything, then the machine.
 run *args:
     ./scripts/run.sh {{ args }}
 
@@ -15,10 +15,6 @@ check:
 # Formats Rust.
 fmt:
     cargo fmt --all
-
-# Writes ui/src/wire from crates/wire.
-wire:
-    UPDATE_WIRE=1 cargo test --package wire --features ts --test typescript
 
 # The table of the README's numbers.
 bench:

@@ -2,7 +2,7 @@
 # All the set-up, then every test.
 #
 #   ./scripts/test.sh          everything: needs a container engine (starts one on Debian and Ubuntu)
-#   ./scripts/test.sh --fast   leaves out what needs an engine or a window, and says what it left out
+#   ./scripts/test.sh --fast   leaves out what needs an engine, and says what it left out
 set -euo pipefail
 cd "$(dirname "$0")/.."
 # shellcheck source=scripts/lib/packages.sh
@@ -49,39 +49,37 @@ trap tidy EXIT
 step 'set-up'
 need_tools
 [ "$(uname -s)" != Linux ] || need_packages build-essential pkg-config python3 python3-venv
-need_window_packages
 if [ "$fast" -eq 0 ]; then
-  need_packages xvfb xauth webkit2gtk-driver dbus curl
   ensure_engine
   ensure_base
 fi
 
-step 'formatting, rooms, web part, lints'
+step 'formatting, rooms, lints'
 ./scripts/check.sh
-step 'generated types'
+step 'the wire types'
 cargo test --quiet --locked --package wire --features ts
 step 'body'
 build_body
 cargo test --quiet --locked --package body --target-dir target/body
 step 'crates'
-cargo test --quiet --locked --workspace --exclude body
+cargo test --quiet --locked --workspace --exclude body --exclude e2e
 step 'the Python worker'
 ./body/kernel/tests/run.sh
 
 if [ "$fast" -eq 1 ]; then
-  printf '\nLeft out by --fast: the image, the end-to-end tests with the engine (tests/headless.rs) and with the window (tests/window.rs).\n'
+  printf '\nLeft out by --fast: the image, crates/lifecycle/tests/engine.rs, and the end-to-end tests with the engine (tests/headless.rs).\n'
   exit 0
 fi
 
 step 'the image'
 offer_build_ca
-cargo build --quiet --locked --package cli --package vivarium-desktop
+cargo build --quiet --locked --package cli
 export VIVARIUM_TEMPLATE="$PWD" VIVARIUM_TEST_INSTANCE="$instance"
 home=$(mktemp -d)
 target/debug/vivarium --instance "$instance" --home "$home" build
 rm -rf "$home"
+step 'end to end: builds and containers'
+VIVARIUM_TEST_ENGINE=1 cargo test --quiet --locked --package lifecycle --test engine
 step 'end to end: the machine'
-cargo test --quiet --locked --package vivarium-desktop --features e2e --test headless -- --test-threads=1
-step 'end to end: the window'
-xvfb-run -a -s '-screen 0 1280x900x24' cargo test --quiet --locked --package vivarium-desktop --features e2e --test window -- --test-threads=1
+cargo test --locked --package e2e --features engine --test headless -- --test-threads=1
 step 'done'

@@ -19,14 +19,3 @@ offer_build_ca() {
     cmp -s "$bundle" body/build-ca/ca-certificates.crt || install -m 0644 "$bundle" body/build-ca/ca-certificates.crt
   fi
 }
-
-# The web part of the window, into ui/dist.
-build_ui() {
-  (
-    cd ui
-    if [ ! -d node_modules ] || [ package-lock.json -nt node_modules/.package-lock.json ]; then
-      npm ci --silent --no-fund --no-audit
-    fi
-    npm run --silent build
-  )
-}
