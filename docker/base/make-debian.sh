@@ -9,8 +9,7 @@ set -euo pipefail
 
 image=${1:-debian:trixie-slim}
 suite=trixie
-mirror=${DEBIAN_MIRROR:-http://deb.debian.org/debian}
-security=${DEBIAN_SECURITY_MIRROR:-http://deb.debian.org/debian-security}
+mirror=${DEBIAN_MIRROR:-}
 
 as_root() {
   if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo -- "$@"; fi
@@ -31,14 +30,14 @@ trap 'as_root rm -rf "$work"' EXIT
 root=$work/root
 log=$work/log
 
-# Debian older than trixie ships no script of that name, and it is the same script for all.
-script=()
-[ -e /usr/share/debootstrap/scripts/$suite ] || script=(/usr/share/debootstrap/scripts/sid)
-if ! as_root debootstrap --variant=minbase "$suite" "$root" "$mirror" "${script[@]}" >"$log" 2>&1; then
+# debootstrap knows Debian's own archive; it is asked where none is given.
+if ! as_root debootstrap --variant=minbase "$suite" "$root" ${mirror:+"$mirror"} >"$log" 2>&1; then
   tail -n 20 "$log" >&2
-  printf 'debootstrap could not fetch Debian %s from %s.\n' "$suite" "$mirror" >&2
+  printf 'debootstrap could not fetch Debian %s. Its version may be too old to know it, or DEBIAN_MIRROR may be wrong.\n' "$suite" >&2
   exit 1
 fi
+[ -n "$mirror" ] || mirror=$(awk '$1 == "deb" {print $2; exit}' "$root/etc/apt/sources.list")
+security=${DEBIAN_SECURITY_MIRROR:-${mirror%/}-security}
 
 write() { as_root tee "$root/$1" >/dev/null; }
 
