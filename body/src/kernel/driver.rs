@@ -3,6 +3,7 @@
 //! the driver waits for the next worker.
 
 use std::{
+    collections::BTreeMap,
     path::PathBuf,
     sync::Arc,
     time::{Duration, Instant},
@@ -31,6 +32,8 @@ struct Driver {
     shell: Arc<Shell>,
     asides: mpsc::Receiver<Aside>,
     asking: Vec<oneshot::Sender<KernelStatus>>,
+    /// The shell context that this worker knows.
+    told: Option<(PathBuf, BTreeMap<String, String>)>,
 }
 
 /// Drives until `stop`.
@@ -47,6 +50,7 @@ pub async fn drive(
         shell,
         asides,
         asking: Vec::new(),
+        told: None,
     };
     let forever = async {
         loop {
@@ -58,6 +62,7 @@ pub async fn drive(
                 let Gone = driver.serve(&mut link).await;
                 ready.send_replace(false);
                 driver.asking.clear();
+                driver.told = None;
                 tracing::warn!("the kernel's worker is gone; waiting for the next one");
             }
             tokio::time::sleep(RECONNECT).await;
@@ -117,13 +122,17 @@ impl Driver {
         execution: &Arc<Execution>,
         begin: Instant,
     ) -> Result<(), Gone> {
-        let (cwd, env) = self.shell.context();
-        link.send(&ToWorker::ShellContext {
-            cwd: &cwd.to_string_lossy(),
-            env: &env,
-        })
-        .await
-        .map_err(|_| Gone)?;
+        let context = self.shell.context();
+        if self.told.as_ref() != Some(&context) {
+            let (cwd, env) = &context;
+            link.send(&ToWorker::ShellContext {
+                cwd: &cwd.to_string_lossy(),
+                env,
+            })
+            .await
+            .map_err(|_| Gone)?;
+            self.told = Some(context);
+        }
         let request = &execution.request;
         let execute = ToWorker::Execute {
             execution_id: &execution.execution_id,
