@@ -5,10 +5,12 @@ mod build;
 pub mod context;
 mod error;
 pub mod http;
+mod life;
 mod machine;
 mod paths;
 mod plan;
 mod ports;
+mod repo;
 mod spec;
 
 pub use dock::{CancellationToken, Dock, DockError};

@@ -1,29 +1,19 @@
-//! A machine's life: up, down, restart, removal, state, log.
+//! A machine as its spec says: its names, its state, its ports, its log. What
+//! changes it is in `life`.
 
-use std::{
-    fs::{File, TryLockError},
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::path::{Path, PathBuf};
 
-use dock::{CancellationToken, Container, ContainerState, Dock};
+use dock::{Container, ContainerState, Dock};
 use wire::machine::{Addresses, MachineState, MachineStatus, Progress};
 
 use crate::{
     build::reused,
-    context::Context,
     error::LifecycleError,
     http::{Ping, ping},
-    paths::{Paths, make_dir, own},
-    plan::{self, KERNEL_PORT, MCP_PORT, Names, STOP_S, VNC_PORT, label},
-    ports::listening_process,
+    paths::{Paths, make_dir},
+    plan::{KERNEL_PORT, MCP_PORT, Names, VNC_PORT, label},
     spec::Spec,
 };
-
-/// How long the kernel may take to answer.
-const READY: Duration = Duration::from_secs(90);
-/// Between two looks at a machine that starts.
-const LOOK: Duration = Duration::from_millis(150);
 
 /// Hears each step of long work.
 pub type Tell<'a> = &'a mut (dyn FnMut(Progress) + Send);
@@ -48,9 +38,9 @@ pub struct MachineOptions {
 pub struct Machine {
     pub(crate) spec: Spec,
     pub(crate) names: Names,
-    paths: Paths,
+    pub(crate) paths: Paths,
     pub(crate) template: PathBuf,
-    repo: Option<PathBuf>,
+    pub(crate) repo: Option<PathBuf>,
 }
 
 impl Machine {
@@ -192,82 +182,6 @@ impl Machine {
         self.port(dock, VNC_PORT).await
     }
 
-    /// Brings it up: image, container, and an answering kernel.
-    ///
-    /// The container is made anew where image or spec changed; home and mounts stay.
-    ///
-    /// # Errors
-    /// All of [`LifecycleError`].
-    pub async fn up(
-        &self,
-        dock: &Dock,
-        rebuild: bool,
-        cancel: &CancellationToken,
-        tell: Tell<'_>,
-    ) -> Result<MachineStatus, LifecycleError> {
-        let _lock = self.lock()?;
-        let image_id = self.build(dock, rebuild, cancel, tell).await?;
-        phase(tell, "create");
-        self.create(dock, &image_id).await?;
-        phase(tell, "start");
-        self.start(dock).await?;
-        self.wait_ready(dock, cancel).await?;
-        phase(tell, "ready");
-        self.status(dock).await
-    }
-
-    /// Stops it politely; one that is not there is no failure.
-    ///
-    /// # Errors
-    /// [`LifecycleError::Dock`], [`LifecycleError::Busy`].
-    pub async fn down(&self, dock: &Dock) -> Result<MachineStatus, LifecycleError> {
-        let _lock = self.lock()?;
-        if self.ours(dock).await?.is_some() {
-            dock.stop_container(&self.names.container, STOP_S).await?;
-        }
-        self.status(dock).await
-    }
-
-    /// Stops and starts it, and waits until its kernel answers.
-    ///
-    /// # Errors
-    /// [`LifecycleError::NotRunning`] where there is no container.
-    pub async fn restart(
-        &self,
-        dock: &Dock,
-        cancel: &CancellationToken,
-    ) -> Result<MachineStatus, LifecycleError> {
-        let _lock = self.lock()?;
-        if self.ours(dock).await?.is_none() {
-            return Err(LifecycleError::NotRunning {
-                name: self.names.container.clone(),
-            });
-        }
-        dock.stop_container(&self.names.container, STOP_S).await?;
-        self.start(dock).await?;
-        self.wait_ready(dock, cancel).await?;
-        self.status(dock).await
-    }
-
-    /// Removes container and network, and with `home` the home volume.
-    ///
-    /// # Errors
-    /// [`LifecycleError::Dock`], [`LifecycleError::Busy`].
-    pub async fn remove(&self, dock: &Dock, home: bool) -> Result<MachineStatus, LifecycleError> {
-        let _lock = self.lock()?;
-        if let Some(container) = self.ours(dock).await? {
-            if container.is_running() {
-                dock.stop_container(&self.names.container, STOP_S).await?;
-            }
-            dock.remove_container(&self.names.container).await?;
-        }
-        dock.remove_network(&self.names.network()).await?;
-        if home {
-            dock.remove_volume(&self.names.home_volume()).await?;
-        }
-        self.status(dock).await
-    }
-
     /// Last lines of its container's log.
     ///
     /// # Errors
@@ -278,162 +192,6 @@ impl Machine {
                 name: self.names.container.clone(),
             }),
             other => Ok(other?),
-        }
-    }
-
-    async fn create(&self, dock: &Dock, image_id: &str) -> Result<(), LifecycleError> {
-        let existing = self.ours(dock).await?;
-        let repo = self.ensure_repo()?;
-        let plan = plan::container(&self.spec, &self.names, &self.paths, &repo, image_id);
-        self.paths.ensure_secrets(&self.names.machine)?;
-        plan::make_sources(&self.spec, &self.paths)?;
-        if let Some(container) = existing {
-            if container.labels.get(label::PLAN) == plan.labels.get(label::PLAN) {
-                return Ok(());
-            }
-            if container.is_running() {
-                dock.stop_container(&self.names.container, STOP_S).await?;
-            }
-            dock.remove_container(&self.names.container).await?;
-        }
-        let labels = self.names.labels();
-        dock.ensure_network(&self.names.network(), &labels).await?;
-        dock.ensure_volume(&self.names.home_volume(), &labels)
-            .await?;
-        dock.create_container(&plan).await?;
-        Ok(())
-    }
-
-    async fn start(&self, dock: &Dock) -> Result<(), LifecycleError> {
-        if self
-            .ours(dock)
-            .await?
-            .is_some_and(|container| container.is_running())
-        {
-            return Ok(());
-        }
-        // The engine names any one of the taken ports; a look beforehand names the first.
-        let ports = [
-            self.spec.ports.kernel,
-            self.spec.ports.mcp,
-            self.spec.ports.vnc,
-        ];
-        let is_taken =
-            |port: &u16| *port != 0 && std::net::TcpListener::bind(("127.0.0.1", *port)).is_err();
-        let here = dock.info().endpoint.starts_with("unix://");
-        let (port, source) = match ports.into_iter().find(|port| here && is_taken(port)) {
-            Some(port) => (port, None),
-            None => match dock.start_container(&self.names.container).await {
-                Ok(()) => return Ok(()),
-                Err(error) => match error.taken_port() {
-                    Some(port) => (port, Some(error)),
-                    None => return Err(error.into()),
-                },
-            },
-        };
-        let holder = match dock.port_holder(port).await {
-            Ok(Some(container)) => Some(format!("the container {container}")),
-            _ => listening_process(port),
-        };
-        Err(LifecycleError::PortTaken {
-            port,
-            holder,
-            source,
-        })
-    }
-
-    async fn wait_ready(
-        &self,
-        dock: &Dock,
-        cancel: &CancellationToken,
-    ) -> Result<(), LifecycleError> {
-        let deadline = tokio::time::Instant::now() + READY;
-        let cause = loop {
-            let container = dock.container(&self.names.container).await?;
-            let cause = match container
-                .as_ref()
-                .map(|container| (container.state, container.ports.get(&KERNEL_PORT)))
-            {
-                Some((ContainerState::Running { .. }, Some(&port))) => match ping(port).await {
-                    Ping::Ready { .. } => return Ok(()),
-                    Ping::NotYet { cause } => cause,
-                },
-                // The restart policy brings it back a moment later; a boot that ends is a failure now.
-                Some((ContainerState::Stopped { exit_code }, _)) => {
-                    break format!("it ended with exit status {exit_code}");
-                }
-                Some((ContainerState::Running { .. }, None)) => {
-                    "its kernel port is not published".into()
-                }
-                None => break "its container is gone".into(),
-            };
-            if tokio::time::Instant::now() >= deadline {
-                break format!("after {} s: {cause}", READY.as_secs());
-            }
-            tokio::select! {
-                () = cancel.cancelled() => return Err(LifecycleError::Cancelled),
-                () = tokio::time::sleep(LOOK) => {}
-            }
-        };
-        Err(LifecycleError::Unhealthy {
-            name: self.names.container.clone(),
-            cause,
-            log: dock
-                .logs(&self.names.container, 40)
-                .await
-                .unwrap_or_default(),
-        })
-    }
-
-    /// Its container, where there is one; a stranger's of the same name is a failure.
-    async fn ours(&self, dock: &Dock) -> Result<Option<Container>, LifecycleError> {
-        let found = dock.container(&self.names.container).await?;
-        match found {
-            Some(container)
-                if container.labels.get(label::MACHINE) != Some(&self.names.machine) =>
-            {
-                Err(LifecycleError::Foreign {
-                    name: self.names.container.clone(),
-                })
-            }
-            found => Ok(found),
-        }
-    }
-
-    /// The folder behind `/repo`.
-    fn ensure_repo(&self) -> Result<PathBuf, LifecycleError> {
-        if let Some(repo) = &self.repo {
-            return Ok(repo.clone());
-        }
-        let repo = self.paths.machine_dir(&self.names.machine).join("repo");
-        if !repo.exists() {
-            let parent = self.paths.machine_dir(&self.names.machine);
-            make_dir(&parent, 0o755)?;
-            // Aside first: a copy that was cut off is no working copy.
-            let aside =
-                tempfile::tempdir_in(&parent).map_err(LifecycleError::file("write to", &parent))?;
-            if self.template.join("body/Dockerfile").is_file() {
-                Context::whole(&self.template)?.copy_to(aside.path())?;
-            }
-            let aside = aside.keep();
-            std::fs::rename(&aside, &repo).map_err(LifecycleError::file("create", &repo))?;
-            own_all(&repo)?;
-        }
-        Ok(repo)
-    }
-
-    /// One run at a time, over all processes of this host.
-    fn lock(&self) -> Result<File, LifecycleError> {
-        let dir = self.paths.machine_dir(&self.names.machine);
-        make_dir(&dir, 0o755)?;
-        let path = dir.join("lock");
-        let file = File::create(&path).map_err(LifecycleError::file("create", &path))?;
-        match file.try_lock() {
-            Ok(()) => Ok(file),
-            Err(TryLockError::WouldBlock) => Err(LifecycleError::Busy {
-                name: self.names.container.clone(),
-            }),
-            Err(TryLockError::Error(error)) => Err(LifecycleError::file("lock", &path)(error)),
         }
     }
 }
@@ -461,18 +219,4 @@ fn addresses(container: &Container) -> Option<Addresses> {
         mcp: format!("http://127.0.0.1:{}", port(MCP_PORT)?),
         vnc: format!("127.0.0.1:{}", port(VNC_PORT)?),
     })
-}
-
-fn own_all(folder: &Path) -> Result<(), LifecycleError> {
-    own(folder)?;
-    for child in std::fs::read_dir(folder).map_err(LifecycleError::file("read", folder))? {
-        let child = child.map_err(LifecycleError::file("read", folder))?;
-        let path = child.path();
-        if child.file_type().is_ok_and(|kind| kind.is_dir()) {
-            own_all(&path)?;
-        } else {
-            own(&path)?;
-        }
-    }
-    Ok(())
 }
