@@ -9,6 +9,12 @@ fn code(output: &std::process::Output) -> i32 {
     output.status.code().expect("an exit code")
 }
 
+fn is_timeout(read: &std::io::Result<usize>) -> bool {
+    use std::io::ErrorKind::{TimedOut, WouldBlock};
+    read.as_ref()
+        .is_err_and(|error| matches!(error.kind(), TimedOut | WouldBlock))
+}
+
 #[test]
 fn a_machine_comes_up_runs_cells_and_goes_without_a_trace() {
     let machine = Instance::new();
@@ -168,13 +174,12 @@ fn bad_input_gets_its_error_and_the_kernel_goes_on() {
     let (status, _) = machine.api("POST", "/exec", &large);
     assert_eq!(status, 413);
 
-    // Connections that say nothing hold nobody up.
-    let silent: Vec<_> = (0..200)
+    // Connections that say nothing hold nobody up, and are closed in time (looked at below).
+    let mut silent: Vec<_> = (0..200)
         .map(|_| TcpStream::connect(("127.0.0.1", machine.ports[0])).expect("connected"))
         .collect();
     let (status, answer) = machine.api("POST", "/exec", r#"{"code":"6*7"}"#);
     assert_eq!((status, &answer["result"]), (200, &json!("42")));
-    drop(silent);
 
     // A cell that never ends, stopped by its limit; then one that is interrupted.
     let (_, answer) = machine.api(
@@ -205,6 +210,17 @@ fn bad_input_gets_its_error_and_the_kernel_goes_on() {
         r#"{"code":"import os\nos.system('echo from a child')\nNone"}"#,
     );
     assert_eq!(answer["stdout"], "from a child\n");
+
+    for stream in &mut silent {
+        stream
+            .set_read_timeout(Some(Duration::from_secs(30)))
+            .expect("a timeout");
+        let ended = std::io::Read::read(stream, &mut [0]);
+        assert!(
+            !matches!(&ended, Ok(1..)) && !is_timeout(&ended),
+            "a silent connection is still open: {ended:?}"
+        );
+    }
 
     // A taken port is named with who holds it.
     let mut second = Instance::new();

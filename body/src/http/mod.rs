@@ -7,6 +7,7 @@ mod commands;
 mod error;
 mod json;
 mod machine;
+mod serve;
 
 use std::{os::unix::fs::PermissionsExt, sync::Arc};
 
@@ -20,7 +21,7 @@ use axum::{
 use tokio::net::{TcpListener, UnixListener};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use self::{access::Access, error::ApiError};
+use self::{access::Access, error::ApiError, serve::Limits};
 use crate::{kernel::Kernel, shell::Shell, supervisor::keeper::Keeper};
 
 /// The largest body of a request.
@@ -85,13 +86,11 @@ impl Http {
             // Without it an answer may wait for its own acknowledgement.
             let _ = stream.set_nodelay(true);
         });
-        let (served_tcp, served_unix) = tokio::join!(
-            axum::serve(tcp, outside).with_graceful_shutdown(stop.clone().cancelled_owned()),
-            axum::serve(self.unix, inside).with_graceful_shutdown(stop.cancelled_owned()),
+        let limits = Limits::default();
+        tokio::join!(
+            serve::serve(tcp, outside, limits, stop.clone()),
+            serve::serve(self.unix, inside, limits, stop),
         );
-        for error in [served_tcp.err(), served_unix.err()].into_iter().flatten() {
-            tracing::error!(%error, "the API ended");
-        }
     }
 }
 
