@@ -61,6 +61,10 @@ pub struct ContainerSpec {
     pub hostname: Option<String>,
     /// Command instead of the image's.
     pub command: Option<Vec<String>>,
+    /// `uid:gid` of its first process, instead of the image's user.
+    pub user: Option<String>,
+    /// Groups that its processes are in besides: numbers.
+    pub groups: Vec<u32>,
     /// Labels.
     pub labels: BTreeMap<String, String>,
     /// Environment; nothing secret.
@@ -335,12 +339,14 @@ fn create_body(spec: &ContainerSpec) -> ContainerCreateBody {
         security_opt: Some(spec.security_options.clone()),
         cap_drop: spec.drop_capabilities.then(|| vec!["ALL".into()]),
         cap_add: Some(spec.add_capabilities.clone()),
+        group_add: Some(spec.groups.iter().map(u32::to_string).collect()),
         readonly_rootfs: Some(spec.read_only),
         ..Default::default()
     };
     ContainerCreateBody {
         image: Some(spec.image.clone()),
         hostname: spec.hostname.clone(),
+        user: spec.user.clone(),
         cmd: spec.command.clone(),
         labels: Some(ordered(&spec.labels)),
         env: Some(

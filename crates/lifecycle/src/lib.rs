@@ -11,6 +11,7 @@ mod paths;
 mod plan;
 mod ports;
 mod repo;
+mod seccomp;
 mod spec;
 
 pub use dock::{CancellationToken, Dock, DockError};

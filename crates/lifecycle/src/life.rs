@@ -13,8 +13,10 @@ use crate::{
     http::{Ping, ping},
     machine::{Machine, Tell, phase},
     paths::make_dir,
-    plan::{self, KERNEL_PORT, STOP_S, label},
+    plan::{self, EngineSocket, KERNEL_PORT, STOP_S, Site, label},
     ports::listening_process,
+    seccomp,
+    spec::Executor,
 };
 
 /// How long the kernel may take to answer.
@@ -101,7 +103,20 @@ impl Machine {
     async fn create(&self, dock: &Dock, image_id: &str) -> Result<(), LifecycleError> {
         let existing = self.ours(dock).await?;
         let repo = self.ensure_repo()?;
-        let plan = plan::container(&self.spec, &self.names, &self.paths, &repo, image_id);
+        let seccomp = if dock.is_podman() {
+            seccomp::file(&self.paths.machine_dir(&self.names.machine))?
+        } else {
+            seccomp::inline()
+        };
+        let socket = (self.spec.executor == Executor::Socket)
+            .then(|| EngineSocket::find(&dock.info().endpoint));
+        let site = Site {
+            repo: &repo,
+            image_id,
+            seccomp: &seccomp,
+            socket,
+        };
+        let plan = plan::container(&self.spec, &self.names, &self.paths, &site);
         self.paths.ensure_secrets(&self.names.machine)?;
         plan::make_sources(&self.spec, &self.paths)?;
         if let Some(container) = existing {

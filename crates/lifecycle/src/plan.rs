@@ -1,13 +1,13 @@
 //! From a spec to the container that the engine is asked for.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{collections::BTreeMap, os::unix::fs::MetadataExt, path::Path};
 
 use dock::{Bind, ContainerSpec, Limits, PublishedPort};
 
 use crate::{
     error::LifecycleError,
     paths::{MACHINE_UID, Paths, make_dir, own},
-    spec::{Executor, Profile, Spec},
+    spec::{Profile, Spec},
 };
 
 /// Labels' names: what the engine needs to find its containers again.
@@ -28,6 +28,8 @@ pub(crate) const KERNEL_PORT: u16 = 8080;
 pub(crate) const MCP_PORT: u16 = 8765;
 /// VNC inside.
 pub(crate) const VNC_PORT: u16 = 5900;
+/// The engine's socket, inside and as it usually is on the host.
+const SOCKET: &str = "/var/run/docker.sock";
 /// Grace of a stop.
 pub(crate) const STOP_S: u32 = 10;
 
@@ -80,15 +82,53 @@ impl Names {
     }
 }
 
-/// The container of a machine. `image_id` pins what runs; it is part of the plan's digest.
+/// What a plan takes from its surroundings rather than from the spec.
+#[derive(Clone, Debug)]
+pub(crate) struct Site<'a> {
+    /// Working copy behind `/repo`.
+    pub repo: &'a Path,
+    /// Pins what runs; part of the plan's digest.
+    pub image_id: &'a str,
+    /// Our seccomp profile as the engine takes it: JSON, or a path.
+    pub seccomp: &'a str,
+    /// The engine's socket, where the machine gets it.
+    pub socket: Option<EngineSocket>,
+}
+
+/// The engine's socket as a container sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct EngineSocket {
+    /// On the engine's host.
+    pub path: String,
+    /// The group that may use it.
+    pub group: u32,
+}
+
+impl EngineSocket {
+    /// The socket at the engine's address. Where the engine runs in a virtual machine (macOS,
+    /// Windows), the address here is not the path there: then it is the usual one.
+    pub(crate) fn find(endpoint: &str) -> Self {
+        let here = endpoint
+            .strip_prefix("unix://")
+            .filter(|_| cfg!(target_os = "linux"))
+            .and_then(|path| Some((path, std::fs::metadata(path).ok()?.gid())));
+        let (path, group) = here.unwrap_or((SOCKET, 0));
+        Self {
+            path: path.into(),
+            group,
+        }
+    }
+}
+
+/// The container of a machine.
 pub(crate) fn container(
     spec: &Spec,
     names: &Names,
     paths: &Paths,
-    repo: &Path,
-    image_id: &str,
+    site: &Site<'_>,
 ) -> ContainerSpec {
     let (uid, gid) = machine_ids();
+    let repo = site.repo;
     let mut environment: BTreeMap<String, String> = [
         ("BROWSER_USE_HEADLESS", "false".to_owned()),
         ("FILESYSTEM_ROOT", "/root".into()),
@@ -119,26 +159,21 @@ pub(crate) fn container(
             .iter()
             .map(|mount| bind(expand(&mount.source, paths), &mount.target, mount.read_only)),
     );
-    if spec.executor == Executor::Socket {
-        binds.push(bind(
-            "/var/run/docker.sock".into(),
-            "/var/run/docker.sock",
-            false,
-        ));
+    if let Some(socket) = &site.socket {
+        binds.push(bind(socket.path.clone(), SOCKET, false));
     }
     let locked = spec.profile == Profile::Locked;
-    let mut tmpfs = BTreeMap::from([("/run".to_owned(), "mode=755,exec".to_owned())]);
+    let (mut tmpfs, mut security_options) = (tmpfs(), Vec::new());
     if locked {
-        tmpfs.insert("/tmp".into(), "mode=1777".into());
-    }
-    let mut security_options = Vec::new();
-    if locked {
+        tmpfs = locked_tmpfs(uid, gid, &binds);
         security_options.push("no-new-privileges".to_owned());
     }
     let mut add_capabilities = Vec::new();
     if spec.criu {
         security_options.push("seccomp=unconfined".into());
         add_capabilities.extend(["SYS_ADMIN", "SYS_PTRACE", "NET_ADMIN"].map(str::to_owned));
+    } else {
+        security_options.push(format!("seccomp={}", site.seccomp));
     }
     let port = |host, container| PublishedPort { host, container };
     let mut plan = ContainerSpec {
@@ -146,6 +181,9 @@ pub(crate) fn container(
         image: names.image.clone(),
         hostname: Some(names.machine.clone()),
         command: None,
+        // Without capabilities nobody could drop from root to the machine's user later.
+        user: locked.then(|| format!("{uid}:{gid}")),
+        groups: site.socket.iter().map(|socket| socket.group).collect(),
         labels: names.labels(),
         environment,
         binds,
@@ -169,9 +207,32 @@ pub(crate) fn container(
         add_capabilities,
         read_only: locked,
     };
-    let digest = blake3::hash(format!("{image_id}\n{plan:?}").as_bytes()).to_hex();
+    let digest = blake3::hash(format!("{}\n{plan:?}", site.image_id).as_bytes()).to_hex();
     plan.labels.insert(label::PLAN.into(), digest.to_string());
     plan
+}
+
+/// What is fresh at each start: PID 1 begins as root and gives out folders itself.
+fn tmpfs() -> BTreeMap<String, String> {
+    BTreeMap::from([("/run".to_owned(), "mode=755,exec".to_owned())])
+}
+
+/// What must be writable under a read-only root, owned from the start by whom it is for.
+fn locked_tmpfs(uid: u32, gid: u32, binds: &[Bind]) -> BTreeMap<String, String> {
+    let private = format!("mode=755,exec,uid={uid},gid={gid}");
+    let shared = "mode=1777,exec".to_owned();
+    let mut tmpfs: BTreeMap<String, String> = [
+        ("/run", &private),
+        ("/tmp", &shared),
+        ("/tmp/.X11-unix", &shared),
+        ("/var/tmp", &shared),
+    ]
+    .map(|(path, options)| (path.to_owned(), options.clone()))
+    .into();
+    if !binds.iter().any(|bind| bind.target == "/data") {
+        tmpfs.insert("/data".into(), private);
+    }
+    tmpfs
 }
 
 /// Makes the host's folders before the engine would, as root.
@@ -207,16 +268,22 @@ fn expand(source: &str, paths: &Paths) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::spec::Executor;
 
     fn plan(spec: &Spec, image_id: &str) -> ContainerSpec {
         let paths = Paths::find(Some(Path::new("/h")), Some("blue"));
-        container(
-            spec,
-            &Names::new(spec, Some("blue")),
-            &paths,
-            Path::new("/r"),
+        let names = Names::new(spec, Some("blue"));
+        let socket = EngineSocket {
+            path: "/run/user/7/docker.sock".into(),
+            group: 998,
+        };
+        let site = Site {
+            repo: Path::new("/r"),
             image_id,
-        )
+            seccomp: "{}",
+            socket: (spec.executor == Executor::Socket).then_some(socket),
+        };
+        container(spec, &names, &paths, &site)
     }
 
     #[test]
@@ -259,15 +326,58 @@ mod tests {
 
     #[test]
     fn the_locked_profile_closes_what_the_default_leaves_open() {
-        let spec = Spec {
+        let mut spec = Spec {
             profile: Profile::Locked,
             ..Spec::default()
         };
+        let locked = plan(&spec, "a");
+        assert!(locked.drop_capabilities && locked.read_only);
+        let has = |option: &str| locked.security_options.iter().any(|one| one == option);
+        assert!(has("no-new-privileges") && has("seccomp={}"));
+        let (uid, gid) = machine_ids();
+        assert_ne!(uid, 0);
+        assert_eq!(locked.user, Some(format!("{uid}:{gid}")));
+        assert!(locked.tmpfs["/run"].contains(&format!("uid={uid},gid={gid}")));
+        assert!(!locked.tmpfs.contains_key("/data"));
+        spec.mounts.clear();
+        assert!(plan(&spec, "a").tmpfs.contains_key("/data"));
+        assert_eq!(plan(&Spec::default(), "a").user, None);
+    }
+
+    #[test]
+    fn seccomp_is_off_for_criu_alone() {
+        let options = |criu| {
+            let spec = Spec {
+                criu,
+                ..Spec::default()
+            };
+            plan(&spec, "a").security_options
+        };
+        assert_eq!(options(false), ["seccomp={}"]);
+        assert_eq!(options(true), ["seccomp=unconfined"]);
+    }
+
+    #[test]
+    fn a_machine_with_the_socket_is_in_its_group() {
+        let spec = Spec {
+            executor: Executor::Socket,
+            ..Spec::default()
+        };
         let plan = plan(&spec, "a");
-        assert!(plan.drop_capabilities && plan.read_only);
-        assert!(
-            plan.security_options
-                .contains(&"no-new-privileges".to_owned())
-        );
+        assert_eq!(plan.groups, [998]);
+        let socket = plan.binds.iter().find(|bind| bind.target == SOCKET);
+        assert_eq!(socket.unwrap().source, "/run/user/7/docker.sock");
+    }
+
+    #[test]
+    fn the_sockets_group_is_the_files() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("engine.sock");
+        std::fs::write(&path, "").unwrap();
+        let socket = EngineSocket::find(&format!("unix://{}", path.display()));
+        let group = std::fs::metadata(&path).unwrap().gid();
+        assert_eq!(socket.group, group);
+        assert_eq!(socket.path, path.display().to_string());
+        assert_eq!(EngineSocket::find("tcp://far:2375").path, SOCKET);
     }
 }
