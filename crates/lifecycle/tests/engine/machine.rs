@@ -44,23 +44,29 @@ fn options(home: PathBuf) -> Option<MachineOptions> {
 
 async fn look(machine: &Machine, dock: &Dock) {
     let cancel = CancellationToken::new();
-    let status = machine.up(dock, false, &cancel, &mut |_| {}).await.unwrap();
+    let status = machine
+        .up(dock, false, &cancel, &mut |_| {})
+        .await
+        .expect("up");
     assert_eq!(status.state, MachineState::Running);
     let name = machine.container_name();
 
     let script = "grep -E '^(CapBnd|NoNewPrivs|Seccomp|Uid):' /proc/1/status; touch /etc/x || echo read-only";
-    let seen = dock.exec(name, &["sh", "-c", script], None).await.unwrap();
-    let seen = String::from_utf8(seen.stdout).unwrap();
+    let seen = dock
+        .exec(name, &["sh", "-c", script], None)
+        .await
+        .expect("it ran");
+    let seen = String::from_utf8(seen.stdout).expect("UTF-8");
     let expected = "Uid:\t1000\t1000\t1000\t1000\nCapBnd:\t0000000000000000\nNoNewPrivs:\t1\nSeccomp:\t2\nread-only\n";
     if nix::unistd::geteuid().is_root() {
         assert_eq!(seen, expected);
     }
 
     let script = ["bash", "-c", LOOK_AT_RENDERERS];
-    let seen = dock.exec(name, &script, None).await.unwrap();
-    let seen = String::from_utf8(seen.stdout).unwrap();
+    let seen = dock.exec(name, &script, None).await.expect("it ran");
+    let seen = String::from_utf8(seen.stdout).expect("UTF-8");
     let mut lines = seen.lines();
-    let outside = lines.next().unwrap();
+    let outside = lines.next().expect("a line");
     let renderers: Vec<&str> = lines.collect();
     assert!(!renderers.is_empty(), "{seen}");
     for renderer in renderers {
