@@ -65,6 +65,22 @@ fn a_machine_comes_up_runs_cells_and_goes_without_a_trace() {
         .count();
     assert_eq!(of_root, 1, "only this ps may be root's:\n{owners}");
 
+    // One shell context for cells and commands, both ways.
+    let told = "runtime.shell.cd('/usr/lib'); runtime.shell.env('FROM_CELL', '1')";
+    machine.ok(&["exec", told]);
+    assert_eq!(
+        machine.ok(&["shell", "pwd; echo $FROM_CELL"]).trim(),
+        "/usr/lib\n1"
+    );
+    let (status, _) = machine.api("POST", "/shell/cd", r#"{"path":"/root"}"#);
+    assert_eq!(status, 200);
+    assert_eq!(
+        machine
+            .ok(&["exec", "runtime.shell.run('pwd')['stdout']"])
+            .trim(),
+        "'/root\\n'"
+    );
+
     // Files stay where they are over a restart; a new `up` changes nothing.
     machine.ok(&["exec", "open('/root/kept', 'w').write('yes')"]);
     machine.ok(&["restart"]);

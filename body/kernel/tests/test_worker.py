@@ -145,7 +145,17 @@ class Worker(unittest.TestCase):
         self.assertIn(os.path.realpath(self.folder), done["result"])
         self.assertIn("'returncode': 3", done["result"])
         self.client.send(type="execute", execution_id="e", code="runtime.shell.cd('/')")
-        self.assertEqual("/", self.client.until("shell_context")[-1]["cwd"])
+        told = self.client.until("shell_context")[-1]
+        self.assertEqual(("/", 1), (told["cwd"], told["changes"]))
+        self.client.until("done")
+        # A context from before that change is out of date; one from after it is not.
+        self.client.send(type="shell_context", cwd=self.folder, env={}, seen=0)
+        self.assertEqual("/\\n", self.client.execute("runtime.shell.run('pwd')['stdout']")[0]["result"].strip("'"))
+        self.client.send(type="shell_context", cwd=self.folder, env={}, seen=1)
+        self.assertIn(os.path.realpath(self.folder), self.client.execute("runtime.shell.run('pwd')")[0]["result"])
+        self.client.close()
+        again = self.connect()
+        self.assertEqual({"cwd": self.folder, "env": {}, "changes": 1}, again.ready["shell"])
 
     def test_a_client_that_comes_back_gets_what_it_missed(self):
         self.client.execute("print('one')")

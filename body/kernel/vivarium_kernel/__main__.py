@@ -41,7 +41,7 @@ def main():
     output = Output(outbox, interrupts)
     sys.stdout, sys.stderr = Stream(output, "stdout", 1), Stream(output, "stderr", 2)
     sys.__stdout__, sys.__stderr__ = sys.stdout, sys.stderr
-    runtime = Runtime(lambda: outbox.reply({"type": "shell_context", **runtime.shell.context()}))
+    runtime = Runtime(lambda change: outbox.reply({"type": "shell_context", **change}))
 
     # As `python` itself has it, and a notebook too: the working folder can be imported from.
     if "" not in sys.path:
@@ -66,7 +66,11 @@ class Worker:
     def serve(self, path, log):
         """Runs cells for ever."""
         ready = {"type": "ready", "pid": os.getpid(), "python": platform.python_version()}
-        self._server = Server(path, self._outbox, lambda: {**ready, "seq": self._outbox.seq}, self._take, log)
+
+        def hello():
+            return {**ready, "seq": self._outbox.seq, "shell": self._runtime.shell.context()}
+
+        self._server = Server(path, self._outbox, hello, self._take, log)
         while True:
             try:
                 message = self._queue.get()
@@ -117,7 +121,7 @@ class Worker:
                 "globals_count": self._shell.globals_count(), "busy": self._busy or not self._queue.empty(),
             })
         elif kind == "shell_context":
-            self._runtime.shell.adopt(message.get("cwd"), message.get("env"))
+            self._runtime.shell.adopt(message.get("cwd"), message.get("env"), message.get("seen"))
         else:
             raise ValueError(f"unknown type {kind!r}")
 

@@ -17,6 +17,7 @@ class Shell:
         self._lock = threading.Lock()
         self._cwd = os.getcwd()
         self._env = {}
+        self._changes = 0
 
     def run(self, cmd):
         """Runs a command line; returns its `stdout`, `stderr` (text) and `returncode`."""
@@ -37,7 +38,7 @@ class Shell:
             if not os.path.isdir(target):
                 raise NotADirectoryError(f"{target} is no folder")
             self._cwd = target
-        self._changed()
+            self._tell({"cwd": target})
         return target
 
     def env(self, key, value):
@@ -46,20 +47,31 @@ class Shell:
             raise ValueError(f"{key!r} can't be the name of a variable")
         with self._lock:
             self._env[key] = str(value)
-        self._changed()
+            self._tell({"env": {key: str(value)}})
 
     def context(self):
-        """`{"cwd", "env"}`; env holds what was set, not what was inherited."""
+        """`{"cwd", "env", "changes"}`; env holds what was set, not what was inherited."""
         with self._lock:
-            return {"cwd": self._cwd, "env": dict(self._env)}
+            return {"cwd": self._cwd, "env": dict(self._env), "changes": self._changes}
 
-    def adopt(self, cwd, env):
-        """Takes over the supervisor's context; None leaves a half as it is."""
+    def adopt(self, cwd, env, seen=None):
+        """Takes over the supervisor's context; None leaves a half as it is.
+
+        `seen` is the last change of ours that the supervisor knows. Where there was a later one,
+        this context is older than ours, and one that holds both is on its way.
+        """
         with self._lock:
+            if seen is not None and seen < self._changes:
+                return
             if isinstance(cwd, str) and cwd:
                 self._cwd = cwd
             if isinstance(env, dict):
                 self._env = {str(key): str(value) for key, value in env.items()}
+
+    def _tell(self, change):
+        # With the lock held, so that changes are told in their order.
+        self._changes += 1
+        self._changed({**change, "changes": self._changes})
 
     def __repr__(self):
         return f"<runtime.shell in {self._cwd}>"

@@ -109,7 +109,7 @@ pub async fn cd(
     State(parts): State<Parts>,
     Body(request): Body<CdRequest>,
 ) -> Result<Json<Value>, ApiError> {
-    let path = parts.shell.cd(&request.path)?;
+    let path = parts.shell.context.cd(&request.path)?;
     Ok(Json(json!({"status": "completed", "cwd": path})))
 }
 
@@ -125,6 +125,6 @@ pub async fn env(
     State(parts): State<Parts>,
     Body(request): Body<EnvRequest>,
 ) -> Result<Json<Value>, ApiError> {
-    parts.shell.set(&request.key, &request.value)?;
+    parts.shell.context.set(&request.key, &request.value)?;
     Ok(Json(json!({"status": "completed", "key": request.key})))
 }

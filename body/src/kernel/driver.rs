@@ -3,7 +3,6 @@
 //! the driver waits for the next worker.
 
 use std::{
-    collections::BTreeMap,
     path::PathBuf,
     sync::Arc,
     time::{Duration, Instant},
@@ -16,9 +15,9 @@ use wire::kernel::{ExecStatus, KernelStatus};
 use super::{
     Aside, Execution, Kernel, State, Work,
     execution::Ending,
-    link::{FromWorker, Link, ToWorker},
+    link::{FromWorker, Link, ShellChange, ToWorker},
 };
-use crate::shell::Shell;
+use crate::shell::{Shell, Snapshot};
 
 const RECONNECT: Duration = Duration::from_millis(10);
 /// How long an interrupted cell has before its client is told that it is stuck.
@@ -32,8 +31,18 @@ struct Driver {
     shell: Arc<Shell>,
     asides: mpsc::Receiver<Aside>,
     asking: Vec<oneshot::Sender<KernelStatus>>,
-    /// The shell context that this worker knows.
-    told: Option<(PathBuf, BTreeMap<String, String>)>,
+    context: Known,
+}
+
+/// What worker and supervisor know of each other's shell context.
+#[derive(Default)]
+struct Known {
+    /// The worker's process; none before the first.
+    pid: Option<i32>,
+    /// The version of our context that it was told.
+    told: Option<u64>,
+    /// The last of its own changes that we took over.
+    seen: u64,
 }
 
 /// Drives until `stop`.
@@ -50,19 +59,19 @@ pub async fn drive(
         shell,
         asides,
         asking: Vec::new(),
-        told: None,
+        context: Known::default(),
     };
     let forever = async {
         loop {
             if let Ok(mut link) = Link::connect(&socket).await
-                && let Some(FromWorker::Ready { seq, .. }) = link.next().await
+                && let Some(FromWorker::Ready { seq, pid, shell }) = link.next().await
                 && link.send(&ToWorker::Hello { after: seq }).await.is_ok()
             {
+                driver.meet(pid, shell);
                 ready.send_replace(true);
                 let Gone = driver.serve(&mut link).await;
                 ready.send_replace(false);
                 driver.asking.clear();
-                driver.told = None;
                 tracing::warn!("the kernel's worker is gone; waiting for the next one");
             }
             tokio::time::sleep(RECONNECT).await;
@@ -84,7 +93,7 @@ impl Driver {
                     let turn = tokio::select! {
                         () = queued.queued.notified() => Ok(()),
                         aside = self.asides.recv() => self.aside(link, aside, false).await,
-                        message = link.next() => self.idle_message(message),
+                        message = link.next() => message.map(|message| self.other(message)).ok_or(Gone),
                     };
                     match turn {
                         Ok(()) => continue,
@@ -122,17 +131,8 @@ impl Driver {
         execution: &Arc<Execution>,
         begin: Instant,
     ) -> Result<(), Gone> {
-        let context = self.shell.context();
-        if self.told.as_ref() != Some(&context) {
-            let (cwd, env) = &context;
-            link.send(&ToWorker::ShellContext {
-                cwd: &cwd.to_string_lossy(),
-                env,
-            })
-            .await
-            .map_err(|_| Gone)?;
-            self.told = Some(context);
-        }
+        let mut changes = self.shell.context.watch();
+        self.tell_context(link).await?;
         let request = &execution.request;
         let execute = ToWorker::Execute {
             execution_id: &execution.execution_id,
@@ -151,6 +151,11 @@ impl Driver {
                 message = link.next() => message.ok_or(Gone)?,
                 aside = self.asides.recv() => {
                     self.aside(link, aside, true).await?;
+                    continue;
+                }
+                // The sender lives in the shell, which self holds.
+                Ok(()) = changes.changed() => {
+                    self.tell_context(link).await?;
                     continue;
                 }
                 () = sleep_until(until) => {
@@ -194,10 +199,42 @@ impl Driver {
                     });
                     return Ok(());
                 }
-                FromWorker::Status(status) => self.tell(&status),
-                _ => {}
+                FromWorker::Truncated { from, to } => execution.lost(to.saturating_sub(from) + 1),
+                other => self.other(other),
             }
         }
+    }
+
+    /// Takes over the context of a worker that knows more than this supervisor: one that
+    /// outlived the supervisor before, or whose connection broke.
+    fn meet(&mut self, pid: i32, shell: ShellChange) {
+        let newer = match self.context.pid {
+            None => true,
+            Some(known) => known == pid && shell.changes > self.context.seen,
+        };
+        self.context = Known {
+            pid: Some(pid),
+            told: None,
+            seen: shell.changes,
+        };
+        if newer {
+            self.shell.context.adopt(shell.cwd, shell.env);
+        }
+    }
+
+    /// Tells the worker the shell's context, where it does not know it.
+    async fn tell_context(&mut self, link: &mut Link) -> Result<(), Gone> {
+        if self.context.told == Some(self.shell.context.version()) {
+            return Ok(());
+        }
+        let Snapshot { cwd, env, version } = self.shell.context.snapshot();
+        self.context.told = Some(version);
+        let message = ToWorker::ShellContext {
+            cwd: &cwd.to_string_lossy(),
+            env: &env,
+            seen: self.context.seen,
+        };
+        link.send(&message).await.map_err(|_| Gone)
     }
 
     async fn reset(&mut self, link: &mut Link) -> Result<(), Gone> {
@@ -205,8 +242,7 @@ impl Driver {
         loop {
             match link.next().await.ok_or(Gone)? {
                 FromWorker::ResetDone => return Ok(()),
-                FromWorker::Status(status) => self.tell(&status),
-                _ => {}
+                other => self.other(other),
             }
         }
     }
@@ -231,15 +267,24 @@ impl Driver {
         }
     }
 
-    fn idle_message(&mut self, message: Option<FromWorker>) -> Result<(), Gone> {
-        match message.ok_or(Gone)? {
+    /// A message that has nothing to do with the cell that runs.
+    fn other(&mut self, message: FromWorker) {
+        match message {
             FromWorker::Status(status) => self.tell(&status),
+            FromWorker::ShellContext(change) => {
+                self.context.seen = change.changes;
+                // The worker waits for a context in which its change is.
+                self.context.told = None;
+                self.shell.context.adopt(change.cwd, change.env);
+            }
             FromWorker::Event { execution_id, .. } => {
                 tracing::debug!(execution_id, "output of a cell that is over");
             }
+            FromWorker::Truncated { from, to } => {
+                tracing::warn!(from, to, "output of cells that are over was lost");
+            }
             _ => {}
         }
-        Ok(())
     }
 
     fn tell(&mut self, status: &KernelStatus) {

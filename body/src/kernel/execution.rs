@@ -199,6 +199,14 @@ impl Execution {
         self.changed();
     }
 
+    /// Says in its place that so many pieces of output are missing.
+    pub(super) fn lost(&self, pieces: u64) {
+        let text = format!(
+            "\n[output cut: {pieces} pieces are missing, as the cell put out more than could be fetched]\n"
+        );
+        self.output(json!({"output_type": "stream", "name": "stderr", "text": text}));
+    }
+
     /// The kernel is done with it.
     pub(super) fn end(&self, ending: Ending) {
         self.settle(ending, State::Over);

@@ -1,7 +1,10 @@
 //! The frames between the supervisor and the worker: four bytes of length, big
 //! endian, then JSON.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use futures_util::{SinkExt, StreamExt};
 use serde::{Deserialize, Serialize};
@@ -30,7 +33,20 @@ pub enum ToWorker<'a> {
     ShellContext {
         cwd: &'a str,
         env: &'a BTreeMap<String, String>,
+        /// The last of the worker's own changes that is in it.
+        seen: u64,
     },
+}
+
+/// What `runtime.shell` changed, or (on connecting) all of its context.
+#[derive(Debug, Deserialize)]
+pub struct ShellChange {
+    /// Counts the worker's own changes.
+    pub changes: u64,
+    #[serde(default)]
+    pub cwd: Option<PathBuf>,
+    #[serde(default)]
+    pub env: BTreeMap<String, String>,
 }
 
 /// From the worker.
@@ -39,8 +55,17 @@ pub enum ToWorker<'a> {
 pub enum FromWorker {
     Ready {
         seq: u64,
+        pid: i32,
+        shell: ShellChange,
     },
     Started,
+    /// A cell changed the shell's context.
+    ShellContext(ShellChange),
+    /// Events that nobody fetched in time are gone.
+    Truncated {
+        from: u64,
+        to: u64,
+    },
     Event {
         execution_id: String,
         output: serde_json::Value,

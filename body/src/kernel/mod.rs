@@ -4,6 +4,8 @@
 mod driver;
 mod execution;
 mod link;
+#[cfg(test)]
+mod tests;
 
 use std::{
     collections::VecDeque,

@@ -1,9 +1,10 @@
 //! The shell: commands with a cwd and environment that last. A command runs in a
 //! process group of its own; its time limit ends the whole group.
 
+mod context;
+
 use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::Stdio,
     sync::{Mutex, PoisonError},
     time::{Duration, Instant},
@@ -19,6 +20,8 @@ use tokio::{
     process::{Child, Command},
     sync::mpsc,
 };
+
+pub use self::context::{Context, Snapshot};
 
 /// How much of each stream is kept; the rest is read and left out, and said.
 const KEPT_BYTES: usize = 16 << 20;
@@ -63,66 +66,18 @@ pub enum ShellError {
     Start(#[source] std::io::Error),
 }
 
-struct Context {
-    cwd: PathBuf,
-    env: BTreeMap<String, String>,
-}
-
-/// The machine's one shell context.
+/// The machine's one shell.
 pub struct Shell {
-    context: Mutex<Context>,
+    /// Where commands run.
+    pub context: Context,
 }
 
 impl Shell {
     /// Starts in a folder, with nothing added to the environment.
     pub fn new(cwd: PathBuf) -> Self {
         Self {
-            context: Mutex::new(Context {
-                cwd,
-                env: BTreeMap::new(),
-            }),
+            context: Context::new(cwd),
         }
-    }
-
-    /// Folder and added environment.
-    pub fn context(&self) -> (PathBuf, BTreeMap<String, String>) {
-        let context = self.context.lock().unwrap_or_else(PoisonError::into_inner);
-        (context.cwd.clone(), context.env.clone())
-    }
-
-    /// Moves, relative to where it is.
-    pub fn cd(&self, path: &str) -> Result<PathBuf, ShellError> {
-        let mut context = self.context.lock().unwrap_or_else(PoisonError::into_inner);
-        let path = match path.strip_prefix('~') {
-            Some(rest) if rest.is_empty() || rest.starts_with('/') => {
-                crate::paths::home().join(rest.trim_start_matches('/'))
-            }
-            _ => context.cwd.join(Path::new(path)),
-        };
-        match path.canonicalize() {
-            Ok(found) if found.is_dir() => {
-                context.cwd.clone_from(&found);
-                Ok(found)
-            }
-            _ => Err(ShellError::NoFolder(path)),
-        }
-    }
-
-    /// Sets a variable.
-    pub fn set(&self, key: &str, value: &str) -> Result<(), ShellError> {
-        let fine = key
-            .chars()
-            .next()
-            .is_some_and(|first| first.is_ascii_alphabetic() || first == '_')
-            && key
-                .chars()
-                .all(|letter| letter.is_ascii_alphanumeric() || letter == '_');
-        if !fine || value.contains('\0') {
-            return Err(ShellError::BadName(key.to_owned()));
-        }
-        let mut context = self.context.lock().unwrap_or_else(PoisonError::into_inner);
-        context.env.insert(key.to_owned(), value.to_owned());
-        Ok(())
     }
 
     /// Runs a command; pieces of its output go to `sink` as they come. Dropped, it ends the command's group.
@@ -133,7 +88,7 @@ impl Shell {
         sink: Option<mpsc::Sender<ShellOutput>>,
     ) -> Result<ShellAnswer, ShellError> {
         let begin = Instant::now();
-        let (cwd, env) = self.context();
+        let Snapshot { cwd, env, .. } = self.context.snapshot();
         let mut child = Command::new("bash")
             .arg("-c")
             .arg(command)
@@ -296,8 +251,8 @@ mod tests {
     #[tokio::test]
     async fn cwd_and_environment_last_but_not_those_of_a_command() {
         let shell = shell();
-        shell.set("COLOUR", "green").unwrap();
-        shell.cd("/").unwrap();
+        shell.context.set("COLOUR", "green").unwrap();
+        shell.context.cd("/").unwrap();
         let answer = shell
             .run("cd /tmp; export COLOUR=red; pwd", None, None)
             .await
@@ -316,8 +271,14 @@ mod tests {
             ("/\ngreen\n", "no\n", 7)
         );
         assert_eq!(answer.status, ShellStatus::Completed);
-        assert!(matches!(shell.cd("nowhere"), Err(ShellError::NoFolder(_))));
-        assert!(matches!(shell.set("A=B", ""), Err(ShellError::BadName(_))));
+        assert!(matches!(
+            shell.context.cd("nowhere"),
+            Err(ShellError::NoFolder(_))
+        ));
+        assert!(matches!(
+            shell.context.set("A=B", ""),
+            Err(ShellError::BadName(_))
+        ));
     }
 
     #[tokio::test]
