@@ -1,6 +1,6 @@
 # What people do daily. CI runs ./scripts/test.sh, which calls the same recipes' commands.
 
-# Everything, then the machine.
+# Everything, then the window.
 run *args:
     ./scripts/run.sh {{ args }}
 
@@ -11,6 +11,14 @@ test *args:
 # Formatting, lints, the rooms' check, generated types.
 check:
     ./scripts/check.sh
+
+# Writes ui/src/wire from crates/wire.
+wire:
+    UPDATE_WIRE=1 cargo test --package wire --features ts --test typescript
+
+# Every size of the app's icon, from icons/vivarium.svg.
+icons:
+    ./scripts/icons.sh
 
 # Formats Rust.
 fmt:

@@ -2,7 +2,7 @@
 # All the set-up, then every test.
 #
 #   ./scripts/test.sh          everything: needs a container engine (starts one on Debian and Ubuntu)
-#   ./scripts/test.sh --fast   leaves out what needs an engine, and says what it left out
+#   ./scripts/test.sh --fast   leaves out what needs an engine or a window, and says what it left out
 set -euo pipefail
 cd "$(dirname "$0")/.."
 # shellcheck source=scripts/lib/packages.sh
@@ -48,15 +48,17 @@ trap tidy EXIT
 
 step 'set-up'
 need_tools
-[ "$(uname -s)" != Linux ] || need_packages build-essential pkg-config python3 python3-venv
+need_window_packages
+[ "$(uname -s)" != Linux ] || need_packages python3 python3-venv
 if [ "$fast" -eq 0 ]; then
+  need_packages xvfb xauth webkit2gtk-driver dbus
   ensure_engine
   ensure_base
 fi
 
-step 'formatting, rooms, lints'
+step 'formatting, rooms, the UI, lints'
 ./scripts/check.sh
-step 'the wire types'
+step 'the wire types are current'
 cargo test --quiet --locked --package wire --features ts
 step 'body'
 build_body
@@ -67,13 +69,13 @@ step 'the Python worker'
 ./body/kernel/tests/run.sh
 
 if [ "$fast" -eq 1 ]; then
-  printf '\nLeft out by --fast: the image, crates/lifecycle/tests/engine.rs, and the end-to-end tests with the engine (tests/headless.rs).\n'
+  printf '\nLeft out by --fast: the image, crates/lifecycle/tests/engine.rs, and the end-to-end tests with the engine (tests/headless.rs) and with the window (tests/window.rs).\n'
   exit 0
 fi
 
 step 'the image'
 offer_build_ca
-cargo build --quiet --locked --package cli
+cargo build --quiet --locked --package cli --package vivarium-desktop
 export VIVARIUM_TEMPLATE="$PWD" VIVARIUM_TEST_INSTANCE="$instance"
 home=$(mktemp -d)
 target/debug/vivarium --instance "$instance" --home "$home" build
@@ -82,4 +84,6 @@ step 'end to end: builds and containers'
 VIVARIUM_TEST_ENGINE=1 cargo test --quiet --locked --package lifecycle --test engine
 step 'end to end: the machine'
 cargo test --locked --package e2e --features engine --test headless -- --test-threads=1
+step 'end to end: the window'
+xvfb-run -a -s '-screen 0 1400x900x24' cargo test --locked --package e2e --features window --test window -- --test-threads=1
 step 'done'

@@ -5,6 +5,9 @@ use std::{net::TcpStream, time::Duration};
 use e2e::{Instance, docker, wait_until};
 use serde_json::{Value, json};
 
+/// Method, path, headers, body, and the status that answers them.
+type Refused<'a> = (&'a str, &'a str, &'a [(&'a str, &'a str)], &'a str, u16);
+
 fn code(output: &std::process::Output) -> i32 {
     output.status.code().expect("an exit code")
 }
@@ -131,7 +134,7 @@ fn bad_input_gets_its_error_and_the_kernel_goes_on() {
     let token = format!("Bearer {}", machine.token());
     let bearer = ("Authorization", token.as_str());
 
-    let refused: &[(&str, &str, &[(&str, &str)], &str, u16)] = &[
+    let refused: &[Refused] = &[
         ("POST", "/exec", &[], r#"{"code":"1"}"#, 401),
         (
             "POST",

@@ -19,3 +19,14 @@ offer_build_ca() {
     cmp -s "$bundle" body/build-ca/ca-certificates.crt || install -m 0644 "$bundle" body/build-ca/ca-certificates.crt
   fi
 }
+
+# The UI, into ui/dist.
+build_ui() {
+  (
+    cd ui
+    if [ ! -d node_modules ] || [ package-lock.json -nt node_modules/.package-lock.json ]; then
+      npm ci --silent
+    fi
+    npm run --silent build -- --logLevel warn
+  )
+}

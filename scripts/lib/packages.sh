@@ -39,11 +39,18 @@ need_packages() {
   fi
 }
 
+# The window: WebKitGTK and what the Tauri crates link to.
+need_window_packages() {
+  [ "$(uname -s)" = Linux ] || return 0
+  need_packages libwebkit2gtk-4.1-dev libgtk-3-dev librsvg2-dev libayatana-appindicator3-dev libxdo-dev libssl-dev \
+    build-essential pkg-config file
+}
+
 need_tools() {
   local tool failed=0
-  for tool in cargo git; do
+  for tool in cargo node npm git; do
     if ! command -v "$tool" >/dev/null 2>&1; then
-      printf '%s is missing. Rust: https://rustup.rs, git: https://git-scm.com\n' "$tool" >&2
+      printf '%s is missing. Rust: https://rustup.rs, Node: https://nodejs.org, git: https://git-scm.com\n' "$tool" >&2
       failed=1
     fi
   done

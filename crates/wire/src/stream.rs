@@ -16,6 +16,9 @@ pub struct StreamEvent {
     /// Grows by one; a gap means that a snapshot must be fetched again.
     #[cfg_attr(feature = "ts", ts(type = "number"))]
     pub seq: u64,
+    /// When, in Unix milliseconds.
+    #[cfg_attr(feature = "ts", ts(type = "number"))]
+    pub at_ms: u64,
     /// What happened.
     pub event: Event,
 }
@@ -43,6 +46,11 @@ pub enum Event {
         run_id: String,
         /// Why, where it failed.
         failure: Option<Failure>,
+    },
+    /// A cell was handed in; what it put out before is void.
+    CellQueued {
+        /// The view's id of the cell.
+        cell_id: String,
     },
     /// A cell put something out (an nbformat 4.5 output object).
     CellOutput {

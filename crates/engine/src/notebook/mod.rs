@@ -55,12 +55,19 @@ pub(crate) fn start(
 }
 
 impl NotebookHandle {
-    /// Queues a cell.
-    pub(crate) fn exec(&self, cell: KernelExecRequest) -> Result<(), Failure> {
-        self.cells.try_send(cell).map_err(|_| {
+    /// Queues a cell; `queued` is called before any output of it can come.
+    pub(crate) fn exec(
+        &self,
+        cell: KernelExecRequest,
+        queued: impl FnOnce(),
+    ) -> Result<(), Failure> {
+        let place = self.cells.try_reserve().map_err(|_| {
             Failure::new(FailureCode::Busy, "Too many cells are waiting")
                 .next("Wait until some have run, or interrupt.")
-        })
+        })?;
+        queued();
+        place.send(cell);
+        Ok(())
     }
 }
 
@@ -183,7 +190,10 @@ impl Engine {
     }
 
     pub(crate) fn queue_cell(&self, cell: KernelExecRequest) -> Result<(), Failure> {
-        self.inner.notebook.exec(cell)
+        let cell_id = cell.cell_id.clone();
+        self.inner.notebook.exec(cell, || {
+            self.inner.journal.publish(Event::CellQueued { cell_id });
+        })
     }
 
     async fn post(&self, path: &str, body: Vec<u8>) -> Result<bytes::Bytes, Failure> {

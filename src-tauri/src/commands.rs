@@ -1,0 +1,68 @@
+//! The two commands of the window: one call into the engine, one stream out of it.
+
+use std::sync::{Mutex, PoisonError};
+
+use engine::Engine;
+use serde_json::Value;
+use tauri::{State, ipc::Channel};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use wire::{failure::Failure, stream::StreamEvent};
+
+/// What the commands work on.
+pub struct Host {
+    pub engine: Engine,
+    pub tasks: TaskTracker,
+    /// The stream of the one window; a new subscription ends the one before.
+    stream: Mutex<CancellationToken>,
+}
+
+impl Host {
+    /// Around a started engine.
+    pub fn new(engine: Engine) -> Self {
+        Self {
+            engine,
+            tasks: TaskTracker::new(),
+            stream: Mutex::default(),
+        }
+    }
+
+    /// Ends the stream, and gives the token of the next one.
+    pub fn next_stream(&self) -> CancellationToken {
+        let next = CancellationToken::new();
+        let mut stream = self.stream.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::replace(&mut *stream, next.clone()).cancel();
+        next
+    }
+}
+
+/// One command of `wire::for_each_command!`.
+#[tauri::command]
+pub async fn rpc(host: State<'_, Host>, command: String, params: Value) -> Result<Value, Failure> {
+    host.engine.rpc(&command, params).await
+}
+
+/// Events after `after`, as they come, until the next subscription.
+#[tauri::command]
+pub async fn subscribe(
+    host: State<'_, Host>,
+    after: u64,
+    channel: Channel<StreamEvent>,
+) -> Result<(), Failure> {
+    let stop = host.next_stream();
+    let mut events = host.engine.subscribe(after);
+    host.tasks.spawn(async move {
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                event = events.next() => {
+                    let Some(event) = event else { return };
+                    // A channel that can't take more belongs to a page that is gone.
+                    if channel.send(event).is_err() {
+                        return;
+                    }
+                }
+            }
+        }
+    });
+    Ok(())
+}

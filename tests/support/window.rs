@@ -1,0 +1,144 @@
+//! The real window, driven through WebKitWebDriver.
+
+use std::{
+    os::unix::process::CommandExt,
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use fantoccini::{
+    Client, ClientBuilder, Locator,
+    actions::{InputSource, KeyAction, KeyActions},
+    elements::Element,
+};
+use serde_json::{Value, json};
+
+use e2e::{Instance, project, wait_until};
+
+/// A driver and the app that it started; both are gone when dropped.
+pub struct Window {
+    pub client: Client,
+    driver: Child,
+}
+
+impl Window {
+    /// Opens the app on this instance.
+    pub async fn open(instance: &Instance) -> Self {
+        let port = std::net::TcpListener::bind("127.0.0.1:0")
+            .expect("a port")
+            .local_addr()
+            .expect("an address")
+            .port();
+        let driver = Command::new("WebKitWebDriver")
+            .arg(format!("--port={port}"))
+            .envs(instance.environment())
+            .env("TAURI_WEBVIEW_AUTOMATION", "true")
+            .env("XDG_DATA_HOME", instance.home.path().join("webview"))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .process_group(0)
+            .spawn()
+            .expect("WebKitWebDriver (package webkit2gtk-driver)");
+        wait_until("the driver listens", Duration::from_secs(10), || {
+            std::net::TcpStream::connect(("127.0.0.1", port)).is_ok()
+        });
+        let binary = project().join("target/debug/vivarium-desktop");
+        let options = json!({"binary": binary, "args": []});
+        let capabilities = [("webkitgtk:browserOptions".to_owned(), options)]
+            .into_iter()
+            .collect();
+        let client = ClientBuilder::new(hyper_util::client::legacy::connect::HttpConnector::new())
+            .capabilities(capabilities)
+            .connect(&format!("http://127.0.0.1:{port}"))
+            .await
+            .expect("the app starts");
+        Self { client, driver }
+    }
+
+    /// The element with this `data-testid`, once it is there.
+    pub async fn get(&self, id: &str) -> Element {
+        self.client
+            .wait()
+            .at_most(Duration::from_secs(20))
+            .for_element(Locator::Css(&format!("[data-testid='{id}']")))
+            .await
+            .unwrap_or_else(|error| panic!("no {id} in the window: {error}"))
+    }
+
+    /// Clicks it.
+    pub async fn click(&self, id: &str) {
+        let element = self.get(id).await;
+        element
+            .click()
+            .await
+            .unwrap_or_else(|error| panic!("{id} can't be clicked: {error}"));
+    }
+
+    /// Waits until a script's value is true.
+    pub async fn until(&self, what: &str, deadline: Duration, script: &str) -> Value {
+        let begin = std::time::Instant::now();
+        loop {
+            let value = self
+                .client
+                .execute(script, Vec::new())
+                .await
+                .unwrap_or(Value::Null);
+            if !matches!(value, Value::Null | Value::Bool(false)) {
+                return value;
+            }
+            if begin.elapsed() >= deadline {
+                self.keep_picture(what).await;
+                panic!("not within {deadline:?}: {what}");
+            }
+        }
+    }
+
+    /// Types on the keyboard, wherever the focus is.
+    pub async fn type_keys(&self, text: &str) {
+        let mut keys = KeyActions::new("keyboard".to_owned());
+        // WebDriver's own code for the Enter key.
+        for value in text
+            .chars()
+            .map(|value| if value == '\n' { '\u{E007}' } else { value })
+        {
+            keys = keys
+                .then(KeyAction::Down { value })
+                .then(KeyAction::Up { value });
+        }
+        self.client.perform_actions(keys).await.expect("keys");
+    }
+
+    /// Presses one key with Control held.
+    pub async fn press_with_control(&self, value: char) {
+        let control = '\u{E009}';
+        let keys = KeyActions::new("keyboard".to_owned())
+            .then(KeyAction::Down { value: control })
+            .then(KeyAction::Down { value })
+            .then(KeyAction::Up { value })
+            .then(KeyAction::Up { value: control });
+        self.client.perform_actions(keys).await.expect("keys");
+    }
+
+    /// Writes a picture of the window to target/screenshots, for people.
+    pub async fn keep_picture(&self, name: &str) {
+        if let Ok(png) = self.client.screenshot().await {
+            let folder = project().join("target/screenshots");
+            std::fs::create_dir_all(&folder).expect("a folder");
+            std::fs::write(
+                folder.join(format!("{}.png", name.replace([' ', '/'], "-"))),
+                png,
+            )
+            .expect("written");
+        }
+    }
+}
+
+impl Drop for Window {
+    fn drop(&mut self) {
+        // The app is in the driver's process group, so it ends too.
+        let group = nix::unistd::Pid::from_raw(i32::try_from(self.driver.id()).expect("a pid"));
+        let _ = nix::sys::signal::killpg(group, nix::sys::signal::Signal::SIGKILL);
+        let _ = self.driver.wait();
+    }
+}

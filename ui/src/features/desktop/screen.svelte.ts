@@ -1,0 +1,144 @@
+// One view of the machine's display: connects with a ticket of the engine's, and again by itself
+// when the connection is lost, until it is told to leave.
+
+import RFB from "@novnc/novnc";
+
+import { toFailure } from "../../host";
+import type { Live } from "../../shared/live/live.svelte";
+import type { Failure } from "../../wire";
+
+export type ScreenState =
+  | { kind: "off" }
+  | { kind: "connecting" }
+  | { kind: "connected" }
+  | { kind: "lost"; failure: Failure; retry_at: number };
+
+/** `fit` scales the picture, `exact` shows its pixels, `match` gives the display the window's size. */
+export type Fit = "fit" | "exact" | "match";
+
+const FIRST_RETRY_MS = 250;
+const LAST_RETRY_MS = 5000;
+
+export class Screen {
+  state = $state<ScreenState>({ kind: "off" });
+  fit = $state<Fit>("fit");
+  viewOnly = $state(false);
+  /** What was last copied inside the machine. */
+  copied = $state<string | null>(null);
+  #live: Live;
+  #target: HTMLElement;
+  #rfb: RFB | null = null;
+  #retry: ReturnType<typeof setTimeout> | undefined;
+  #wait_ms = FIRST_RETRY_MS;
+  #wanted = false;
+
+  constructor(live: Live, target: HTMLElement) {
+    this.#live = live;
+    this.#target = target;
+  }
+
+  /** Connects, and stays connected. */
+  enter(): void {
+    if (this.#wanted) return;
+    this.#wanted = true;
+    this.#wait_ms = FIRST_RETRY_MS;
+    void this.#connect();
+  }
+
+  /** Disconnects, and stays so. */
+  leave(): void {
+    this.#wanted = false;
+    clearTimeout(this.#retry);
+    this.#rfb?.disconnect();
+    this.#rfb = null;
+    this.state = { kind: "off" };
+  }
+
+  /** Tries again now. */
+  again(): void {
+    this.leave();
+    this.enter();
+  }
+
+  /** Takes on `fit` and `viewOnly`. */
+  apply(): void {
+    const rfb = this.#rfb;
+    const { fit, viewOnly } = this;
+    if (!rfb) return;
+    rfb.scaleViewport = fit === "fit";
+    rfb.clipViewport = fit === "exact";
+    rfb.resizeSession = fit === "match";
+    rfb.viewOnly = viewOnly;
+  }
+
+  focus(): void {
+    this.#rfb?.focus({ preventScroll: true });
+  }
+
+  sendCtrlAltDel(): void {
+    this.#rfb?.sendCtrlAltDel();
+    this.focus();
+  }
+
+  /** A key by its X keysym, pressed and released. */
+  sendKey(keysym: number, code: string): void {
+    this.#rfb?.sendKey(keysym, code);
+    this.focus();
+  }
+
+  /** Puts text on the machine's clipboard. */
+  paste(text: string): void {
+    this.#rfb?.clipboardPasteFrom(text);
+  }
+
+  /** The picture as a PNG. */
+  picture(): Promise<Blob | null> {
+    return new Promise((resolve) => (this.#rfb ? this.#rfb.toBlob(resolve, "image/png") : resolve(null)));
+  }
+
+  async #connect(): Promise<void> {
+    this.state = { kind: "connecting" };
+    let ticket;
+    try {
+      ticket = await this.#live.call("desktop_open", {});
+    } catch (thrown) {
+      this.#lose(toFailure(thrown));
+      return;
+    }
+    if (!this.#wanted) return;
+    const rfb = new RFB(this.#target, ticket.url, { credentials: { password: ticket.password }, shared: true });
+    this.#rfb = rfb;
+    rfb.background = "transparent";
+    // Loopback: pictures as they are cost less than squeezing them.
+    rfb.qualityLevel = 9;
+    rfb.compressionLevel = 0;
+    this.apply();
+    let refused: string | null = null;
+    rfb.addEventListener("connect", () => {
+      if (this.#rfb !== rfb) return;
+      this.#wait_ms = FIRST_RETRY_MS;
+      this.state = { kind: "connected" };
+      this.focus();
+    });
+    rfb.addEventListener("clipboard", (event) => (this.copied = event.detail.text));
+    rfb.addEventListener("securityfailure", (event) => (refused = event.detail.reason ?? "The password was refused"));
+    rfb.addEventListener("disconnect", () => {
+      if (this.#rfb !== rfb) return;
+      this.#rfb = null;
+      this.#lose({
+        code: "not_running",
+        message: "The connection to the desktop was lost",
+        cause: refused,
+        next: null,
+        detail: null,
+      });
+    });
+  }
+
+  #lose(failure: Failure): void {
+    if (!this.#wanted) return;
+    this.state = { kind: "lost", failure, retry_at: Date.now() + this.#wait_ms };
+    this.#retry = setTimeout(() => void this.#connect(), this.#wait_ms);
+    this.#wait_ms = Math.min(this.#wait_ms * 2, LAST_RETRY_MS);
+  }
+}

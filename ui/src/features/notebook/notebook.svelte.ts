@@ -1,0 +1,244 @@
+// The open notebook: its cells, what they put out, what runs. Cells run in the machine's kernel and
+// go on there when this window closes; their outputs come back with the stream.
+
+import { toFailure } from "../../host";
+import type { Live } from "../../shared/live/live.svelte";
+import type { Event, ExecStatus, Failure } from "../../wire";
+import { joined, newCellId, takeOutput, type Output } from "./nbformat";
+
+export type CellState =
+  | { kind: "idle" }
+  | { kind: "queued"; since: number }
+  | { kind: "ended"; status: ExecStatus; timing_ms: number }
+  | { kind: "lost"; failure: Failure };
+
+export interface Cell {
+  id: string;
+  kind: "code" | "markdown" | "raw";
+  source: string;
+  outputs: Output[];
+  execution_count: number | null;
+  state: CellState;
+}
+
+export function newCell(kind: Cell["kind"] = "code", source = ""): Cell {
+  return { id: newCellId(), kind, source, outputs: [], execution_count: null, state: { kind: "idle" } };
+}
+
+/** Where the draft lies between two openings of the window. */
+const DRAFT = "vivarium.notebook.draft";
+/** Outputs beyond this stay out of the draft: the kernel's own store is the place for data. */
+const DRAFT_OUTPUT_LIMIT = 200_000;
+const SAVE_AFTER_MS = 500;
+
+export class Notebook {
+  cells = $state<Cell[]>([]);
+  /** Id of the cell that the keyboard is about. */
+  selected = $state("");
+  trouble = $state<Failure | null>(null);
+  #live: Live;
+  #pending: Extract<Event, { kind: "cell_output" }>[] = [];
+  #frame = 0;
+  #saving: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(live: Live) {
+    this.#live = live;
+    this.cells = readDraft();
+    this.selected = this.cells[0]?.id ?? "";
+    live.listen((event, at_ms) => this.#take(event, at_ms));
+  }
+
+  /** The cell that runs: the first in the queue. */
+  get running(): Cell | undefined {
+    return this.cells
+      .filter((cell) => cell.state.kind === "queued")
+      .toSorted((one, other) => since(one) - since(other))[0];
+  }
+
+  get busy(): boolean {
+    return this.cells.some((cell) => cell.state.kind === "queued");
+  }
+
+  cell(id: string): Cell | undefined {
+    return this.cells.find((cell) => cell.id === id);
+  }
+
+  /** Sends a code cell to the kernel; shows a Markdown cell. */
+  async run(id: string): Promise<void> {
+    const cell = this.cell(id);
+    if (cell?.kind !== "code" || cell.source.trim() === "") return;
+    this.trouble = null;
+    try {
+      await this.#live.call("kernel_exec", { cell_id: id, code: cell.source });
+    } catch (thrown) {
+      cell.state = { kind: "lost", failure: toFailure(thrown) };
+    }
+  }
+
+  async runAll(): Promise<void> {
+    for (const cell of this.cells) await this.run(cell.id);
+  }
+
+  async interrupt(): Promise<void> {
+    try {
+      await this.#live.call("kernel_interrupt", {});
+    } catch (thrown) {
+      this.trouble = toFailure(thrown);
+    }
+  }
+
+  /** Adds a cell beside another and selects it. */
+  add(beside: string, side: "above" | "below", kind: Cell["kind"] = "code"): Cell {
+    const at = this.cells.findIndex((cell) => cell.id === beside);
+    this.cells.splice(at < 0 ? this.cells.length : side === "above" ? at : at + 1, 0, newCell(kind));
+    const added = this.cells[at < 0 ? this.cells.length - 1 : side === "above" ? at : at + 1]!;
+    this.selected = added.id;
+    this.changed();
+    return added;
+  }
+
+  /** Takes a cell away; the last one is replaced by an empty one. Returns it with its place. */
+  remove(id: string): { cell: Cell; at: number } | null {
+    const at = this.cells.findIndex((cell) => cell.id === id);
+    if (at < 0) return null;
+    const [cell] = this.cells.splice(at, 1);
+    if (this.cells.length === 0) this.cells.push(newCell());
+    this.selected = this.cells[Math.min(at, this.cells.length - 1)]!.id;
+    this.changed();
+    return { cell: cell!, at };
+  }
+
+  /** Puts a removed cell back. */
+  restore({ cell, at }: { cell: Cell; at: number }): void {
+    this.cells.splice(at, 0, cell);
+    this.selected = cell.id;
+    this.changed();
+  }
+
+  move(id: string, by: -1 | 1): void {
+    const at = this.cells.findIndex((cell) => cell.id === id);
+    const to = at + by;
+    if (at < 0 || to < 0 || to >= this.cells.length) return;
+    const [cell] = this.cells.splice(at, 1);
+    this.cells.splice(to, 0, cell!);
+    this.changed();
+  }
+
+  /** Selects the neighbour, where there is one. */
+  step(by: -1 | 1): void {
+    const at = this.cells.findIndex((cell) => cell.id === this.selected);
+    this.selected = this.cells[at + by]?.id ?? this.selected;
+  }
+
+  clear(): void {
+    for (const cell of this.cells) {
+      cell.outputs = [];
+      cell.execution_count = null;
+      if (cell.state.kind !== "queued") cell.state = { kind: "idle" };
+    }
+    this.changed();
+  }
+
+  /** Writes the draft, a moment later. */
+  changed(): void {
+    clearTimeout(this.#saving);
+    this.#saving = setTimeout(() => writeDraft(this.cells), SAVE_AFTER_MS);
+  }
+
+  #take(event: Event, at_ms: number): void {
+    switch (event.kind) {
+      case "cell_queued": {
+        const cell = this.cell(event.cell_id);
+        this.#pending = this.#pending.filter((output) => output.cell_id !== event.cell_id);
+        if (!cell) return;
+        cell.outputs = [];
+        cell.execution_count = null;
+        cell.state = { kind: "queued", since: at_ms };
+        return;
+      }
+      case "cell_output":
+        this.#pending.push(event);
+        // A flood of outputs becomes one change a frame.
+        this.#frame ||= requestAnimationFrame(() => this.#flush());
+        return;
+      case "cell_ended": {
+        this.#flush();
+        const cell = this.cell(event.cell_id);
+        if (!cell) return;
+        if (event.answer) {
+          cell.execution_count = event.answer.execution_count;
+          cell.state = { kind: "ended", status: event.answer.status, timing_ms: event.answer.timing_ms };
+        } else if (event.failure) {
+          cell.state = { kind: "lost", failure: event.failure };
+        }
+        this.changed();
+      }
+    }
+  }
+
+  #flush(): void {
+    cancelAnimationFrame(this.#frame);
+    this.#frame = 0;
+    const pending = this.#pending;
+    this.#pending = [];
+    for (const { cell_id, output } of joinText(pending)) {
+      const cell = this.cell(cell_id);
+      if (cell) takeOutput(cell.outputs, output);
+    }
+  }
+}
+
+/** Runs of text for one stream as one output: a thousand small prints change the page once. */
+function joinText(events: Extract<Event, { kind: "cell_output" }>[]): { cell_id: string; output: Output }[] {
+  const out: { cell_id: string; output: Output; parts: string[] }[] = [];
+  for (const { cell_id, output: raw } of events) {
+    const output = raw as unknown as Output;
+    const last = out.at(-1);
+    if (
+      output.output_type === "stream" &&
+      last?.cell_id === cell_id &&
+      last.output.output_type === "stream" &&
+      last.output.name === output.name
+    ) {
+      last.parts.push(joined(output.text));
+    } else {
+      out.push({ cell_id, output, parts: output.output_type === "stream" ? [joined(output.text)] : [] });
+    }
+  }
+  return out.map(({ cell_id, output, parts }) => ({
+    cell_id,
+    output: output.output_type === "stream" ? { ...output, text: parts.join("") } : output,
+  }));
+}
+
+function since(cell: Cell): number {
+  return cell.state.kind === "queued" ? cell.state.since : 0;
+}
+
+type Draft = Pick<Cell, "id" | "kind" | "source" | "outputs" | "execution_count">[];
+
+function readDraft(): Cell[] {
+  try {
+    const draft = JSON.parse(localStorage.getItem(DRAFT) ?? "[]") as Draft;
+    if (draft.length > 0) return draft.map((cell) => ({ ...newCell(), ...cell }));
+  } catch {
+    // A damaged draft: an empty notebook is what is left.
+  }
+  return [newCell()];
+}
+
+function writeDraft(cells: Cell[]): void {
+  const draft: Draft = $state.snapshot(cells).map(({ id, kind, source, outputs, execution_count }) => ({
+    id,
+    kind,
+    source,
+    outputs: JSON.stringify(outputs).length > DRAFT_OUTPUT_LIMIT ? [] : (outputs as Output[]),
+    execution_count,
+  }));
+  try {
+    localStorage.setItem(DRAFT, JSON.stringify(draft));
+  } catch {
+    // Full: sources matter more than outputs.
+    localStorage.setItem(DRAFT, JSON.stringify(draft.map((cell) => ({ ...cell, outputs: [] }))));
+  }
+}

@@ -1,0 +1,118 @@
+// A host for the development server, with scenes to look at. Never part of a build.
+
+import type { Failure, MachineState, MachineStatus, Progress, StreamEvent, Event } from "../wire";
+import type { Answer, Command, Host, Request } from "./host";
+
+const ENGINE_AWAY: Failure = {
+  code: "engine_missing",
+  message: "No container engine answers",
+  cause: "unix:///var/run/docker.sock: No such file or directory",
+  next: "Start Docker, or set DOCKER_HOST.",
+  detail: null,
+};
+const BUILD_FAILED: Failure = {
+  code: "build_failed",
+  message: "Step 7 of 21 of the build failed",
+  cause: "RUN apt-get install ended with exit code 100",
+  next: "Look at the last lines, mend the Dockerfile, and try again.",
+  detail: "E: Unable to locate package tigervnc-standalone-servr\nThe command returned a non-zero code: 100",
+};
+
+/** Scenes: absent, stopped, running, building, build-failed, no-engine, busy. */
+export class FakeHost implements Host {
+  #scene: string;
+  #take: (event: StreamEvent) => void = () => {};
+  #seq = 0;
+
+  constructor(scene: string) {
+    this.#scene = scene;
+  }
+
+  async call<C extends Command>(command: C, request: Request<C>): Promise<Answer<C>> {
+    const answers: { [K in Command]?: (request: Request<K>) => unknown } = {
+      engine_info: () => {
+        if (this.#scene === "no-engine") throw ENGINE_AWAY;
+        return { name: "Docker", version: "29.1.0", api_version: "1.52", endpoint: "unix:///var/run/docker.sock" };
+      },
+      machine_status: () => this.#status(),
+      machine_logs: () => ({ lines: LOG }),
+      machine_up: () => {
+        this.#scene = "running";
+        this.#tell({ kind: "machine", status: this.#status() });
+        return { run_id: "fake" };
+      },
+      machine_down: () => {
+        this.#scene = "stopped";
+        return this.#status();
+      },
+      machine_remove: () => {
+        this.#scene = "absent";
+        return this.#status();
+      },
+      desktop_open: () => {
+        throw { code: "not_running", message: "The fake host has no desktop", cause: null, next: null, detail: null } satisfies Failure;
+      },
+      kernel_exec: ({ cell_id }) => {
+        this.#tell({ kind: "cell_queued", cell_id });
+        this.#tell({ kind: "cell_output", cell_id, output: { output_type: "stream", name: "stdout", text: "hello\n" } });
+        return {};
+      },
+    };
+    const answer = answers[command];
+    if (!answer) return {} as Answer<C>;
+    return answer(request) as Answer<C>;
+  }
+
+  async subscribe(_after: number, take: (event: StreamEvent) => void): Promise<void> {
+    this.#take = take;
+    if (this.#scene !== "building" && this.#scene !== "build-failed") return;
+    const progress = (progress: Progress) => this.#tell({ kind: "run_progress", run_id: "fake", progress });
+    progress({ kind: "phase", name: "base" });
+    progress({ kind: "phase", name: "build" });
+    STEPS.forEach((title, at) => {
+      progress({ kind: "step", index: at + 1, total: 21, title, cached: at < 3 });
+      for (let line = 0; line < 12; line++) progress({ kind: "line", text: `\u001b[32m${at + 1}.${line}\u001b[0m Setting up something:amd64 (1.2.${line}-3) ...` });
+    });
+    if (this.#scene === "build-failed") this.#tell({ kind: "run_ended", run_id: "fake", failure: BUILD_FAILED });
+  }
+
+  #status(): MachineStatus {
+    const states: Record<string, MachineState> = { absent: "absent", building: "absent", "build-failed": "absent", stopped: "stopped" };
+    const state = states[this.#scene] ?? "running";
+    const here = state !== "absent";
+    return {
+      name: "os-host",
+      state,
+      image: "os",
+      image_present: here,
+      image_stale: this.#scene === "stopped",
+      container_id: here ? "8f2c1e0b77aa4d3390c5" : null,
+      started_at_ms: here ? Date.now() - 1000 * 60 * 47 : null,
+      addresses:
+        state === "running"
+          ? { kernel: "http://127.0.0.1:8080", mcp: "http://127.0.0.1:8765", vnc: "127.0.0.1:5900" }
+          : null,
+      body_version: state === "running" ? "0.1.0" : null,
+    };
+  }
+
+  #tell(event: Event): void {
+    this.#take({ seq: ++this.#seq, at_ms: Date.now(), event });
+  }
+}
+
+const STEPS = [
+  "FROM debian:trixie-slim",
+  "ARG BUILDER=debian",
+  "COPY body/rootfs/etc/apt /etc/apt",
+  "RUN apt-get update && apt-get install -y --no-install-recommends ca-certificates curl git bash tmux procps",
+  "RUN useradd --uid 1000 --home-dir /root os",
+  "COPY body/kernel /opt/vivarium/kernel",
+  "RUN apt-get install -y tigervnc-standalone-server openbox pcmanfm xterm",
+];
+
+const LOG = Array.from({ length: 60 }, (_, at) =>
+  at % 9 === 0
+    ? `2026-11-21T08:${String(at).padStart(2, "0")}:03Z \u001b[33mWARN\u001b[0m body::supervisor: pcmanfm ended with 1, starts again in 1 s`
+    : `2026-11-21T08:${String(at).padStart(2, "0")}:02Z \u001b[32mINFO\u001b[0m body::supervisor: xvnc is ready after 214 ms`,
+);

@@ -1,0 +1,27 @@
+// What the UI sees of the process that it runs in. This folder alone knows whether that is
+// Tauri, a server or a fake.
+
+import type { Commands, Failure, StreamEvent } from "../wire";
+
+export type Command = keyof Commands;
+export type Request<C extends Command> = Commands[C]["request"];
+export type Answer<C extends Command> = Commands[C]["answer"];
+
+export interface Host {
+  /** Carries out one command of the engine. Rejects with a `Failure`, never with anything else. */
+  call<C extends Command>(command: C, request: Request<C>): Promise<Answer<C>>;
+  /**
+   * Hears the events with `seq > after`: first those that the engine still keeps, then live ones.
+   * A second subscription ends the first.
+   */
+  subscribe(after: number, take: (event: StreamEvent) => void): Promise<void>;
+}
+
+/** Whatever was thrown, as the shape that views show. */
+export function toFailure(thrown: unknown): Failure {
+  if (typeof thrown === "object" && thrown !== null && "code" in thrown && "message" in thrown) {
+    return thrown as Failure;
+  }
+  const cause = thrown instanceof Error ? thrown.message : String(thrown);
+  return { code: "internal", message: "The window's process did not answer as it should", cause, next: null, detail: null };
+}

@@ -1,0 +1,32 @@
+import { expect, test } from "vitest";
+
+import { ansiChunks, settle } from "./ansi";
+
+test("colours become classes, and the text stays", () => {
+  expect(ansiChunks("plain")).toEqual([{ text: "plain", classes: "" }]);
+  expect(ansiChunks("\u001b[1;31mred\u001b[0m on")).toEqual([
+    { text: "red", classes: "ansi-bold ansi-red-fg" },
+    { text: " on", classes: "" },
+  ]);
+  expect(ansiChunks("\u001b[38;5;196mx\u001b[0m")[0]!.classes).toBe("ansi-red-fg");
+});
+
+test("markup stays text", () => {
+  expect(ansiChunks("\u001b[32m<img src=x>\u001b[0m")[0]!.text).toBe("<img src=x>");
+});
+
+test.each([
+  ["10%\r20%\r100%", "100%"],
+  ["100%\r9%", "9%0%"],
+  ["a\r\nb", "a\nb"],
+  ["abc\b\bX", "aXc"],
+  ["long line\r\u001b[Kshort", "short"],
+])("%j is shown as a terminal would", (written, shown) => {
+  expect(settle(written)).toBe(shown);
+});
+
+test("colours of overwritten characters go with them", () => {
+  const shown = ansiChunks(settle("\u001b[32mok\u001b[0m\r\u001b[31mno"));
+  expect(shown.map((chunk) => chunk.text).join("")).toBe("no");
+  expect(shown[0]!.classes).toBe("ansi-red-fg");
+});

@@ -1,0 +1,68 @@
+// Terminal text for the eye: colours as classes, overwritten characters gone.
+
+import Anser from "anser";
+
+export interface Chunk {
+  text: string;
+  classes: string;
+}
+
+/** Splits text by its colours. The classes stand in `ansi.css`. */
+export function ansiChunks(text: string): Chunk[] {
+  if (!text.includes("\u001b")) return [{ text, classes: "" }];
+  return Anser.ansiToJson(text, { json: true, remove_empty: true, use_classes: true }).map((chunk) => {
+    const classes: string[] = chunk.decorations.map((decoration) => `ansi-${decoration}`);
+    if (chunk.fg) classes.push(className(chunk.fg, "fg"));
+    if (chunk.bg) classes.push(className(chunk.bg, "bg"));
+    return { text: chunk.content, classes: classes.join(" ") };
+  });
+}
+
+function className(colour: string, layer: "fg" | "bg"): string {
+  // `ansi-palette-196` of 256 colours: the nearest of our sixteen keeps to the theme.
+  const palette = /^ansi-palette-(\d+)$/.exec(colour);
+  return `${palette ? nearest(Number(palette[1])) : colour}-${layer}`;
+}
+
+const NAMES = ["black", "red", "green", "yellow", "blue", "magenta", "cyan", "white"];
+
+function nearest(index: number): string {
+  if (index >= 232) return index < 244 ? "ansi-bright-black" : "ansi-white";
+  const cube = index - 16;
+  const bits = [Math.floor(cube / 36), Math.floor(cube / 6) % 6, cube % 6].map((level) => (level >= 3 ? 1 : 0));
+  const name = NAMES[bits[0]! + bits[1]! * 2 + bits[2]! * 4]!;
+  return `ansi-${name}`;
+}
+
+/**
+ * What a terminal would show of it: `\r` goes back to the line's begin, `\b` one back, and what is
+ * written there overwrites. Colours pass; they take no room.
+ */
+export function settle(text: string): string {
+  if (!/[\r\b]/.test(text)) return text;
+  return text
+    .replaceAll("\r\n", "\n")
+    .split("\n")
+    .map((line) => (/[\r\b]/.test(line) ? overwrite(line) : line))
+    .join("\n");
+}
+
+function overwrite(line: string): string {
+  // Each cell is a character with the colour codes before it.
+  const cells: string[] = [];
+  let at = 0;
+  let pending = "";
+  for (const part of line.match(/\u001b\[[0-9;?]*[A-Za-z]|[\s\S]/gu) ?? []) {
+    if (part === "\r") at = 0;
+    else if (part === "\b") at = Math.max(0, at - 1);
+    else if (part === "\u001b[K" || part === "\u001b[0K") cells.length = Math.min(cells.length, at);
+    else if (part === "\u001b[2K") cells.length = 0;
+    else if (part.length > 1 && part.startsWith("\u001b")) pending += part;
+    else {
+      while (cells.length < at) cells.push(" ");
+      cells[at++] = pending + part;
+      pending = "";
+    }
+  }
+  return cells.join("") + pending;
+}

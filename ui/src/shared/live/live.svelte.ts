@@ -1,0 +1,155 @@
+// What all pages know: the container engine, the machine, the run that goes on. A copy of what the
+// engine says, made anew from its stream whenever the window opens.
+
+import { createContext } from "svelte";
+
+import { toFailure, type Command, type Answer, type Host, type Request } from "../../host";
+import type { EngineInfo, Event, Failure, MachineStatus } from "../../wire";
+import { advance, beginRun, endRun, type Run } from "./run";
+
+export type EngineLook = { kind: "looking" } | { kind: "here"; info: EngineInfo } | { kind: "away"; failure: Failure };
+export type MachineLook =
+  | { kind: "looking" }
+  | { kind: "known"; status: MachineStatus }
+  | { kind: "unknown"; failure: Failure };
+
+/** What was asked of the machine and is not done yet. */
+export type Doing = "starting" | "stopping" | "restarting" | "removing" | null;
+
+/** Between two looks at an engine that is away, and at one that is here. */
+const LOOK_AWAY_MS = 2000;
+const LOOK_HERE_MS = 10_000;
+
+export class Live {
+  readonly host: Host;
+  engine = $state<EngineLook>({ kind: "looking" });
+  machine = $state<MachineLook>({ kind: "looking" });
+  run = $state<Run | null>(null);
+  doing = $state<Doing>(null);
+  /** What the last click could not do. */
+  trouble = $state<Failure | null>(null);
+  #listeners = new Set<(event: Event, at_ms: number) => void>();
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #last_seq = 0;
+
+  constructor(host: Host) {
+    this.host = host;
+  }
+
+  /** The status, where it is known. */
+  get status(): MachineStatus | null {
+    return this.machine.kind === "known" ? this.machine.status : null;
+  }
+
+  /** Whether the machine takes cells and shows its desktop. */
+  get running(): boolean {
+    return this.status?.state === "running";
+  }
+
+  /** Whether a run goes on. */
+  get going(): boolean {
+    return this.run?.outcome.kind === "going";
+  }
+
+  /** Begins to listen and to look. */
+  async start(): Promise<void> {
+    await this.host.subscribe(this.#last_seq, ({ seq, at_ms, event }) => {
+      this.#last_seq = seq;
+      this.#take(event, at_ms);
+    });
+    await this.look();
+  }
+
+  /** Hears every event; call what is returned to stop. */
+  listen(listener: (event: Event, at_ms: number) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** Asks for engine and machine anew, and again after a while. */
+  async look(): Promise<void> {
+    clearTimeout(this.#timer);
+    try {
+      const info = await this.host.call("engine_info", {});
+      if (this.engine.kind !== "here" || this.engine.info.version !== info.version) this.engine = { kind: "here", info };
+      this.machine = { kind: "known", status: await this.host.call("machine_status", {}) };
+    } catch (thrown) {
+      const failure = thrown as Failure;
+      if (this.engine.kind !== "here" || isEngines(failure)) this.engine = { kind: "away", failure };
+      this.machine = { kind: "unknown", failure };
+    }
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => void this.look(), this.engine.kind === "here" ? LOOK_HERE_MS : LOOK_AWAY_MS);
+  }
+
+  async up(rebuild: boolean): Promise<void> {
+    await this.#do("starting", async () => {
+      await this.host.call("machine_up", { rebuild });
+    });
+  }
+
+  async down(): Promise<void> {
+    await this.#change("stopping", "machine_down", {});
+  }
+
+  async restart(): Promise<void> {
+    await this.#change("restarting", "machine_restart", {});
+  }
+
+  async remove(home: boolean): Promise<void> {
+    await this.#change("removing", "machine_remove", { home });
+  }
+
+  async cancel(): Promise<void> {
+    const run_id = this.run?.id;
+    if (run_id !== undefined) await this.#do(this.doing, () => this.host.call("run_cancel", { run_id }));
+  }
+
+  async #change<C extends "machine_down" | "machine_restart" | "machine_remove">(doing: Doing, command: C, request: Request<C>) {
+    await this.#do(doing, async () => {
+      this.machine = { kind: "known", status: await this.host.call(command, request) };
+    });
+  }
+
+  async #do(doing: Doing, work: () => Promise<unknown>): Promise<void> {
+    this.trouble = null;
+    this.doing = doing;
+    try {
+      await work();
+    } catch (thrown) {
+      this.trouble = toFailure(thrown);
+    } finally {
+      this.doing = null;
+    }
+  }
+
+  #take(event: Event, at_ms: number): void {
+    switch (event.kind) {
+      case "machine":
+        this.machine = { kind: "known", status: event.status };
+        if (this.engine.kind === "away") void this.look();
+        break;
+      case "run_progress":
+        if (this.run?.id !== event.run_id) this.run = beginRun(event.run_id, at_ms);
+        advance(this.run, event.progress, at_ms);
+        break;
+      case "run_ended":
+        if (this.run?.id !== event.run_id) this.run = beginRun(event.run_id, at_ms);
+        endRun(this.run, event.failure, at_ms);
+        void this.look();
+        break;
+    }
+    for (const listener of this.#listeners) listener(event, at_ms);
+  }
+
+  /** One command, for features that keep their own state. */
+  call<C extends Command>(command: C, request: Request<C>): Promise<Answer<C>> {
+    return this.host.call(command, request);
+  }
+}
+
+function isEngines(failure: Failure): boolean {
+  return failure.code === "engine_missing" || failure.code === "engine_denied";
+}
+
+export const [useLive, provideLive] = createContext<Live>();

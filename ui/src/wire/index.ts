@@ -1,0 +1,229 @@
+// Made from crates/wire by `just wire`. Changes belong there.
+
+/** Loopback addresses of a running machine. */
+export type Addresses = {
+/** Kernel API, `http://127.0.0.1:8080`. */
+kernel: string,
+/** MCP endpoint, `http://127.0.0.1:8765`. */
+mcp: string,
+/** VNC, `127.0.0.1:5900`. */
+vnc: string, };
+
+/** Answer of `app_info`. */
+export type AppInfo = {
+/** This workspace's version. */
+version: string,
+/** Where settings lie. */
+config_dir: string,
+/** Where data lies. */
+data_dir: string, };
+
+/** What a failing cell raised. */
+export type CellError = {
+/** Class name. */
+type: string,
+/** `str(exception)`. */
+message: string,
+/** Traceback, one text, ANSI colours as IPython writes them. */
+traceback: string, };
+
+/** How a view reaches the desktop. */
+export type DesktopTicket = {
+/** `ws://127.0.0.1:<port>/vnc?ticket=…`, good once, within 30 seconds. */
+url: string,
+/** RFB password. */
+password: string, };
+
+/** What the engine says of itself. */
+export type EngineInfo = {
+/** `Docker`, `Podman`. */
+name: string,
+/** Its version. */
+version: string,
+/** Its API version. */
+api_version: string,
+/** How it is reached, such as `unix:///var/run/docker.sock`. */
+endpoint: string, };
+
+/** What happened. */
+export type Event = { "kind": "machine",
+/** Snapshot. */
+status: MachineStatus, } | { "kind": "run_progress",
+/** Which run. */
+run_id: string,
+/** What it did. */
+progress: Progress, } | { "kind": "run_ended",
+/** Which run. */
+run_id: string,
+/** Why, where it failed. */
+failure: Failure | null, } | { "kind": "cell_queued",
+/** The view's id of the cell. */
+cell_id: string, } | { "kind": "cell_output",
+/** The view's id of the cell. */
+cell_id: string,
+/** Output object. */
+output: Record<string, unknown>, } | { "kind": "cell_ended",
+/** The view's id of the cell. */
+cell_id: string,
+/** The kernel's answer, where it gave one. */
+answer: ExecAnswer | null,
+/** Why, where it did not. */
+failure: Failure | null, };
+
+/** Answer of `POST /exec` once the cell has ended. */
+export type ExecAnswer = {
+/** The client's id, or one of ours. */
+id: string,
+/** Ours, unique. */
+execution_id: string,
+/** How it ended. */
+status: ExecStatus,
+/** All of stdout, children's included. */
+stdout: string,
+/** All of stderr. */
+stderr: string,
+/** Text of the last expression's value. */
+result: string | null,
+/** What it raised. */
+error: CellError | null,
+/** Milliseconds inside the kernel. */
+timing_ms: number,
+/** `In [n]`. */
+execution_count: number | null,
+/** nbformat 4.5 output objects, in order. */
+outputs: Array<Record<string, unknown>>, };
+
+/** How a cell ended. */
+export type ExecStatus = "completed" | "failed" | "interrupted" | "timeout" | "died";
+
+/** A failure in words: what failed, why, what next. */
+export type Failure = {
+/** Cause, for programs. */
+code: FailureCode,
+/** What failed, one sentence. */
+message: string,
+/** Why, in the words of whoever knows. */
+cause: string | null,
+/** What to do next. */
+next: string | null,
+/** Longer text, such as a failing step's last lines. */
+detail: string | null, };
+
+/** A closed set of causes a consumer acts on. Add one only if a consumer uses it. */
+export type FailureCode = "engine_missing" | "engine_denied" | "port_taken" | "disk_full" | "build_failed" | "not_running" | "not_found" | "unhealthy" | "invalid" | "cancelled" | "busy" | "internal";
+
+/** Asks for `kernel_exec`. */
+export type KernelExecRequest = {
+/** The view's id of the cell. */
+cell_id: string,
+/** Python source. */
+code: string, };
+
+/** Lines of a log, oldest first. */
+export type LogLines = {
+/** Without newlines. */
+lines: Array<string>, };
+
+/** Asks for `machine_logs`. */
+export type LogsRequest = {
+/** How many lines from the end. */
+tail: number, };
+
+/** Where a machine stands. */
+export type MachineState = "absent" | "stopped" | "starting" | "running";
+
+/** A machine's state and how to reach it. */
+export type MachineStatus = {
+/** Name of the machine (`os-host` for the first one). */
+name: string,
+/** State. */
+state: MachineState,
+/** Image tag, such as `os`. */
+image: string,
+/** Whether an image exists. */
+image_present: boolean,
+/** Whether the image was built from other inputs than the present ones. */
+image_stale: boolean,
+/** Container id, where there is a container. */
+container_id: string | null,
+/** Unix milliseconds of the container's start. */
+started_at_ms: number | null,
+/** Where it can be reached, where it runs. */
+addresses: Addresses | null,
+/** Version of the body inside, where it answers. */
+body_version: string | null, };
+
+/** No fields. */
+export type Nothing = Record<symbol, never>;
+
+/** One step of long work. */
+export type Progress = { "kind": "step",
+/** Number of the step, from 1. */
+index: number,
+/** How many there are. */
+total: number,
+/** What it does, such as `RUN apt-get install …`. */
+title: string,
+/** Whether it came from the cache. */
+cached: boolean, } | { "kind": "line",
+/** Text. */
+text: string, } | { "kind": "phase",
+/** Which. */
+name: string, };
+
+/** Asks for `machine_remove`. */
+export type RemoveRequest = {
+/** The home volume too: logins, files in `/root`. */
+home: boolean, };
+
+/** Asks for `run_cancel`. */
+export type RunCancelRequest = {
+/** Which. */
+run_id: string, };
+
+/** Long work has begun. */
+export type RunStarted = {
+/** Names it in the stream's events. */
+run_id: string, };
+
+/** An event with its place in the stream. */
+export type StreamEvent = {
+/** Grows by one; a gap means that a snapshot must be fetched again. */
+seq: number,
+/** When, in Unix milliseconds. */
+at_ms: number,
+/** What happened. */
+event: Event, };
+
+/** Asks for `machine_up`. */
+export type UpRequest = {
+/** Build even where the image is current. */
+rebuild: boolean, };
+
+/** Every command: what it is asked with, what it answers. */
+export interface Commands {
+  /** Versions and folders. */
+  app_info: { request: Nothing; answer: AppInfo };
+  /** The container engine, or why it can't be reached. */
+  engine_info: { request: Nothing; answer: EngineInfo };
+  /** The machine's state now. */
+  machine_status: { request: Nothing; answer: MachineStatus };
+  /** Builds where needed, creates, starts; goes on as stream events. */
+  machine_up: { request: UpRequest; answer: RunStarted };
+  /** Stops it politely. */
+  machine_down: { request: Nothing; answer: MachineStatus };
+  /** Stops and starts it. */
+  machine_restart: { request: Nothing; answer: MachineStatus };
+  /** Removes container and network, and the home volume if asked. */
+  machine_remove: { request: RemoveRequest; answer: MachineStatus };
+  /** Last lines of the container's log. */
+  machine_logs: { request: LogsRequest; answer: LogLines };
+  /** Cancels long work. */
+  run_cancel: { request: RunCancelRequest; answer: Nothing };
+  /** A one-time ticket to the desktop's bridge. */
+  desktop_open: { request: Nothing; answer: DesktopTicket };
+  /** Queues a cell; its outputs are stream events. */
+  kernel_exec: { request: KernelExecRequest; answer: Nothing };
+  /** KeyboardInterrupt in the running cell. */
+  kernel_interrupt: { request: Nothing; answer: Nothing };
+}
