@@ -26,8 +26,18 @@ pub struct BuildRequest {
     pub labels: BTreeMap<String, String>,
 }
 
+/// What a build made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Built {
+    /// The image's id.
+    pub id: String,
+    /// Short ids of what its steps made or took from the cache; empty where the engine does
+    /// not tell.
+    pub steps: Vec<String>,
+}
+
 impl Dock {
-    /// Builds an image; answers its id. `tell` hears each step and line.
+    /// Builds an image. `tell` hears each step and line.
     ///
     /// Cancelling closes the connection, upon which the engine ends the running step.
     ///
@@ -39,7 +49,7 @@ impl Dock {
         request: BuildRequest,
         cancel: &CancellationToken,
         tell: &mut (dyn FnMut(Progress) + Send),
-    ) -> Result<String, DockError> {
+    ) -> Result<Built, DockError> {
         let options = BuildImageOptionsBuilder::new()
             .dockerfile(&request.dockerfile)
             .t(&request.tag)
@@ -81,13 +91,16 @@ impl Dock {
             });
         }
         reader.finish(tell);
-        self.image(&request.tag)
-            .await?
-            .map(|image| image.id)
-            .ok_or_else(|| DockError::Build {
+        match self.image(&request.tag).await? {
+            Some(image) => Ok(Built {
+                id: image.id,
+                steps: reader.images(),
+            }),
+            None => Err(DockError::Build {
                 step: reader.step(),
                 message: "the build ended without an image".into(),
                 lines: reader.tail(),
-            })
+            }),
+        }
     }
 }

@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use bollard::query_parameters::{CreateImageOptionsBuilder, RemoveImageOptionsBuilder};
+use bollard::query_parameters::{
+    CreateImageOptionsBuilder, ListImagesOptionsBuilder, RemoveImageOptionsBuilder,
+};
 use futures_util::StreamExt;
 use tokio_util::sync::CancellationToken;
 use wire::machine::Progress;
@@ -18,6 +20,18 @@ pub struct Image {
     pub labels: HashMap<String, String>,
     /// Size on disk.
     pub size_bytes: u64,
+}
+
+/// An image without a name, which no other image is built on: what a newer build of the same
+/// name has replaced, and the ends of a build's other stages.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LooseImage {
+    /// `sha256:…`.
+    pub id: String,
+    /// Its labels.
+    pub labels: HashMap<String, String>,
+    /// Unix seconds; one from the cache keeps its own.
+    pub created_at_s: i64,
 }
 
 /// bollard takes hash maps; ours are ordered, so that what we write is the same each time.
@@ -51,6 +65,30 @@ impl Dock {
                 error => Err(error),
             },
         }
+    }
+
+    /// The loose images that have a label, newest first.
+    ///
+    /// # Errors
+    /// [`DockError`] where the engine does not answer.
+    pub async fn loose_images(&self, label: &str) -> Result<Vec<LooseImage>, DockError> {
+        let filters = HashMap::from([
+            ("label", vec![label.to_owned()]),
+            ("dangling", vec!["true".to_owned()]),
+        ]);
+        let options = ListImagesOptionsBuilder::new().filters(&filters).build();
+        let found = self.docker.list_images(Some(options)).await;
+        let found = found.map_err(|error| DockError::from_bollard("list the images", error))?;
+        let mut images: Vec<LooseImage> = found
+            .into_iter()
+            .map(|image| LooseImage {
+                id: image.id,
+                labels: image.labels,
+                created_at_s: image.created,
+            })
+            .collect();
+        images.sort_by_key(|image| std::cmp::Reverse(image.created_at_s));
+        Ok(images)
     }
 
     /// Fetches an image from its registry.
@@ -101,10 +139,10 @@ impl Dock {
         }
     }
 
-    /// Removes an image; one that is not there is no failure.
+    /// Removes an image, with what only it was built on; one that is not there is no failure.
     ///
     /// # Errors
-    /// [`DockError`] where it is in use, or the engine does not answer.
+    /// [`DockError`] where it is in use ([`DockError::is_conflict`]), or the engine does not answer.
     pub async fn remove_image(&self, name: &str) -> Result<(), DockError> {
         let options = RemoveImageOptionsBuilder::new().force(false).build();
         match self.docker.remove_image(name, Some(options), None).await {

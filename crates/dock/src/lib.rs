@@ -12,11 +12,11 @@ mod progress;
 mod resource;
 mod time;
 
-pub use build::BuildRequest;
+pub use build::{BuildRequest, Built};
 pub use connect::Dock;
 pub use container::{Bind, Container, ContainerSpec, ContainerState, Limits, PublishedPort};
 pub use error::DockError;
 pub use exec::ExecOutput;
-pub use image::Image;
+pub use image::{Image, LooseImage};
 /// Cancels a build or a pull.
 pub use tokio_util::sync::CancellationToken;

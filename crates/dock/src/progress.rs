@@ -15,6 +15,8 @@ pub(crate) struct Reader {
     rest: String,
     step: Option<Step>,
     tail: VecDeque<String>,
+    /// What the steps made or took from the cache.
+    images: Vec<String>,
 }
 
 #[derive(Debug)]
@@ -58,6 +60,11 @@ impl Reader {
         self.tail.iter().cloned().collect()
     }
 
+    /// Short ids of the images that the steps made or took from the cache.
+    pub(crate) fn images(self) -> Vec<String> {
+        self.images
+    }
+
     fn line(&mut self, line: &str, tell: &mut dyn FnMut(Progress)) {
         if let Some((index, total, title)) = step_line(line) {
             self.tell_step(false, tell);
@@ -73,6 +80,7 @@ impl Reader {
         // A progress bar rewrites its line with carriage returns: its last state counts.
         let line = line.rsplit('\r').next().unwrap_or(line);
         self.tell_step(line.trim() == "---> Using cache", tell);
+        self.images.extend(image_line(line));
         if line.is_empty()
             || line.starts_with(" ---> ")
             || line.starts_with("Removing intermediate container")
@@ -109,6 +117,16 @@ fn step_line(line: &str) -> Option<(u32, u32, &str)> {
     let (numbers, title) = rest.split_once(':')?;
     let (index, total) = numbers.trim().split_once('/')?;
     Some((index.parse().ok()?, total.parse().ok()?, title.trim()))
+}
+
+/// The short id of ` ---> 0a1b2c3d4e5f` (Docker), `--> 0a1b2c3d4e5f` (Podman).
+fn image_line(line: &str) -> Option<String> {
+    let id = line
+        .trim()
+        .strip_prefix("-")?
+        .trim_start_matches(['-', '>', ' ']);
+    let is_id = id.len() >= 11 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
+    is_id.then(|| id.to_owned())
 }
 
 #[cfg(test)]
@@ -156,6 +174,18 @@ mod tests {
                 line("hello"),
                 line("30%"),
             ]
+        );
+    }
+
+    #[test]
+    fn the_steps_images_are_remembered() {
+        let (reader, _) = read(&[
+            "Step 1/2 : FROM debian\n ---> f232b44b3ca7\nStep 2/2 : RUN true\n",
+            " ---> Using cache\n ---> 0c42a0355a8c\n--> 0c42a0355a8d\n",
+        ]);
+        assert_eq!(
+            reader.images(),
+            ["f232b44b3ca7", "0c42a0355a8c", "0c42a0355a8d"]
         );
     }
 

@@ -9,6 +9,7 @@ use crate::{
     error::LifecycleError,
     machine::{Machine, Tell, phase},
     plan::label,
+    prune::prune,
 };
 
 /// How long a base image's pull may be silent or last.
@@ -18,8 +19,21 @@ impl Machine {
     /// Builds the image where it is missing or stale, or where `rebuild` says so; answers its id.
     ///
     /// # Errors
-    /// [`LifecycleError::NoBase`], [`DockError::Build`], [`LifecycleError::Cancelled`].
+    /// [`LifecycleError::NoBase`], [`DockError::Build`], [`LifecycleError::Cancelled`],
+    /// [`LifecycleError::Busy`].
     pub async fn build(
+        &self,
+        dock: &Dock,
+        rebuild: bool,
+        cancel: &CancellationToken,
+        tell: Tell<'_>,
+    ) -> Result<String, LifecycleError> {
+        let _lock = self.lock()?;
+        self.ensure_image(dock, rebuild, cancel, tell).await
+    }
+
+    /// As [`build`](Self::build), for those who hold the lock.
+    pub(crate) async fn ensure_image(
         &self,
         dock: &Dock,
         rebuild: bool,
@@ -53,7 +67,18 @@ impl Machine {
             args,
             labels,
         };
-        Ok(dock.build(request, cancel, tell).await?)
+        let built = dock.build(request, cancel, tell).await?;
+        self.prune(dock, &built.steps).await;
+        Ok(built.id)
+    }
+
+    /// What can't be removed now is removed after a later build.
+    async fn prune(&self, dock: &Dock, used: &[String]) {
+        let generations = usize::try_from(self.spec.generations_to_keep).unwrap_or(usize::MAX);
+        match prune(dock, &self.names, generations, used).await {
+            Ok(gone) => tracing::debug!(gone, "older images were removed"),
+            Err(error) => tracing::warn!(%error, "older images could not be removed"),
+        }
     }
 
     /// Context, build arguments and their digest.

@@ -10,6 +10,7 @@ mod machine;
 mod paths;
 mod plan;
 mod ports;
+mod prune;
 mod repo;
 mod seccomp;
 mod spec;

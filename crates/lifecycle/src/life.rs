@@ -39,7 +39,7 @@ impl Machine {
         tell: Tell<'_>,
     ) -> Result<MachineStatus, LifecycleError> {
         let _lock = self.lock()?;
-        let image_id = self.build(dock, rebuild, cancel, tell).await?;
+        let image_id = self.ensure_image(dock, rebuild, cancel, tell).await?;
         phase(tell, "create");
         self.create(dock, &image_id).await?;
         phase(tell, "start");
@@ -233,7 +233,7 @@ impl Machine {
     }
 
     /// One run at a time, over all processes of this host.
-    fn lock(&self) -> Result<File, LifecycleError> {
+    pub(crate) fn lock(&self) -> Result<File, LifecycleError> {
         let dir = self.paths.machine_dir(&self.names.machine);
         make_dir(&dir, 0o755)?;
         let path = dir.join("lock");

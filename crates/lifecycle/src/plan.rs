@@ -16,6 +16,8 @@ pub(crate) mod label {
     pub(crate) const INSTANCE: &str = "vivarium.instance";
     pub(crate) const MACHINE: &str = "vivarium.machine";
     pub(crate) const VERSION: &str = "vivarium.version";
+    /// Which of the Dockerfile's stages an image is of; set there.
+    pub(crate) const STAGE: &str = "vivarium.stage";
     /// Digest of the image's inputs.
     pub(crate) const INPUTS: &str = "vivarium.inputs";
     /// Digest of the container's plan.

@@ -53,7 +53,7 @@ async fn builds_create_look_and_leave_nothing() {
     let name = format!("vtest-lifecycle-{}", std::process::id());
     let cancel = CancellationToken::new();
     let mut told = Vec::new();
-    let id = dock
+    let built = dock
         .build(
             request("FROM scratch\nCOPY file /file\n", &name),
             &cancel,
@@ -68,7 +68,7 @@ async fn builds_create_look_and_leave_nothing() {
     let image = dock.image(&name).await.unwrap().unwrap();
     assert_eq!(
         (image.id, image.labels.get(LABEL).map(String::as_str)),
-        (id, Some("1"))
+        (built.id, Some("1"))
     );
 
     let labels = BTreeMap::from([(LABEL.to_owned(), name.clone())]);
@@ -131,4 +131,80 @@ async fn a_failing_step_is_named_and_a_cancelled_build_ends() {
         )
         .await;
     assert!(matches!(cancelled, Err(DockError::Cancelled)));
+}
+
+/// Waits for a condition of the engine's, for half a minute at most.
+async fn until<F: Future<Output = bool>>(mut holds: impl FnMut() -> F) -> bool {
+    for _ in 0..300 {
+        if holds().await {
+            return true;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    false
+}
+
+#[tokio::test]
+async fn a_build_cancelled_within_a_step_leaves_no_container() {
+    if !wanted() {
+        return;
+    }
+    let dock = Dock::connect().await.unwrap();
+    let name = format!("vtest-sleeping-{}", std::process::id());
+    let dockerfile = format!("FROM debian:trixie-slim\nLABEL {LABEL}={name}\nRUN sleep 600\n");
+    let cancel = CancellationToken::new();
+    let (building, cancelled, request) =
+        (dock.clone(), cancel.clone(), request(&dockerfile, &name));
+    let build = tokio::spawn(async move { building.build(request, &cancelled, &mut |_| {}).await });
+    let containers = || async { dock.containers_labelled(LABEL, &name).await.unwrap() };
+    assert!(
+        until(|| async { !containers().await.is_empty() }).await,
+        "the step's container did not appear"
+    );
+    cancel.cancel();
+    // The answer does not wait for the engine.
+    let answer = tokio::time::timeout(std::time::Duration::from_secs(5), build).await;
+    let answer = answer.unwrap().unwrap();
+    assert!(matches!(answer, Err(DockError::Cancelled)), "{answer:?}");
+    assert!(
+        until(|| async { containers().await.is_empty() }).await,
+        "the step's container still runs"
+    );
+    assert_eq!(dock.image(&name).await.unwrap(), None);
+    for image in dock.loose_images(&format!("{LABEL}={name}")).await.unwrap() {
+        dock.remove_image(&image.id).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn what_a_newer_build_replaced_is_loose() {
+    if !wanted() {
+        return;
+    }
+    let dock = Dock::connect().await.unwrap();
+    let name = format!("vtest-loose-{}", std::process::id());
+    let cancel = CancellationToken::new();
+    let (mut ids, mut steps) = (Vec::new(), Vec::new());
+    for number in ["1", "2"] {
+        let dockerfile = format!("FROM scratch\nLABEL {LABEL}.name={name}\nENV NUMBER={number}\n");
+        let built = dock
+            .build(request(&dockerfile, &name), &cancel, &mut |_| {})
+            .await
+            .unwrap();
+        ids.push(built.id);
+        steps = built.steps;
+    }
+    let loose = dock
+        .loose_images(&format!("{LABEL}.name={name}"))
+        .await
+        .unwrap();
+    for id in &ids {
+        dock.remove_image(id).await.unwrap();
+    }
+    let loose: Vec<&str> = loose.iter().map(|image| image.id.as_str()).collect();
+    assert_eq!(loose, [ids[0].as_str()]);
+    assert!(
+        ids[1].contains(steps.last().unwrap().as_str()),
+        "{ids:?} {steps:?}"
+    );
 }
