@@ -10,12 +10,14 @@ cd "$(dirname "$0")/.."
 . scripts/lib/build.sh
 
 need_tools
-need_packages python3 python3-venv build-essential pkg-config
+need_window_packages
+need_packages python3 python3-venv xvfb xauth x11-apps
 ensure_engine
 ensure_base
 offer_build_ca
 build_body
-cargo build --quiet --locked --release --package cli
+build_ui
+cargo build --quiet --locked --release --package cli --package vivarium-desktop
 
 venv=target/venv-bench
 if [ ! -x "$venv/bin/python" ] || [ scripts/bench/requirements.txt -nt "$venv/.made" ]; then
@@ -46,3 +48,4 @@ print(*[s.getsockname()[1] for s in held])')
 token=$(find "$home" -name os_token | head -n 1)
 "$venv/bin/python" scripts/bench/kernel.py --kernel "http://127.0.0.1:$kernel" --vnc "127.0.0.1:$vnc" \
   --token-file "$token" --container "$instance-os-host" --image "$instance-os"
+xvfb-run -a -s '-screen 0 1400x900x24' "$venv/bin/python" scripts/bench/window.py --app target/release/vivarium-desktop

@@ -5,6 +5,8 @@ use std::{fs, path::Path};
 fn main() {
     println!("cargo:rerun-if-changed=src-tauri/capabilities");
     println!("cargo:rerun-if-changed=src-tauri/permissions");
+    // The UI is part of the binary.
+    println!("cargo:rerun-if-changed=ui/dist");
     let index = Path::new("ui/dist/index.html");
     if !index.exists() {
         // Without a folder there the context macro panics. The UI's own build replaces it.

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use driver::Window;
 use e2e::{Instance, docker};
+use fantoccini::actions::{InputSource, KeyAction, KeyActions};
 
 const SHORT: Duration = Duration::from_secs(20);
 
@@ -110,7 +111,7 @@ async fn a_person_starts_a_machine_sees_its_desktop_runs_a_cell_and_removes_it()
 
     // A plot, as a picture that really loads: all of the cell is typed anew.
     window.click("cell-input").await;
-    window.press_with_control('a').await;
+    select_all(page).await;
     window
         .type_keys("import matplotlib.pyplot as plt\nplt.plot([1, 4, 9]);")
         .await;
@@ -163,4 +164,15 @@ async fn a_person_starts_a_machine_sees_its_desktop_runs_a_cell_and_removes_it()
         ]),
         ""
     );
+}
+
+/// Presses Ctrl+A.
+async fn select_all(page: &fantoccini::Client) {
+    let control = '\u{E009}';
+    let keys = KeyActions::new("keyboard".to_owned())
+        .then(KeyAction::Down { value: control })
+        .then(KeyAction::Down { value: 'a' })
+        .then(KeyAction::Up { value: 'a' })
+        .then(KeyAction::Up { value: control });
+    page.perform_actions(keys).await.expect("keys");
 }

@@ -2,6 +2,7 @@
 
 use std::{
     os::unix::process::CommandExt,
+    path::Path,
     process::{Child, Command, Stdio},
     time::Duration,
 };
@@ -109,22 +110,20 @@ impl Window {
         self.client.perform_actions(keys).await.expect("keys");
     }
 
-    /// Presses one key with Control held.
-    pub async fn press_with_control(&self, value: char) {
-        let control = '\u{E009}';
-        let keys = KeyActions::new("keyboard".to_owned())
-            .then(KeyAction::Down { value: control })
-            .then(KeyAction::Down { value })
-            .then(KeyAction::Up { value })
-            .then(KeyAction::Up { value: control });
-        self.client.perform_actions(keys).await.expect("keys");
-    }
-
     /// Writes a picture of the window to target/screenshots, for people.
     pub async fn keep_picture(&self, name: &str) {
+        self.picture_into(&project().join("target/screenshots"), name)
+            .await;
+    }
+
+    /// Writes a picture of the window into a folder, once it is painted.
+    pub async fn picture_into(&self, folder: &Path, name: &str) {
+        // Two frames: the first only begins to decode images.
+        let painted = "const done = arguments[arguments.length - 1];
+            requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done, 100)));";
+        let _ = self.client.execute_async(painted, Vec::new()).await;
         if let Ok(png) = self.client.screenshot().await {
-            let folder = project().join("target/screenshots");
-            std::fs::create_dir_all(&folder).expect("a folder");
+            std::fs::create_dir_all(folder).expect("a folder");
             std::fs::write(
                 folder.join(format!("{}.png", name.replace([' ', '/'], "-"))),
                 png,

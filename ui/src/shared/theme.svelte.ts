@@ -1,3 +1,5 @@
+import { createContext } from "svelte";
+
 export type ThemeChoice = "system" | "light" | "dark";
 
 const KEY = "vivarium.theme";
@@ -5,6 +7,8 @@ const KEY = "vivarium.theme";
 /** Light or dark: the system's, or the person's own choice. */
 export class Theme {
   choice = $state<ThemeChoice>("system");
+  /** What is on screen now. */
+  shown = $state<"light" | "dark">("light");
   #dark = matchMedia("(prefers-color-scheme: dark)");
 
   constructor() {
@@ -21,7 +25,9 @@ export class Theme {
   }
 
   #apply(): void {
-    const dark = this.choice === "dark" || (this.choice === "system" && this.#dark.matches);
-    document.documentElement.dataset.theme = dark ? "dark" : "light";
+    this.shown = this.choice !== "system" ? this.choice : this.#dark.matches ? "dark" : "light";
+    document.documentElement.dataset.theme = this.shown;
   }
 }
+
+export const [useTheme, provideTheme] = createContext<Theme>();
