@@ -87,6 +87,19 @@ class Worker(unittest.TestCase):
         self.assertEqual("execute_result", outputs[0]["output_type"])
         self.assertIsNone(self.client.execute("3", silent=True)[0]["result"])
 
+    def test_plain_values_look_as_ever_and_registered_formatters_win(self):
+        for code, text in (("True", "True"), ("1e30", "1e+30"), ("'a\\n'", "'a\\n'"), ("b'x'", "b'x'"), ("2j", "2j")):
+            done, outputs = self.client.execute(code)
+            self.assertEqual((text, {"text/plain": text}), (done["result"], outputs[0]["data"]))
+        self.client.execute("formatters = get_ipython().display_formatter.formatters\n"
+                            "formatters['text/html'].for_type(int, lambda n: f'<b>{n}</b>')\n"
+                            "formatters['text/plain'].for_type(str, lambda s, p, cycle: p.text('mine'))")
+        for code in ("5", "True"):
+            self.assertEqual(f"<b>{code}</b>", self.client.execute(code)[1][0]["data"]["text/html"])
+        self.assertEqual("mine", self.client.execute("'s'")[0]["result"])
+        self.client.execute("%precision 2")
+        self.assertEqual("3.14", self.client.execute("3.14159")[0]["result"])
+
     def test_streams_keep_their_order_with_children(self):
         _, outputs = self.client.execute("import os\nprint('a')\nos.system('echo b')\nprint('c')\n!echo d\nprint('e')")
         self.assertEqual("a\nb\nc\nd\ne\n", self.text(outputs))
@@ -104,6 +117,29 @@ class Worker(unittest.TestCase):
     def test_interrupt_of_an_idle_kernel_changes_nothing(self):
         self.client.send(type="interrupt")
         self.assertEqual("completed", self.client.execute("1")[0]["status"])
+
+    def test_interrupt_right_behind_its_cell_is_not_lost(self):
+        frames = b""
+        for message in ({"type": "execute", "execution_id": "e", "code": "import time\\ntime.sleep(60)"},
+                        {"type": "interrupt"}):
+            body = json.dumps(message).encode()
+            frames += struct.pack(">I", len(body)) + body
+        self.client.socket.sendall(frames)
+        self.assertEqual("interrupted", self.client.until("done")[-1]["status"])
+
+    def test_a_forked_copy_of_a_cell_says_nothing(self):
+        done, outputs = self.client.execute("import os\npid = os.fork()\nif pid: os.waitpid(pid, 0)\nprint('once')\n7")
+        self.assertEqual("7", done["result"])
+        self.assertEqual(1, sum(item["output_type"] == "execute_result" for item in outputs))
+        self.assertEqual("completed", self.client.execute("1")[0]["status"])
+
+    def test_a_forked_child_does_not_hide_the_end_of_the_worker(self):
+        code = "import os, time\npid = os.fork()\nif not pid: time.sleep(600)\nprint(pid, flush=True); time.sleep(600)"
+        self.client.send(type="execute", execution_id="e", code=code)
+        child = int(self.client.until("event")[-1]["output"]["text"])
+        self.addCleanup(os.kill, child, signal.SIGKILL)
+        self.process.kill()
+        self.assertEqual(b"", self.client.file.read())
 
     def test_interrupt_ends_a_child(self):
         self.client.send(type="execute", execution_id="e", code="!echo up; sleep 60")

@@ -1,5 +1,5 @@
 """The machine's Python kernel: IPython's shell behind a Unix socket with framed JSON.
 
-`wire` owns the socket and what is replayed to a client that comes back, `output` the streams,
-`shell` IPython, `runtime` the object of that name in the namespace, `__main__` the process.
+`server` owns the socket, `wire` what is replayed to a client that comes back, `output` the streams,
+`shell` IPython (and `quick` its short ways), `runtime` the object of that name in the namespace, `__main__` the process.
 """

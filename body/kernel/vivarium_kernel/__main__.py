@@ -1,20 +1,21 @@
 """`python -m vivarium_kernel --socket PATH`: the kernel's process.
 
-Answers that need no namespace (status, interrupt, shell context) come from the reader thread,
-so they come while a cell runs; cells and resets queue for the main thread.
+Answers that need no namespace (status, interrupt, shell context) come while a cell runs, from
+the reader thread; cells and resets are the main thread's.
 """
 
 import argparse
+import gc
 import os
 import platform
-import queue
 import signal
 import sys
 
 from .interrupt import Interrupts
 from .output import Output, Stream
 from .runtime import Runtime
-from .wire import Outbox, Server
+from .server import Server
+from .wire import Outbox
 
 
 def main():
@@ -51,17 +52,20 @@ def main():
     from . import shell as shells
 
     shell = shells.make(output, interrupts, runtime)
+    # What is loaded by now stays: the collector need not look at it again.
+    gc.collect()
+    gc.freeze()
     Worker(shell, outbox, output, interrupts, runtime).serve(path, log)
 
 
 class Worker:
-    """The queue of cells between the reader thread and the main thread."""
+    """What the main thread does, and what is answered at once."""
 
     def __init__(self, shell, outbox, output, interrupts, runtime):
         self._shell, self._outbox, self._output = shell, outbox, output
         self._interrupts, self._runtime = interrupts, runtime
-        self._queue = queue.SimpleQueue()
         self._busy = False
+        self._pid = os.getpid()
 
     def serve(self, path, log):
         """Runs cells for ever."""
@@ -70,14 +74,17 @@ class Worker:
         def hello():
             return {**ready, "seq": self._outbox.seq, "shell": self._runtime.shell.context()}
 
-        self._server = Server(path, self._outbox, hello, self._take, log)
+        self._server = Server(path, self._outbox, hello, self._hear, log)
+        self._server.start()
         while True:
+            message = None
             try:
-                message = self._queue.get()
+                message = self._server.take()
                 self._busy = True
                 if message["type"] == "execute":
                     self._execute(message)
                 else:
+                    self._server.begun(message)
                     self._shell.clear(self._runtime)
                     self._outbox.reply({"type": "reset_done"})
             except KeyboardInterrupt:
@@ -85,45 +92,50 @@ class Worker:
             except Exception as error:
                 log(f"{type(error).__name__}: {error}")
             finally:
+                self._server.begun(message)
                 self._busy = False
 
     def _execute(self, message):
         execution_id = message["execution_id"]
         self._output.begin(execution_id)
-        self._outbox.event({"type": "started", "execution_id": execution_id})
         fields = {"status": "failed", "result": None, "timing_ms": 0, "execution_count": None,
                   "error": {"type": "InternalError", "message": "The kernel failed to run the cell.", "traceback": ""}}
         try:
-            fields = self._shell.execute(message["code"], bool(message.get("silent")))
+            silent = bool(message.get("silent"))
+            fields = self._shell.execute(message["code"], silent, lambda: self._server.begun(message))
         except BaseException as error:
             fields["error"]["message"] = f"{type(error).__name__}: {error}"
         finally:
+            if os.getpid() != self._pid:
+                os._exit(0)  # a child that the cell forked ends with its copy of the cell
             try:
                 self._output.finish()
             finally:
                 self._busy = False
+                self._server.idle()
                 self._outbox.event({"type": "done", "execution_id": execution_id, **fields})
 
-    def _take(self, message):
-        """In the reader thread."""
+    def _hear(self, message):
+        """In whichever thread reads; True for what is the main thread's."""
         kind = message.get("type")
         if kind == "execute":
             if not isinstance(message.get("code"), str) or not isinstance(message.get("execution_id"), str):
                 raise ValueError("execute wants code and execution_id")
-            self._queue.put(message)
-        elif kind == "reset":
-            self._queue.put(message)
-        elif kind == "interrupt":
-            self._interrupts.send()
+            return True
+        if kind == "reset":
+            return True
+        if kind == "interrupt":
+            self._interrupts.send(early=self._server.waiting > 0)
         elif kind == "status":
             self._outbox.reply({
                 "type": "status", "exec_count": self._shell.execution_count - 1,
-                "globals_count": self._shell.globals_count(), "busy": self._busy or not self._queue.empty(),
+                "globals_count": self._shell.globals_count(), "busy": self._busy or self._server.waiting > 0,
             })
         elif kind == "shell_context":
             self._runtime.shell.adopt(message.get("cwd"), message.get("env"), message.get("seen"))
         else:
             raise ValueError(f"unknown type {kind!r}")
+        return False
 
 
 main()

@@ -17,6 +17,7 @@ class Interrupts:
         self._armed = False
         self._depth = 0
         self._pending = False
+        self._early = False
         signal.signal(signal.SIGINT, self._on_sigint)
 
     def _on_sigint(self, _signum, _frame):
@@ -27,17 +28,30 @@ class Interrupts:
         else:
             raise KeyboardInterrupt
 
-    def send(self):
-        """Interrupts the cell that runs; without one, nothing happens. From any thread."""
+    def send(self, early=False):
+        """Interrupts the cell that runs. From any thread.
+
+        Where none runs, nothing happens; but `early` is for one that has come and not begun.
+        """
+        # Set before `_armed` is read, as `run` does it the other way round: one of them sees the other.
+        self._early = early
         if self._armed:
+            self._early = False
             signal.pthread_kill(_main.ident, signal.SIGINT)
 
-    def run(self, function):
-        """Calls `function` with interrupts on; returns its value, or None where one escaped it."""
+    def run(self, begun, function):
+        """Calls `function` with interrupts on; returns its value, or None where one escaped it.
+
+        `begun` is called as soon as an interrupt is no longer early.
+        """
         try:
             try:
                 self._pending = False
                 self._armed = True
+                begun()
+                if self._early:
+                    self._early = False
+                    raise KeyboardInterrupt
                 # A cell before this one may have put its own handler in place.
                 if signal.getsignal(signal.SIGINT) != self._on_sigint:
                     signal.signal(signal.SIGINT, self._on_sigint)

@@ -55,14 +55,14 @@ class Output:
             self._add(name, text)
         self._outbox.throttle()
 
-    def emit(self, output):
-        """Sends an output object after all that was written before it."""
+    def emit(self, output, more=False):
+        """Sends an output object after all that was written before it; with what comes next if that is `more`."""
         if os.getpid() != self._pid:
             return  # a forked child must not write to our socket
         with self._guard, self._lock:
             self._drain()
             self._flush()
-            self._outbox.event({"type": "event", "execution_id": self._execution_id, "output": output})
+            self._outbox.event({"type": "event", "execution_id": self._execution_id, "output": output}, more)
 
     def finish(self):
         """Sends everything that was written so far."""

@@ -15,6 +15,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from traitlets import Any, Type
 from traitlets.config import Config
 
+from . import quick
 from .runtime import wait_for
 
 
@@ -34,6 +35,10 @@ class Publisher(DisplayPublisher):
 class Hook(DisplayHook):
     """The value of a cell's last expression."""
 
+    def quiet(self):
+        parsed = self.shell.history_manager.input_hist_parsed
+        return bool(parsed) and ";" in parsed[-1] and super().quiet()
+
     def start_displayhook(self):
         pass
 
@@ -46,7 +51,7 @@ class Hook(DisplayHook):
         self.shell.output.emit({
             "output_type": "execute_result", "execution_count": self.prompt_count,
             "data": data, "metadata": md_dict or {},
-        })
+        }, more=self.shell.depth == 1 and quick.ends(sys._getframe(2)))
 
     def finish_displayhook(self):
         pass
@@ -59,6 +64,32 @@ class Shell(InteractiveShell):
     display_pub_class = Type(Publisher)
     output = Any()
     result = Any()
+    depth = 0
+
+    def run_cell(self, *args, **kwargs):
+        self.depth += 1
+        try:
+            return super().run_cell(*args, **kwargs)
+        finally:
+            self.depth -= 1
+
+    def init_display_formatter(self):
+        self.display_formatter = quick.Formatter(parent=self)
+        self.configurables.append(self.display_formatter)
+
+    def init_history(self):
+        self.history_manager = quick.History(shell=self, parent=self)
+        self.configurables.append(self.history_manager)
+
+    def transform_cell(self, raw_cell):
+        if not self.transforms.leave(raw_cell):
+            return super().transform_cell(raw_cell)
+        self._last_input_line = raw_cell
+        return raw_cell if raw_cell.endswith("\n") else raw_cell + "\n"
+
+    def should_run_async(self, raw_cell, *, transformed_cell=None, preprocessing_exc_tuple=None):
+        return quick.may_await(transformed_cell or raw_cell) and super().should_run_async(
+            raw_cell, transformed_cell=transformed_cell, preprocessing_exc_tuple=preprocessing_exc_tuple)
 
     def enable_gui(self, gui=None):
         """There is no event loop to join: `%gui` and GUI backends do nothing here."""
@@ -89,13 +120,13 @@ class Shell(InteractiveShell):
 
     system_raw = system_piped = system
 
-    def execute(self, code, silent):
+    def execute(self, code, silent, begun):
         """Runs a cell; returns the fields of a `done` event."""
         self.result = None
         self.last_error = None
         count = None if silent else self.execution_count
         started = time.perf_counter()
-        outcome = self.interrupts.run(lambda: self.run_cell(code, store_history=not silent, silent=silent))
+        outcome = self.interrupts.run(begun, lambda: self.run_cell(code, store_history=not silent, silent=silent))
         timing_ms = round((time.perf_counter() - started) * 1000)
         failure = KeyboardInterrupt() if outcome is None else outcome.error_before_exec or outcome.error_in_exec
         status, error = "completed", None
@@ -133,6 +164,9 @@ def make(output, interrupts, runtime):
     shell = Shell.instance(config=config, user_ns={"runtime": runtime})
     shell.output, shell.interrupts, shell.last_error = output, interrupts, None
     shell.user_ns_hidden["runtime"] = runtime
+    shell.transforms = quick.Transforms(shell)
+    # IPython's builtins (display, get_ipython) are there for good, not put in and taken out per cell.
+    shell.builtin_trap.__enter__()
     warnings.filterwarnings("ignore", message="To exit: use")
     builtins.input = _no_input
     import getpass

@@ -1,4 +1,4 @@
-"""Frames, the ring of past events, and the one client.
+"""Frames, and the ring of past events that the one client is fed from.
 
 A frame is a 4-byte big-endian length and that many bytes of UTF-8 JSON. Everything sent passes
 through the ring, which is at once the send queue and the memory for a client that comes back:
@@ -8,7 +8,6 @@ whose position was dropped gets `{"type": "truncated", "from", "to"}` in its pla
 
 import collections
 import json
-import os
 import selectors
 import socket
 import struct
@@ -20,7 +19,8 @@ RING_BYTES = 64 << 20
 # last without the client taking anything.
 LAG_BYTES = 8 << 20
 STALL_S = 1.0
-FRAME_BYTES = 64 << 20
+# Small frames that wait together go out together.
+GATHER_BYTES = 64 << 10
 
 
 def _finite(value):
@@ -80,12 +80,15 @@ class Outbox:
         """The last event's number."""
         return self._seq
 
-    def event(self, message):
-        """Sends and keeps an event, which gets the next seq."""
+    def event(self, message, more=False):
+        """Sends and keeps an event, which gets the next seq.
+
+        Where `more` is about to come, it waits for that: two frames in one call wake the client once.
+        """
         with self._guard, self._lock:
             self._seq += 1
             message["seq"] = self._seq
-            self._put(self._seq, None, encode(message))
+            self._put(self._seq, None, encode(message), more)
 
     def reply(self, message):
         """Sends to the present client only; forgotten where there is none."""
@@ -155,19 +158,17 @@ class Outbox:
 
     # ── with the lock held ──
 
-    def _put(self, seq, generation, frame):
-        caught_up = self._part is None and self._next == self._first + len(self._ring)
+    def _put(self, seq, generation, frame, more=False):
         self._ring.append((seq, generation, frame))
         self._bytes += len(frame)
         self._lag += len(frame)
         while self._bytes > RING_BYTES and len(self._ring) > 1:
             self._bytes -= len(self._ring.popleft()[2])
             self._first += 1
-        if self._client is None:
+        if self._client is None or not self._flowing or more:
             return
-        if caught_up and self._flowing:
-            self._push()
-        if self._flowing and (self._part is not None or self._lag):
+        # With part of a frame left over, the socket is full, and the sender thread waits for it.
+        if self._part is None and not self._push():
             self._wake.notify_all()
 
     def _miss(self, first, last):
@@ -192,13 +193,19 @@ class Outbox:
                     self._lag = 0
                     self._stalled = False
                     return True
-                seq, generation, frame = self._ring[index]
-                self._sent = seq or self._sent
-                self._next += 1
-                self._lag -= len(frame)
-                if generation is not None and generation != self._generation:
+                frames, size = [], 0
+                while index < len(self._ring) and size < GATHER_BYTES:
+                    seq, generation, frame = self._ring[index]
+                    index += 1
+                    self._sent = seq or self._sent
+                    self._next += 1
+                    self._lag -= len(frame)
+                    if generation is None or generation == self._generation:
+                        frames.append(frame)
+                        size += len(frame)
+                if not frames:
                     continue
-                self._part = memoryview(frame)
+                self._part = memoryview(frames[0] if len(frames) == 1 else b"".join(frames))
             try:
                 sent = self._client.send(self._part, socket.MSG_DONTWAIT)
             except BlockingIOError:
@@ -226,77 +233,3 @@ class Outbox:
                 pass
             finally:
                 poll.close()
-
-
-class Server:
-    """Listens, keeps the newest client, hands each of its frames to `on_message`."""
-
-    def __init__(self, path, outbox, ready, on_message, log):
-        self._outbox, self._ready, self._on_message, self._log = outbox, ready, on_message, log
-        try:
-            os.unlink(path)
-        except FileNotFoundError:
-            pass
-        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        mask = os.umask(0o177)
-        try:
-            self._listener.bind(path)
-        finally:
-            os.umask(mask)
-        self._listener.listen(8)
-        threading.Thread(target=self._serve, name="reader", daemon=True).start()
-
-    def _serve(self):
-        selector = selectors.DefaultSelector()
-        selector.register(self._listener, selectors.EVENT_READ)
-        client, buffer = None, bytearray()
-        while True:
-            for key, _ in selector.select():
-                if key.fileobj is self._listener:
-                    # A client that is lost without our noticing must not lock out the next.
-                    if client is not None:
-                        self._drop(selector, client)
-                    client, _ = self._listener.accept()
-                    buffer = bytearray()
-                    selector.register(client, selectors.EVENT_READ)
-                    self._outbox.attach(client, self._ready())
-                    break
-                if not self._receive(client, buffer):
-                    self._drop(selector, client)
-                    client = None
-
-    def _drop(self, selector, client):
-        self._outbox.detach(client)
-        selector.unregister(client)
-        client.close()
-
-    def _receive(self, client, buffer):
-        """Takes what has arrived. False when the client has gone or speaks something else."""
-        try:
-            chunk = client.recv(1 << 18)
-        except OSError:
-            return False
-        if not chunk:
-            return False
-        buffer += chunk
-        while len(buffer) >= 4:
-            (length,) = struct.unpack_from(">I", buffer)
-            if length > FRAME_BYTES:
-                self._log(f"A frame of {length} bytes is over the limit; closing the connection.")
-                return False
-            if len(buffer) < 4 + length:
-                break
-            body = bytes(buffer[4:4 + length])
-            del buffer[:4 + length]
-            try:
-                message = json.loads(body)
-                if not isinstance(message, dict):
-                    raise ValueError("not an object")
-                if message.get("type") == "hello":
-                    self._outbox.flow(int(message.get("after") or 0))
-                else:
-                    self._outbox.flow()
-                    self._on_message(message)
-            except Exception as error:  # a message that can't be read is skipped, never fatal
-                self._log(f"A message was skipped: {type(error).__name__}: {error}")
-        return True

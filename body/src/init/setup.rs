@@ -81,7 +81,13 @@ fn as_root(run: &Path) -> std::io::Result<()> {
     fs::create_dir_all(x11)?;
     fs::set_permissions(x11, fs::Permissions::from_mode(0o1777))?;
 
-    setgroups(&[gid])?;
+    // Groups of the host's that the machine's user is in, such as that of the engine's socket.
+    let more = std::env::var("VIVARIUM_GROUPS").unwrap_or_default();
+    let more = more.split(',').filter_map(|group| group.parse().ok());
+    let groups: Vec<Gid> = std::iter::once(gid)
+        .chain(more.map(Gid::from_raw))
+        .collect();
+    setgroups(&groups)?;
     setgid(gid)?;
     setuid(uid)?;
     Ok(())

@@ -63,7 +63,7 @@ pub async fn drive(
     };
     let forever = async {
         loop {
-            if let Ok(mut link) = Link::connect(&socket).await
+            if let Ok(mut link) = Link::connect(&socket)
                 && let Some(FromWorker::Ready { seq, pid, shell }) = link.next().await
                 && link.send(&ToWorker::Hello { after: seq }).await.is_ok()
             {

@@ -3,17 +3,22 @@
 
 use std::{
     collections::BTreeMap,
+    io::{ErrorKind, Write},
+    os::unix::net::UnixStream,
     path::{Path, PathBuf},
 };
 
-use futures_util::{SinkExt, StreamExt};
 use serde::{Deserialize, Serialize};
-use tokio::net::UnixStream;
-use tokio_util::codec::{Framed, LengthDelimitedCodec};
+use tokio::net::unix::pipe;
+use tokio_util::bytes::{Buf, BytesMut};
 use wire::kernel::{CellError, ExecStatus, KernelStatus};
 
 /// Larger than any output that the worker sends in one piece.
 const LONGEST_FRAME: usize = 512 << 20;
+/// How much is read at a time.
+const CHUNK: usize = 16 << 10;
+/// Errors of a read that mean: again.
+const TRANSIENT: [ErrorKind; 2] = [ErrorKind::WouldBlock, ErrorKind::Interrupted];
 
 /// To the worker.
 #[derive(Debug, Serialize)]
@@ -58,7 +63,6 @@ pub enum FromWorker {
         pid: i32,
         shell: ShellChange,
     },
-    Started,
     /// A cell changed the shell's context.
     ShellContext(ShellChange),
     /// Events that nobody fetched in time are gone.
@@ -86,37 +90,148 @@ pub enum FromWorker {
 
 /// A connection to a worker.
 pub struct Link {
-    frames: Framed<UnixStream, LengthDelimitedCodec>,
+    stream: UnixStream,
+    /// The same socket, registered for reading alone: a tokio `UnixStream` would wake us for
+    /// each frame that the worker takes, to say that there is room for more.
+    arrivals: pipe::Receiver,
+    arrived: BytesMut,
 }
 
 impl Link {
     /// Connects; fails at once where nobody listens.
-    pub async fn connect(socket: &Path) -> std::io::Result<Self> {
-        let stream = UnixStream::connect(socket).await?;
-        let codec = LengthDelimitedCodec::builder()
-            .max_frame_length(LONGEST_FRAME)
-            .new_codec();
+    pub fn connect(socket: &Path) -> std::io::Result<Self> {
+        let stream = UnixStream::connect(socket)?;
+        stream.set_nonblocking(true)?;
+        let arrivals = pipe::Receiver::from_owned_fd_unchecked(stream.try_clone()?.into())?;
         Ok(Self {
-            frames: Framed::new(stream, codec),
+            stream,
+            arrivals,
+            arrived: BytesMut::new(),
         })
     }
 
     /// Sends one message.
     pub async fn send(&mut self, message: &ToWorker<'_>) -> std::io::Result<()> {
-        let bytes = serde_json::to_vec(message).map_err(std::io::Error::other)?;
-        self.frames.send(axum::body::Bytes::from(bytes)).await
+        let mut bytes = vec![0; 4];
+        serde_json::to_writer(&mut bytes, message)?;
+        let length = u32::try_from(bytes.len() - 4).map_err(std::io::Error::other)?;
+        bytes[..4].copy_from_slice(&length.to_be_bytes());
+        let mut left = bytes.as_slice();
+        while !left.is_empty() {
+            match self.stream.write(left) {
+                Ok(count) => left = &left[count..],
+                Err(error) if error.kind() == ErrorKind::WouldBlock => self.room().await?,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
     }
 
     /// The next message that can be read; `None` when the worker is gone. Safe to cancel.
     pub async fn next(&mut self) -> Option<FromWorker> {
         loop {
-            let frame = self.frames.next().await?.ok()?;
-            match serde_json::from_slice(&frame) {
-                Ok(message) => return Some(message),
-                Err(error) => {
-                    tracing::warn!(%error, "skipped a frame of the kernel that can't be read")
+            while let Some(frame) = self.frame().ok()? {
+                match serde_json::from_slice(&frame) {
+                    Ok(message) => return Some(message),
+                    Err(error) => {
+                        tracing::warn!(%error, "skipped a frame of the kernel that can't be read")
+                    }
                 }
             }
+            self.arrivals.readable().await.ok()?;
+            let mut chunk = [0; CHUNK];
+            match self.arrivals.try_read(&mut chunk) {
+                Ok(0) => return None,
+                Ok(count) => self.arrived.extend_from_slice(&chunk[..count]),
+                Err(error) if TRANSIENT.contains(&error.kind()) => {}
+                Err(_) => return None,
+            }
         }
+    }
+
+    /// A frame's content, where all of it has arrived.
+    fn frame(&mut self) -> std::io::Result<Option<BytesMut>> {
+        let Some(head) = self.arrived.first_chunk::<4>() else {
+            return Ok(None);
+        };
+        let length = u32::from_be_bytes(*head) as usize;
+        if length > LONGEST_FRAME {
+            return Err(ErrorKind::InvalidData.into());
+        }
+        if self.arrived.len() < 4 + length {
+            return Ok(None);
+        }
+        let mut frame = self.arrived.split_to(4 + length);
+        frame.advance(4);
+        Ok(Some(frame))
+    }
+
+    /// Waits until a full socket takes more. A worker takes what we send at once, so this is rare.
+    async fn room(&self) -> std::io::Result<()> {
+        let sender = pipe::Sender::from_owned_fd_unchecked(self.stream.try_clone()?.into())?;
+        sender.writable().await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::{io::AsyncWriteExt, net::UnixListener};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn frames_in_pieces_full_sockets_and_nonsense() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s");
+        let listener = UnixListener::bind(&path).unwrap();
+        let mut link = Link::connect(&path).unwrap();
+        let (mut worker, _) = listener.accept().await.unwrap();
+
+        // More than the socket holds, read by the other side only in the end.
+        let code = "x".repeat(4 << 20);
+        let message = ToWorker::Execute {
+            execution_id: "e",
+            code: &code,
+            silent: false,
+        };
+        let reading = async {
+            let length = tokio::io::AsyncReadExt::read_u32(&mut worker)
+                .await
+                .unwrap();
+            let mut body = vec![0; length as usize];
+            tokio::io::AsyncReadExt::read_exact(&mut worker, &mut body)
+                .await
+                .unwrap();
+            serde_json::from_slice::<serde_json::Value>(&body).unwrap()
+        };
+        let (sent, read) = tokio::join!(link.send(&message), reading);
+        sent.unwrap();
+        assert_eq!(read["code"].as_str().unwrap().len(), code.len());
+
+        // Something that is no message is skipped; a frame may come in pieces.
+        let mut bytes = Vec::new();
+        for text in [
+            "nonsense",
+            r#"{"type":"later"}"#,
+            r#"{"type":"reset_done"}"#,
+        ] {
+            bytes.extend_from_slice(&u32::try_from(text.len()).unwrap().to_be_bytes());
+            bytes.extend_from_slice(text.as_bytes());
+        }
+        let sending = async {
+            for piece in bytes.chunks(3) {
+                worker.write_all(piece).await.unwrap();
+                tokio::task::yield_now().await;
+            }
+        };
+        let receiving = async { (link.next().await, link.next().await) };
+        let (received, ()) = tokio::join!(receiving, sending);
+        assert!(matches!(
+            received,
+            (Some(FromWorker::Unknown), Some(FromWorker::ResetDone))
+        ));
+        drop(worker);
+        assert!(link.next().await.is_none());
     }
 }
