@@ -252,3 +252,19 @@ fn bad_input_gets_its_error_and_the_kernel_goes_on() {
         "{said}"
     );
 }
+
+#[test]
+fn a_machine_with_the_socket_reaches_the_engine_as_its_user() {
+    let machine = Instance::new();
+    let told = machine.ok(&["up", "--set", "executor=socket"]);
+    assert!(
+        told.contains("become root on this computer"),
+        "not warned: {told}"
+    );
+    let ask = "id -un; curl -sS --unix-socket /var/run/docker.sock http://engine/_ping";
+    assert_eq!(machine.ok(&["shell", ask]).trim(), "os\nOK");
+
+    // Without it the same machine sees no socket.
+    machine.ok(&["up"]);
+    machine.ok(&["shell", "test ! -e /var/run/docker.sock"]);
+}

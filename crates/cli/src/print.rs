@@ -81,6 +81,9 @@ pub fn status(status: &MachineStatus) {
         line(&format!("  mcp     {}", at.mcp));
         line(&format!("  vnc     {}", at.vnc));
     }
+    for warning in &status.warnings {
+        line(&format!("  warning {warning}"));
+    }
 }
 
 /// What `doctor` found.

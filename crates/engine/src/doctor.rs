@@ -84,6 +84,12 @@ impl Engine {
                     Verdict::Good,
                     file.display().to_string(),
                 ));
+                let warnings = machine.spec().warnings();
+                checks.extend(
+                    warnings
+                        .into_iter()
+                        .map(|warning| Check::new("settings", Verdict::Note, warning)),
+                );
             }
             Err(failure) => checks.push(Check::failed("settings", failure)),
         }

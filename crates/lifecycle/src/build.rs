@@ -10,6 +10,7 @@ use crate::{
     machine::{Machine, Tell, phase},
     plan::label,
     prune::prune,
+    spec::Executor,
 };
 
 /// How long a base image's pull may be silent or last.
@@ -90,6 +91,10 @@ impl Machine {
         if context.prebuilt {
             // Nothing is compiled: the builder need not have a compiler.
             args.insert("BUILDER".into(), self.spec.base.clone());
+        }
+        if self.spec.executor == Executor::Socket {
+            // A socket is of no use without a client.
+            args.insert("DOCKER_CLI".into(), "1".into());
         }
         let digest = context.digest(args.iter())?;
         Ok((context, args, digest))

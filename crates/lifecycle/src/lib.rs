@@ -14,6 +14,7 @@ mod prune;
 mod repo;
 mod seccomp;
 mod spec;
+mod warnings;
 
 pub use dock::{CancellationToken, Dock, DockError};
 pub use error::LifecycleError;

@@ -132,6 +132,7 @@ impl Machine {
             started_at_ms: None,
             addresses: None,
             body_version: None,
+            warnings: self.spec.warnings(),
         };
         let Some(container) = dock.container(&self.names.container).await? else {
             return Ok(status);

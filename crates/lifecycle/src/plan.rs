@@ -141,6 +141,10 @@ pub(crate) fn container(
     ]
     .map(|(name, value)| (name.to_owned(), value))
     .into();
+    // PID 1 begins as root and takes its groups from here when it becomes the machine's user.
+    if let Some(socket) = &site.socket {
+        environment.insert("VIVARIUM_GROUPS".into(), socket.group.to_string());
+    }
     environment.extend(spec.environment.clone());
     let bind = |source: String, target: &str, read_only| Bind {
         source,
@@ -367,6 +371,7 @@ mod tests {
         };
         let plan = plan(&spec, "a");
         assert_eq!(plan.groups, [998]);
+        assert_eq!(plan.environment["VIVARIUM_GROUPS"], "998");
         let socket = plan.binds.iter().find(|bind| bind.target == SOCKET);
         assert_eq!(socket.unwrap().source, "/run/user/7/docker.sock");
     }

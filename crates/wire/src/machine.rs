@@ -40,6 +40,10 @@ pub struct MachineStatus {
     pub addresses: Option<Addresses>,
     /// Version of the body inside, where it answers.
     pub body_version: Option<String>,
+    /// What its spec opens of this computer, a sentence each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "ts", ts(optional, as = "Option<Vec<String>>"))]
+    pub warnings: Vec<String>,
 }
 
 /// Loopback addresses of a running machine.

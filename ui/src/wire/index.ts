@@ -151,7 +151,9 @@ started_at_ms: number | null,
 /** Where it can be reached, where it runs. */
 addresses: Addresses | null,
 /** Version of the body inside, where it answers. */
-body_version: string | null, };
+body_version: string | null,
+/** What its spec opens of this computer, a sentence each. */
+warnings?: Array<string>, };
 
 /** No fields. */
 export type Nothing = Record<symbol, never>;
