@@ -1,6 +1,9 @@
 //! Against a real container engine, with a tiny image of our own making. Only
 //! where VIVARIUM_TEST_ENGINE=1 says that one may be used.
 
+#[path = "engine/prune.rs"]
+mod prune;
+
 #[path = "engine/machine.rs"]
 mod machine;
 
