@@ -69,7 +69,7 @@ step 'the Python worker'
 ./body/kernel/tests/run.sh
 
 if [ "$fast" -eq 1 ]; then
-  printf '\nLeft out by --fast: the image, crates/lifecycle/tests/engine.rs, and the end-to-end tests with the engine (tests/headless.rs) and with the window (tests/window.rs).\n'
+  printf '\nLeft out by --fast: the image, crates/lifecycle/tests/engine.rs, and the end-to-end tests with the engine (tests/headless.rs, tests/documents.rs) and with the window (tests/window.rs).\n'
   exit 0
 fi
 
@@ -83,7 +83,7 @@ rm -rf "$home"
 step 'end to end: builds and containers'
 VIVARIUM_TEST_ENGINE=1 cargo test --quiet --locked --package lifecycle --test engine
 step 'end to end: the machine'
-cargo test --locked --package e2e --features engine --test headless -- --test-threads=1
+cargo test --locked --package e2e --features engine --test headless --test documents -- --test-threads=1
 step 'end to end: the window'
 xvfb-run -a -s '-screen 0 1400x900x24' cargo test --locked --package e2e --features window --test window -- --test-threads=1
 step 'done'
