@@ -20,7 +20,16 @@ fn is_timeout(read: &std::io::Result<usize>) -> bool {
 
 #[test]
 fn a_machine_comes_up_runs_cells_and_goes_without_a_trace() {
-    let machine = Instance::new();
+    a_life("default");
+}
+
+#[test]
+fn so_does_a_locked_one() {
+    a_life("locked");
+}
+
+fn a_life(profile: &'static str) {
+    let machine = Instance::of(profile);
 
     // Before: absent, and said with an exit code for scripts.
     let before: Value =
@@ -54,19 +63,12 @@ fn a_machine_comes_up_runs_cells_and_goes_without_a_trace() {
     );
     let (_, services) = machine.api("GET", "/services", "");
     assert!(services.to_string().contains("xvnc"), "{services}");
-    let owners = docker(&[
-        "exec",
-        &machine.container(),
-        "ps",
-        "-eo",
-        "user=",
-        "--no-headers",
-    ]);
-    let of_root = owners
-        .lines()
-        .filter(|owner| owner.trim() == "root")
-        .count();
-    assert_eq!(of_root, 1, "only this ps may be root's:\n{owners}");
+    let owners = machine.inside("ps -eo user= --no-headers");
+    assert!(owners.lines().all(|owner| owner.trim() == "os"), "{owners}");
+
+    the_profile_holds(&machine);
+    the_first_plot_finds_its_fonts(&machine);
+    the_browser_keeps_its_sandbox(&machine);
 
     // One shell context for cells and commands, both ways.
     let told = "runtime.shell.cd('/usr/lib'); runtime.shell.env('FROM_CELL', '1')";
@@ -129,7 +131,16 @@ fn a_machine_comes_up_runs_cells_and_goes_without_a_trace() {
 
 #[test]
 fn bad_input_gets_its_error_and_the_kernel_goes_on() {
-    let machine = Instance::new();
+    bad_input("default");
+}
+
+#[test]
+fn so_it_does_in_a_locked_machine() {
+    bad_input("locked");
+}
+
+fn bad_input(profile: &'static str) {
+    let machine = Instance::of(profile);
     machine.ok(&["up"]);
     let token = format!("Bearer {}", machine.token());
     let bearer = ("Authorization", token.as_str());
@@ -267,4 +278,63 @@ fn a_machine_with_the_socket_reaches_the_engine_as_its_user() {
     // Without it the same machine sees no socket.
     machine.ok(&["up"]);
     machine.ok(&["shell", "test ! -e /var/run/docker.sock"]);
+}
+
+fn the_profile_holds(machine: &Instance) {
+    let locked = machine.profile == "locked";
+    assert_eq!(
+        code(&machine.vivarium(&["shell", "sudo -n true"])) == 0,
+        !locked
+    );
+    assert_eq!(
+        code(&machine.vivarium(&["shell", "sudo -n touch /etc/x"])) == 0,
+        !locked
+    );
+    let none = "0000000000000000";
+    let capabilities = machine.inside("grep -h CapBnd /proc/1/status");
+    assert_eq!(capabilities.contains(none), locked, "{capabilities}");
+    for folder in ["/root", "/tmp", "/data", "/repo"] {
+        machine.ok(&["shell", &format!("f=$(mktemp {folder}/XXXXXX) && rm $f")]);
+    }
+    // Files of their own: PCManFM marks links.
+    let links = machine.inside("find /root/Desktop -name '*.desktop' -type l; ls /root/Desktop");
+    assert_eq!(links, "browser.desktop\nfiles.desktop\nterminal.desktop");
+    let colours = "import -window root /tmp/desktop.png && identify -format %k /tmp/desktop.png";
+    wait_until("the desktop is drawn", Duration::from_secs(20), || {
+        machine
+            .inside(colours)
+            .parse()
+            .is_ok_and(|count: u32| count > 100)
+    });
+}
+
+/// They were listed when the image was built, and the list is still the same.
+fn the_first_plot_finds_its_fonts(machine: &Instance) {
+    let list = "stat -c %i:%Y /root/.cache/matplotlib/fontlist-*";
+    let before = machine.inside(list);
+    assert!(before.contains(':') && !before.contains('\n'), "{before}");
+    let plot = json!({"code": "import matplotlib.pyplot as plt\nplt.plot([1, 2]); plt.title('x'); plt.show()"});
+    let (_, answer) = machine.api("POST", "/exec", &plot.to_string());
+    assert!(
+        answer["outputs"][0]["data"]["image/png"].is_string(),
+        "{answer}"
+    );
+    assert_eq!(answer["stderr"], "");
+    assert_eq!(machine.inside(list), before);
+}
+
+fn the_browser_keeps_its_sandbox(machine: &Instance) {
+    machine.ok(&[
+        "shell",
+        "DISPLAY=:99 setsid chromium about:blank >/dev/null 2>&1 &",
+    ]);
+    // A page's process, in namespaces of its own and under filters beyond the container's.
+    let renderers = "mine=$(readlink /proc/self/ns/user); for pid in $(pgrep -f -- --type=renderer); do \
+        [ \"$(readlink /proc/$pid/ns/user)\" = \"$mine\" ] || grep -h Seccomp_filters /proc/$pid/status; done";
+    wait_until("a page is in a sandbox", Duration::from_secs(60), || {
+        machine.inside(renderers).contains("Seccomp_filters:\t2")
+    });
+    let without = machine.inside("ps -eo args | grep -c -- '[-]-no-sandbox'");
+    assert_eq!(without, "0");
+    machine.inside("pkill -f /usr/lib/chromium/chromium");
 }

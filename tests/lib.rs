@@ -24,6 +24,8 @@ pub fn project() -> &'static Path {
 /// An instance of its own: prefix, ports, home folder. Gone when dropped.
 pub struct Instance {
     pub name: String,
+    /// Its machine's profile: `default` or `locked`.
+    pub profile: &'static str,
     pub home: tempfile::TempDir,
     pub ports: [u16; 3],
 }
@@ -37,6 +39,11 @@ impl Default for Instance {
 impl Instance {
     /// A new one, with ports that are free now.
     pub fn new() -> Self {
+        Self::of("default")
+    }
+
+    /// The same, for a machine of this profile.
+    pub fn of(profile: &'static str) -> Self {
         let base = std::env::var("VIVARIUM_TEST_INSTANCE")
             .unwrap_or_else(|_| format!("vtest-{}", std::process::id()));
         let held: Vec<_> = (0..3)
@@ -45,6 +52,7 @@ impl Instance {
         let port = |index: usize| held[index].local_addr().expect("an address").port();
         Self {
             name: format!("{base}-{}", COUNTER.fetch_add(1, Ordering::Relaxed)),
+            profile,
             home: tempfile::tempdir().expect("a folder"),
             ports: [port(0), port(1), port(2)],
         }
@@ -68,6 +76,7 @@ impl Instance {
     /// Runs `vivarium` with these arguments.
     pub fn vivarium(&self, arguments: &[&str]) -> Output {
         Command::new(project().join("target/debug/vivarium"))
+            .args(["--set", &format!("profile={}", self.profile)])
             .args(arguments)
             .envs(self.environment())
             .output()
@@ -85,6 +94,18 @@ impl Instance {
             String::from_utf8_lossy(&output.stderr)
         );
         String::from_utf8(output.stdout).expect("UTF-8")
+    }
+
+    /// What a command says that runs inside as the machine's user, on its display.
+    pub fn inside(&self, command: &str) -> String {
+        let variables = ["-e", "DISPLAY=:99", "-e", "HOME=/root"];
+        let container = self.container();
+        let words = [
+            &["exec", "-u", "os"],
+            &variables[..],
+            &[&container, "sh", "-c", command],
+        ];
+        docker(&words.concat())
     }
 
     /// The container's name.
