@@ -113,6 +113,15 @@ pub enum Command {
     },
     /// Looks at what is needed on this computer, and says what to do
     Doctor,
+    /// The engine over HTTP on loopback, until Ctrl-C; prints the address with its token
+    Serve {
+        /// With the window's pages, for a browser
+        #[arg(long)]
+        ui: bool,
+        /// Loopback port; any free one where left out
+        #[arg(long, default_value_t = 0)]
+        port: u16,
+    },
 }
 
 fn instance(text: &str) -> Result<String, String> {

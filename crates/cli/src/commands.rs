@@ -2,7 +2,7 @@
 
 use std::io::{IsTerminal, Read};
 
-use engine::{Engine, Verdict};
+use engine::{Engine, ServeOptions, Verdict};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use wire::{
@@ -64,6 +64,7 @@ pub async fn carry_out(engine: &Engine, command: Command, json: bool) -> Result<
         }
         Command::Exec { code, timeout } => exec(engine, code, timeout, json).await,
         Command::Shell { command } => shell(engine, &command, json).await,
+        Command::Serve { ui, port } => serve(engine, ServeOptions { port, ui }, json).await,
         Command::Doctor => {
             let checks = engine.doctor().await;
             if json {
@@ -198,6 +199,36 @@ async fn shell(engine: &Engine, command: &[String], json: bool) -> Result<u8, Fa
     }
     let code = answer.returncode.unwrap_or(1);
     Ok(u8::try_from(code).unwrap_or(1))
+}
+
+/// Serves until Ctrl-C or SIGTERM.
+async fn serve(engine: &Engine, options: ServeOptions, json: bool) -> Result<u8, Failure> {
+    let served = engine.bind(options).await?;
+    if json {
+        print::json(
+            &json!({ "url": served.url(), "address": served.address(), "token": served.token() }),
+        );
+    } else {
+        print::line(&served.url());
+    }
+    tokio::select! {
+        ended = served.run(engine) => ended?,
+        _ = tokio::signal::ctrl_c() => {}
+        () = terminated() => {}
+    }
+    Ok(0)
+}
+
+/// Ends when the process is asked to end; never where that can't be heard.
+async fn terminated() {
+    #[cfg(unix)]
+    if let Ok(mut signal) =
+        tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
+    {
+        signal.recv().await;
+        return;
+    }
+    std::future::pending().await
 }
 
 fn stdin() -> Result<String, Failure> {

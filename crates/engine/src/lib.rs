@@ -7,6 +7,8 @@ mod journal;
 mod machine;
 mod notebook;
 mod rpc;
+#[cfg(feature = "serve")]
+mod serve;
 
 use std::{
     collections::HashMap,
@@ -18,6 +20,8 @@ pub use doctor::{Check, Verdict};
 pub use journal::Subscription;
 use lifecycle::MachineOptions;
 pub use rpc::COMMANDS;
+#[cfg(feature = "serve")]
+pub use serve::{ServeOptions, Served};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use wire::failure::Failure;
 

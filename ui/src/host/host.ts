@@ -18,10 +18,10 @@ export interface Host {
 }
 
 /** Whatever was thrown, as the shape that views show. */
-export function toFailure(thrown: unknown): Failure {
+export function toFailure(thrown: unknown, message = "The window's process did not answer as it should"): Failure {
   if (typeof thrown === "object" && thrown !== null && "code" in thrown && "message" in thrown) {
     return thrown as Failure;
   }
   const cause = thrown instanceof Error ? thrown.message : String(thrown);
-  return { code: "internal", message: "The window's process did not answer as it should", cause, next: null, detail: null };
+  return { code: "internal", message, cause, next: null, detail: null };
 }

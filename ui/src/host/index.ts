@@ -2,7 +2,7 @@ import type { Host } from "./host";
 
 export { toFailure, type Answer, type Command, type Host, type Request } from "./host";
 
-/** The host of this page: Tauri's window, or, on the development server alone, a fake. */
+/** The host of this page: Tauri's window, `vivarium serve`, or, on the development server alone, a fake. */
 export async function openHost(): Promise<Host> {
   if ("__TAURI_INTERNALS__" in window) {
     const { TauriHost } = await import("./tauri");
@@ -12,5 +12,6 @@ export async function openHost(): Promise<Host> {
     const { FakeHost } = await import("./fake");
     return new FakeHost(new URLSearchParams(location.search).get("scene") ?? "running");
   }
-  throw new Error("This page belongs in Vivarium's window");
+  const { ServedHost } = await import("./served");
+  return new ServedHost();
 }

@@ -1,0 +1,85 @@
+//! Who is let in: our own name in `Host` and `Origin`, which stops other pages and DNS rebinding,
+//! then the token.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::{Request, State},
+    http::{HeaderMap, StatusCode, header},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+
+/// What is compared against.
+#[derive(Debug)]
+pub(super) struct Access {
+    hosts: [String; 2],
+    token: String,
+}
+
+impl Access {
+    /// For a server on this loopback port.
+    pub(super) fn new(port: u16, token: String) -> Self {
+        let hosts = [format!("127.0.0.1:{port}"), format!("localhost:{port}")];
+        Self { hosts, token }
+    }
+
+    fn is_own_page(&self, headers: &HeaderMap) -> bool {
+        let text = |name| {
+            headers
+                .get(name)
+                .map(|value| value.to_str().unwrap_or_default())
+        };
+        let own = |host: &str| self.hosts.iter().any(|one| one == host);
+        text(header::HOST).is_some_and(own)
+            && text(header::ORIGIN)
+                .is_none_or(|origin| origin.strip_prefix("http://").is_some_and(own))
+    }
+
+    fn has_token(&self, headers: &HeaderMap) -> bool {
+        headers
+            .get(header::AUTHORIZATION)
+            .and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "))
+            .is_some_and(|token| same(token.as_bytes(), self.token.as_bytes()))
+    }
+}
+
+/// Takes as long for a wrong token as for the right one.
+fn same(one: &[u8], other: &[u8]) -> bool {
+    one.len() == other.len()
+        && one
+            .iter()
+            .zip(other)
+            .fold(0, |differ, (a, b)| differ | (a ^ b))
+            == 0
+}
+
+pub(super) async fn own_page(
+    State(access): State<Arc<Access>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    if access.is_own_page(request.headers()) {
+        next.run(request).await
+    } else {
+        (StatusCode::FORBIDDEN, "This name or page is not ours.\n").into_response()
+    }
+}
+
+pub(super) async fn token(
+    State(access): State<Arc<Access>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    if access.has_token(request.headers()) {
+        next.run(request).await
+    } else {
+        let challenge = [(header::WWW_AUTHENTICATE, "Bearer")];
+        (
+            StatusCode::UNAUTHORIZED,
+            challenge,
+            "The token is missing or wrong: open the address that was printed at the start.\n",
+        )
+            .into_response()
+    }
+}

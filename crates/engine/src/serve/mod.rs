@@ -1,0 +1,215 @@
+//! The same engine over HTTP on loopback: the command list, the event stream and, where wanted, the
+//! window's UI for a browser.
+//!
+//! `POST /rpc/{command}` with a command's request answers its answer, or a [`Failure`] with a fitting
+//! status. `GET /events?after=N` streams [`StreamEvent`](wire::stream::StreamEvent)s as server-sent
+//! events. Both want the token that [`Served::url`] carries.
+
+mod access;
+mod pages;
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use axum::{
+    Json, Router,
+    extract::{DefaultBodyLimit, Path, Query, State},
+    http::StatusCode,
+    middleware,
+    response::{
+        IntoResponse, Response,
+        sse::{self, KeepAlive, Sse},
+    },
+    routing::{get, post},
+};
+use futures_util::{Stream, stream};
+use serde::Deserialize;
+use serde_json::Value;
+use tokio::net::TcpListener;
+use wire::failure::{Failure, FailureCode};
+
+use crate::Engine;
+use access::Access;
+
+/// Longest request: a notebook with its pictures.
+const BODY_BYTES: usize = 256 << 20;
+/// Shows a client behind a sleeping network that the stream lives.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+/// How to serve.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ServeOptions {
+    /// Loopback port; 0 for any free one.
+    pub port: u16,
+    /// The UI's pages too.
+    pub ui: bool,
+}
+
+/// A server that is bound and not yet running.
+#[derive(Debug)]
+pub struct Served {
+    listener: TcpListener,
+    router: Router,
+    address: SocketAddr,
+    token: String,
+}
+
+impl Served {
+    /// Address for a person's browser. The token stands behind `#`, which no browser sends or logs.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://{}/#token={}", self.address, self.token)
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The bearer token of this server's life.
+    #[must_use]
+    pub fn token(&self) -> &str {
+        &self.token
+    }
+
+    /// Serves until the engine stops; streams end then, requests are answered first.
+    ///
+    /// # Errors
+    /// Where accepting connections fails for good.
+    pub async fn run(self, engine: &Engine) -> Result<(), Failure> {
+        let stop = engine.inner.stop.clone();
+        axum::serve(self.listener, self.router)
+            .with_graceful_shutdown(stop.cancelled_owned())
+            .await
+            .map_err(|error| {
+                Failure::new(FailureCode::Internal, "The server ended").because(error.to_string())
+            })
+    }
+}
+
+impl Engine {
+    /// Binds a loopback port for views outside this process.
+    ///
+    /// # Errors
+    /// [`PortTaken`](FailureCode::PortTaken) where the port is held.
+    pub async fn bind(&self, options: ServeOptions) -> Result<Served, Failure> {
+        let taken = |error: std::io::Error| {
+            Failure::new(
+                FailureCode::PortTaken,
+                format!("Port {} of 127.0.0.1 can't be used", options.port),
+            )
+            .because(error.to_string())
+            .next("Choose another with --port, or leave it out for any free one.")
+        };
+        let listener = TcpListener::bind(("127.0.0.1", options.port))
+            .await
+            .map_err(taken)?;
+        let address = listener.local_addr().map_err(taken)?;
+        let token = token();
+        let access = Arc::new(Access::new(address.port(), token.clone()));
+        let mut router = Router::new()
+            .route("/rpc/{command}", post(rpc))
+            .route("/events", get(events))
+            .route_layer(middleware::from_fn_with_state(
+                access.clone(),
+                access::token,
+            ))
+            .layer(DefaultBodyLimit::max(BODY_BYTES))
+            .with_state(self.clone());
+        if options.ui {
+            router = router.merge(pages::routes(self.bridge_port()));
+        }
+        let router = router
+            .fallback(nowhere)
+            .layer(middleware::from_fn_with_state(access, access::own_page));
+        Ok(Served {
+            listener,
+            router,
+            address,
+            token,
+        })
+    }
+}
+
+/// 256 bits, in hex.
+fn token() -> String {
+    rand::random::<[u8; 32]>()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}
+
+/// A failure as an answer.
+struct Refusal(Failure);
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let status = match self.0.code {
+            FailureCode::Invalid => StatusCode::BAD_REQUEST,
+            FailureCode::NotFound => StatusCode::NOT_FOUND,
+            FailureCode::Busy
+            | FailureCode::NotRunning
+            | FailureCode::PortTaken
+            | FailureCode::Cancelled => StatusCode::CONFLICT,
+            FailureCode::EngineMissing | FailureCode::EngineDenied | FailureCode::Unhealthy => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
+            _ => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        (status, Json(self.0)).into_response()
+    }
+}
+
+async fn rpc(
+    State(engine): State<Engine>,
+    Path(command): Path<String>,
+    body: axum::body::Bytes,
+) -> Result<Json<Value>, Refusal> {
+    let params = if body.is_empty() {
+        Value::Null
+    } else {
+        serde_json::from_slice(&body).map_err(|error| {
+            Refusal(
+                Failure::new(FailureCode::Invalid, "The request is not JSON")
+                    .because(error.to_string()),
+            )
+        })?
+    };
+    engine
+        .rpc(&command, params)
+        .await
+        .map(Json)
+        .map_err(Refusal)
+}
+
+#[derive(Deserialize)]
+struct After {
+    #[serde(default)]
+    after: u64,
+}
+
+async fn events(
+    State(engine): State<Engine>,
+    Query(query): Query<After>,
+) -> Sse<impl Stream<Item = Result<sse::Event, axum::Error>>> {
+    let events = engine.subscribe(query.after);
+    let stop = engine.inner.stop.clone();
+    let stream = stream::unfold((events, stop), |(mut events, stop)| async move {
+        let event = tokio::select! {
+            () = stop.cancelled() => None,
+            event = events.next() => event,
+        }?;
+        Some((sse::Event::default().json_data(event), (events, stop)))
+    });
+    Sse::new(stream).keep_alive(KeepAlive::new().interval(KEEP_ALIVE))
+}
+
+async fn nowhere() -> Refusal {
+    Refusal(Failure::new(
+        FailureCode::NotFound,
+        "There is nothing at this address",
+    ))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,53 @@
+//! The UI's files, which are part of the binary.
+
+use axum::{
+    Router,
+    extract::Path,
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use rust_embed::RustEmbed;
+
+/// What `npm run build` made.
+#[derive(RustEmbed)]
+#[folder = "../../ui/dist/"]
+#[allow_missing = true]
+struct Files;
+
+/// `/` and every file of the UI. They hold no secret, so they want no token.
+pub(super) fn routes(bridge_port: u16) -> Router {
+    let policy = format!(
+        "default-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; \
+         font-src 'self'; frame-src 'self'; object-src 'none'; base-uri 'none'; frame-ancestors 'none'; \
+         connect-src 'self' ws://127.0.0.1:{bridge_port}"
+    );
+    let index = {
+        let policy = policy.clone();
+        move || async move { file("index.html", &policy) }
+    };
+    Router::new().route("/", get(index)).route(
+        "/{*path}",
+        get(move |Path(path): Path<String>| async move { file(&path, &policy) }),
+    )
+}
+
+fn file(path: &str, policy: &str) -> Response {
+    let Some(file) = Files::get(path) else {
+        return (StatusCode::NOT_FOUND, "There is no such file.\n").into_response();
+    };
+    // Names under assets/ change with their content.
+    let keep = if path.starts_with("assets/") {
+        "public, max-age=31536000, immutable"
+    } else {
+        "no-cache"
+    };
+    let headers = [
+        (header::CONTENT_TYPE, file.metadata.mimetype()),
+        (header::CACHE_CONTROL, keep),
+        (header::CONTENT_SECURITY_POLICY, policy),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::REFERRER_POLICY, "no-referrer"),
+    ];
+    (headers, file.data.into_owned()).into_response()
+}

@@ -1,0 +1,165 @@
+use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    task::JoinHandle,
+};
+
+use super::*;
+use crate::EngineOptions;
+
+/// A server on an engine of its own.
+struct Fixture {
+    engine: Engine,
+    port: u16,
+    token: String,
+    running: JoinHandle<Result<(), Failure>>,
+    _home: tempfile::TempDir,
+}
+
+impl Fixture {
+    async fn new(ui: bool) -> Self {
+        let home = tempfile::tempdir().unwrap();
+        let options = EngineOptions {
+            home: Some(home.path().into()),
+            ..Default::default()
+        };
+        let engine = Engine::start(options).await.unwrap();
+        let served = engine.bind(ServeOptions { port: 0, ui }).await.unwrap();
+        let (port, token) = (served.address().port(), served.token().to_owned());
+        assert!(served.url().ends_with(&format!("/#token={token}")));
+        let serving = engine.clone();
+        let running = tokio::spawn(async move { served.run(&serving).await });
+        Self {
+            engine,
+            port,
+            token,
+            running,
+            _home: home,
+        }
+    }
+
+    fn head(&self, request: &str, headers: &[(&str, &str)], length: usize) -> String {
+        let mut head = format!("{request} HTTP/1.1\r\nContent-Length: {length}\r\n");
+        if !headers.iter().any(|(name, _)| *name == "Host") {
+            head += &format!("Host: 127.0.0.1:{}\r\n", self.port);
+        }
+        for (name, value) in headers {
+            head += &format!("{name}: {value}\r\n");
+        }
+        head + "\r\n"
+    }
+
+    /// Status and everything after the headers.
+    async fn ask(&self, request: &str, headers: &[(&str, &str)], body: &str) -> (u16, String) {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).await.unwrap();
+        let mut headers = headers.to_vec();
+        headers.push(("Connection", "close"));
+        let text = self.head(request, &headers, body.len()) + body;
+        stream.write_all(text.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        (head[9..12].parse().unwrap(), body.to_owned())
+    }
+
+    async fn stop(self) {
+        self.engine.stop().await;
+        self.running.await.unwrap().unwrap();
+    }
+}
+
+#[tokio::test]
+async fn answers_commands_and_streams_events_to_those_with_the_token() {
+    let server = Fixture::new(false).await;
+    let bearer = format!("Bearer {}", server.token);
+    let mine = [("Authorization", bearer.as_str())];
+
+    let (status, body) = server.ask("POST /rpc/app_info", &mine, "{}").await;
+    assert_eq!(status, 200);
+    assert_eq!(
+        serde_json::from_str::<Value>(&body).unwrap()["version"],
+        wire::VERSION
+    );
+    for (request, body, status, code) in [
+        ("POST /rpc/fly", "{}", 404, "not_found"),
+        (
+            "POST /rpc/machine_logs",
+            r#"{"tail":"many"}"#,
+            400,
+            "invalid",
+        ),
+        ("POST /rpc/app_info", "{", 400, "invalid"),
+        ("GET /somewhere", "", 404, "not_found"),
+    ] {
+        let (answered, text) = server.ask(request, &mine, body).await;
+        assert_eq!(answered, status, "{request} {text}");
+        assert_eq!(serde_json::from_str::<Value>(&text).unwrap()["code"], code);
+    }
+
+    let mut stream = TcpStream::connect(("127.0.0.1", server.port))
+        .await
+        .unwrap();
+    stream
+        .write_all(server.head("GET /events?after=0", &mine, 0).as_bytes())
+        .await
+        .unwrap();
+    let request = json!({"cell_id": "c", "code": "1"});
+    server.engine.rpc("kernel_exec", request).await.unwrap();
+    let mut heard = String::new();
+    while !heard.contains(r#""kind":"cell_queued""#) {
+        let mut bytes = [0; 4096];
+        let count = stream.read(&mut bytes).await.unwrap();
+        assert_ne!(count, 0, "{heard}");
+        heard += std::str::from_utf8(&bytes[..count]).unwrap();
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn refuses_strangers() {
+    let server = Fixture::new(true).await;
+    let bearer = format!("Bearer {}", server.token);
+    let own = format!("http://127.0.0.1:{}", server.port);
+    for (request, headers, status) in [
+        ("POST /rpc/app_info", vec![], 401),
+        ("GET /events", vec![("Authorization", "Bearer 0000")], 401),
+        (
+            "POST /rpc/app_info",
+            vec![("Authorization", bearer.as_str()), ("Origin", own.as_str())],
+            200,
+        ),
+        (
+            "POST /rpc/app_info",
+            vec![
+                ("Authorization", bearer.as_str()),
+                ("Origin", "https://evil.example"),
+            ],
+            403,
+        ),
+        (
+            "POST /rpc/app_info",
+            vec![("Authorization", bearer.as_str()), ("Host", "evil.example")],
+            403,
+        ),
+        ("GET /", vec![("Host", "evil.example:80")], 403),
+        ("GET /", vec![("Origin", "null")], 403),
+        ("GET /assets/none.js", vec![], 404),
+    ] {
+        let (answered, text) = server.ask(request, &headers, "").await;
+        assert_eq!(answered, status, "{request} {headers:?} {text}");
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_held_port_is_named() {
+    let server = Fixture::new(false).await;
+    let options = ServeOptions {
+        port: server.port,
+        ui: false,
+    };
+    let failure = server.engine.bind(options).await.unwrap_err();
+    assert_eq!(failure.code, FailureCode::PortTaken);
+    server.stop().await;
+}

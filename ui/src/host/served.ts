@@ -1,0 +1,85 @@
+// The engine behind `vivarium serve --ui`: requests and one stream of events, with the token that
+// the printed address carries.
+
+import type { StreamEvent } from "../wire";
+import { toFailure, type Answer, type Command, type Host, type Request } from "./host";
+
+const TOKEN = "vivarium.token";
+const FIRST_RETRY_MS = 250;
+const LAST_RETRY_MS = 5000;
+
+export class ServedHost implements Host {
+  #token: string;
+  #stream = new AbortController();
+
+  constructor() {
+    const given = /^#token=([0-9a-f]+)$/.exec(location.hash)?.[1];
+    if (given) {
+      sessionStorage.setItem(TOKEN, given);
+      // Neither history nor bookmarks keep it.
+      history.replaceState(null, "", location.pathname);
+    }
+    this.#token = given ?? sessionStorage.getItem(TOKEN) ?? "";
+  }
+
+  async call<C extends Command>(command: C, request: Request<C>): Promise<Answer<C>> {
+    let response: Response;
+    try {
+      response = await this.#ask(`/rpc/${command}`, { method: "POST", body: JSON.stringify(request) });
+    } catch (thrown) {
+      throw toFailure(thrown, "The engine's process does not answer");
+    }
+    if (response.headers.get("content-type")?.startsWith("application/json")) {
+      const answer: unknown = await response.json();
+      if (response.ok) return answer as Answer<C>;
+      throw toFailure(answer);
+    }
+    throw toFailure(await response.text(), response.status === 401 ? "This page is not let in" : undefined);
+  }
+
+  async subscribe(after: number, take: (event: StreamEvent) => void): Promise<void> {
+    this.#stream.abort();
+    const stream = new AbortController();
+    this.#stream = stream;
+    void this.#hear(after, take, stream.signal);
+  }
+
+  /** Reads the stream for ever: where it breaks, it goes on after the last event that was heard. */
+  async #hear(after: number, take: (event: StreamEvent) => void, signal: AbortSignal): Promise<void> {
+    let wait_ms = FIRST_RETRY_MS;
+    while (!signal.aborted) {
+      try {
+        const response = await this.#ask(`/events?after=${after}`, { signal });
+        if (response.status === 401) return;
+        for await (const data of messages(response)) {
+          wait_ms = FIRST_RETRY_MS;
+          const event = JSON.parse(data) as StreamEvent;
+          after = event.seq;
+          take(event);
+        }
+      } catch {
+        // The engine's process is away, or the stream was ended: tried again below.
+      }
+      await new Promise((resolve) => setTimeout(resolve, wait_ms));
+      wait_ms = Math.min(wait_ms * 2, LAST_RETRY_MS);
+    }
+  }
+
+  #ask(path: string, init: RequestInit): Promise<Response> {
+    return fetch(path, { ...init, headers: { Authorization: `Bearer ${this.#token}` } });
+  }
+}
+
+/** The data of each server-sent event. */
+async function* messages(response: Response): AsyncGenerator<string> {
+  if (!response.ok || !response.body) throw new Error(`${response.status}`);
+  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  let rest = "";
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) return;
+    const lines = (rest + value).split("\n");
+    rest = lines.pop() ?? "";
+    for (const line of lines) if (line.startsWith("data: ")) yield line.slice(6);
+  }
+}
