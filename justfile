@@ -27,3 +27,7 @@ fmt:
 # The table of the README's numbers.
 bench:
     ./scripts/bench.sh
+
+# The image by `docker build` from a clone's files, and a cell in it.
+clone-build *args:
+    ./scripts/clone-build.sh {{ args }}

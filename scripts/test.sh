@@ -69,7 +69,7 @@ step 'the Python worker'
 ./body/kernel/tests/run.sh
 
 if [ "$fast" -eq 1 ]; then
-  printf '\nLeft out by --fast: the image, crates/lifecycle/tests/engine.rs, and the end-to-end tests with the engine (tests/headless.rs, tests/documents.rs) and with the window (tests/window.rs).\n'
+  printf '\nLeft out by --fast: the image, its build from a clone, crates/lifecycle/tests/engine.rs, and the end-to-end tests with the engine (tests/headless.rs, tests/documents.rs) and with the window (tests/window.rs).\n'
   exit 0
 fi
 
@@ -80,6 +80,8 @@ export VIVARIUM_TEMPLATE="$PWD" VIVARIUM_TEST_INSTANCE="$instance"
 home=$(mktemp -d)
 target/debug/vivarium --instance "$instance" --home "$home" build
 rm -rf "$home"
+step 'the image by docker build, from a clone'
+./scripts/clone-build.sh
 step 'end to end: builds and containers'
 VIVARIUM_TEST_ENGINE=1 cargo test --quiet --locked --package lifecycle --test engine
 step 'end to end: the machine'

@@ -3,10 +3,12 @@
 # Debian and Ubuntu. Silent and quick when nothing is to do.
 
 base_image=debian:trixie-slim
+builder_image=rust:1.95-slim-trixie
 engine_log="${TMPDIR:-/tmp}/vivarium-dockerd.log"
 engine_here=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
-# The process that we started, empty where the engine was there before us.
-VIVARIUM_STARTED_ENGINE_PID=${VIVARIUM_STARTED_ENGINE_PID:-}
+# The process that we started, empty where the engine was there before us. Not exported: a
+# script that this one calls must not end it.
+started_engine_pid=
 
 engine_as_root() {
   if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo -- "$@"; fi
@@ -72,15 +74,14 @@ engine_start() {
     if [ $((SECONDS - started)) -ge 30 ]; then
       tail -n 5 "$engine_log" >&2
       printf 'dockerd does not answer after 30 s. The whole log: %s\n' "$engine_log" >&2
-      VIVARIUM_STARTED_ENGINE_PID=$(cat "$pid_file")
+      started_engine_pid=$(cat "$pid_file")
       rm -f "$pid_file"
       stop_engine_if_started
       return 1
     fi
     sleep 0.1
   done
-  VIVARIUM_STARTED_ENGINE_PID=$(cat "$pid_file")
-  export VIVARIUM_STARTED_ENGINE_PID
+  started_engine_pid=$(cat "$pid_file")
   rm -f "$pid_file"
   if ! engine_answers; then
     printf 'dockerd runs, but %s may not use it: sudo usermod -aG docker %s, then log in again.\n' "$(id -un)" "$(id -un)" >&2
@@ -91,18 +92,29 @@ engine_start() {
 
 # Ends the dockerd that ensure_engine started, and no other.
 stop_engine_if_started() {
-  local pid=$VIVARIUM_STARTED_ENGINE_PID started=$SECONDS
+  local pid=$started_engine_pid started=$SECONDS
   [ -n "$pid" ] || return 0
-  VIVARIUM_STARTED_ENGINE_PID=
+  started_engine_pid=
   engine_as_root kill -TERM "$pid" 2>/dev/null || return 0
   while engine_as_root kill -0 "$pid" 2>/dev/null && [ $((SECONDS - started)) -lt 20 ]; do sleep 0.1; done
 }
 
 # The image that ours is built from: there already, pulled, or made from Debian's packages.
 ensure_base() {
-  docker image inspect "$base_image" >/dev/null 2>&1 && return 0
-  printf 'Fetching %s\n' "$base_image"
-  timeout 20 docker pull --quiet "$base_image" >/dev/null 2>&1 && return 0
-  printf 'No registry answers: making it from Debian packages\n'
-  "$engine_here/docker/base/make-debian.sh" "$base_image"
+  fetch_or_make "$base_image" make-debian.sh
+}
+
+# The image that compiles body within a build: there already, pulled, or made from this
+# machine's toolchain.
+ensure_builder() {
+  fetch_or_make "$builder_image" make-rust.sh
+}
+
+# fetch_or_make IMAGE SCRIPT
+fetch_or_make() {
+  docker image inspect "$1" >/dev/null 2>&1 && return 0
+  printf 'Fetching %s\n' "$1"
+  timeout 300 docker pull --quiet "$1" >/dev/null 2>&1 && return 0
+  printf 'No registry answers: making it here\n'
+  "$engine_here/docker/base/$2" "$1"
 }
