@@ -9,7 +9,7 @@ use wire::{
     machine::{EngineInfo, MachineStatus},
 };
 
-use crate::Engine;
+use crate::{Engine, notebook::file};
 
 macro_rules! router {
     ($($name:ident: $request:ident => $answer:ident, $doc:literal;)*) => {
@@ -113,6 +113,33 @@ impl Handlers for Engine {
         self.interrupt().await?;
         Ok(Nothing {})
     }
+
+    async fn notebook_open(&self, request: NotebookPath) -> Result<NotebookFile, Failure> {
+        on_disk(move || file::open(&request.path)).await
+    }
+
+    async fn notebook_stamp(&self, request: NotebookPath) -> Result<NotebookStamp, Failure> {
+        let stamp = on_disk(move || file::stamp_of(&request.path)).await?;
+        Ok(NotebookStamp { stamp })
+    }
+
+    async fn notebook_save(&self, request: NotebookSaveRequest) -> Result<NotebookSaved, Failure> {
+        on_disk(move || file::save(&request)).await
+    }
+}
+
+/// Off the async threads' way.
+async fn on_disk<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
+) -> Result<T, Failure> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .unwrap_or_else(|error| {
+            Err(
+                Failure::new(FailureCode::Internal, "The file was not worked on")
+                    .because(error.to_string()),
+            )
+        })
 }
 
 #[cfg(test)]

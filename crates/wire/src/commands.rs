@@ -23,6 +23,9 @@ macro_rules! for_each_command {
             desktop_open: Nothing => DesktopTicket, "A one-time ticket to the desktop's bridge.";
             kernel_exec: KernelExecRequest => Nothing, "Queues a cell; its outputs are stream events.";
             kernel_interrupt: Nothing => Nothing, "KeyboardInterrupt in the running cell.";
+            notebook_open: NotebookPath => NotebookFile, "Reads a notebook file of this computer.";
+            notebook_stamp: NotebookPath => NotebookStamp, "What a notebook file is now, to notice changes by others.";
+            notebook_save: NotebookSaveRequest => NotebookSaved, "Writes a notebook file, unless somebody else changed it.";
         }
     };
 }
@@ -112,4 +115,59 @@ pub struct KernelExecRequest {
     pub cell_id: String,
     /// Python source.
     pub code: String,
+}
+
+/// Names a notebook file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+pub struct NotebookPath {
+    /// Whole, or from `~/` on.
+    pub path: String,
+}
+
+/// A notebook file as it was read.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+pub struct NotebookFile {
+    /// Whole.
+    pub path: String,
+    /// Stands for its bytes; `notebook_save` wants it back.
+    pub stamp: String,
+    /// nbformat 4.
+    #[cfg_attr(feature = "ts", ts(type = "Record<string, unknown>"))]
+    pub content: serde_json::Value,
+}
+
+/// What a notebook file is now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+pub struct NotebookStamp {
+    /// `None` where there is no such file.
+    pub stamp: Option<String>,
+}
+
+/// Asks for `notebook_save`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+pub struct NotebookSaveRequest {
+    /// Whole, or from `~/` on; `.ipynb` is added where it is not there.
+    pub path: String,
+    /// nbformat 4.
+    #[cfg_attr(feature = "ts", ts(type = "Record<string, unknown>"))]
+    pub content: serde_json::Value,
+    /// What it was when it was read; `None` for a new file.
+    pub stamp: Option<String>,
+    /// Also where somebody else changed it.
+    #[serde(default)]
+    pub overwrite: bool,
+}
+
+/// Answer of `notebook_save`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+pub struct NotebookSaved {
+    /// Whole.
+    pub path: String,
+    /// What the file is now.
+    pub stamp: String,
 }

@@ -25,6 +25,8 @@ pub enum FailureCode {
     Unhealthy,
     /// The request or a settings file is not valid.
     Invalid,
+    /// A file is not what it was when it was read.
+    Changed,
     /// Somebody asked for it.
     Cancelled,
     /// Another run holds the machine.

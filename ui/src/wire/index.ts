@@ -110,7 +110,7 @@ next: string | null,
 detail: string | null, };
 
 /** A closed set of causes a consumer acts on. Add one only if a consumer uses it. */
-export type FailureCode = "engine_missing" | "engine_denied" | "port_taken" | "disk_full" | "build_failed" | "not_running" | "not_found" | "unhealthy" | "invalid" | "cancelled" | "busy" | "internal";
+export type FailureCode = "engine_missing" | "engine_denied" | "port_taken" | "disk_full" | "build_failed" | "not_running" | "not_found" | "unhealthy" | "invalid" | "changed" | "cancelled" | "busy" | "internal";
 
 /** Asks for `kernel_exec`. */
 export type KernelExecRequest = {
@@ -154,6 +154,43 @@ addresses: Addresses | null,
 body_version: string | null,
 /** What its spec opens of this computer, a sentence each. */
 warnings?: Array<string>, };
+
+/** A notebook file as it was read. */
+export type NotebookFile = {
+/** Whole. */
+path: string,
+/** Stands for its bytes; `notebook_save` wants it back. */
+stamp: string,
+/** nbformat 4. */
+content: Record<string, unknown>, };
+
+/** Names a notebook file. */
+export type NotebookPath = {
+/** Whole, or from `~/` on. */
+path: string, };
+
+/** Asks for `notebook_save`. */
+export type NotebookSaveRequest = {
+/** Whole, or from `~/` on; `.ipynb` is added where it is not there. */
+path: string,
+/** nbformat 4. */
+content: Record<string, unknown>,
+/** What it was when it was read; `None` for a new file. */
+stamp: string | null,
+/** Also where somebody else changed it. */
+overwrite: boolean, };
+
+/** Answer of `notebook_save`. */
+export type NotebookSaved = {
+/** Whole. */
+path: string,
+/** What the file is now. */
+stamp: string, };
+
+/** What a notebook file is now. */
+export type NotebookStamp = {
+/** `None` where there is no such file. */
+stamp: string | null, };
 
 /** No fields. */
 export type Nothing = Record<symbol, never>;
@@ -228,4 +265,10 @@ export interface Commands {
   kernel_exec: { request: KernelExecRequest; answer: Nothing };
   /** KeyboardInterrupt in the running cell. */
   kernel_interrupt: { request: Nothing; answer: Nothing };
+  /** Reads a notebook file of this computer. */
+  notebook_open: { request: NotebookPath; answer: NotebookFile };
+  /** What a notebook file is now, to notice changes by others. */
+  notebook_stamp: { request: NotebookPath; answer: NotebookStamp };
+  /** Writes a notebook file, unless somebody else changed it. */
+  notebook_save: { request: NotebookSaveRequest; answer: NotebookSaved };
 }

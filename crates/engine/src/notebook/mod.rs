@@ -3,6 +3,7 @@
 //! One task hands the cells to the kernel in the order in which they came; the
 //! kernel queues them. Each cell's outputs are then read by a task of its own.
 
+pub(crate) mod file;
 mod sse;
 
 use hyper::StatusCode;
