@@ -9,6 +9,7 @@ mod notebook;
 mod rpc;
 #[cfg(feature = "serve")]
 mod serve;
+mod settings;
 
 use std::{
     collections::HashMap,
@@ -47,6 +48,7 @@ pub struct Engine {
 
 struct Inner {
     options: MachineOptions,
+    settings: settings::SettingsFile,
     journal: journal::Journal,
     bridge: desktop::BridgeHandle,
     notebook: notebook::NotebookHandle,
@@ -88,11 +90,14 @@ impl Engine {
             CancellationToken::new(),
             journal::Journal::new(),
         );
+        let paths = lifecycle::Paths::find(options.home.as_deref(), options.instance.as_deref());
+        let settings = settings::SettingsFile::load(&paths.config_dir);
         let bridge = desktop::start(&tasks, &stop).await?;
         let notebook = notebook::start(options.clone(), journal.clone(), &tasks, &stop);
         let engine = Self {
             inner: Arc::new(Inner {
                 options,
+                settings,
                 journal,
                 bridge,
                 notebook,

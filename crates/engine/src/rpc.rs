@@ -7,6 +7,8 @@ use wire::{
     commands::*,
     failure::{Failure, FailureCode},
     machine::{EngineInfo, MachineStatus},
+    settings::{Settings, SettingsState},
+    stream::Event,
 };
 
 use crate::{Engine, notebook::file};
@@ -68,6 +70,18 @@ impl Handlers for Engine {
 
     async fn engine_info(&self, _: Nothing) -> Result<EngineInfo, Failure> {
         self.info().await
+    }
+
+    async fn settings_get(&self, _: Nothing) -> Result<SettingsState, Failure> {
+        Ok(self.inner.settings.get())
+    }
+
+    async fn settings_set(&self, settings: Settings) -> Result<SettingsState, Failure> {
+        let state = self.inner.settings.set(settings)?;
+        self.inner.journal.publish(Event::Settings {
+            state: state.clone(),
+        });
+        Ok(state)
     }
 
     async fn machine_status(&self, _: Nothing) -> Result<MachineStatus, Failure> {

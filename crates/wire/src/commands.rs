@@ -13,6 +13,8 @@ macro_rules! for_each_command {
         $with! {
             app_info: Nothing => AppInfo, "Versions and folders.";
             engine_info: Nothing => EngineInfo, "The container engine, or why it can't be reached.";
+            settings_get: Nothing => SettingsState, "The app's settings.";
+            settings_set: Settings => SettingsState, "Changes them, for every view.";
             machine_status: Nothing => MachineStatus, "The machine's state now.";
             machine_up: UpRequest => RunStarted, "Builds where needed, creates, starts; goes on as stream events.";
             machine_down: Nothing => MachineStatus, "Stops it politely.";

@@ -7,6 +7,7 @@ pub mod commands;
 pub mod failure;
 pub mod kernel;
 pub mod machine;
+pub mod settings;
 pub mod stream;
 pub mod table;
 

@@ -7,6 +7,7 @@ use crate::{
     failure::Failure,
     kernel::ExecAnswer,
     machine::{MachineStatus, Progress},
+    settings::SettingsState,
 };
 
 /// An event with its place in the stream.
@@ -32,6 +33,11 @@ pub enum Event {
     Machine {
         /// Snapshot.
         status: MachineStatus,
+    },
+    /// The app's settings are these now.
+    Settings {
+        /// In force.
+        state: SettingsState,
     },
     /// Long work (up, build) goes on.
     RunProgress {

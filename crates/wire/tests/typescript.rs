@@ -8,6 +8,7 @@ use ts_rs::{Config, TS, TypeVisitor};
 use wire::{
     commands::*,
     machine::{EngineInfo, MachineStatus},
+    settings::{Settings, SettingsState},
     stream::StreamEvent,
 };
 

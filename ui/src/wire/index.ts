@@ -48,7 +48,9 @@ endpoint: string, };
 /** What happened. */
 export type Event = { "kind": "machine",
 /** Snapshot. */
-status: MachineStatus, } | { "kind": "run_progress",
+status: MachineStatus, } | { "kind": "settings",
+/** In force. */
+state: SettingsState, } | { "kind": "run_progress",
 /** Which run. */
 run_id: string,
 /** What it did. */
@@ -225,6 +227,22 @@ export type RunStarted = {
 /** Names it in the stream's events. */
 run_id: string, };
 
+/** How the app looks and behaves; the machine's own settings are its spec. */
+export type Settings = {
+/** Light, dark, or as the system is. */
+theme: Theme,
+/** Closing the window leaves the app in the tray. */
+close_to_tray: boolean,
+/** A notification when something long ends or fails while the window is not in front. */
+notify: boolean, };
+
+/** What is in force. */
+export type SettingsState = {
+/** In force. */
+settings: Settings,
+/** What was wrong with the file, until they are written again. */
+trouble: Failure | null, };
+
 /** An event with its place in the stream. */
 export type StreamEvent = {
 /** Grows by one; a gap means that a snapshot must be fetched again. */
@@ -233,6 +251,9 @@ seq: number,
 at_ms: number,
 /** What happened. */
 event: Event, };
+
+/** Colours of the window. */
+export type Theme = "system" | "light" | "dark";
 
 /** Asks for `machine_up`. */
 export type UpRequest = {
@@ -245,6 +266,10 @@ export interface Commands {
   app_info: { request: Nothing; answer: AppInfo };
   /** The container engine, or why it can't be reached. */
   engine_info: { request: Nothing; answer: EngineInfo };
+  /** The app's settings. */
+  settings_get: { request: Nothing; answer: SettingsState };
+  /** Changes them, for every view. */
+  settings_set: { request: Settings; answer: SettingsState };
   /** The machine's state now. */
   machine_status: { request: Nothing; answer: MachineStatus };
   /** Builds where needed, creates, starts; goes on as stream events. */
