@@ -1,6 +1,6 @@
 //! The two commands of the window: one call into the engine, one stream out of it.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError, atomic::AtomicBool};
 
 use engine::Engine;
 use serde_json::Value;
@@ -12,6 +12,10 @@ use wire::{failure::Failure, stream::StreamEvent};
 pub struct Host {
     pub engine: Engine,
     pub tasks: TaskTracker,
+    /// Ends what goes on beside the window.
+    pub stop: CancellationToken,
+    /// Whether the app can live on in the tray.
+    pub has_tray: AtomicBool,
     /// The stream of the one window; a new subscription ends the one before.
     stream: Mutex<CancellationToken>,
 }
@@ -22,6 +26,8 @@ impl Host {
         Self {
             engine,
             tasks: TaskTracker::new(),
+            stop: CancellationToken::new(),
+            has_tray: AtomicBool::new(false),
             stream: Mutex::default(),
         }
     }

@@ -2,12 +2,17 @@
 //! else; machines go on when it closes.
 
 mod commands;
+mod native;
+mod notices;
+mod single;
 mod template;
+mod tray;
 
-use std::process::ExitCode;
+use std::{process::ExitCode, sync::atomic::Ordering};
 
 use engine::{Engine, EngineOptions};
-use tauri::{Manager, RunEvent};
+use tauri::{Manager, RunEvent, WindowEvent};
+use tauri_plugin_window_state::StateFlags;
 
 use self::commands::Host;
 
@@ -38,14 +43,68 @@ pub fn run() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
+    let mut only = match single::take(engine.data_dir()) {
+        Ok(Some(only)) => only,
+        Ok(None) => return ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(%error, folder = %engine.data_dir().display(), "the data folder can't be used");
+            return ExitCode::FAILURE;
+        }
+    };
     // The page may reach the bridge, and no other port of this computer.
     context.config_mut().app.security.csp = Some(tauri::utils::config::Csp::Policy(policy(
         engine.bridge_port(),
     )));
 
+    // In the instance's own folder, whatever the app's identifier says.
+    let window_state = tauri_plugin_window_state::Builder::new()
+        .with_filename(
+            engine
+                .config_dir()
+                .join("window.json")
+                .display()
+                .to_string(),
+        )
+        .with_state_flags(StateFlags::all() & !StateFlags::VISIBLE & !StateFlags::DECORATIONS)
+        .build();
     let app = tauri::Builder::default()
+        .plugin(window_state)
+        .plugin(tauri_plugin_dialog::init())
+        .plugin(tauri_plugin_notification::init())
+        .manage(native::Clipboard::default())
         .manage(Host::new(engine))
-        .invoke_handler(tauri::generate_handler![commands::rpc, commands::subscribe])
+        .invoke_handler(tauri::generate_handler![
+            commands::rpc,
+            commands::subscribe,
+            native::clipboard_read,
+            native::clipboard_write,
+            native::ask_path,
+            native::keep_file,
+        ])
+        .setup(move |app| {
+            let (host, handle) = (app.state::<Host>(), app.handle().clone());
+            let tray = tray::make(&handle, host.engine.clone())?;
+            host.has_tray.store(tray.is_some(), Ordering::Relaxed);
+            let listening =
+                notices::listen(handle.clone(), host.engine.clone(), tray, host.stop.clone());
+            tauri::async_runtime::spawn(host.tasks.track_future(listening));
+            only.on_second_start(move || tray::front(&handle));
+            app.manage(only);
+            Ok(())
+        })
+        .on_window_event(|window, event| {
+            let host = window.state::<Host>();
+            let stays = || {
+                host.has_tray.load(Ordering::Relaxed)
+                    && host.engine.settings().settings.close_to_tray
+            };
+            if let WindowEvent::CloseRequested { api, .. } = event
+                && stays()
+            {
+                api.prevent_close();
+                let _ = window.hide();
+            }
+        })
         .build(context);
     let app = match app {
         Ok(app) => app,
@@ -58,6 +117,7 @@ pub fn run() -> ExitCode {
         if let RunEvent::Exit = event {
             let host = app.state::<Host>();
             host.next_stream().cancel();
+            host.stop.cancel();
             host.tasks.close();
             tauri::async_runtime::block_on(async {
                 host.tasks.wait().await;

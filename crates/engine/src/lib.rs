@@ -48,6 +48,7 @@ pub struct Engine {
 
 struct Inner {
     options: MachineOptions,
+    paths: lifecycle::Paths,
     settings: settings::SettingsFile,
     journal: journal::Journal,
     bridge: desktop::BridgeHandle,
@@ -97,6 +98,7 @@ impl Engine {
         let engine = Self {
             inner: Arc::new(Inner {
                 options,
+                paths,
                 settings,
                 journal,
                 bridge,
@@ -137,6 +139,24 @@ impl Engine {
     #[must_use]
     pub fn last_seq(&self) -> u64 {
         self.inner.journal.last_seq()
+    }
+
+    /// The app's settings.
+    #[must_use]
+    pub fn settings(&self) -> wire::settings::SettingsState {
+        self.inner.settings.get()
+    }
+
+    /// Where settings lie.
+    #[must_use]
+    pub fn config_dir(&self) -> &std::path::Path {
+        &self.inner.paths.config_dir
+    }
+
+    /// Where data lies.
+    #[must_use]
+    pub fn data_dir(&self) -> &std::path::Path {
+        &self.inner.paths.data_dir
     }
 
     /// Loopback port of the desktop's WebSocket bridge.

@@ -60,11 +60,10 @@ fn answer<T: Serialize>(answer: T) -> Result<Value, Failure> {
 
 impl Handlers for Engine {
     async fn app_info(&self, _: Nothing) -> Result<AppInfo, Failure> {
-        let machine = self.machine()?;
         Ok(AppInfo {
             version: wire::VERSION.into(),
-            config_dir: machine.paths().config_dir.display().to_string(),
-            data_dir: machine.paths().data_dir.display().to_string(),
+            config_dir: self.config_dir().display().to_string(),
+            data_dir: self.data_dir().display().to_string(),
         })
     }
 

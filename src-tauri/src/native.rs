@@ -1,0 +1,96 @@
+//! What a page can't do by itself: the clipboard, the system's file dialogs, files, links.
+
+use std::{path::PathBuf, sync::Mutex, sync::PoisonError};
+
+use tauri::{AppHandle, State, ipc::InvokeBody, ipc::Request};
+use tauri_plugin_dialog::{DialogExt, FilePath};
+use wire::failure::{Failure, FailureCode};
+
+/// The clipboard's owner: on X11 and Wayland what was copied lives as long as this.
+#[derive(Default)]
+pub struct Clipboard(Mutex<Option<arboard::Clipboard>>);
+
+impl Clipboard {
+    fn with<T>(
+        &self,
+        work: impl FnOnce(&mut arboard::Clipboard) -> Result<T, arboard::Error>,
+    ) -> Result<T, Failure> {
+        let told = |error: arboard::Error| {
+            Failure::new(FailureCode::Internal, "The clipboard can't be reached")
+                .because(error.to_string())
+        };
+        let mut slot = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let clipboard = match &mut *slot {
+            Some(clipboard) => clipboard,
+            None => slot.insert(arboard::Clipboard::new().map_err(told)?),
+        };
+        work(clipboard).map_err(told)
+    }
+}
+
+/// The clipboard's text; empty where it holds none.
+#[tauri::command(async)]
+pub fn clipboard_read(clipboard: State<'_, Clipboard>) -> Result<String, Failure> {
+    clipboard.with(|clipboard| match clipboard.get_text() {
+        Err(arboard::Error::ContentNotAvailable) => Ok(String::new()),
+        other => other,
+    })
+}
+
+/// Puts text on the clipboard.
+#[tauri::command(async)]
+pub fn clipboard_write(clipboard: State<'_, Clipboard>, text: String) -> Result<(), Failure> {
+    clipboard.with(|clipboard| clipboard.set_text(text))
+}
+
+/// Asks the person for a notebook: one that is there, or where to save. `None`: thought better of it.
+#[tauri::command(async)]
+pub fn ask_path(app: AppHandle, save: bool, suggestion: String) -> Option<PathBuf> {
+    let mut dialog = app
+        .dialog()
+        .file()
+        .add_filter("Notebooks", &["ipynb"])
+        .add_filter("All files", &["*"]);
+    let suggestion = PathBuf::from(suggestion);
+    if let Some(folder) = suggestion.parent().filter(|folder| folder.is_dir()) {
+        dialog = dialog.set_directory(folder);
+    }
+    if save && let Some(name) = suggestion.file_name() {
+        dialog = dialog.set_file_name(name.to_string_lossy());
+    }
+    let chosen = if save {
+        dialog.blocking_save_file()
+    } else {
+        dialog.blocking_pick_file()
+    };
+    chosen.and_then(|path| path.into_path().ok())
+}
+
+/// Asks where to keep these bytes (the request's body; the suggested name is in the header `name`),
+/// and keeps them. `None`: thought better of it.
+#[tauri::command(async)]
+pub fn keep_file(app: AppHandle, request: Request<'_>) -> Result<Option<PathBuf>, Failure> {
+    let InvokeBody::Raw(bytes) = request.body() else {
+        return Err(Failure::new(
+            FailureCode::Invalid,
+            "There are no bytes to keep",
+        ));
+    };
+    let name = request
+        .headers()
+        .get("name")
+        .and_then(|name| name.to_str().ok())
+        .unwrap_or("file");
+    let chosen = app.dialog().file().set_file_name(name).blocking_save_file();
+    let Some(path) = chosen.and_then(|path: FilePath| path.into_path().ok()) else {
+        return Ok(None);
+    };
+    std::fs::write(&path, bytes).map_err(|error| {
+        Failure::new(
+            FailureCode::Internal,
+            format!("{} could not be written", path.display()),
+        )
+        .because(error.to_string())
+    })?;
+    Ok(Some(path))
+}

@@ -1,0 +1,157 @@
+//! Listens to the engine for what the window's frame shows: the tray's state, and a notification
+//! when something long ends while nobody looks.
+
+use std::collections::HashMap;
+
+use engine::Engine;
+use tauri::{AppHandle, Manager, Runtime};
+use tauri_plugin_notification::NotificationExt;
+use tokio_util::sync::CancellationToken;
+use wire::{
+    failure::Failure,
+    kernel::ExecStatus,
+    stream::{Event, StreamEvent},
+};
+
+use crate::tray::Tray;
+
+/// Shorter work ends before anybody looks away.
+const LONG_MS: u64 = 10_000;
+
+/// Goes on until `stop`.
+pub async fn listen<R: Runtime>(
+    app: AppHandle<R>,
+    engine: Engine,
+    tray: Option<Tray<R>>,
+    stop: CancellationToken,
+) {
+    let mut events = engine.subscribe(0);
+    let mut begun = Begun::default();
+    loop {
+        let event = tokio::select! {
+            () = stop.cancelled() => return,
+            event = events.next() => event,
+        };
+        let Some(event) = event else { return };
+        if let (Event::Machine { status }, Some(tray)) = (&event.event, &tray) {
+            tray.show(status);
+        }
+        let Some((title, body)) = begun.take(&event) else {
+            continue;
+        };
+        let looked_at = app
+            .get_webview_window("main")
+            .is_some_and(|window| window.is_focused().unwrap_or(false));
+        if looked_at || !engine.settings().settings.notify {
+            continue;
+        }
+        if let Err(error) = app.notification().builder().title(title).body(body).show() {
+            tracing::debug!(%error, "a notification could not be shown");
+        }
+    }
+}
+
+/// When what goes on began, in Unix milliseconds.
+#[derive(Debug, Default)]
+struct Begun {
+    at_ms: HashMap<String, u64>,
+}
+
+impl Begun {
+    /// The words for an event that is worth a notification.
+    fn take(&mut self, StreamEvent { at_ms, event, .. }: &StreamEvent) -> Option<(String, String)> {
+        let failed = |what: &str, failure: &Failure| Some((what.to_owned(), failure.to_string()));
+        match event {
+            Event::RunProgress { run_id, .. } => {
+                self.at_ms.entry(run_id.clone()).or_insert(*at_ms);
+                None
+            }
+            Event::CellQueued { cell_id } => {
+                self.at_ms.insert(cell_id.clone(), *at_ms);
+                None
+            }
+            Event::RunEnded { run_id, failure } => {
+                let long = self.was_long(run_id, *at_ms);
+                match failure {
+                    Some(failure) if failure.code == wire::failure::FailureCode::Cancelled => None,
+                    Some(failure) => failed("The machine did not come up", failure),
+                    None => long.then(|| {
+                        (
+                            "The machine is ready".into(),
+                            "Its image is built, and it runs.".into(),
+                        )
+                    }),
+                }
+            }
+            Event::CellEnded {
+                cell_id,
+                answer,
+                failure,
+            } => {
+                let long = self.was_long(cell_id, *at_ms);
+                match (answer, failure) {
+                    _ if !long => None,
+                    (_, Some(failure)) => failed("A cell was not run to its end", failure),
+                    (Some(answer), None) if answer.status == ExecStatus::Completed => Some((
+                        "A cell has ended".into(),
+                        format!("It took {} s.", answer.timing_ms / 1000),
+                    )),
+                    (Some(answer), None) => {
+                        let why = answer.error.as_ref().map_or_else(String::new, |error| {
+                            format!("{}: {}", error.kind, error.message)
+                        });
+                        Some(("A cell has failed".into(), why))
+                    }
+                    (None, None) => None,
+                }
+            }
+            _ => None,
+        }
+    }
+
+    fn was_long(&mut self, id: &str, now_ms: u64) -> bool {
+        self.at_ms
+            .remove(id)
+            .is_some_and(|begun| now_ms.saturating_sub(begun) >= LONG_MS)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wire::failure::FailureCode;
+
+    fn at(at_ms: u64, event: Event) -> StreamEvent {
+        StreamEvent {
+            seq: 1,
+            at_ms,
+            event,
+        }
+    }
+
+    #[test]
+    fn long_work_and_failures_are_told() {
+        let mut begun = Begun::default();
+        let run = || "r".to_owned();
+        let progress = || Event::RunProgress {
+            run_id: run(),
+            progress: wire::machine::Progress::Line {
+                text: String::new(),
+            },
+        };
+        let ended = |failure| Event::RunEnded {
+            run_id: run(),
+            failure,
+        };
+        assert_eq!(begun.take(&at(0, progress())), None);
+        assert_eq!(begun.take(&at(9_000, ended(None))), None);
+        begun.take(&at(0, progress()));
+        assert!(begun.take(&at(10_000, ended(None))).is_some());
+        let broken = Failure::new(FailureCode::BuildFailed, "Step 3 failed");
+        let (_, body) = begun.take(&at(1, ended(Some(broken)))).unwrap();
+        assert_eq!(body, "Step 3 failed");
+        let cancelled = Failure::new(FailureCode::Cancelled, "Cancelled");
+        assert_eq!(begun.take(&at(1, ended(Some(cancelled)))), None);
+        assert!(begun.at_ms.is_empty());
+    }
+}
