@@ -2,6 +2,7 @@
 
 import type { Failure, MachineState, MachineStatus, Progress, StreamEvent, Event } from "../wire";
 import type { Answer, Command, Host, Request } from "./host";
+import { download, pageClipboard } from "./page";
 
 const ENGINE_AWAY: Failure = {
   code: "engine_missing",
@@ -34,6 +35,9 @@ export class FakeHost implements Host {
         if (this.#scene === "no-engine") throw ENGINE_AWAY;
         return { name: "Docker", version: "29.1.0", api_version: "1.52", endpoint: "unix:///var/run/docker.sock" };
       },
+      app_info: () => ({ version: "0.1.0", config_dir: "/home/ada/.config/vivarium", data_dir: "/home/ada/.local/share/vivarium" }),
+      settings_get: () => ({ settings: { theme: "system", close_to_tray: false, notify: true }, trouble: null }),
+      settings_set: (settings) => ({ settings, trouble: null }),
       machine_status: () => this.#status(),
       machine_logs: () => ({ lines: LOG }),
       machine_up: () => {
@@ -62,6 +66,9 @@ export class FakeHost implements Host {
     if (!answer) return {} as Answer<C>;
     return answer(request) as Answer<C>;
   }
+
+  readonly clipboard = pageClipboard;
+  readonly keepFile = download;
 
   async subscribe(_after: number, take: (event: StreamEvent) => void): Promise<void> {
     this.#take = take;

@@ -15,6 +15,17 @@ export interface Host {
    * A second subscription ends the first.
    */
   subscribe(after: number, take: (event: StreamEvent) => void): Promise<void>;
+  readonly clipboard: {
+    read(): Promise<string>;
+    write(text: string): Promise<void>;
+  };
+  /**
+   * Asks for a notebook with the system's dialog: one that is there, or where to save. `null` where
+   * the person thought better of it. Not there where the page can't see this computer's files.
+   */
+  askPath?(kind: "open" | "save", suggestion: string): Promise<string | null>;
+  /** Keeps bytes as a file where the person wants it; false where they don't. */
+  keepFile(name: string, data: Blob): Promise<boolean>;
 }
 
 /** Whatever was thrown, as the shape that views show. */

@@ -3,6 +3,7 @@
 
 import type { StreamEvent } from "../wire";
 import { toFailure, type Answer, type Command, type Host, type Request } from "./host";
+import { download, pageClipboard } from "./page";
 
 const TOKEN = "vivarium.token";
 const FIRST_RETRY_MS = 250;
@@ -36,6 +37,9 @@ export class ServedHost implements Host {
     }
     throw toFailure(await response.text(), response.status === 401 ? "This page is not let in" : undefined);
   }
+
+  readonly clipboard = pageClipboard;
+  readonly keepFile = download;
 
   async subscribe(after: number, take: (event: StreamEvent) => void): Promise<void> {
     this.#stream.abort();

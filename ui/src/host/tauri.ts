@@ -17,4 +17,18 @@ export class TauriHost implements Host {
     const channel = new Channel<StreamEvent>(take);
     await invoke("subscribe", { after, channel });
   }
+
+  readonly clipboard = {
+    read: () => invoke<string>("clipboard_read"),
+    write: (text: string) => invoke<void>("clipboard_write", { text }),
+  };
+
+  askPath(kind: "open" | "save", suggestion: string): Promise<string | null> {
+    return invoke("ask_path", { save: kind === "save", suggestion });
+  }
+
+  async keepFile(name: string, data: Blob): Promise<boolean> {
+    const bytes = new Uint8Array(await data.arrayBuffer());
+    return (await invoke<string | null>("keep_file", bytes, { headers: { name } })) !== null;
+  }
 }

@@ -1,0 +1,57 @@
+// What the palette offers now: nothing that could not be done at this moment.
+
+import type { Notebook } from "../features/notebook/notebook.svelte";
+import type { Live } from "../shared/live/live.svelte";
+import type { Preferences } from "../shared/preferences.svelte";
+
+export interface Action {
+  group: "Go to" | "Machine" | "Notebook" | "Copy" | "Theme";
+  word: string;
+  keys?: string;
+  /** Other words that people look for. */
+  also?: string[];
+  act: () => unknown;
+}
+
+interface Places {
+  pages: { id: string; word: string }[];
+  go: (page: string) => void;
+}
+
+export function actions({ pages, go }: Places, live: Live, notebook: Notebook, preferences: Preferences): Action[] {
+  const { status } = live;
+  const free = live.doing === null && !live.going && status !== null;
+  const running = free && (status.state === "running" || status.state === "starting");
+  const on = (page: string, act: () => unknown) => () => {
+    go(page);
+    return act();
+  };
+  const found: (Action | false)[] = [
+    ...pages.map(({ id, word }, at): Action => ({ group: "Go to", word, keys: `Ctrl ${at + 1}`, act: () => go(id) })),
+    { group: "Go to", word: "Settings", keys: "Ctrl ,", also: ["about", "version", "preferences"], act: () => go("settings") },
+    free && !running && { group: "Machine", word: "Start machine", also: ["up", "build"], act: on("machine", () => live.up(false)) },
+    running && { group: "Machine", word: "Stop machine", also: ["down"], act: on("machine", () => live.down()) },
+    running && { group: "Machine", word: "Restart machine", act: on("machine", () => live.restart()) },
+    free && { group: "Machine", word: "Rebuild image and start", also: ["build"], act: on("machine", () => live.up(true)) },
+    live.going && { group: "Machine", word: "Cancel what goes on", act: on("machine", () => live.cancel()) },
+    live.running && { group: "Notebook", word: "Run all cells", act: on("notebook", () => notebook.runAll()) },
+    notebook.busy && { group: "Notebook", word: "Interrupt", also: ["stop cell"], act: on("notebook", () => notebook.interrupt()) },
+    { group: "Notebook", word: "Clear outputs", act: on("notebook", () => notebook.clear()) },
+    ...copies(live),
+    ...(["system", "light", "dark"] as const)
+      .filter((theme) => theme !== preferences.settings.theme)
+      .map((theme): Action => ({ group: "Theme", word: `Theme: ${theme}`, also: ["colours", "mode"], act: () => preferences.choose(theme) })),
+  ];
+  return found.filter((action) => action !== false);
+}
+
+function copies(live: Live): Action[] {
+  const addresses = live.status?.addresses;
+  if (!addresses) return [];
+  const copy = (word: string, text: string): Action => ({ group: "Copy", word, act: () => live.host.clipboard.write(text) });
+  return [
+    copy("Copy the kernel's address", addresses.kernel),
+    copy("Copy the MCP address", addresses.mcp),
+    copy("Copy the VNC address", addresses.vnc),
+  ];
+}
