@@ -81,6 +81,11 @@ impl Dock {
                     error.message.unwrap_or_default()
                 }
                 Err(bollard::errors::Error::DockerStreamError { error }) => error,
+                // Docker reads the whole Dockerfile before it begins to stream.
+                Err(bollard::errors::Error::DockerResponseServerError {
+                    status_code: 400 | 500,
+                    message,
+                }) if message.contains("ockerfile") => message,
                 Err(error) => return Err(DockError::from_bollard("build the image", error)),
             };
             reader.finish(tell);

@@ -1,4 +1,4 @@
-//! Containers: create, start, stop, remove, look, list, log.
+//! Containers: create, start, stop, remove, look, list.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -9,11 +9,9 @@ use bollard::{
     },
     query_parameters::{
         CreateContainerOptionsBuilder, InspectContainerOptions, ListContainersOptionsBuilder,
-        LogsOptionsBuilder, RemoveContainerOptionsBuilder, StartContainerOptions,
-        StopContainerOptionsBuilder,
+        RemoveContainerOptionsBuilder, StartContainerOptions, StopContainerOptionsBuilder,
     },
 };
-use futures_util::StreamExt;
 
 use crate::{connect::Dock, error::DockError, image::ordered, time::unix_ms};
 
@@ -99,6 +97,11 @@ pub enum ContainerState {
     /// Created or ended.
     Stopped {
         /// How it ended; 0 where it never ran.
+        exit_code: i64,
+    },
+    /// Its process ended, and the engine will start it again.
+    Restarting {
+        /// How it ended.
         exit_code: i64,
     },
     /// Its process runs.
@@ -258,30 +261,6 @@ impl Dock {
         });
         Ok(holder.and_then(|one| first_name(one.names)))
     }
-
-    /// The last lines of a container's log, stdout and stderr, oldest first.
-    ///
-    /// # Errors
-    /// [`DockError`] with the engine's words.
-    pub async fn logs(&self, name: &str, tail: u32) -> Result<Vec<String>, DockError> {
-        let options = LogsOptionsBuilder::new()
-            .stdout(true)
-            .stderr(true)
-            .tail(&tail.to_string())
-            .build();
-        let mut stream = std::pin::pin!(self.docker.logs(name, Some(options)));
-        let mut text = Vec::new();
-        while let Some(chunk) = stream.next().await {
-            let chunk = chunk.map_err(|error| {
-                DockError::from_bollard(format!("read the log of {name}"), error)
-            })?;
-            text.extend_from_slice(chunk.as_ref());
-        }
-        Ok(String::from_utf8_lossy(&text)
-            .lines()
-            .map(str::to_owned)
-            .collect())
-    }
 }
 
 fn first_name(names: Option<Vec<String>>) -> Option<String> {
@@ -364,7 +343,12 @@ fn create_body(spec: &ContainerSpec) -> ContainerCreateBody {
 
 fn read(found: ContainerInspectResponse) -> Container {
     let state = found.state.unwrap_or_default();
-    let state = if state.running == Some(true) {
+    // To the engine, one that waits for its next life runs.
+    let state = if state.restarting == Some(true) {
+        ContainerState::Restarting {
+            exit_code: state.exit_code.unwrap_or_default(),
+        }
+    } else if state.running == Some(true) {
         ContainerState::Running {
             started_at_ms: state
                 .started_at

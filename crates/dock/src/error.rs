@@ -139,7 +139,7 @@ fn is_disk_full(text: &str) -> bool {
 impl From<DockError> for Failure {
     fn from(error: DockError) -> Self {
         let message = capitalised(&error.to_string());
-        let below = std::error::Error::source(&error).map(ToString::to_string);
+        let below = std::error::Error::source(&error).map(deepest);
         let port = error.taken_port();
         let failure = |code| Failure::new(code, message.clone());
         match error {
@@ -164,7 +164,7 @@ impl From<DockError> for Failure {
                 }
             }
             DockError::Transport { source, .. } => failure(FailureCode::Internal)
-                .because(source.to_string())
+                .because(deepest(&source))
                 .next("See whether the container engine still runs."),
             DockError::Build { message: cause, lines, .. } => {
                 let detail = lines.join("\n");
@@ -179,6 +179,15 @@ impl From<DockError> for Failure {
             DockError::Cancelled => failure(FailureCode::Cancelled),
         }
     }
+}
+
+/// The first cause: what lies above it (`client error (Connect)`) helps nobody.
+fn deepest(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut error = error;
+    while let Some(below) = error.source() {
+        error = below;
+    }
+    error.to_string()
 }
 
 fn disk_full(cause: String) -> Failure {

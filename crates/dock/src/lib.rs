@@ -8,6 +8,7 @@ mod container;
 mod error;
 mod exec;
 mod image;
+mod logs;
 mod progress;
 mod resource;
 mod time;

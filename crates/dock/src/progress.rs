@@ -77,6 +77,8 @@ impl Reader {
             });
             return;
         }
+        // What a step writes to stderr comes in red.
+        let line = &plain(line);
         // A progress bar rewrites its line with carriage returns: its last state counts.
         let line = line.rsplit('\r').next().unwrap_or(line);
         self.tell_step(line.trim() == "---> Using cache", tell);
@@ -107,6 +109,19 @@ impl Reader {
             });
         }
     }
+}
+
+/// Without ANSI's colours (`ESC [ … m`).
+fn plain(line: &str) -> String {
+    let mut rest = line;
+    let mut plain = String::with_capacity(line.len());
+    while let Some((before, after)) = rest.split_once("\x1b[") {
+        plain.push_str(before);
+        rest = after
+            .trim_start_matches(|c: char| c.is_ascii_digit() || c == ';')
+            .trim_start_matches('m');
+    }
+    plain + rest
 }
 
 /// `Step 3/20 : RUN true` (Docker), `STEP 3/20: RUN true` (Podman).
@@ -187,6 +202,15 @@ mod tests {
             reader.images(),
             ["f232b44b3ca7", "0c42a0355a8c", "0c42a0355a8d"]
         );
+    }
+
+    #[test]
+    fn the_builders_red_is_left_out() {
+        let (reader, told) = read(&[
+            "Step 1/1 : RUN a\n\x1b[91mE:\x1b[0m\x1b[91m no\n\x1b[0mRemoving intermediate container 1\n",
+        ]);
+        assert_eq!(reader.tail(), ["E: no"]);
+        assert_eq!(told.len(), 2);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use dock::DockError;
 use wire::failure::{Failure, FailureCode};
 
-use crate::spec::SpecError;
+use crate::{ports::process, spec::SpecError};
 
 /// Failures of a machine's life.
 #[derive(Debug, thiserror::Error)]
@@ -80,6 +80,8 @@ pub enum LifecycleError {
     Busy {
         /// Its name.
         name: String,
+        /// That process's id, where it is known.
+        holder: Option<u32>,
     },
     /// Somebody asked for it.
     #[error("cancelled")]
@@ -142,7 +144,15 @@ impl From<LifecycleError> for Failure {
             LifecycleError::Foreign { .. } => failure(FailureCode::Busy)
                 .because("it has none of our labels")
                 .next("Remove or rename that container, or choose another name in machine.toml."),
-            LifecycleError::Busy { .. } => failure(FailureCode::Busy).next("Wait until that run has ended, or cancel it."),
+            LifecycleError::Busy { holder, .. } => {
+                let ours = holder == Some(std::process::id());
+                let cause = holder.map(|holder| match ours {
+                    true => "another run of this app is not done yet".to_owned(),
+                    false => format!("{} works on it", process(holder)),
+                });
+                Failure { cause, ..failure(FailureCode::Busy) }
+                    .next("Wait until that run has ended, or cancel it.")
+            }
             LifecycleError::Cancelled => failure(FailureCode::Cancelled),
         }
     }

@@ -2,6 +2,7 @@
 
 use std::{
     fs::{File, TryLockError},
+    io::{Read, Write},
     time::Duration,
 };
 
@@ -191,7 +192,11 @@ impl Machine {
                     Ping::NotYet { cause } => cause,
                 },
                 // The restart policy brings it back a moment later; a boot that ends is a failure now.
-                Some((ContainerState::Stopped { exit_code }, _)) => {
+                Some((
+                    ContainerState::Stopped { exit_code }
+                    | ContainerState::Restarting { exit_code },
+                    _,
+                )) => {
                     break format!("it ended with exit status {exit_code}");
                 }
                 Some((ContainerState::Running { .. }, None)) => {
@@ -218,7 +223,7 @@ impl Machine {
     }
 
     /// Its container, where there is one; a stranger's of the same name is a failure.
-    async fn ours(&self, dock: &Dock) -> Result<Option<Container>, LifecycleError> {
+    pub(crate) async fn ours(&self, dock: &Dock) -> Result<Option<Container>, LifecycleError> {
         let found = dock.container(&self.names.container).await?;
         match found {
             Some(container)
@@ -237,13 +242,53 @@ impl Machine {
         let dir = self.paths.machine_dir(&self.names.machine);
         make_dir(&dir, 0o755)?;
         let path = dir.join("lock");
-        let file = File::create(&path).map_err(LifecycleError::file("create", &path))?;
+        let file = File::options()
+            .create(true)
+            .truncate(false)
+            .read(true)
+            .write(true)
+            .open(&path);
+        let mut file = file.map_err(LifecycleError::file("create", &path))?;
         match file.try_lock() {
-            Ok(()) => Ok(file),
-            Err(TryLockError::WouldBlock) => Err(LifecycleError::Busy {
-                name: self.names.container.clone(),
-            }),
+            Ok(()) => {
+                // Who holds it, for the sentence of those who may not.
+                let held = file
+                    .set_len(0)
+                    .and_then(|()| writeln!(file, "{}", std::process::id()));
+                held.map_err(LifecycleError::file("write", &path))?;
+                Ok(file)
+            }
+            Err(TryLockError::WouldBlock) => {
+                let mut holder = String::new();
+                let _ = file.read_to_string(&mut holder);
+                Err(LifecycleError::Busy {
+                    name: self.names.container.clone(),
+                    holder: holder.trim().parse().ok(),
+                })
+            }
             Err(TryLockError::Error(error)) => Err(LifecycleError::file("lock", &path)(error)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::machine::MachineOptions;
+
+    #[test]
+    fn a_second_run_is_told_who_holds_the_machine() {
+        let home = tempfile::tempdir().unwrap();
+        let options = MachineOptions {
+            home: Some(home.path().into()),
+            ..Default::default()
+        };
+        let machine = Machine::load(&options).unwrap();
+        let held = machine.lock().unwrap();
+        let refused = machine.lock().unwrap_err();
+        let us = Some(std::process::id());
+        assert!(matches!(refused, LifecycleError::Busy { holder, .. } if holder == us));
+        drop(held);
+        machine.lock().unwrap();
     }
 }

@@ -110,7 +110,7 @@ impl Machine {
     /// Its state now. A template that can't be read makes no image stale.
     ///
     /// # Errors
-    /// [`LifecycleError::Dock`].
+    /// [`LifecycleError::Dock`], [`LifecycleError::Foreign`].
     pub async fn status(&self, dock: &Dock) -> Result<MachineStatus, LifecycleError> {
         let image = dock.image(&self.names.image).await?;
         let wanted = if reused() {
@@ -134,13 +134,17 @@ impl Machine {
             body_version: None,
             warnings: self.spec.warnings(),
         };
-        let Some(container) = dock.container(&self.names.container).await? else {
+        let Some(container) = self.ours(dock).await? else {
             return Ok(status);
         };
-        status.state = MachineState::Stopped;
+        status.state = match container.state {
+            ContainerState::Stopped { .. } => MachineState::Stopped,
+            ContainerState::Restarting { .. } | ContainerState::Running { .. } => {
+                MachineState::Starting
+            }
+        };
         status.container_id = Some(container.id.clone());
         if let ContainerState::Running { started_at_ms } = container.state {
-            status.state = MachineState::Starting;
             status.started_at_ms = Some(started_at_ms);
             status.addresses = addresses(&container);
             if let Some(&port) = container.ports.get(&KERNEL_PORT)
@@ -158,7 +162,7 @@ impl Machine {
     /// # Errors
     /// [`LifecycleError::NotRunning`].
     async fn port(&self, dock: &Dock, inside: u16) -> Result<u16, LifecycleError> {
-        let container = dock.container(&self.names.container).await?;
+        let container = self.ours(dock).await?;
         container
             .filter(Container::is_running)
             .and_then(|container| container.ports.get(&inside).copied())

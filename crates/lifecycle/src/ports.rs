@@ -23,11 +23,18 @@ pub(crate) fn listening_process(port: u16) -> Option<String> {
                 .is_ok_and(|target| target.as_os_str() == wanted.as_str())
         };
         if files.flatten().any(holds) {
-            let name = std::fs::read_to_string(process.path().join("comm")).unwrap_or_default();
-            return Some(format!("{} (pid {pid})", name.trim()));
+            return pid.parse().ok().map(self::process);
         }
     }
     Some("another process".into())
+}
+
+/// A process for people: `name (pid 123)`, where its name can be read.
+pub(crate) fn process(pid: u32) -> String {
+    match std::fs::read_to_string(format!("/proc/{pid}/comm")) {
+        Ok(name) => format!("{} (pid {pid})", name.trim()),
+        Err(_) => format!("another process (pid {pid})"),
+    }
 }
 
 /// Socket inode of the listener on `port` in the text of `/proc/net/tcp`.

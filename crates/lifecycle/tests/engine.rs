@@ -1,11 +1,14 @@
 //! Against a real container engine, with a tiny image of our own making. Only
 //! where VIVARIUM_TEST_ENGINE=1 says that one may be used.
 
-#[path = "engine/prune.rs"]
-mod prune;
-
+#[path = "engine/faults.rs"]
+mod faults;
 #[path = "engine/machine.rs"]
 mod machine;
+#[path = "engine/prune.rs"]
+mod prune;
+#[path = "engine/tiny.rs"]
+mod tiny;
 
 use std::collections::BTreeMap;
 

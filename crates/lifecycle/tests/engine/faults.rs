@@ -1,0 +1,79 @@
+//! What goes wrong at the engine, and that it is told as what it is.
+
+use std::time::{Duration, Instant};
+
+use dock::ContainerSpec;
+use lifecycle::{Dock, LifecycleError};
+use wire::failure::{Failure, FailureCode};
+
+use crate::tiny::TinyMachine;
+
+const ENDS: &str = "ARG BASE\nFROM ${BASE}\nLABEL vivarium.stage=os\n\
+    CMD [\"sh\", \"-c\", \"echo it broke; exit 3\"]\n";
+
+fn code(ended: Result<(), LifecycleError>) -> (FailureCode, Failure) {
+    let failure = Failure::from(ended.expect_err("it failed"));
+    (failure.code, failure)
+}
+
+#[tokio::test]
+async fn a_machine_that_ends_is_told_at_once_with_its_exit_status_and_log() {
+    if !super::wanted() {
+        return;
+    }
+    let dock = Dock::connect().await.unwrap();
+    let tiny = TinyMachine::new("ends", ENDS, &[]);
+    let begin = Instant::now();
+    let ended = code(tiny.up(&dock).await);
+    let took = begin.elapsed();
+    tiny.tidy(&dock).await;
+    assert_eq!(ended.0, FailureCode::Unhealthy);
+    assert!(took < Duration::from_secs(60), "{took:?}");
+    let failure = ended.1;
+    assert_eq!(
+        failure.cause.as_deref(),
+        Some("it ended with exit status 3")
+    );
+    assert!(failure.detail.unwrap().contains("it broke"));
+}
+
+#[tokio::test]
+async fn a_strangers_container_is_left_alone() {
+    if !super::wanted() {
+        return;
+    }
+    let dock = Dock::connect().await.unwrap();
+    let tiny = TinyMachine::new("stranger", ENDS, &[]);
+    let name = tiny.machine.container_name().to_owned();
+    let stranger = ContainerSpec {
+        name: name.clone(),
+        image: "debian:trixie-slim".into(),
+        command: Some(vec!["sleep".into(), "60".into()]),
+        ..Default::default()
+    };
+    dock.create_container(&stranger).await.unwrap();
+    let up = code(tiny.up(&dock).await);
+    let status = tiny.machine.status(&dock).await;
+    let removed = tiny.machine.remove(&dock, false).await;
+    let there = dock.container(&name).await.unwrap().is_some();
+    dock.remove_container(&name).await.unwrap();
+    tiny.tidy(&dock).await;
+    assert!(there);
+    assert_eq!(up.0, FailureCode::Busy);
+    assert!(matches!(status, Err(LifecycleError::Foreign { .. })));
+    assert!(matches!(removed, Err(LifecycleError::Foreign { .. })));
+}
+
+#[tokio::test]
+async fn a_dockerfile_that_can_not_be_read_is_a_failed_build() {
+    if !super::wanted() {
+        return;
+    }
+    let dock = Dock::connect().await.unwrap();
+    let tiny = TinyMachine::new("unread", "ARG BASE\nFROM ${BASE}\nRUNN true\n", &[]);
+    let failed = code(tiny.up(&dock).await);
+    tiny.tidy(&dock).await;
+    assert_eq!(failed.0, FailureCode::BuildFailed);
+    let cause = failed.1.cause.unwrap();
+    assert!(cause.to_lowercase().contains("runn"), "{cause}");
+}

@@ -1,0 +1,70 @@
+//! A machine from a template of a few lines, for what needs no real one.
+
+use std::path::{Path, PathBuf};
+
+use lifecycle::{CancellationToken, Dock, LifecycleError, Machine, MachineOptions};
+
+/// Its folders go when it is dropped; its container and images by [`TinyMachine::tidy`].
+pub struct TinyMachine {
+    pub instance: String,
+    pub machine: Machine,
+    template: PathBuf,
+    _folder: tempfile::TempDir,
+}
+
+impl TinyMachine {
+    /// One with this Dockerfile; `NAME` in it becomes the instance.
+    pub fn new(name: &str, dockerfile: &str, overrides: &[&str]) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let instance = format!("vtest-{name}-{}", std::process::id());
+        let template = folder.path().join("template");
+        let options = MachineOptions {
+            instance: Some(instance.clone()),
+            home: Some(folder.path().join("home")),
+            template: template.clone(),
+            overrides: overrides.iter().map(|&one| one.into()).collect(),
+            ..Default::default()
+        };
+        let machine = Self {
+            machine: Machine::load(&options).expect("a spec"),
+            instance,
+            template,
+            _folder: folder,
+        };
+        machine.dockerfile(dockerfile);
+        machine
+    }
+
+    /// Writes the Dockerfile anew.
+    pub fn dockerfile(&self, text: &str) {
+        self.write("body/Dockerfile", &text.replace("NAME", &self.instance));
+    }
+
+    /// Writes a file of the template.
+    pub fn write(&self, path: &str, text: &str) {
+        let path = self.template.join(path);
+        let parent: &Path = path.parent().expect("a parent");
+        std::fs::create_dir_all(parent).expect("a folder");
+        std::fs::write(path, text).expect("written");
+    }
+
+    /// Brings it up, quietly.
+    pub async fn up(&self, dock: &Dock) -> Result<(), LifecycleError> {
+        let cancel = CancellationToken::new();
+        let up = self.machine.up(dock, false, &cancel, &mut |_| {}).await;
+        up.map(|_| ())
+    }
+
+    /// Removes what it left at the engine.
+    pub async fn tidy(self, dock: &Dock) {
+        self.machine.remove(dock, true).await.expect("removed");
+        let image = format!("{}-os", self.instance);
+        dock.remove_image(&image).await.expect("removed");
+        for label in ["instance", "stage"] {
+            let label = format!("vivarium.{label}={}", self.instance);
+            for image in dock.loose_images(&label).await.expect("listed") {
+                dock.remove_image(&image.id).await.expect("removed");
+            }
+        }
+    }
+}
