@@ -39,12 +39,16 @@ export interface FileCell {
   [unknown: string]: unknown;
 }
 
-export interface NotebookFile {
+/** All of a notebook but its cells. */
+export interface Head {
   nbformat: number;
   nbformat_minor: number;
   metadata: Bundle;
-  cells: FileCell[];
   [unknown: string]: unknown;
+}
+
+export interface NotebookFile extends Head {
+  cells: FileCell[];
 }
 
 export function joined(text: Multiline | undefined): string {
@@ -80,25 +84,57 @@ export function newCellId(): string {
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-export class NotANotebook extends Error {}
+/** A notebook's fields beside its cells, as a new one has them. */
+export function newHead(): Head {
+  return {
+    metadata: {
+      kernelspec: { display_name: "Python 3", language: "python", name: "python3" },
+      language_info: { name: "python" },
+    },
+    nbformat: 4,
+    nbformat_minor: 5,
+  };
+}
 
-/** Reads a notebook file's text. Throws `NotANotebook`, saying why. */
-export function readNotebook(text: string): NotebookFile {
-  let file: unknown;
-  try {
-    file = JSON.parse(text);
-  } catch (error) {
-    throw new NotANotebook(`It is not JSON: ${(error as Error).message}`);
+/** Cells and the rest of a file. Every cell has an id of its own afterwards, as nbformat 4.5 wants. */
+export function takeApart(file: NotebookFile): { head: Head; cells: FileCell[] } {
+  const { cells, ...rest } = file;
+  const head: Head = rest;
+  const seen = new Set<string>();
+  for (const cell of cells) {
+    if (cell.id === undefined || seen.has(cell.id)) cell.id = newCellId();
+    seen.add(cell.id);
   }
-  if (typeof file !== "object" || file === null || !("cells" in file) || !Array.isArray(file.cells)) {
-    throw new NotANotebook("It has no list of cells");
-  }
-  const notebook = file as NotebookFile;
-  if (notebook.nbformat !== 4) throw new NotANotebook(`It is of nbformat ${String(notebook.nbformat)}; 4 is understood`);
-  for (const [at, cell] of notebook.cells.entries()) {
-    if (!["code", "markdown", "raw"].includes(cell.cell_type)) {
-      throw new NotANotebook(`Cell ${at + 1} is of the unknown type ${String(cell.cell_type)}`);
-    }
-  }
-  return notebook;
+  return { head, cells };
+}
+
+/** The file's content, laid out as Jupyter does: text as lines, nothing that is true only while it runs. */
+export function putTogether(head: Head, cells: FileCell[]): NotebookFile {
+  return {
+    ...head,
+    nbformat_minor: Math.max(5, head.nbformat_minor),
+    cells: cells.map((cell) => ({
+      ...cell,
+      source: lines(joined(cell.source)),
+      ...(cell.outputs && { outputs: cell.outputs.map(kept) }),
+    })),
+  };
+}
+
+function kept(output: Output): Output {
+  if (output.output_type === "stream") return { ...output, text: lines(joined(output.text)) };
+  if (output.output_type === "error") return output;
+  const rest = { ...output };
+  delete rest.transient;
+  const data = Object.entries(output.data).map(([type, value]) => [type, typeof value === "string" && isText(type) ? lines(value) : value]);
+  return { ...rest, metadata: output.metadata ?? {}, data: Object.fromEntries(data) as Bundle };
+}
+
+function isText(type: string): boolean {
+  return type.startsWith("text/") || type === "image/svg+xml" || type === "application/javascript";
+}
+
+/** With their ends, so that a change of one line is a change of one line in version control. */
+function lines(text: string): string[] {
+  return text.match(/[^\n]*\n|[^\n]+$/g) ?? [];
 }

@@ -4,7 +4,7 @@
 import { toFailure } from "../../host";
 import type { Live } from "../../shared/live/live.svelte";
 import type { Event, ExecStatus, Failure } from "../../wire";
-import { joined, newCellId, takeOutput, type Output } from "./nbformat";
+import { joined, newCellId, takeOutput, type FileCell, type Output } from "./nbformat";
 
 export type CellState =
   | { kind: "idle" }
@@ -19,17 +19,30 @@ export interface Cell {
   outputs: Output[];
   execution_count: number | null;
   state: CellState;
+  /** What a file said of it beside that: metadata, attachments, fields that are not known here. */
+  rest: Pick<FileCell, "metadata"> & Record<string, unknown>;
 }
 
 export function newCell(kind: Cell["kind"] = "code", source = ""): Cell {
-  return { id: newCellId(), kind, source, outputs: [], execution_count: null, state: { kind: "idle" } };
+  return { id: newCellId(), kind, source, outputs: [], execution_count: null, state: { kind: "idle" }, rest: { metadata: {} } };
 }
 
-/** Where the draft lies between two openings of the window. */
-const DRAFT = "vivarium.notebook.draft";
-/** Outputs beyond this stay out of the draft: the kernel's own store is the place for data. */
-const DRAFT_OUTPUT_LIMIT = 200_000;
-const SAVE_AFTER_MS = 500;
+/** A file's cell, to work on. */
+export function fromFile({ id, cell_type, source, outputs, execution_count, ...rest }: FileCell): Cell {
+  return {
+    ...newCell(cell_type, joined(source)),
+    id: id ?? newCellId(),
+    outputs: outputs ?? [],
+    execution_count: execution_count ?? null,
+    rest,
+  };
+}
+
+/** The cell as a file has it. */
+export function toFile({ id, kind, source, outputs, execution_count, rest }: Cell): FileCell {
+  const common = { ...rest, id, cell_type: kind, source };
+  return kind === "code" ? { ...common, outputs, execution_count } : common;
+}
 
 export class Notebook {
   cells = $state<Cell[]>([]);
@@ -39,13 +52,21 @@ export class Notebook {
   #live: Live;
   #pending: Extract<Event, { kind: "cell_output" }>[] = [];
   #frame = 0;
-  #saving: ReturnType<typeof setTimeout> | undefined;
+  /** Told of every change that a file would show. */
+  #changed: () => void;
 
-  constructor(live: Live) {
+  constructor(live: Live, changed: () => void) {
     this.#live = live;
-    this.cells = readDraft();
-    this.selected = this.cells[0]?.id ?? "";
+    this.#changed = changed;
+    this.load([newCell()]);
     live.listen((event, at_ms) => this.#take(event, at_ms));
+  }
+
+  /** Other cells in place of these. Cells that run go on, unseen. */
+  load(cells: Cell[]): void {
+    this.cells = cells.length > 0 ? cells : [newCell()];
+    this.selected = this.cells[0]!.id;
+    this.trouble = null;
   }
 
   /** The cell that runs: the first in the queue. */
@@ -139,10 +160,8 @@ export class Notebook {
     this.changed();
   }
 
-  /** Writes the draft, a moment later. */
   changed(): void {
-    clearTimeout(this.#saving);
-    this.#saving = setTimeout(() => writeDraft(this.cells), SAVE_AFTER_MS);
+    this.#changed();
   }
 
   #take(event: Event, at_ms: number): void {
@@ -213,32 +232,4 @@ function joinText(events: Extract<Event, { kind: "cell_output" }>[]): { cell_id:
 
 function since(cell: Cell): number {
   return cell.state.kind === "queued" ? cell.state.since : 0;
-}
-
-type Draft = Pick<Cell, "id" | "kind" | "source" | "outputs" | "execution_count">[];
-
-function readDraft(): Cell[] {
-  try {
-    const draft = JSON.parse(localStorage.getItem(DRAFT) ?? "[]") as Draft;
-    if (draft.length > 0) return draft.map((cell) => ({ ...newCell(), ...cell }));
-  } catch {
-    // A damaged draft: an empty notebook is what is left.
-  }
-  return [newCell()];
-}
-
-function writeDraft(cells: Cell[]): void {
-  const draft: Draft = $state.snapshot(cells).map(({ id, kind, source, outputs, execution_count }) => ({
-    id,
-    kind,
-    source,
-    outputs: JSON.stringify(outputs).length > DRAFT_OUTPUT_LIMIT ? [] : (outputs as Output[]),
-    execution_count,
-  }));
-  try {
-    localStorage.setItem(DRAFT, JSON.stringify(draft));
-  } catch {
-    // Full: sources matter more than outputs.
-    localStorage.setItem(DRAFT, JSON.stringify(draft.map((cell) => ({ ...cell, outputs: [] }))));
-  }
 }
