@@ -98,6 +98,12 @@ impl Dock {
         self.info.name == "Podman"
     }
 
+    /// Whether it still answers, within a few seconds.
+    pub async fn answers(&self) -> bool {
+        let pinged = tokio::time::timeout(HELLO, self.docker.ping()).await;
+        matches!(pinged, Ok(Ok(_)))
+    }
+
     /// The engine's root folder, whose disk the images fill.
     ///
     /// # Errors

@@ -6,18 +6,22 @@ mod build;
 mod connect;
 mod container;
 mod error;
+mod events;
 mod exec;
 mod image;
 mod logs;
 mod progress;
 mod resource;
 mod time;
+mod usage;
 
 pub use build::{BuildRequest, Built};
 pub use connect::Dock;
 pub use container::{Bind, Container, ContainerSpec, ContainerState, Limits, PublishedPort};
 pub use error::DockError;
+pub use events::{ContainerAction, EngineEvent};
 pub use exec::ExecOutput;
 pub use image::{Image, LooseImage};
 /// Cancels a build or a pull.
 pub use tokio_util::sync::CancellationToken;
+pub use usage::Usage;

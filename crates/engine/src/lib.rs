@@ -10,6 +10,8 @@ mod rpc;
 #[cfg(feature = "serve")]
 mod serve;
 mod settings;
+mod usage;
+mod watch;
 
 use std::{
     collections::HashMap,
@@ -55,6 +57,8 @@ struct Inner {
     notebook: notebook::NotebookHandle,
     tasks: TaskTracker,
     stop: CancellationToken,
+    /// What the machine's use of the processor is measured against.
+    last_usage: Mutex<Option<lifecycle::Usage>>,
     /// Long work that can be cancelled, by run id.
     runs: Mutex<HashMap<String, CancellationToken>>,
 }
@@ -105,10 +109,11 @@ impl Engine {
                 notebook,
                 tasks,
                 stop,
+                last_usage: Mutex::default(),
                 runs: Mutex::default(),
             }),
         };
-        engine.inner.tasks.spawn(machine::watch(
+        engine.inner.tasks.spawn(watch::watch(
             engine.inner.options.clone(),
             engine.inner.journal.clone(),
             engine.inner.stop.clone(),

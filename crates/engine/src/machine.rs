@@ -1,9 +1,9 @@
 //! The machine's handlers: each reads the spec anew and asks the container engine;
 //! nothing is remembered that the engine itself could tell.
 
-use std::{path::PathBuf, time::Duration};
+use std::path::PathBuf;
 
-use lifecycle::{CancellationToken, Dock, LifecycleError, Machine, MachineOptions};
+use lifecycle::{Dock, LifecycleError, Machine, MachineOptions};
 use wire::{
     commands::RunStarted,
     failure::{Failure, FailureCode},
@@ -11,10 +11,7 @@ use wire::{
     stream::Event,
 };
 
-use crate::{Engine, journal::Journal};
-
-/// Between two looks at the machine while somebody listens.
-const LOOK: Duration = Duration::from_secs(2);
+use crate::Engine;
 
 /// Reads the spec off the async threads' way: it hashes nothing but touches the disk.
 pub(crate) fn load(options: &MachineOptions) -> Result<Machine, Failure> {
@@ -23,34 +20,6 @@ pub(crate) fn load(options: &MachineOptions) -> Result<Machine, Failure> {
 
 pub(crate) async fn connect() -> Result<Dock, Failure> {
     Ok(Dock::connect().await.map_err(LifecycleError::from)?)
-}
-
-/// Tells the stream when the machine's state changes, also where somebody else changed it.
-pub(crate) async fn watch(options: MachineOptions, journal: Journal, stop: CancellationToken) {
-    let mut last: Option<MachineStatus> = None;
-    loop {
-        let look = async {
-            if journal.has_listeners() {
-                let status = load(&options)?.status(&connect().await?).await?;
-                if last.as_ref() != Some(&status) {
-                    journal.publish(Event::Machine {
-                        status: status.clone(),
-                    });
-                    last = Some(status);
-                }
-            }
-            Ok::<(), Failure>(())
-        };
-        tokio::select! {
-            () = stop.cancelled() => return,
-            // A view asks for the status itself and shows the failure; here it only means "not now".
-            looked = look => if let Err(failure) = looked { tracing::debug!(%failure, "could not look at the machine"); },
-        }
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = tokio::time::sleep(LOOK) => {}
-        }
-    }
 }
 
 /// What long work does.

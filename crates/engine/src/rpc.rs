@@ -6,7 +6,7 @@ use serde_json::Value;
 use wire::{
     commands::*,
     failure::{Failure, FailureCode},
-    machine::{EngineInfo, MachineStatus},
+    machine::{EngineInfo, MachineDisk, MachineStats, MachineStatus},
     settings::{Settings, SettingsState},
     stream::Event,
 };
@@ -106,6 +106,14 @@ impl Handlers for Engine {
     async fn machine_logs(&self, request: LogsRequest) -> Result<LogLines, Failure> {
         let lines = self.logs(request.tail).await?;
         Ok(LogLines { lines })
+    }
+
+    async fn machine_stats(&self, _: Nothing) -> Result<MachineStats, Failure> {
+        self.stats().await
+    }
+
+    async fn machine_disk(&self, _: Nothing) -> Result<MachineDisk, Failure> {
+        self.disk().await
     }
 
     async fn run_cancel(&self, request: RunCancelRequest) -> Result<Nothing, Failure> {

@@ -14,10 +14,13 @@ mod prune;
 mod repo;
 mod seccomp;
 mod spec;
+mod usage;
 mod warnings;
+mod watch;
 
-pub use dock::{CancellationToken, Dock, DockError};
+pub use dock::{CancellationToken, Dock, DockError, Usage};
 pub use error::LifecycleError;
 pub use machine::{Machine, MachineOptions, Tell};
 pub use paths::Paths;
 pub use spec::{MountSpec, Spec, SpecError};
+pub use watch::Change;

@@ -73,9 +73,7 @@ impl Machine {
     ) -> Result<MachineStatus, LifecycleError> {
         let _lock = self.lock()?;
         if self.ours(dock).await?.is_none() {
-            return Err(LifecycleError::NotRunning {
-                name: self.names.container.clone(),
-            });
+            return Err(self.not_running());
         }
         dock.stop_container(&self.names.container, STOP_S).await?;
         self.start(dock).await?;

@@ -166,9 +166,13 @@ impl Machine {
         container
             .filter(Container::is_running)
             .and_then(|container| container.ports.get(&inside).copied())
-            .ok_or_else(|| LifecycleError::NotRunning {
-                name: self.names.container.clone(),
-            })
+            .ok_or_else(|| self.not_running())
+    }
+
+    pub(crate) fn not_running(&self) -> LifecycleError {
+        LifecycleError::NotRunning {
+            name: self.names.container.clone(),
+        }
     }
 
     /// Loopback port of its kernel API.
@@ -193,9 +197,7 @@ impl Machine {
     /// [`LifecycleError::NotRunning`] where there is no container.
     pub async fn logs(&self, dock: &Dock, tail: u32) -> Result<Vec<String>, LifecycleError> {
         match dock.logs(&self.names.container, tail).await {
-            Err(error) if error.is_not_found() => Err(LifecycleError::NotRunning {
-                name: self.names.container.clone(),
-            }),
+            Err(error) if error.is_not_found() => Err(self.not_running()),
             other => Ok(other?),
         }
     }

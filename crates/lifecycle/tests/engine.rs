@@ -9,6 +9,8 @@ mod machine;
 mod prune;
 #[path = "engine/tiny.rs"]
 mod tiny;
+#[path = "engine/watch.rs"]
+mod watch;
 
 use std::collections::BTreeMap;
 

@@ -21,6 +21,8 @@ macro_rules! for_each_command {
             machine_restart: Nothing => MachineStatus, "Stops and starts it.";
             machine_remove: RemoveRequest => MachineStatus, "Removes container and network, and the home volume if asked.";
             machine_logs: LogsRequest => LogLines, "Last lines of the container's log.";
+            machine_stats: Nothing => MachineStats, "Processor, memory and processes of the running machine.";
+            machine_disk: Nothing => MachineDisk, "What the machine takes of the disk; may take seconds.";
             run_cancel: RunCancelRequest => Nothing, "Cancels long work.";
             desktop_open: Nothing => DesktopTicket, "A one-time ticket to the desktop's bridge.";
             kernel_exec: KernelExecRequest => Nothing, "Queues a cell; its outputs are stream events.";

@@ -58,6 +58,44 @@ pub struct Addresses {
     pub vnc: String,
 }
 
+/// What a running machine uses at this moment.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+pub struct MachineStats {
+    /// Processor use since the last time that anybody asked, 100 for one whole processor;
+    /// `None` where nobody has since its start.
+    pub cpu_percent: Option<f64>,
+    /// Processors that it may use: 1.5 for one and a half.
+    pub cpus: f64,
+    /// Memory, without the file cache that could be given back.
+    #[cfg_attr(feature = "ts", ts(type = "number"))]
+    pub memory_bytes: u64,
+    /// The most it may be: the spec's limit, else the engine's whole memory. 0 where it is not told.
+    #[cfg_attr(feature = "ts", ts(type = "number"))]
+    pub memory_limit_bytes: u64,
+    /// Processes and threads.
+    #[cfg_attr(feature = "ts", ts(type = "number"))]
+    pub pids: u64,
+    /// The most they may be.
+    #[cfg_attr(feature = "ts", ts(type = "number | null"))]
+    pub pids_limit: Option<u64>,
+}
+
+/// What a machine takes of the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+pub struct MachineDisk {
+    /// Its image; layers that other images share are counted whole.
+    #[cfg_attr(feature = "ts", ts(type = "number | null"))]
+    pub image_bytes: Option<u64>,
+    /// What it wrote over its image: lost when it is made anew.
+    #[cfg_attr(feature = "ts", ts(type = "number"))]
+    pub written_bytes: u64,
+    /// Its home volume, where it runs.
+    #[cfg_attr(feature = "ts", ts(type = "number | null"))]
+    pub home_bytes: Option<u64>,
+}
+
 /// What the engine says of itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "ts", derive(ts_rs::TS))]

@@ -39,6 +39,11 @@ pub enum Event {
         /// In force.
         state: SettingsState,
     },
+    /// The container engine went away, or is back.
+    Engine {
+        /// Why it does not answer; `None` where it does again.
+        failure: Option<Failure>,
+    },
     /// Long work (up, build) goes on.
     RunProgress {
         /// Which run.

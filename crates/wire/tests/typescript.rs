@@ -7,7 +7,7 @@ use std::{any::TypeId, collections::BTreeMap, fmt::Write as _, fs, path::Path};
 use ts_rs::{Config, TS, TypeVisitor};
 use wire::{
     commands::*,
-    machine::{EngineInfo, MachineStatus},
+    machine::{EngineInfo, MachineDisk, MachineStats, MachineStatus},
     settings::{Settings, SettingsState},
     stream::StreamEvent,
 };

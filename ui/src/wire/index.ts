@@ -50,7 +50,9 @@ export type Event = { "kind": "machine",
 /** Snapshot. */
 status: MachineStatus, } | { "kind": "settings",
 /** In force. */
-state: SettingsState, } | { "kind": "run_progress",
+state: SettingsState, } | { "kind": "engine",
+/** Why it does not answer; `None` where it does again. */
+failure: Failure | null, } | { "kind": "run_progress",
 /** Which run. */
 run_id: string,
 /** What it did. */
@@ -131,8 +133,35 @@ export type LogsRequest = {
 /** How many lines from the end. */
 tail: number, };
 
+/** What a machine takes of the disk. */
+export type MachineDisk = {
+/** Its image; layers that other images share are counted whole. */
+image_bytes: number | null,
+/** What it wrote over its image: lost when it is made anew. */
+written_bytes: number,
+/** Its home volume, where it runs. */
+home_bytes: number | null, };
+
 /** Where a machine stands. */
 export type MachineState = "absent" | "stopped" | "starting" | "running";
+
+/** What a running machine uses at this moment. */
+export type MachineStats = {
+/**
+ * Processor use since the last time that anybody asked, 100 for one whole processor;
+ * `None` where nobody has since its start.
+ */
+cpu_percent: number | null,
+/** Processors that it may use: 1.5 for one and a half. */
+cpus: number,
+/** Memory, without the file cache that could be given back. */
+memory_bytes: number,
+/** The most it may be: the spec's limit, else the engine's whole memory. 0 where it is not told. */
+memory_limit_bytes: number,
+/** Processes and threads. */
+pids: number,
+/** The most they may be. */
+pids_limit: number | null, };
 
 /** A machine's state and how to reach it. */
 export type MachineStatus = {
@@ -282,6 +311,10 @@ export interface Commands {
   machine_remove: { request: RemoveRequest; answer: MachineStatus };
   /** Last lines of the container's log. */
   machine_logs: { request: LogsRequest; answer: LogLines };
+  /** Processor, memory and processes of the running machine. */
+  machine_stats: { request: Nothing; answer: MachineStats };
+  /** What the machine takes of the disk; may take seconds. */
+  machine_disk: { request: Nothing; answer: MachineDisk };
   /** Cancels long work. */
   run_cancel: { request: RunCancelRequest; answer: Nothing };
   /** A one-time ticket to the desktop's bridge. */

@@ -1,0 +1,54 @@
+//! What a machine uses of this computer.
+
+use dock::{Dock, Usage};
+use wire::machine::MachineDisk;
+
+use crate::{error::LifecycleError, machine::Machine};
+
+impl Machine {
+    /// Processor, memory and processes at this moment.
+    ///
+    /// # Errors
+    /// [`LifecycleError::NotRunning`], [`LifecycleError::Dock`].
+    pub async fn usage(&self, dock: &Dock) -> Result<Usage, LifecycleError> {
+        match dock.usage(&self.names.container).await {
+            Ok(Some(usage)) => Ok(usage),
+            Ok(None) => Err(self.not_running()),
+            Err(error) if error.is_not_found() => Err(self.not_running()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// What it takes of the disk. May take seconds where the home is large.
+    ///
+    /// # Errors
+    /// [`LifecycleError::NotRunning`] where there is no container, [`LifecycleError::Dock`].
+    pub async fn disk(&self, dock: &Dock) -> Result<MachineDisk, LifecycleError> {
+        let Some(container) = self.ours(dock).await? else {
+            return Err(self.not_running());
+        };
+        let image = dock.image(&container.image_id).await?;
+        let written_bytes = dock.written_bytes(&self.names.container).await?;
+        Ok(MachineDisk {
+            image_bytes: image.map(|image| image.size_bytes),
+            written_bytes,
+            home_bytes: if container.is_running() {
+                self.home_bytes(dock).await?
+            } else {
+                None
+            },
+        })
+    }
+
+    /// Size of the home volume: only what runs inside can look into it on every engine.
+    async fn home_bytes(&self, dock: &Dock) -> Result<Option<u64>, LifecycleError> {
+        let ask = ["du", "-sx", "--block-size=1", "/root"];
+        let told = dock.exec(&self.names.container, &ask, Some("root")).await?;
+        // Files that go away meanwhile make it fail, and its sum is still good.
+        let text = String::from_utf8_lossy(&told.stdout).into_owned();
+        Ok(text
+            .split_whitespace()
+            .next()
+            .and_then(|bytes| bytes.parse().ok()))
+    }
+}
