@@ -51,7 +51,7 @@ need_tools
 need_window_packages
 [ "$(uname -s)" != Linux ] || need_packages python3 python3-venv
 if [ "$fast" -eq 0 ]; then
-  need_packages xvfb xauth webkit2gtk-driver dbus
+  need_packages xvfb xauth webkit2gtk-driver dbus chromium
   ensure_engine
   ensure_base
 fi
@@ -69,7 +69,7 @@ step 'the Python worker'
 ./body/kernel/tests/run.sh
 
 if [ "$fast" -eq 1 ]; then
-  printf '\nLeft out by --fast: the image, its build from a clone, crates/lifecycle/tests/engine.rs, and the end-to-end tests with the engine (tests/headless.rs, tests/documents.rs) and with the window (tests/window.rs).\n'
+  printf '\nLeft out by --fast: the image, its build from a clone, crates/lifecycle/tests/engine.rs, and the end-to-end tests with the engine (tests/headless.rs, tests/documents.rs) and with the window (tests/window.rs) and in a browser (ui/browser).\n'
   exit 0
 fi
 
@@ -88,4 +88,6 @@ step 'end to end: the machine'
 cargo test --locked --package e2e --features engine --test headless --test documents -- --test-threads=1
 step 'end to end: the window'
 xvfb-run -a -s '-screen 0 1400x900x24' cargo test --locked --package e2e --features window --test window -- --test-threads=1
+step 'end to end: the pages in a browser'
+(cd ui && npm run --silent test:browser)
 step 'done'

@@ -39,6 +39,8 @@ export class FakeHost implements Host {
       settings_get: () => ({ settings: { theme: "system", close_to_tray: false, notify: true }, trouble: null }),
       settings_set: (settings) => ({ settings, trouble: null }),
       machine_status: () => this.#status(),
+      machine_stats: () => ({ cpu_percent: 20 + 15 * Math.sin(Date.now() / 5000), cpus: 2, memory_bytes: 6.1e8 + 2e8 * Math.sin(Date.now() / 9000), memory_limit_bytes: 4e9, pids: 91, pids_limit: 2048 }),
+      machine_disk: () => ({ image_bytes: 1.27e9, written_bytes: 2.1e6, home_bytes: 4.8e8 }),
       machine_logs: () => ({ lines: LOG }),
       machine_up: () => {
         this.#scene = "running";

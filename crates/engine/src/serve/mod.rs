@@ -148,6 +148,7 @@ impl IntoResponse for Refusal {
             FailureCode::Invalid => StatusCode::BAD_REQUEST,
             FailureCode::NotFound => StatusCode::NOT_FOUND,
             FailureCode::Busy
+            | FailureCode::Changed
             | FailureCode::NotRunning
             | FailureCode::PortTaken
             | FailureCode::Cancelled => StatusCode::CONFLICT,

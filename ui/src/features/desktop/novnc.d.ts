@@ -9,7 +9,7 @@ declare module "@novnc/novnc" {
   }
 
   export default class RFB {
-    constructor(target: HTMLElement, url: string, options?: { credentials?: { password?: string }; shared?: boolean });
+    constructor(target: HTMLElement, channel: string | WebSocket, options?: { credentials?: { password?: string }; shared?: boolean });
     viewOnly: boolean;
     scaleViewport: boolean;
     clipViewport: boolean;

@@ -6,6 +6,8 @@ import RFB from "@novnc/novnc";
 import { toFailure } from "../../host";
 import type { Live } from "../../shared/live/live.svelte";
 import type { Failure } from "../../wire";
+import { Latency } from "./latency";
+import { pasteKeys } from "./pasting";
 
 export type ScreenState =
   | { kind: "off" }
@@ -23,8 +25,10 @@ export class Screen {
   state = $state<ScreenState>({ kind: "off" });
   fit = $state<Fit>("fit");
   viewOnly = $state(false);
-  /** What was last copied inside the machine. */
-  copied = $state<string | null>(null);
+  /** From a key to the picture's answer; null until there was one. */
+  latency_ms = $state<number | null>(null);
+  /** Why the clipboard did not cross. */
+  trouble = $state<Failure | null>(null);
   #live: Live;
   #target: HTMLElement;
   #rfb: RFB | null = null;
@@ -35,6 +39,11 @@ export class Screen {
   constructor(live: Live, target: HTMLElement) {
     this.#live = live;
     this.#target = target;
+    pasteKeys(target, {
+      read: () => live.host.clipboard.read(),
+      rfb: () => this.#rfb,
+      failed: (thrown) => (this.trouble = toFailure(thrown, "This computer's clipboard can't be read")),
+    });
   }
 
   /** Connects, and stays connected. */
@@ -75,20 +84,21 @@ export class Screen {
     this.#rfb?.focus({ preventScroll: true });
   }
 
-  sendCtrlAltDel(): void {
-    this.#rfb?.sendCtrlAltDel();
+  /** Keys by their X keysyms, pressed in this order and released in the other. */
+  sendKeys(keys: { keysym: number; code: string }[]): void {
+    for (const { keysym, code } of keys) this.#rfb?.sendKey(keysym, code, true);
+    for (const { keysym, code } of keys.toReversed()) this.#rfb?.sendKey(keysym, code, false);
     this.focus();
   }
 
-  /** A key by its X keysym, pressed and released. */
-  sendKey(keysym: number, code: string): void {
-    this.#rfb?.sendKey(keysym, code);
+  /** Puts this computer's clipboard on the machine's. */
+  async giveClipboard(): Promise<void> {
+    try {
+      this.#rfb?.clipboardPasteFrom(await this.#live.host.clipboard.read());
+    } catch (thrown) {
+      this.trouble = toFailure(thrown, "This computer's clipboard can't be read");
+    }
     this.focus();
-  }
-
-  /** Puts text on the machine's clipboard. */
-  paste(text: string): void {
-    this.#rfb?.clipboardPasteFrom(text);
   }
 
   /** The picture as a PNG. */
@@ -106,7 +116,9 @@ export class Screen {
       return;
     }
     if (!this.#wanted) return;
-    const rfb = new RFB(this.#target, ticket.url, { credentials: { password: ticket.password }, shared: true });
+    const socket = new WebSocket(ticket.url, "binary");
+    new Latency(socket, (median_ms) => (this.latency_ms = median_ms));
+    const rfb = new RFB(this.#target, socket, { credentials: { password: ticket.password }, shared: true });
     this.#rfb = rfb;
     rfb.background = "transparent";
     // Loopback: pictures as they are cost less than squeezing them.
@@ -120,11 +132,12 @@ export class Screen {
       this.state = { kind: "connected" };
       this.focus();
     });
-    rfb.addEventListener("clipboard", (event) => (this.copied = event.detail.text));
+    rfb.addEventListener("clipboard", (event) => void this.#takeClipboard(event.detail.text));
     rfb.addEventListener("securityfailure", (event) => (refused = event.detail.reason ?? "The password was refused"));
     rfb.addEventListener("disconnect", () => {
       if (this.#rfb !== rfb) return;
       this.#rfb = null;
+      this.latency_ms = null;
       this.#lose({
         code: "not_running",
         message: "The connection to the desktop was lost",
@@ -133,6 +146,16 @@ export class Screen {
         detail: null,
       });
     });
+  }
+
+  /** What was copied in the machine, while the person is at it: an idle machine changes nothing here. */
+  async #takeClipboard(text: string): Promise<void> {
+    if (text === "" || this.viewOnly || !document.hasFocus() || !this.#target.contains(document.activeElement)) return;
+    try {
+      await this.#live.host.clipboard.write(text);
+    } catch (thrown) {
+      this.trouble = toFailure(thrown, "This computer's clipboard can't be written");
+    }
   }
 
   #lose(failure: Failure): void {

@@ -148,7 +148,8 @@ export class Live {
   }
 }
 
-function isEngines(failure: Failure): boolean {
+/** Whether it is the container engine that is away. */
+export function isEngines(failure: Failure): boolean {
   return failure.code === "engine_missing" || failure.code === "engine_denied";
 }
 

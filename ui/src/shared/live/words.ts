@@ -1,9 +1,9 @@
 import type { Tone } from "../tone";
-import type { Live } from "./live.svelte";
+import { isEngines, type Live } from "./live.svelte";
 
 /** The machine's state in words, the same on every page. */
 export function machineState(live: Live): { tone: Tone; words: string } {
-  if (live.engine.kind === "away") return { tone: "bad", words: "No engine" };
+  if (live.engine.kind === "away") return { tone: "bad", words: isEngines(live.engine.failure) ? "No engine" : "Not reached" };
   if (live.doing !== null && live.doing !== "starting") return { tone: "busy", words: `${capital(live.doing)}…` };
   if (live.going) {
     const phase = live.run?.phases.at(-1)?.name;

@@ -1,0 +1,157 @@
+// A machine's whole life in a browser: start, desktop, notebook with its file, settings, remove.
+
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+
+import type { Browser, Page } from "playwright-core";
+import { afterAll, beforeAll, expect, test } from "vitest";
+
+import { docker, Instance, launch, looksRight, open, Server, SLOW_MS, state } from "./support";
+
+let instance: Instance;
+let server: Server;
+let browser: Browser;
+let page: Page;
+let errors: string[];
+
+beforeAll(async () => {
+  instance = await Instance.make("life");
+  server = await Server.start(instance);
+  browser = await launch();
+  ({ page, errors } = await open(browser, server.url));
+});
+
+afterAll(async () => {
+  await browser?.close();
+  await server?.stop();
+  instance?.remove();
+});
+
+test("a page without the token is told so, and gets nothing", async () => {
+  const { page } = await open(browser, `http://${server.address}/`);
+  await page.getByText("This page is not let in").first().waitFor();
+  await looksRight(page);
+  await page.context().close();
+});
+
+test("the token leaves the address", () => {
+  expect(page.url()).toBe(`http://${server.address}/`);
+});
+
+test("the machine starts, and the page says what it does", async () => {
+  await looksRight(page);
+  await page.getByTestId("machine-start").click();
+  await state(page, "machine-state", "running", SLOW_MS);
+  await looksRight(page);
+}, SLOW_MS);
+
+test("the desktop shows, comes back after a restart of the machine, and its clipboard is shared", async () => {
+  await page.getByTestId("nav-desktop").click();
+  await state(page, "desktop-screen", "connected");
+  await looksRight(page);
+
+  const text = "Grüße, 世界 🦎";
+  await page.evaluate((text) => navigator.clipboard.writeText(text), text);
+  await page.locator("[data-testid=desktop-screen] canvas").focus();
+  // Nothing crosses before it is asked for.
+  const inside = () => instance.vivarium("shell", "DISPLAY=:99 xclip -o -selection clipboard 2>/dev/null || true");
+  expect(inside()).toBe("");
+  await page.keyboard.press("Control+v");
+  await expect.poll(inside).toBe(text);
+  const back = "from inside: ÄÖÜ €";
+  instance.vivarium("shell", `printf '${back}' | DISPLAY=:99 xclip -i -selection clipboard >/dev/null 2>&1`);
+  await expect.poll(() => page.evaluate(() => navigator.clipboard.readText())).toBe(back);
+
+  docker("restart", "-t", "2", instance.container);
+  await state(page, "desktop-screen", "connected", SLOW_MS);
+}, SLOW_MS);
+
+test("a picture of the desktop becomes a file", async () => {
+  const [download] = await Promise.all([page.waitForEvent("download"), page.getByLabel("Save a picture").click()]);
+  const bytes = readFileSync(await download.path());
+  expect(bytes.subarray(1, 4).toString()).toBe("PNG");
+});
+
+test("cells run, and a flood of lines does not stop the page", async () => {
+  await page.getByTestId("nav-notebook").click();
+  await page.getByTestId("cell-input").click();
+  await page.keyboard.insertText("for i in range(100_000): print(i)");
+  await page.keyboard.press("Control+Enter");
+  await state(page, "cell", "completed", SLOW_MS);
+  await page.getByText("lines are not shown").waitFor();
+  const outputs = page.getByTestId("cell-outputs");
+  await expect.poll(() => outputs.innerText()).toContain("99999");
+  // The page answers at once.
+  await page.keyboard.press("Alt+Enter");
+  await page.keyboard.insertText("6 * 7");
+  await page.keyboard.press("Control+Enter");
+  await expect.poll(() => page.getByTestId("cell-outputs").nth(1).innerText()).toContain("42");
+  await looksRight(page);
+}, SLOW_MS);
+
+test("the notebook is saved, opened again, and a change by somebody else is not written over", async () => {
+  const path = join(instance.home, "first.ipynb");
+  await page.keyboard.press("Control+s");
+  await page.getByTestId("path").fill(path);
+  await looksRight(page);
+  await page.getByTestId("path-take").click();
+  await expect.poll(() => existsSync(path)).toBe(true);
+  await expect.poll(() => page.getByTestId("notebook-dirty").count()).toBe(0);
+  const file = JSON.parse(readFileSync(path, "utf8")) as { cells: { source: string[] }[]; nbformat_minor: number; vendor?: number };
+  expect(file.cells.map((cell) => cell.source)).toEqual([["for i in range(100_000): print(i)"], ["6 * 7"]]);
+  expect(file.nbformat_minor).toBe(5);
+
+  // Somebody else writes it while there are changes here.
+  await page.getByTestId("cell-input").nth(1).click();
+  await page.keyboard.insertText("  # mine");
+  file.cells = file.cells.slice(1);
+  file.vendor = 7;
+  writeFileSync(path, JSON.stringify(file));
+  await page.keyboard.press("Control+s");
+  await page.getByTestId("changed-outside").waitFor();
+  expect(JSON.parse(readFileSync(path, "utf8"))).toEqual(file);
+  await looksRight(page);
+  await page.getByText("Read it again").click();
+  await expect.poll(() => page.getByTestId("cell").count()).toBe(1);
+  await expect.poll(() => page.getByTestId("changed-outside").count()).toBe(0);
+
+  // What is not known is kept.
+  await page.getByTestId("cell-input").click();
+  await page.keyboard.press("Control+End");
+  await page.keyboard.insertText(" + 1");
+  await page.keyboard.press("Control+s");
+  await expect.poll(() => (JSON.parse(readFileSync(path, "utf8")) as typeof file).cells[0]?.source.join("")).toContain("+ 1");
+  expect((JSON.parse(readFileSync(path, "utf8")) as typeof file).vendor).toBe(7);
+});
+
+test("everything has a command, and settings stay", async () => {
+  await page.keyboard.press("Control+k");
+  await page.keyboard.insertText("dark");
+  await looksRight(page);
+  await page.keyboard.press("Enter");
+  await expect.poll(() => page.evaluate(() => document.documentElement.dataset["theme"])).toBe("dark");
+  await page.reload();
+  await expect.poll(() => page.evaluate(() => document.documentElement.dataset["theme"])).toBe("dark");
+  expect(readFileSync(join(instance.home, "config/instances", instance.name, "settings.toml"), "utf8")).toContain('theme = "dark"');
+  await page.keyboard.press("Control+,");
+  await page.getByTestId("about").waitFor();
+  await page.getByRole("radio", { name: "System" }).check({ force: true });
+  await looksRight(page);
+});
+
+test("it is removed, and nothing is left but the files", async () => {
+  await page.getByTestId("nav-machine").click();
+  await page.getByTestId("machine-stop").click();
+  await state(page, "machine-state", "stopped");
+  await looksRight(page);
+  await page.getByTestId("machine-remove").click();
+  await looksRight(page);
+  await page.getByTestId("machine-remove-confirm").click();
+  await state(page, "machine-state", "absent");
+  expect(docker("ps", "-aq", "--filter", `name=${instance.container}`)).toBe("");
+});
+
+test("no error was met on the way", () => {
+  // Of the restart in the middle: the desktop's connection was cut.
+  expect(errors.filter((error) => !/WebSocket|ERR_CONNECTION|409/.test(error))).toEqual([]);
+});

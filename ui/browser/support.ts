@@ -1,0 +1,152 @@
+// A real engine behind a real page: `vivarium serve --ui` on an instance of its own, in headless
+// Chromium. Gone when closed.
+
+import { execFileSync, spawn, type ChildProcess } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { createRequire } from "node:module";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+
+import { chromium, type Browser, type Page } from "playwright-core";
+import { expect } from "vitest";
+
+export const PROJECT = join(import.meta.dirname, "../..");
+const VIVARIUM = join(PROJECT, "target/debug/vivarium");
+const CHROMIUM = process.env["CHROMIUM"] ?? "/usr/bin/chromium";
+const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+
+/** As long as a machine may take to come up on a busy computer. */
+export const SLOW_MS = 90_000;
+
+async function freePorts(count: number): Promise<number[]> {
+  const servers = await Promise.all(
+    Array.from({ length: count }, () => new Promise<ReturnType<typeof createServer>>((resolve) => {
+      const server = createServer().listen(0, "127.0.0.1", () => resolve(server));
+    })),
+  );
+  const ports = servers.map((server) => (server.address() as { port: number }).port);
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+  return ports;
+}
+
+/** An instance: prefix, ports and home folder of its own. */
+export class Instance {
+  readonly home = mkdtempSync(join(tmpdir(), "vivarium-browser-"));
+  readonly environment: NodeJS.ProcessEnv;
+  readonly name: string;
+
+  private constructor(name: string, ports: number[], environment: NodeJS.ProcessEnv) {
+    this.name = name;
+    const instance = process.env["VIVARIUM_TEST_INSTANCE"];
+    this.environment = {
+      ...process.env,
+      VIVARIUM_INSTANCE: name,
+      VIVARIUM_HOME: this.home,
+      VIVARIUM_TEMPLATE: PROJECT,
+      VIVARIUM_IMAGE: instance === undefined ? "os" : `${instance}-os`,
+      VIVARIUM_KERNEL_PORT: String(ports[0]),
+      VIVARIUM_MCP_PORT: String(ports[1]),
+      VIVARIUM_VNC_PORT: String(ports[2]),
+      ...environment,
+    };
+  }
+
+  static async make(name: string, environment: NodeJS.ProcessEnv = {}): Promise<Instance> {
+    const base = process.env["VIVARIUM_TEST_INSTANCE"] ?? `vtest-${process.pid}`;
+    return new Instance(`${base}-${name}`, await freePorts(3), environment);
+  }
+
+  get container(): string {
+    return `${this.name}-os-host`;
+  }
+
+  vivarium(...args: string[]): string {
+    return execFileSync(VIVARIUM, args, { env: this.environment, encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] });
+  }
+
+  remove(): void {
+    this.vivarium("rm", "--home-volume");
+    rmSync(this.home, { recursive: true, force: true });
+  }
+}
+
+export function docker(...args: string[]): string {
+  return execFileSync("docker", args, { encoding: "utf8" }).trim();
+}
+
+/** `vivarium serve --ui`, and the address that it printed. */
+export class Server {
+  readonly url: string;
+  readonly token: string;
+  readonly address: string;
+  #process: ChildProcess;
+
+  private constructor(process: ChildProcess, printed: { url: string; token: string; address: string }) {
+    this.#process = process;
+    this.url = printed.url;
+    this.token = printed.token;
+    this.address = printed.address;
+  }
+
+  static async start(instance: Instance): Promise<Server> {
+    const process = spawn(VIVARIUM, ["serve", "--ui", "--json"], { env: instance.environment, stdio: ["ignore", "pipe", "inherit"] });
+    for await (const line of createInterface({ input: process.stdout })) return new Server(process, JSON.parse(line) as Server);
+    throw new Error("vivarium serve ended without a word");
+  }
+
+  async stop(): Promise<void> {
+    if (this.#process.exitCode !== null) return;
+    const ended = new Promise((resolve) => this.#process.once("exit", resolve));
+    this.#process.kill("SIGTERM");
+    await ended;
+  }
+}
+
+export async function launch(): Promise<Browser> {
+  return chromium.launch({
+    executablePath: CHROMIUM,
+    args: [
+      ...(process.getuid?.() === 0 ? ["--no-sandbox"] : []),
+      "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync",
+    ],
+  });
+}
+
+/** A page whose every error fails the test that asks for them. */
+export async function open(browser: Browser, url: string): Promise<{ page: Page; errors: string[] }> {
+  const context = await browser.newContext({ viewport: { width: 1280, height: 820 }, permissions: ["clipboard-read", "clipboard-write"] });
+  const page = await context.newPage();
+  page.setDefaultTimeout(20_000);
+  const errors: string[] = [];
+  page.on("pageerror", (error) => errors.push(error.message));
+  page.on("console", (message) => {
+    if (message.type() === "error") errors.push(`${message.text()} ${message.location().url}`);
+  });
+  await page.goto(url);
+  return { page, errors };
+}
+
+/** Fails with what axe finds against WCAG A and AA, and with what is wider than the window. */
+export async function looksRight(page: Page): Promise<void> {
+  for (const colorScheme of ["light", "dark"] as const) {
+    for (const width of [1280, 800]) {
+      await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
+      await page.setViewportSize({ width, height: 720 });
+      await page.evaluate(() => Promise.allSettled(document.getAnimations().map((animation) => animation.finished)));
+      // The page's policy lets no script in: axe comes through the browser's own door.
+      const found = await page.evaluate(`${AXE}; axe.run({ runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"] }).then((result) =>
+        result.violations.flatMap(({ id, nodes }) => nodes.map((node) => id + ": " + node.target + " " + node.failureSummary)))`);
+      expect(found, `${colorScheme}, ${width} wide`).toEqual([]);
+      const tooWide = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
+      expect(tooWide, `${colorScheme}, ${width} wide`).toBeLessThanOrEqual(0);
+    }
+  }
+  await page.setViewportSize({ width: 1280, height: 820 });
+}
+
+/** Waits for an element with this `data-testid` and attribute. */
+export async function state(page: Page, id: string, value: string, timeout = 20_000): Promise<void> {
+  await page.locator(`[data-testid="${id}"][data-state="${value}"]`).waitFor({ state: "attached", timeout });
+}
