@@ -9,5 +9,6 @@ export default defineConfig({
     bail: 1,
     testTimeout: 40_000,
     hookTimeout: 60_000,
+    expect: { poll: { timeout: 20_000 } },
   },
 });

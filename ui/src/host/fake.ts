@@ -33,10 +33,10 @@ export class FakeHost implements Host {
     const answers: { [K in Command]?: (request: Request<K>) => unknown } = {
       engine_info: () => {
         if (this.#scene === "no-engine") throw ENGINE_AWAY;
-        return { name: "Docker", version: "29.1.0", api_version: "1.52", endpoint: "unix:///var/run/docker.sock" };
+        return { name: "Docker", version: "29.1.0", api_version: "1.52", endpoint: "unix:///var/run/docker.sock", chosen_by: "Docker" };
       },
       app_info: () => ({ version: "0.1.0", config_dir: "/home/ada/.config/vivarium", data_dir: "/home/ada/.local/share/vivarium" }),
-      settings_get: () => ({ settings: { theme: "system", close_to_tray: false, notify: true }, trouble: null }),
+      settings_get: () => ({ settings: { theme: "system", close_to_tray: false, notify: true, engine: null }, trouble: null }),
       settings_set: (settings) => ({ settings, trouble: null }),
       machine_status: () => this.#status(),
       machine_stats: () => ({ cpu_percent: 20 + 15 * Math.sin(Date.now() / 5000), cpus: 2, memory_bytes: 6.1e8 + 2e8 * Math.sin(Date.now() / 9000), memory_limit_bytes: 4e9, pids: 91, pids_limit: 2048 }),

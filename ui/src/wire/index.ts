@@ -34,6 +34,15 @@ url: string,
 /** RFB password. */
 password: string, };
 
+/** An engine that can be chosen by hand. */
+export type EngineCandidate = {
+/** What to choose: an address, or a context's name. */
+engine: string,
+/** For people: `Docker`, `rootless Podman`, `Docker's context …`. */
+title: string,
+/** Its address. */
+endpoint: string, };
+
 /** What the engine says of itself. */
 export type EngineInfo = {
 /** `Docker`, `Podman`. */
@@ -43,7 +52,22 @@ version: string,
 /** Its API version. */
 api_version: string,
 /** How it is reached, such as `unix:///var/run/docker.sock`. */
-endpoint: string, };
+endpoint: string,
+/**
+ * Why this one: `chosen by hand`, `DOCKER_HOST`, `Docker's context …`, or which of the
+ * usual sockets it is.
+ */
+chosen_by: string, };
+
+/** Answer of `engine_list`. */
+export type EngineList = {
+/** Usual sockets that are there, then Docker's contexts. Whether they answer is not known. */
+engines: Array<EngineCandidate>, };
+
+/** Asks for `engine_test`. */
+export type EngineTestRequest = {
+/** An address, or the name of one of Docker's contexts; empty for the one found by itself. */
+engine: string, };
 
 /** What happened. */
 export type Event = { "kind": "machine",
@@ -263,7 +287,12 @@ theme: Theme,
 /** Closing the window leaves the app in the tray. */
 close_to_tray: boolean,
 /** A notification when something long ends or fails while the window is not in front. */
-notify: boolean, };
+notify: boolean,
+/**
+ * The container engine: an address (`unix://`, `tcp://`, `ssh://`), or the name of one of
+ * Docker's contexts. Where there is none, it is found by itself.
+ */
+engine: string | null, };
 
 /** What is in force. */
 export type SettingsState = {
@@ -295,6 +324,10 @@ export interface Commands {
   app_info: { request: Nothing; answer: AppInfo };
   /** The container engine, or why it can't be reached. */
   engine_info: { request: Nothing; answer: EngineInfo };
+  /** Container engines of this computer that can be chosen by hand. */
+  engine_list: { request: Nothing; answer: EngineList };
+  /** Connects once to a container engine, or says why it can't. */
+  engine_test: { request: EngineTestRequest; answer: EngineInfo };
   /** The app's settings. */
   settings_get: { request: Nothing; answer: SettingsState };
   /** Changes them, for every view. */
