@@ -35,6 +35,7 @@ pub fn run() -> ExitCode {
         home: path("VIVARIUM_HOME"),
         template: path("VIVARIUM_TEMPLATE").unwrap_or_else(template::find),
         repo: path("VIVARIUM_REPO"),
+        engine: None,
     };
     let engine = match tauri::async_runtime::block_on(Engine::start(options)) {
         Ok(engine) => engine,

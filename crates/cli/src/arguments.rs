@@ -30,6 +30,9 @@ pub struct Global {
     /// Working copy mounted at /repo, instead of a copy of the template
     #[arg(long, global = true, env = "VIVARIUM_REPO")]
     pub repo: Option<PathBuf>,
+    /// Container engine: an address (unix://, tcp://, ssh://), or one of Docker's contexts
+    #[arg(long, global = true, env = "VIVARIUM_ENGINE")]
+    pub engine: Option<String>,
     /// Folder with body/Dockerfile; found by itself inside a checkout
     #[arg(long, global = true, env = "VIVARIUM_TEMPLATE")]
     pub template: Option<PathBuf>,
@@ -111,6 +114,8 @@ pub enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         command: Vec<String>,
     },
+    /// Lists the container engines of this computer, and which of them answer
+    Engines,
     /// Looks at what is needed on this computer, and says what to do
     Doctor,
     /// The engine over HTTP on loopback, until Ctrl-C; prints the address with its token

@@ -6,10 +6,10 @@ use engine::{Engine, ServeOptions, Verdict};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use wire::{
-    commands::{LogLines, RunStarted},
+    commands::{EngineList, LogLines, RunStarted},
     failure::{Failure, FailureCode},
     kernel::{ExecRequest, ExecStatus, ShellRequest},
-    machine::{MachineState, MachineStatus},
+    machine::{EngineInfo, MachineState, MachineStatus},
     stream::Event,
 };
 
@@ -65,6 +65,7 @@ pub async fn carry_out(engine: &Engine, command: Command, json: bool) -> Result<
         Command::Exec { code, timeout } => exec(engine, code, timeout, json).await,
         Command::Shell { command } => shell(engine, &command, json).await,
         Command::Serve { ui, port } => serve(engine, ServeOptions { port, ui }, json).await,
+        Command::Engines => engines(engine, json).await,
         Command::Doctor => {
             let checks = engine.doctor().await;
             if json {
@@ -76,6 +77,42 @@ pub async fn carry_out(engine: &Engine, command: Command, json: bool) -> Result<
             let codes = bad.map(|check| check.code.map_or(1, print::exit_code));
             Ok(codes.max().unwrap_or(0))
         }
+    }
+}
+
+/// The one in use first, then the others; exit code 4 where that one does not answer.
+async fn engines(engine: &Engine, json: bool) -> Result<u8, Failure> {
+    let used: Result<EngineInfo, Failure> = call(engine, "engine_info", Value::Null).await;
+    let list: EngineList = call(engine, "engine_list", Value::Null).await?;
+    let mut others = Vec::new();
+    for candidate in list.engines {
+        if used
+            .as_ref()
+            .is_ok_and(|info| info.endpoint == candidate.endpoint)
+        {
+            continue;
+        }
+        let request = json!({ "engine": candidate.engine });
+        let info: Result<EngineInfo, Failure> = call(engine, "engine_test", request).await;
+        others.push((candidate, info));
+    }
+    if json {
+        let line = |engine: &str, info: &Result<EngineInfo, Failure>| match info {
+            Ok(info) => json!({ "engine": engine, "info": info }),
+            Err(failure) => json!({ "engine": engine, "failure": failure }),
+        };
+        print::json(&line("", &used));
+        for (candidate, info) in &others {
+            print::json(&line(&candidate.engine, info));
+        }
+    } else {
+        print::engines(&used, &others);
+    }
+    match used {
+        Ok(_) => Ok(0),
+        // With --json it stands in the list.
+        Err(failure) if json => Ok(print::exit_code(failure.code)),
+        Err(failure) => Err(failure),
     }
 }
 

@@ -45,6 +45,7 @@ async fn run(arguments: Arguments) -> ExitCode {
         home: arguments.global.home.clone(),
         template: template::find(arguments.global.template.clone()),
         repo: arguments.global.repo.clone(),
+        engine: arguments.global.engine.clone(),
     };
     let ended = match Engine::start_with(options, arguments.global.overrides()).await {
         Ok(engine) => {

@@ -6,7 +6,7 @@ use engine::{Check, Verdict};
 use serde_json::Value;
 use wire::{
     failure::{Failure, FailureCode},
-    machine::{MachineState, MachineStatus, Progress},
+    machine::{EngineCandidate, EngineInfo, MachineState, MachineStatus, Progress},
 };
 
 /// 1 failure, 3 not running, 4 engine (2 is clap's, for usage).
@@ -83,6 +83,36 @@ pub fn status(status: &MachineStatus) {
     }
     for warning in &status.warnings {
         line(&format!("  warning {warning}"));
+    }
+}
+
+/// The engine in use, and those that `--engine` could take.
+pub fn engines(
+    used: &Result<EngineInfo, Failure>,
+    others: &[(EngineCandidate, Result<EngineInfo, Failure>)],
+) {
+    let named =
+        |info: &EngineInfo| format!("{} {} (API {})", info.name, info.version, info.api_version);
+    if let Ok(info) = used {
+        line(&format!(
+            "used   {}  {}, {}",
+            info.endpoint,
+            named(info),
+            info.chosen_by
+        ));
+    }
+    for (candidate, info) in others {
+        let told = match info {
+            Ok(info) => named(info),
+            Err(failure) => format!(
+                "does not answer: {}",
+                failure.cause.as_deref().unwrap_or(&failure.message)
+            ),
+        };
+        line(&format!(
+            "other  {}  {}, {told}",
+            candidate.engine, candidate.title
+        ));
     }
 }
 

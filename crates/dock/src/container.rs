@@ -87,6 +87,8 @@ pub struct ContainerSpec {
     pub drop_capabilities: bool,
     /// Capabilities given back or added.
     pub add_capabilities: Vec<String>,
+    /// `--userns`: such as Podman's `keep-id`.
+    pub user_namespace: Option<String>,
     /// Read-only root file system.
     pub read_only: bool,
 }
@@ -319,6 +321,7 @@ fn create_body(spec: &ContainerSpec) -> ContainerCreateBody {
         cap_drop: spec.drop_capabilities.then(|| vec!["ALL".into()]),
         cap_add: Some(spec.add_capabilities.clone()),
         group_add: Some(spec.groups.iter().map(u32::to_string).collect()),
+        userns_mode: spec.user_namespace.clone(),
         readonly_rootfs: Some(spec.read_only),
         ..Default::default()
     };

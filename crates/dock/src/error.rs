@@ -6,14 +6,13 @@ use wire::failure::{Failure, FailureCode};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DockError {
-    /// No engine answers at any known address.
+    /// No engine answers there.
     #[error("no container engine answers at {endpoint}")]
     Missing {
-        /// Where it was looked for.
+        /// Where it was looked for, and why there.
         endpoint: String,
-        /// Why, where something answered at all.
-        #[source]
-        source: Option<bollard::errors::Error>,
+        /// Why it does not.
+        cause: String,
     },
     /// The socket is there, but this user may not use it.
     #[error("this user may not use the container engine at {endpoint}")]
@@ -21,14 +20,39 @@ pub enum DockError {
         /// The socket.
         endpoint: String,
         /// The system's refusal.
-        #[source]
-        source: Option<bollard::errors::Error>,
+        cause: String,
     },
-    /// `DOCKER_HOST` names something this version can't speak to.
-    #[error("the engine address {endpoint} is not supported")]
+    /// What is chosen is no address that can be spoken to.
+    #[error("{endpoint} is no engine's address")]
     Address {
-        /// The address.
+        /// What was given.
         endpoint: String,
+        /// Why not.
+        reason: String,
+    },
+    /// TLS: certificates that are not there, or that one side does not trust.
+    #[error("the connection to {endpoint} could not be encrypted")]
+    Tls {
+        /// Where the engine is.
+        endpoint: String,
+        /// Why not.
+        cause: String,
+    },
+    /// ssh ended before an engine answered through it.
+    #[error("no container engine answers through {endpoint}")]
+    Ssh {
+        /// Where ssh led.
+        endpoint: String,
+        /// Its last words.
+        words: String,
+    },
+    /// Something answers there, and not as an engine does.
+    #[error("what answers at {endpoint} is no container engine")]
+    Strange {
+        /// Where.
+        endpoint: String,
+        /// What it said.
+        words: String,
     },
     /// The engine refused or failed a request.
     #[error("could not {doing}")]
@@ -139,19 +163,27 @@ fn is_disk_full(text: &str) -> bool {
 impl From<DockError> for Failure {
     fn from(error: DockError) -> Self {
         let message = capitalised(&error.to_string());
-        let below = std::error::Error::source(&error).map(deepest);
         let port = error.taken_port();
         let failure = |code| Failure::new(code, message.clone());
         match error {
-            DockError::Missing { endpoint, .. } => failure(FailureCode::EngineMissing)
-                .because(below.unwrap_or_else(|| format!("there is nothing at {endpoint}")))
-                .next("Install Docker or Podman, or start it (systemctl start docker), or set DOCKER_HOST."),
-            DockError::Denied { .. } => failure(FailureCode::EngineDenied)
-                .because(below.unwrap_or_else(|| "permission denied".into()))
+            DockError::Missing { cause, .. } => failure(FailureCode::EngineMissing)
+                .because(cause)
+                .next(how_to_get_one()),
+            DockError::Denied { cause, .. } => failure(FailureCode::EngineDenied)
+                .because(cause)
                 .next("Add yourself to the group docker (sudo usermod -aG docker $USER) and log in again, or use rootless Podman."),
-            DockError::Address { .. } => failure(FailureCode::Invalid)
-                .because("only unix:// and tcp:// addresses are spoken")
-                .next("Set DOCKER_HOST to a unix:// or tcp:// address, or unset it."),
+            DockError::Address { reason, .. } => failure(FailureCode::EngineMissing)
+                .because(reason)
+                .next("Choose another engine in the settings or with --engine, or correct DOCKER_HOST or Docker's context."),
+            DockError::Tls { cause, .. } => failure(FailureCode::EngineDenied)
+                .because(cause)
+                .next("Put ca.pem, cert.pem and key.pem of this engine into the folder that DOCKER_CERT_PATH names, or into Docker's context."),
+            DockError::Ssh { words, .. } => failure(FailureCode::EngineMissing)
+                .because(format!("ssh said: {words}"))
+                .next("Try it by hand: ssh to that host without being asked for anything, and run there: docker version."),
+            DockError::Strange { words, .. } => failure(FailureCode::EngineMissing)
+                .because(format!("it said: {words}"))
+                .next("See that the address and its port are the engine's; 2375 is for plain HTTP, 2376 for TLS."),
             DockError::Api { message: cause, .. } => {
                 if let Some(port) = port {
                     Failure::new(FailureCode::PortTaken, format!("Port {port} is taken"))
@@ -182,12 +214,32 @@ impl From<DockError> for Failure {
 }
 
 /// The first cause: what lies above it (`client error (Connect)`) helps nobody.
-fn deepest(error: &(dyn std::error::Error + 'static)) -> String {
+pub(crate) fn deepest(error: &(dyn std::error::Error + 'static)) -> String {
     let mut error = error;
     while let Some(below) = error.source() {
         error = below;
     }
     error.to_string()
+}
+
+/// What to do where no engine answers: start the one that is installed, else install one.
+fn how_to_get_one() -> String {
+    let has = |program: &str| {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        std::env::split_paths(&path)
+            .chain(["/usr/sbin".into(), "/usr/local/sbin".into()])
+            .any(|folder| folder.join(program).is_file())
+    };
+    let first = if has("dockerd") {
+        "Start Docker: sudo systemctl start docker."
+    } else if has("podman") {
+        "Podman is here, its socket is not: systemctl --user enable --now podman.socket."
+    } else if cfg!(target_os = "macos") || has("docker") {
+        "Start Docker Desktop, OrbStack or Colima, or whatever engine you use."
+    } else {
+        "Install Docker or Podman, and start it."
+    };
+    format!("{first} Or choose another engine in the settings, with --engine or with DOCKER_HOST.")
 }
 
 fn disk_full(cause: String) -> Failure {

@@ -16,7 +16,7 @@ mod time;
 mod usage;
 
 pub use build::{BuildRequest, Built};
-pub use connect::Dock;
+pub use connect::{Dock, EngineChoice};
 pub use container::{Bind, Container, ContainerSpec, ContainerState, Limits, PublishedPort};
 pub use error::DockError;
 pub use events::{ContainerAction, EngineEvent};

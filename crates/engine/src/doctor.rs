@@ -9,10 +9,7 @@ use wire::{
     machine::{MachineState, MachineStatus},
 };
 
-use crate::{
-    Engine,
-    machine::{connect, load},
-};
+use crate::{Engine, machine::load};
 
 /// Below this an image build is likely to fail.
 const ROOM_BYTES: u64 = 5 << 30;
@@ -93,14 +90,15 @@ impl Engine {
             }
             Err(failure) => checks.push(Check::failed("settings", failure)),
         }
-        match connect().await {
+        match self.connect().await {
             Ok(dock) => {
                 let info = dock.info();
                 let found = format!(
-                    "{} {} (API {}) at {}",
-                    info.name, info.version, info.api_version, info.endpoint
+                    "{} {} (API {}) at {} ({})",
+                    info.name, info.version, info.api_version, info.endpoint, info.chosen_by
                 );
                 checks.push(Check::new("engine", Verdict::Good, found));
+                checks.extend(where_it_runs(&dock).await);
                 if let Ok(Some(root)) = dock.root_dir().await {
                     checks.extend(disk(&root));
                 }
@@ -120,6 +118,12 @@ impl Engine {
         checks.push(packages());
         checks
     }
+}
+
+/// What keeps a machine from running at this engine, though it answers.
+async fn where_it_runs(dock: &Dock) -> Option<Check> {
+    let refused = lifecycle::suits(dock).await.err()?;
+    Some(Check::failed("engine", &refused.into()))
 }
 
 fn disk(root: &Path) -> Option<Check> {

@@ -3,6 +3,7 @@
 
 mod desktop;
 mod doctor;
+mod engines;
 mod journal;
 mod machine;
 mod notebook;
@@ -21,7 +22,7 @@ use std::{
 
 pub use doctor::{Check, Verdict};
 pub use journal::Subscription;
-use lifecycle::MachineOptions;
+use lifecycle::{EngineChoice, MachineOptions};
 pub use rpc::COMMANDS;
 #[cfg(feature = "serve")]
 pub use serve::{ServeOptions, Served};
@@ -40,6 +41,9 @@ pub struct EngineOptions {
     pub template: PathBuf,
     /// Working copy mounted at `/repo`, instead of a copy of the template.
     pub repo: Option<PathBuf>,
+    /// The container engine, chosen by hand: an address, or the name of one of Docker's contexts.
+    /// Else `VIVARIUM_ENGINE`, else the settings', else it is found by itself.
+    pub engine: Option<String>,
 }
 
 /// A handle to the engine; cheap to clone.
@@ -50,6 +54,8 @@ pub struct Engine {
 
 struct Inner {
     options: MachineOptions,
+    /// Whether the container engine was chosen at the start: then the settings' is not taken.
+    engine_is_told: bool,
     paths: lifecycle::Paths,
     settings: settings::SettingsFile,
     journal: journal::Journal,
@@ -80,15 +86,15 @@ impl Engine {
         options: EngineOptions,
         overrides: Vec<String>,
     ) -> Result<Self, Failure> {
+        let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let told = options.engine.or_else(|| variable("VIVARIUM_ENGINE"));
         let options = MachineOptions {
-            instance: options.instance.or_else(|| {
-                let instance = std::env::var("VIVARIUM_INSTANCE").ok()?;
-                (!instance.is_empty()).then_some(instance)
-            }),
+            instance: options.instance.or_else(|| variable("VIVARIUM_INSTANCE")),
             home: options.home,
             template: options.template,
             repo: options.repo,
             overrides,
+            engine: EngineChoice::new(told.clone()),
         };
         let (tasks, stop, journal) = (
             TaskTracker::new(),
@@ -97,11 +103,15 @@ impl Engine {
         );
         let paths = lifecycle::Paths::find(options.home.as_deref(), options.instance.as_deref());
         let settings = settings::SettingsFile::load(&paths.config_dir);
+        if told.is_none() {
+            options.engine.set(settings.get().settings.engine);
+        }
         let bridge = desktop::start(&tasks, &stop).await?;
         let notebook = notebook::start(options.clone(), journal.clone(), &tasks, &stop);
         let engine = Self {
             inner: Arc::new(Inner {
                 options,
+                engine_is_told: told.is_some(),
                 paths,
                 settings,
                 journal,

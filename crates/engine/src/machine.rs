@@ -18,8 +18,12 @@ pub(crate) fn load(options: &MachineOptions) -> Result<Machine, Failure> {
     Ok(Machine::load(options)?)
 }
 
-pub(crate) async fn connect() -> Result<Dock, Failure> {
-    Ok(Dock::connect().await.map_err(LifecycleError::from)?)
+pub(crate) async fn connect(options: &MachineOptions) -> Result<Dock, Failure> {
+    Ok(options
+        .engine
+        .connect()
+        .await
+        .map_err(LifecycleError::from)?)
 }
 
 /// What long work does.
@@ -30,12 +34,16 @@ enum Work {
 }
 
 impl Engine {
+    pub(crate) async fn connect(&self) -> Result<Dock, Failure> {
+        connect(&self.inner.options).await
+    }
+
     pub(crate) async fn info(&self) -> Result<EngineInfo, Failure> {
-        Ok(connect().await?.info().clone())
+        Ok(self.connect().await?.info().clone())
     }
 
     pub(crate) async fn status(&self) -> Result<MachineStatus, Failure> {
-        Ok(self.machine()?.status(&connect().await?).await?)
+        Ok(self.machine()?.status(&self.connect().await?).await?)
     }
 
     /// Begins to bring the machine up; goes on as events.
@@ -64,7 +72,7 @@ impl Engine {
                 });
             };
             let ended = async {
-                let dock = connect().await?;
+                let dock = engine.connect().await?;
                 match work {
                     Work::Build => {
                         machine.build(&dock, rebuild, &cancel, &mut tell).await?;
@@ -96,25 +104,25 @@ impl Engine {
     }
 
     pub(crate) async fn down(&self) -> Result<MachineStatus, Failure> {
-        let status = self.machine()?.down(&connect().await?).await?;
+        let status = self.machine()?.down(&self.connect().await?).await?;
         Ok(self.told(status))
     }
 
     pub(crate) async fn restart(&self) -> Result<MachineStatus, Failure> {
         let status = self
             .machine()?
-            .restart(&connect().await?, &self.inner.stop)
+            .restart(&self.connect().await?, &self.inner.stop)
             .await?;
         Ok(self.told(status))
     }
 
     pub(crate) async fn remove(&self, home: bool) -> Result<MachineStatus, Failure> {
-        let status = self.machine()?.remove(&connect().await?, home).await?;
+        let status = self.machine()?.remove(&self.connect().await?, home).await?;
         Ok(self.told(status))
     }
 
     pub(crate) async fn logs(&self, tail: u32) -> Result<Vec<String>, Failure> {
-        Ok(self.machine()?.logs(&connect().await?, tail).await?)
+        Ok(self.machine()?.logs(&self.connect().await?, tail).await?)
     }
 
     pub(crate) fn cancel(&self, run_id: &str) -> Result<(), Failure> {

@@ -71,12 +71,23 @@ impl Handlers for Engine {
         self.info().await
     }
 
+    async fn engine_list(&self, _: Nothing) -> Result<EngineList, Failure> {
+        Ok(EngineList {
+            engines: lifecycle::EngineChoice::candidates(),
+        })
+    }
+
+    async fn engine_test(&self, request: EngineTestRequest) -> Result<EngineInfo, Failure> {
+        self.test_engine(&request.engine).await
+    }
+
     async fn settings_get(&self, _: Nothing) -> Result<SettingsState, Failure> {
         Ok(self.inner.settings.get())
     }
 
     async fn settings_set(&self, settings: Settings) -> Result<SettingsState, Failure> {
         let state = self.inner.settings.set(settings)?;
+        self.choose_engine(state.settings.engine.clone());
         self.inner.journal.publish(Event::Settings {
             state: state.clone(),
         });

@@ -7,12 +7,12 @@ use wire::{
     machine::{MachineDisk, MachineStats},
 };
 
-use crate::{Engine, machine::connect};
+use crate::Engine;
 
 impl Engine {
     pub(crate) async fn stats(&self) -> Result<MachineStats, Failure> {
         let machine = self.machine()?;
-        let usage = machine.usage(&connect().await?).await?;
+        let usage = machine.usage(&self.connect().await?).await?;
         let last = self
             .inner
             .last_usage
@@ -35,6 +35,6 @@ impl Engine {
     }
 
     pub(crate) async fn disk(&self) -> Result<MachineDisk, Failure> {
-        Ok(self.machine()?.disk(&connect().await?).await?)
+        Ok(self.machine()?.disk(&self.connect().await?).await?)
     }
 }

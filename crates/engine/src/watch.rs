@@ -81,7 +81,7 @@ async fn follow(
             if machine.container_name() != container {
                 return Ok(None);
             }
-            Ok::<_, Failure>(Some(machine.status(&connect().await?).await?))
+            Ok::<_, Failure>(Some(machine.status(&connect(options).await?).await?))
         };
         match look.await {
             Ok(None) => return,

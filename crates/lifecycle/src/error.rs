@@ -75,6 +75,18 @@ pub enum LifecycleError {
         /// Its name.
         name: String,
     },
+    /// The engine is on another computer.
+    #[error("the container engine at {endpoint} is on another computer")]
+    Far {
+        /// Its address.
+        endpoint: String,
+    },
+    /// The engine's user namespace makes this user root inside.
+    #[error("rootless {engine} can't keep this user's id inside")]
+    Rootless {
+        /// `Docker`.
+        engine: String,
+    },
     /// Another process works on this machine.
     #[error("the machine {name} is being worked on by another run")]
     Busy {
@@ -144,6 +156,12 @@ impl From<LifecycleError> for Failure {
             LifecycleError::Foreign { .. } => failure(FailureCode::Busy)
                 .because("it has none of our labels")
                 .next("Remove or rename that container, or choose another name in machine.toml."),
+            LifecycleError::Far { .. } => failure(FailureCode::Invalid)
+                .because("a machine's folders and ports are those of the computer that its engine runs on")
+                .next("Run Vivarium there, or choose an engine of this computer in the settings or with --engine."),
+            LifecycleError::Rootless { .. } => failure(FailureCode::Invalid)
+                .because("the machine's own user could neither read its secrets nor write your folders")
+                .next("Choose rootless Podman, which keeps ids, or an engine that runs as root."),
             LifecycleError::Busy { holder, .. } => {
                 let ours = holder == Some(std::process::id());
                 let cause = holder.map(|holder| match ours {

@@ -18,8 +18,9 @@ mod usage;
 mod warnings;
 mod watch;
 
-pub use dock::{CancellationToken, Dock, DockError, Usage};
+pub use dock::{CancellationToken, Dock, DockError, EngineChoice, Usage};
 pub use error::LifecycleError;
+pub use life::suits;
 pub use machine::{Machine, MachineOptions, Tell};
 pub use paths::Paths;
 pub use spec::{MountSpec, Spec, SpecError};

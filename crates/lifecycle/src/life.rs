@@ -100,6 +100,7 @@ impl Machine {
         self.status(dock).await
     }
     async fn create(&self, dock: &Dock, image_id: &str) -> Result<(), LifecycleError> {
+        let user_namespace = user_namespace(dock).await?;
         let existing = self.ours(dock).await?;
         let repo = self.ensure_repo()?;
         let seccomp = if dock.is_podman() {
@@ -108,12 +109,13 @@ impl Machine {
             seccomp::inline()
         };
         let socket = (self.spec.executor == Executor::Socket)
-            .then(|| EngineSocket::find(&dock.info().endpoint));
+            .then(|| EngineSocket::find(&dock.info().endpoint, user_namespace.is_some()));
         let site = Site {
             repo: &repo,
             image_id,
             seccomp: &seccomp,
             socket,
+            user_namespace,
         };
         let plan = plan::container(&self.spec, &self.names, &self.paths, &site);
         self.paths.ensure_secrets(&self.names.machine)?;
@@ -266,6 +268,31 @@ impl Machine {
             }
             Err(TryLockError::Error(error)) => Err(LifecycleError::file("lock", &path)(error)),
         }
+    }
+}
+
+/// Whether machines can run at this engine.
+///
+/// # Errors
+/// [`LifecycleError::Far`], [`LifecycleError::Rootless`], [`LifecycleError::Dock`].
+pub async fn suits(dock: &Dock) -> Result<(), LifecycleError> {
+    user_namespace(dock).await.map(|_| ())
+}
+
+/// How the machine's user keeps their id with an engine that has a user namespace around all
+/// containers; `None` where it has none.
+async fn user_namespace(dock: &Dock) -> Result<Option<&'static str>, LifecycleError> {
+    if !dock.is_local() {
+        return Err(LifecycleError::Far {
+            endpoint: dock.info().endpoint.clone(),
+        });
+    }
+    match dock.is_rootless().await? {
+        false => Ok(None),
+        true if dock.is_podman() => Ok(Some("keep-id")),
+        true => Err(LifecycleError::Rootless {
+            engine: dock.info().name.clone(),
+        }),
     }
 }
 

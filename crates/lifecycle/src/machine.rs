@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use dock::{Container, ContainerState, Dock};
+use dock::{Container, ContainerState, Dock, EngineChoice};
 use wire::machine::{Addresses, MachineState, MachineStatus, Progress};
 
 use crate::{
@@ -31,6 +31,8 @@ pub struct MachineOptions {
     pub repo: Option<PathBuf>,
     /// `key=value` over the spec's file.
     pub overrides: Vec<String>,
+    /// At which container engine.
+    pub engine: EngineChoice,
 }
 
 /// A machine as its spec says now. Cheap: read it again for each operation.
@@ -41,6 +43,7 @@ pub struct Machine {
     pub(crate) paths: Paths,
     pub(crate) template: PathBuf,
     pub(crate) repo: Option<PathBuf>,
+    pub(crate) engine: EngineChoice,
 }
 
 impl Machine {
@@ -72,6 +75,7 @@ impl Machine {
             paths,
             template: absolute(&options.template),
             repo: options.repo.as_deref().map(absolute),
+            engine: options.engine.clone(),
         })
     }
 

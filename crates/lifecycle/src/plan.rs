@@ -95,6 +95,8 @@ pub(crate) struct Site<'a> {
     pub seccomp: &'a str,
     /// The engine's socket, where the machine gets it.
     pub socket: Option<EngineSocket>,
+    /// Of a rootless engine: how the container's ids are mapped.
+    pub user_namespace: Option<&'static str>,
 }
 
 /// The engine's socket as a container sees it.
@@ -108,8 +110,9 @@ pub(crate) struct EngineSocket {
 
 impl EngineSocket {
     /// The socket at the engine's address. Where the engine runs in a virtual machine (macOS,
-    /// Windows), the address here is not the path there: then it is the usual one.
-    pub(crate) fn find(endpoint: &str) -> Self {
+    /// Windows), the address here is not the path there: then it is the usual one. In a rootless
+    /// engine's containers its owner's own group is root's.
+    pub(crate) fn find(endpoint: &str, rootless: bool) -> Self {
         let here = endpoint
             .strip_prefix("unix://")
             .filter(|_| cfg!(target_os = "linux"))
@@ -117,7 +120,7 @@ impl EngineSocket {
         let (path, group) = here.unwrap_or((SOCKET, 0));
         Self {
             path: path.into(),
-            group,
+            group: if rootless { 0 } else { group },
         }
     }
 }
@@ -211,6 +214,7 @@ pub(crate) fn container(
         security_options,
         drop_capabilities: locked,
         add_capabilities,
+        user_namespace: site.user_namespace.map(str::to_owned),
         read_only: locked,
     };
     let digest = blake3::hash(format!("{}\n{plan:?}", site.image_id).as_bytes()).to_hex();
@@ -288,6 +292,7 @@ mod tests {
             image_id,
             seccomp: "{}",
             socket: (spec.executor == Executor::Socket).then_some(socket),
+            user_namespace: None,
         };
         container(spec, &names, &paths, &site)
     }
@@ -381,10 +386,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("engine.sock");
         std::fs::write(&path, "").unwrap();
-        let socket = EngineSocket::find(&format!("unix://{}", path.display()));
+        let socket = EngineSocket::find(&format!("unix://{}", path.display()), false);
         let group = std::fs::metadata(&path).unwrap().gid();
         assert_eq!(socket.group, group);
         assert_eq!(socket.path, path.display().to_string());
-        assert_eq!(EngineSocket::find("tcp://far:2375").path, SOCKET);
+        assert_eq!(EngineSocket::find("tcp://far:2375", false).path, SOCKET);
     }
 }

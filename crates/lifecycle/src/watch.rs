@@ -30,16 +30,20 @@ pub enum Change {
 impl Machine {
     /// Tells changes until nobody hears them any more; drop the future to end it sooner.
     pub async fn watch(&self, changes: Sender<Change>) {
+        let mut chosen = self.engine.subscribe();
         let mut gone = false;
         loop {
-            match Dock::connect().await {
+            chosen.mark_unchanged();
+            match self.engine.connect().await {
                 Ok(dock) => {
                     gone = false;
                     if changes.send(Change::EngineHere).await.is_err() {
                         return;
                     }
-                    if !self.hear(&dock, &changes).await {
-                        return;
+                    tokio::select! {
+                        // Another one is heard from now on.
+                        _ = chosen.changed() => {}
+                        heard = self.hear(&dock, &changes) => if !heard { return },
                     }
                 }
                 Err(error) => {
@@ -49,6 +53,7 @@ impl Machine {
                     gone = true;
                     tokio::select! {
                         () = tokio::time::sleep(RETRY) => {}
+                        _ = chosen.changed() => {}
                         () = changes.closed() => return,
                     }
                 }

@@ -6,6 +6,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::machine::EngineCandidate;
+
 /// Calls `$with!` with `name: Request => Answer, "what it does";` for every command.
 #[macro_export]
 macro_rules! for_each_command {
@@ -13,6 +15,8 @@ macro_rules! for_each_command {
         $with! {
             app_info: Nothing => AppInfo, "Versions and folders.";
             engine_info: Nothing => EngineInfo, "The container engine, or why it can't be reached.";
+            engine_list: Nothing => EngineList, "Container engines of this computer that can be chosen by hand.";
+            engine_test: EngineTestRequest => EngineInfo, "Connects once to a container engine, or says why it can't.";
             settings_get: Nothing => SettingsState, "The app's settings.";
             settings_set: Settings => SettingsState, "Changes them, for every view.";
             machine_status: Nothing => MachineStatus, "The machine's state now.";
@@ -49,6 +53,23 @@ pub struct AppInfo {
     pub config_dir: String,
     /// Where data lies.
     pub data_dir: String,
+}
+
+/// Answer of `engine_list`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+pub struct EngineList {
+    /// Usual sockets that are there, then Docker's contexts. Whether they answer is not known.
+    pub engines: Vec<EngineCandidate>,
+}
+
+/// Asks for `engine_test`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+pub struct EngineTestRequest {
+    /// An address, or the name of one of Docker's contexts; empty for the one found by itself.
+    #[serde(default)]
+    pub engine: String,
 }
 
 /// Asks for `machine_up`.

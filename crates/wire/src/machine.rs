@@ -108,6 +108,21 @@ pub struct EngineInfo {
     pub api_version: String,
     /// How it is reached, such as `unix:///var/run/docker.sock`.
     pub endpoint: String,
+    /// Why this one: `chosen by hand`, `DOCKER_HOST`, `Docker's context …`, or which of the
+    /// usual sockets it is.
+    pub chosen_by: String,
+}
+
+/// An engine that can be chosen by hand.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+pub struct EngineCandidate {
+    /// What to choose: an address, or a context's name.
+    pub engine: String,
+    /// For people: `Docker`, `rootless Podman`, `Docker's context …`.
+    pub title: String,
+    /// Its address.
+    pub endpoint: String,
 }
 
 /// One step of long work.

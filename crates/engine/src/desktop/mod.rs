@@ -26,7 +26,7 @@ use wire::{
     failure::{Failure, FailureCode},
 };
 
-use crate::{Engine, machine::connect};
+use crate::Engine;
 use ticket::Tickets;
 
 /// How long a client may take to say what it wants.
@@ -70,7 +70,7 @@ impl Engine {
     /// A ticket to the running machine's desktop.
     pub(crate) async fn open_desktop(&self) -> Result<DesktopTicket, Failure> {
         let machine = self.machine()?;
-        let vnc_port = machine.vnc_port(&connect().await?).await?;
+        let vnc_port = machine.vnc_port(&self.connect().await?).await?;
         let bridge = &self.inner.bridge;
         let ticket = bridge.tickets.issue(vnc_port);
         Ok(DesktopTicket {

@@ -124,7 +124,7 @@ async fn hand_over(
 /// Where the kernel is and what it lets in.
 async fn kernel(options: &MachineOptions) -> Result<(u16, String), Failure> {
     let machine = load(options)?;
-    let port = machine.kernel_port(&connect().await?).await?;
+    let port = machine.kernel_port(&connect(options).await?).await?;
     Ok((port, machine.secret("os_token")?))
 }
 

@@ -38,6 +38,7 @@ fn options(home: PathBuf) -> Option<MachineOptions> {
         home: Some(home),
         template: template.into(),
         repo: None,
+        engine: lifecycle::EngineChoice::default(),
         overrides: vec!["name=locked".into(), "profile=locked".into()],
     })
 }
