@@ -10,7 +10,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 
 import { chromium, type Browser, type Page } from "playwright-core";
-import { expect } from "vitest";
+import { afterEach, expect } from "vitest";
 
 export const PROJECT = join(import.meta.dirname, "../..");
 const VIVARIUM = join(PROJECT, "target/debug/vivarium");
@@ -114,11 +114,24 @@ export async function launch(): Promise<Browser> {
   });
 }
 
+const pages = new Set<Page>();
+
+// What a failed test last saw, for people.
+afterEach(async ({ task }) => {
+  if (task.result?.state !== "fail") return;
+  for (const [at, page] of [...pages].entries()) {
+    const path = join(PROJECT, "target/screenshots", `${task.name.replaceAll(/\W+/g, "-")}-${at}.png`);
+    await page.screenshot({ path }).catch(() => {});
+  }
+});
+
 /** A page whose every error fails the test that asks for them. */
 export async function open(browser: Browser, url: string): Promise<{ page: Page; errors: string[] }> {
   const context = await browser.newContext({ viewport: { width: 1280, height: 820 }, permissions: ["clipboard-read", "clipboard-write"] });
   const page = await context.newPage();
   page.setDefaultTimeout(20_000);
+  pages.add(page);
+  page.on("close", () => pages.delete(page));
   const errors: string[] = [];
   page.on("pageerror", (error) => errors.push(error.message));
   page.on("console", (message) => {
