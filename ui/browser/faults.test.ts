@@ -86,6 +86,17 @@ test("the engine is away, comes, goes and comes back", async () => {
   const page = await appOn(Object.assign(Object.create(instance) as Instance, { environment: { ...instance.environment, DOCKER_HOST: `unix://${door.path}` } }));
   await page.getByText("No container engine answers").waitFor();
   await looksRight(page);
+  // Another can be chosen, and tried first.
+  await page.getByText("Choose another engine").click();
+  await page.getByTestId("engine-choice").selectOption("address");
+  await page.getByTestId("engine-address").fill("tcp://127.0.0.1:1");
+  await page.getByTestId("engine-test").click();
+  await page.getByTestId("failure").waitFor();
+  await looksRight(page);
+  await page.getByTestId("engine-address").fill(`unix://${ENGINE}`);
+  await page.getByTestId("engine-test").click();
+  await page.getByTestId("engine-works").waitFor();
+  await page.getByTestId("nav-machine").click();
   await door.up();
   await start(page);
   await page.getByTestId("nav-desktop").click();

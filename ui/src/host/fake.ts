@@ -36,6 +36,16 @@ export class FakeHost implements Host {
         return { name: "Docker", version: "29.1.0", api_version: "1.52", endpoint: "unix:///var/run/docker.sock", chosen_by: "Docker" };
       },
       app_info: () => ({ version: "0.1.0", config_dir: "/home/ada/.config/vivarium", data_dir: "/home/ada/.local/share/vivarium" }),
+      engine_list: () => ({
+        engines: [
+          { engine: "unix:///var/run/docker.sock", title: "Docker", endpoint: "unix:///var/run/docker.sock" },
+          { engine: "colima", title: "Docker's context colima", endpoint: "unix:///home/ada/.colima/docker.sock" },
+        ],
+      }),
+      engine_test: ({ engine }) => {
+        if (engine.includes("tcp")) throw ENGINE_AWAY;
+        return { name: "Docker", version: "29.1.0", api_version: "1.52", endpoint: engine, chosen_by: "chosen by hand" };
+      },
       settings_get: () => ({ settings: { theme: "system", close_to_tray: false, notify: true, engine: null }, trouble: null }),
       settings_set: (settings) => ({ settings, trouble: null }),
       machine_status: () => this.#status(),

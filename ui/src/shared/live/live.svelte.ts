@@ -129,6 +129,9 @@ export class Live {
         this.machine = { kind: "known", status: event.status };
         if (this.engine.kind === "away") void this.look();
         break;
+      case "engine":
+        void this.look();
+        break;
       case "run_progress":
         if (this.run?.id !== event.run_id) this.run = beginRun(event.run_id, at_ms);
         advance(this.run, event.progress, at_ms);
