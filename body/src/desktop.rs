@@ -53,20 +53,17 @@ pub fn services(port: u16) -> Vec<Service> {
         password_file.display().to_string(),
     ]);
     let display = [("DISPLAY".to_owned(), ":99".to_owned())];
-    let on_display = |name: &'static str, argv: Vec<String>| Service {
-        name,
-        argv,
+    let on_display = |name: &str, argv: Vec<String>| Service {
         env: display.clone().into(),
-        after: Some("xvnc"),
-        probe: Probe::Running,
+        after: vec!["xvnc"],
+        ..Service::new(name, argv)
     };
     vec![
         Service {
-            name: "xvnc",
-            argv: xvnc,
-            env: std::collections::BTreeMap::new(),
-            after: None,
             probe: Probe::Socket(X_SOCKET.into()),
+            // A socket of the life before would answer for this one; its lock would stop it.
+            leftovers: vec![X_SOCKET.into(), "/tmp/.X99-lock".into()],
+            ..Service::new("xvnc", xvnc)
         },
         on_display("openbox", words("openbox")),
         on_display("pcmanfm", words("pcmanfm --desktop")),

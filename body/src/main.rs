@@ -2,6 +2,8 @@
 //! `init` is PID 1 (a process table), `supervise` its child (the policy and the
 //! HTTP API), `version` says which one this is.
 
+mod changes;
+mod cryo;
 mod desktop;
 mod http;
 mod init;
@@ -10,6 +12,7 @@ mod paths;
 mod secrets;
 mod shell;
 mod supervisor;
+mod terminal;
 
 fn main() -> std::process::ExitCode {
     let word = std::env::args().nth(1).unwrap_or_default();

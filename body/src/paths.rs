@@ -33,6 +33,21 @@ pub fn kernel_socket(name: &str) -> PathBuf {
     run_dir().join("kernels").join(format!("{name}.sock"))
 }
 
+/// Where a kernel's waiting cells lie.
+pub fn queue_dir(name: &str) -> PathBuf {
+    run_dir().join("queue").join(name)
+}
+
+/// Where a machine's state lies that outlives its container.
+pub fn data_dir() -> PathBuf {
+    std::env::var_os("VIVARIUM_DATA_DIR").map_or_else(|| PathBuf::from("/data"), PathBuf::from)
+}
+
+/// Where snapshots lie.
+pub fn cryo_dir() -> PathBuf {
+    data_dir().join("cryo")
+}
+
 /// The machine's home folder.
 pub fn home() -> PathBuf {
     std::env::var_os("HOME").map_or_else(|| PathBuf::from("/root"), PathBuf::from)

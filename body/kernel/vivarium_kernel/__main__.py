@@ -11,6 +11,8 @@ import platform
 import signal
 import sys
 
+from .asks import Asks
+from .inputs import Inputs
 from .interrupt import Interrupts
 from .output import Output, Stream
 from .runtime import Runtime
@@ -51,19 +53,23 @@ def main():
 
     from . import shell as shells
 
+    inputs = Inputs(output)
     shell = shells.make(output, interrupts, runtime)
+    inputs.install()
     # What is loaded by now stays: the collector need not look at it again.
     gc.collect()
     gc.freeze()
-    Worker(shell, outbox, output, interrupts, runtime).serve(path, log)
+    Worker(shell, outbox, output, interrupts, inputs, runtime).serve(path, log)
 
 
 class Worker:
     """What the main thread does, and what is answered at once."""
 
-    def __init__(self, shell, outbox, output, interrupts, runtime):
+    def __init__(self, shell, outbox, output, interrupts, inputs, runtime):
         self._shell, self._outbox, self._output = shell, outbox, output
-        self._interrupts, self._runtime = interrupts, runtime
+        self._interrupts, self._inputs, self._runtime = interrupts, inputs, runtime
+        self._asks = Asks(shell, outbox)
+        self._jobs = {"reset": self._reset, "store": self._store, "reload": self._reload}
         self._busy = False
         self._pid = os.getpid()
 
@@ -84,11 +90,9 @@ class Worker:
                 if message["type"] == "execute":
                     self._execute(message)
                 else:
-                    self._server.begun(message)
-                    self._shell.clear(self._runtime)
-                    self._outbox.reply({"type": "reset_done"})
+                    self._work(message)
             except KeyboardInterrupt:
-                pass  # an interrupt that a cell set loose in another way than ours
+                pass
             except Exception as error:
                 log(f"{type(error).__name__}: {error}")
             finally:
@@ -97,7 +101,7 @@ class Worker:
 
     def _execute(self, message):
         execution_id = message["execution_id"]
-        self._output.begin(execution_id)
+        self._output.begin(execution_id, message["raw"])
         fields = {"status": "failed", "result": None, "timing_ms": 0, "execution_count": None,
                   "error": {"type": "InternalError", "message": "The kernel failed to run the cell.", "traceback": ""}}
         try:
@@ -115,6 +119,34 @@ class Worker:
                 self._server.idle()
                 self._outbox.event({"type": "done", "execution_id": execution_id, **fields})
 
+    def _work(self, message):
+        """A job of the main thread that is no cell."""
+        answer = {"type": "answer", "ask": message.get("ask"), "error": "It was interrupted."}
+
+        def work():
+            answer["value"] = self._jobs[message["what"]](**(message.get("arguments") or {}))
+            del answer["error"]
+
+        try:
+            self._interrupts.run(lambda: self._server.begun(message), work)
+        except BaseException as error:
+            answer["error"] = f"{type(error).__name__}: {error}"
+        self._outbox.reply(answer)
+
+    def _reset(self):
+        self._shell.clear(self._runtime)
+        return {}
+
+    def _store(self, folder, name):
+        from . import cryo
+
+        return cryo.store(folder, name, self._shell, self._runtime)
+
+    def _reload(self, folder, name):
+        from . import cryo
+
+        return cryo.reload(folder, name, self._shell, self._runtime)
+
     def _hear(self, message):
         """In whichever thread reads; True for what is the main thread's."""
         kind = message.get("type")
@@ -122,19 +154,31 @@ class Worker:
             if not isinstance(message.get("code"), str) or not isinstance(message.get("execution_id"), str):
                 raise ValueError("execute wants code and execution_id")
             return True
-        if kind == "reset":
-            return True
         if kind == "interrupt":
             self._interrupts.send(early=self._server.waiting > 0)
-        elif kind == "status":
-            self._outbox.reply({
-                "type": "status", "exec_count": self._shell.execution_count - 1,
-                "globals_count": self._shell.globals_count(), "busy": self._busy or self._server.waiting > 0,
-            })
+        elif kind == "input":
+            self._inputs.answer(message.get("number"), message.get("value"))
         elif kind == "shell_context":
             self._runtime.shell.adopt(message.get("cwd"), message.get("env"), message.get("seen"))
+        elif kind == "ask":
+            return self._ask(message)
         else:
             raise ValueError(f"unknown type {kind!r}")
+        return False
+
+    def _ask(self, message):
+        what = message.get("what")
+        if what in self._jobs:
+            return True
+        if what == "status":
+            self._outbox.reply({"type": "answer", "ask": message.get("ask"), "value": {
+                "exec_count": self._shell.execution_count - 1, "globals_count": self._shell.globals_count(),
+                "busy": self._busy or self._server.waiting > 0,
+            }})
+        elif self._asks.knows(what):
+            self._asks.put(message)
+        else:
+            self._outbox.reply({"type": "answer", "ask": message.get("ask"), "error": f"unknown question {what!r}"})
         return False
 
 

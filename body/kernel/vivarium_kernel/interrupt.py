@@ -6,8 +6,13 @@ critical sections (a half-sent frame would break the connection), nor between ce
 
 import signal
 import threading
+import time
 
 _main = threading.main_thread()
+# Python runs a handler between two instructions or when a system call is interrupted. A signal that
+# comes just before a call that waits interrupts nothing: this one, which means nothing, does it then.
+_NUDGE = signal.SIGRTMIN
+_NUDGES_S = (0.02, 0.1, 0.4)
 
 
 class Interrupts:
@@ -19,6 +24,7 @@ class Interrupts:
         self._pending = False
         self._early = False
         signal.signal(signal.SIGINT, self._on_sigint)
+        signal.signal(_NUDGE, lambda *_: None)
 
     def _on_sigint(self, _signum, _frame):
         if not self._armed:
@@ -38,6 +44,14 @@ class Interrupts:
         if self._armed:
             self._early = False
             signal.pthread_kill(_main.ident, signal.SIGINT)
+            threading.Thread(target=self._nudge, name="nudge", daemon=True).start()
+
+    def _nudge(self):
+        for pause in _NUDGES_S:
+            time.sleep(pause)
+            if not self._armed:
+                return
+            signal.pthread_kill(_main.ident, _NUDGE)
 
     def run(self, begun, function):
         """Calls `function` with interrupts on; returns its value, or None where one escaped it.

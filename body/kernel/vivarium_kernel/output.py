@@ -41,12 +41,13 @@ class Output:
             self._poll.register(read, select.POLLIN)
         threading.Thread(target=self._pump, name="pump", daemon=True).start()
 
-    def begin(self, execution_id):
+    def begin(self, execution_id, request):
         """From here on output belongs to this execution; what came late, to the one before."""
         with self._guard, self._lock:
             self._drain()
             self._flush()
             self._execution_id = execution_id
+            self._outbox.started(request)
 
     def write(self, name, text):
         """Adds text that Python wrote."""
@@ -57,12 +58,16 @@ class Output:
 
     def emit(self, output, more=False):
         """Sends an output object after all that was written before it; with what comes next if that is `more`."""
+        self.tell("event", more, output=output)
+
+    def tell(self, kind, more=False, **fields):
+        """Sends an event of the present cell after all that was written before it."""
         if os.getpid() != self._pid:
             return  # a forked child must not write to our socket
         with self._guard, self._lock:
             self._drain()
             self._flush()
-            self._outbox.event({"type": "event", "execution_id": self._execution_id, "output": output}, more)
+            self._outbox.event({"type": kind, "execution_id": self._execution_id, **fields}, more)
 
     def finish(self):
         """Sends everything that was written so far."""

@@ -4,6 +4,8 @@ import os
 import subprocess
 import threading
 
+from .resource import Process, Resource, SameContext
+
 
 class Shell:
     """Commands in the folder and environment that the machine's shell uses too.
@@ -21,13 +23,8 @@ class Shell:
 
     def run(self, cmd):
         """Runs a command line; returns its `stdout`, `stderr` (text) and `returncode`."""
-        with self._lock:
-            cwd, env = self._cwd, {**os.environ, **self._env}
-        program = "/bin/bash" if os.path.exists("/bin/bash") else "/bin/sh"
-        process = subprocess.Popen(
-            [program, "-c", cmd], cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE, text=True, errors="replace", start_new_session=True,
-        )
+        process = self._popen(cmd, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                              text=True, errors="replace")
         stdout, stderr = wait_for(process, process.communicate)
         return {"stdout": stdout, "stderr": stderr, "returncode": process.returncode}
 
@@ -49,6 +46,30 @@ class Shell:
             self._env[key] = str(value)
             self._tell({"env": {key: str(value)}})
 
+    def start(self, cmd):
+        """Starts a command line and returns its `subprocess.Popen`; what it writes is the cell's output."""
+        return self._popen(cmd, stdin=subprocess.DEVNULL)
+
+    def resource(self, factory, *args, **kwargs):
+        """A handle as `runtime.resource` makes, of something that lives in this folder and environment.
+
+        It is connected again when `cd` or `env` changed either. A text as factory is a command line:
+        the handle's value is its running process, started again when it has ended.
+        """
+        if isinstance(factory, str):
+            handle = Resource(Process(self, factory), args, kwargs)
+            handle.validate(_runs).teardown(end_group)
+        else:
+            handle = Resource(factory, args, kwargs)
+        same = SameContext(self)
+        return handle.on_connect(same.remember).validate(same)
+
+    def _popen(self, cmd, **how):
+        with self._lock:
+            cwd, env = self._cwd, {**os.environ, **self._env}
+        program = "/bin/bash" if os.path.exists("/bin/bash") else "/bin/sh"
+        return subprocess.Popen([program, "-c", cmd], cwd=cwd, env=env, start_new_session=True, **how)
+
     def context(self):
         """`{"cwd", "env", "changes"}`; env holds what was set, not what was inherited."""
         with self._lock:
@@ -68,23 +89,69 @@ class Shell:
             if isinstance(env, dict):
                 self._env = {str(key): str(value) for key, value in env.items()}
 
+    def restore(self, cwd, env):
+        """Takes over the context of a snapshot, and tells the supervisor."""
+        with self._lock:
+            if os.path.isdir(cwd):
+                self._cwd = cwd
+            self._env = dict(env)
+            self._tell({"cwd": self._cwd, "env": self._env})
+
     def _tell(self, change):
         # With the lock held, so that changes are told in their order.
         self._changes += 1
         self._changed({**change, "changes": self._changes})
+
+    def __reduce__(self):
+        return _the_shell, ()
 
     def __repr__(self):
         return f"<runtime.shell in {self._cwd}>"
 
 
 class Runtime:
-    """Holds `shell`."""
+    """What the machine offers to cells, in the namespace as `runtime`.
+
+    runtime.resource(factory, *args, **kwargs)   a connection that is made again when it is lost
+    runtime.shell.run(cmd)                       {"stdout", "stderr", "returncode"} of a command
+    runtime.shell.cd(path), .env(key, value)     folder and environment of the commands that follow
+    runtime.shell.resource(...)                  a connection that lives in that folder and environment
+
+    `help(runtime.resource)` and `help(runtime.shell)` tell more. Handles and the shell's context are
+    kept in snapshots (POST /cryo/store).
+    """
 
     def __init__(self, changed):
         self.shell = Shell(changed)
 
+    def resource(self, factory, *args, **kwargs):
+        """A handle of what `factory(*args, **kwargs)` connects to, with `get()` and these, which chain:
+
+        `invalidate()`, `on_connect(fn)`, `validate(fn)`, `teardown(fn)`,
+        `retry(max_attempts=10, base_delay_s=0.2, max_delay_s=5.0, backoff=2.0, jitter=0.2)`.
+        """
+        return Resource(factory, args, kwargs)
+
+    def __reduce__(self):
+        return _the_runtime, ()
+
     def __repr__(self):
-        return "<runtime: shell>"
+        return "<runtime: resource, shell>"
+
+
+def _the_runtime():
+    """This process's own: a snapshot refers to it and never holds a second one."""
+    from IPython.core.getipython import get_ipython
+
+    return get_ipython().runtime
+
+
+def _the_shell():
+    return _the_runtime().shell
+
+
+def _runs(process):
+    return process.poll() is None
 
 
 def wait_for(process, wait):

@@ -176,6 +176,7 @@ class Server:
                 return
             self._outbox.flow()
             if self._on_message(message):
+                message["raw"] = body
                 self._queue.append(message)
         except Exception as error:  # a message that can't be read is skipped, never fatal
             self._log(f"A message was skipped: {type(error).__name__}: {error}")

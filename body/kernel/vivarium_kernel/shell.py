@@ -1,6 +1,5 @@
 """IPython's shell, with its displays, results and errors turned into nbformat output objects."""
 
-import builtins
 import os
 import subprocess
 import sys
@@ -10,7 +9,6 @@ import warnings
 
 from IPython.core.displayhook import DisplayHook
 from IPython.core.displaypub import DisplayPublisher
-from IPython.core.error import StdinNotImplementedError
 from IPython.core.interactiveshell import InteractiveShell
 from traitlets import Any, Type
 from traitlets.config import Config
@@ -23,13 +21,15 @@ class Publisher(DisplayPublisher):
     """`display()`."""
 
     def publish(self, data, metadata=None, source=None, *, transient=None, update=False, **_):
-        output = {"output_type": "display_data", "data": _text(data), "metadata": metadata or {}}
-        if transient or update:
-            output["transient"] = {**(transient or {}), **({"update": True} if update else {})}
+        kind = "update_display_data" if update else "display_data"
+        output = {"output_type": kind, "data": _text(data), "metadata": metadata or {}}
+        if transient:
+            output["transient"] = transient
         self.shell.output.emit(output)
 
     def clear_output(self, wait=False):
-        """Outputs are a log here: nothing that was sent is taken back."""
+        """Takes back what the cell put out; with `wait` only once it puts out something new."""
+        self.shell.output.tell("clear_output", wait=bool(wait))
 
 
 class Hook(DisplayHook):
@@ -64,6 +64,7 @@ class Shell(InteractiveShell):
     display_pub_class = Type(Publisher)
     output = Any()
     result = Any()
+    runtime = Any()
     depth = 0
 
     def run_cell(self, *args, **kwargs):
@@ -162,21 +163,13 @@ def make(output, interrupts, runtime):
     config.HistoryManager.enabled = False
     config.InteractiveShell.banner1 = ""
     shell = Shell.instance(config=config, user_ns={"runtime": runtime})
-    shell.output, shell.interrupts, shell.last_error = output, interrupts, None
+    shell.output, shell.interrupts, shell.runtime, shell.last_error = output, interrupts, runtime, None
     shell.user_ns_hidden["runtime"] = runtime
     shell.transforms = quick.Transforms(shell)
     # IPython's builtins (display, get_ipython) are there for good, not put in and taken out per cell.
     shell.builtin_trap.__enter__()
     warnings.filterwarnings("ignore", message="To exit: use")
-    builtins.input = _no_input
-    import getpass
-
-    getpass.getpass = _no_input
     return shell
-
-
-def _no_input(prompt="", *_, **__):
-    raise StdinNotImplementedError("input() was called, but no client is attached that could answer it.")
 
 
 def _message(error):

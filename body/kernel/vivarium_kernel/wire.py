@@ -90,6 +90,13 @@ class Outbox:
             message["seq"] = self._seq
             self._put(self._seq, None, encode(message), more)
 
+    def started(self, request):
+        """Keeps an `execute` frame's own bytes as the event of its start; it goes out with what comes next."""
+        with self._guard, self._lock:
+            self._seq += 1
+            body = b'{"type":"started","seq":%d,"at_s":%.3f,"request":%b}' % (self._seq, time.monotonic(), request)
+            self._put(self._seq, None, struct.pack(">I", len(body)) + body, more=True)
+
     def reply(self, message):
         """Sends to the present client only; forgotten where there is none."""
         frame = encode(message)

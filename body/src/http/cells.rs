@@ -13,11 +13,16 @@ use axum::{
 };
 use futures_util::{Stream, StreamExt, stream};
 use serde::Deserialize;
-use serde_json::{Value, json};
-use wire::kernel::ExecRequest;
+use serde_json::json;
+use wire::{
+    body::{
+        CellList, CellRemoved, CellShown, Completed, CompletedWord, InputRequest, KernelChoice,
+    },
+    kernel::ExecRequest,
+};
 
-use super::{Parts, error::ApiError, json::Body};
-use crate::kernel::Execution;
+use super::{Parts, error::ApiError, json::Body, kernels::COMPLETED};
+use crate::kernel::{Event, Execution, Follower, Kernel, What};
 
 /// Whether the client asked for an event stream.
 pub fn wants_stream(headers: &HeaderMap) -> bool {
@@ -55,45 +60,73 @@ pub async fn exec(
     Body(request): Body<ExecRequest>,
 ) -> Result<Response, ApiError> {
     limit(request.timeout_s)?;
-    if let Some(name) = request.kernel.as_deref().filter(|name| *name != "main") {
-        return Err(ApiError::not_found(format!("there is no kernel {name:?}")));
-    }
-    let execution = parts.kernel.execute(request);
+    let execution = parts
+        .kernels
+        .get(request.kernel.as_deref())?
+        .execute(request);
     if wants_stream(&headers) {
-        return Ok(sse(execution, 0).into_response());
+        return Ok(sse(&execution, 0).into_response());
     }
     Ok(Json(execution.answer().await).into_response())
 }
 
-/// `GET /executions`.
-pub async fn list(State(parts): State<Parts>) -> Json<Value> {
-    let executions: Vec<Value> = parts
-        .kernel
-        .executions()
+/// `GET /executions`: of all kernels, or of one.
+pub async fn list(
+    State(parts): State<Parts>,
+    Query(choice): Query<KernelChoice>,
+) -> Result<Json<CellList>, ApiError> {
+    let kernels = match choice.kernel.as_deref() {
+        Some(name) => vec![parts.kernels.get(Some(name))?],
+        None => parts.kernels.all(),
+    };
+    let mut executions: Vec<CellShown> = kernels
         .iter()
+        .flat_map(|kernel| kernel.executions())
         .map(|execution| execution.shown())
         .collect();
-    Json(json!({ "executions": executions }))
+    // Ids are in order of time.
+    executions.sort_by(|left, right| left.execution_id.cmp(&right.execution_id));
+    Ok(Json(CellList { executions }))
 }
 
 /// `GET /executions/{id}`.
 pub async fn one(
     State(parts): State<Parts>,
     Path(id): Path<String>,
-) -> Result<Json<Value>, ApiError> {
-    Ok(Json(find(&parts, &id)?.shown()))
+) -> Result<Json<CellShown>, ApiError> {
+    Ok(Json(find(&parts, &id)?.1.shown()))
 }
 
 /// `DELETE /executions/{id}`.
 pub async fn remove(
     State(parts): State<Parts>,
     Path(id): Path<String>,
-) -> Result<Json<Value>, ApiError> {
-    let execution = find(&parts, &id)?;
-    parts.kernel.cancel(&execution).await;
-    Ok(Json(
-        json!({"status": "completed", "state": execution.state()}),
-    ))
+) -> Result<Json<CellRemoved>, ApiError> {
+    let (kernel, execution) = find(&parts, &id)?;
+    kernel.cancel(&execution).await;
+    Ok(Json(CellRemoved {
+        status: CompletedWord::Completed,
+        state: execution.state(),
+    }))
+}
+
+/// `POST /executions/{id}/input`.
+pub async fn input(
+    State(parts): State<Parts>,
+    Path(id): Path<String>,
+    Body(request): Body<InputRequest>,
+) -> Result<Json<Completed>, ApiError> {
+    let (kernel, execution) = find(&parts, &id)?;
+    if kernel.input(&execution, request.value).await {
+        Ok(COMPLETED)
+    } else {
+        let message = "this cell asks for no input now";
+        Err(ApiError::new(
+            StatusCode::CONFLICT,
+            "no_input_wanted",
+            message,
+        ))
+    }
 }
 
 /// Query of `GET /executions/{id}/events`.
@@ -116,69 +149,58 @@ pub async fn events(
     let last = headers
         .get("last-event-id")
         .and_then(|value| value.to_str().ok()?.parse().ok());
-    Ok(sse(find(&parts, &id)?, last.unwrap_or(after.after)).into_response())
+    Ok(sse(&find(&parts, &id)?.1, last.unwrap_or(after.after)).into_response())
 }
 
-/// `POST /interrupt`.
-pub async fn interrupt(State(parts): State<Parts>) -> Json<Value> {
-    parts.kernel.interrupt().await;
-    Json(json!({"status": "completed"}))
-}
-
-/// `POST /reset`.
-pub async fn reset(State(parts): State<Parts>) -> Result<Json<Value>, ApiError> {
-    if parts.kernel.reset().await {
-        Ok(Json(json!({"status": "completed"})))
-    } else {
-        let message = "the kernel ended before it could be reset; a new one starts";
-        Err(ApiError::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "kernel_died",
-            message,
-        ))
-    }
-}
-
-fn find(parts: &Parts, id: &str) -> Result<Arc<Execution>, ApiError> {
+fn find(parts: &Parts, id: &str) -> Result<(Arc<Kernel>, Arc<Execution>), ApiError> {
     parts
-        .kernel
+        .kernels
         .execution(id)
         .ok_or_else(|| ApiError::not_found(format!("there is no execution {id:?}")))
 }
 
+/// A cell's events: first which cell it is, then what it puts out, then the answer.
 fn sse(
-    execution: Arc<Execution>,
+    execution: &Arc<Execution>,
     after: u64,
-) -> Sse<impl Stream<Item = Result<SseEvent, Infallible>>> {
-    let changes = execution.watch();
+) -> Sse<impl Stream<Item = Result<SseEvent, Infallible>> + use<>> {
+    let accepted = json!({"id": execution.id, "execution_id": execution.order.execution_id});
+    let first = stream::iter([named("accepted", None, &accepted)]);
+    let (follower, changes) = (execution.follow(), execution.watch());
     let batches = stream::unfold(
-        (execution, changes, after, false),
-        |(execution, mut changes, after, over)| async move {
+        (follower, changes, after, false),
+        |(follower, mut changes, after, over): (Follower, _, _, _)| async move {
             if over {
                 return None;
             }
             loop {
                 changes.mark_unchanged();
-                let (events, answer) = execution.since(after);
+                let (events, answer) = follower.since(after);
                 if events.is_empty() && answer.is_none() {
                     // The sender lives in the execution.
                     let _ = changes.changed().await;
                     continue;
                 }
                 let last = events.last().map_or(after, |event| event.seq);
-                let mut batch: Vec<_> = events
-                    .into_iter()
-                    .map(|event| named("output", Some(event.seq), &event.output))
-                    .collect();
+                let mut batch: Vec<_> = events.iter().map(told).collect();
                 let over = answer.is_some();
                 if let Some(answer) = answer {
                     batch.push(named("done", None, &answer));
                 }
-                return Some((stream::iter(batch), (execution, changes, last, over)));
+                return Some((stream::iter(batch), (follower, changes, last, over)));
             }
         },
     );
-    Sse::new(batches.flatten()).keep_alive(KeepAlive::default())
+    Sse::new(first.chain(batches.flatten())).keep_alive(KeepAlive::default())
+}
+
+fn told(event: &Event) -> Result<SseEvent, Infallible> {
+    let seq = Some(event.seq);
+    match &event.what {
+        What::Output(output) => named("output", seq, output),
+        What::Cleared => named("clear_output", seq, &json!({})),
+        What::Input(prompt) => named("input_request", seq, prompt),
+    }
 }
 
 /// An event with its JSON.

@@ -10,17 +10,21 @@ use axum::{
     },
 };
 use futures_util::stream;
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::sync::{mpsc, oneshot};
+use wire::{
+    body::{CdAnswer, CdRequest, Completed, CompletedWord, EnvRequest},
+    kernel::{ShellAnswer, ShellRequest},
+};
 
 use super::{
     Parts,
     cells::{limit, named, wants_stream},
     error::ApiError,
     json::Body,
+    kernels::COMPLETED,
 };
-use crate::shell::{ShellAnswer, ShellError, ShellOutput};
+use crate::shell::{ShellError, ShellOutput};
 
 impl From<ShellError> for ApiError {
     fn from(error: ShellError) -> Self {
@@ -42,19 +46,11 @@ impl From<ShellError> for ApiError {
     }
 }
 
-/// Body of `POST /shell`.
-#[derive(Deserialize)]
-pub struct RunRequest {
-    command: String,
-    #[serde(default)]
-    timeout_s: Option<f64>,
-}
-
 /// `POST /shell`.
 pub async fn run(
     State(parts): State<Parts>,
     headers: HeaderMap,
-    Body(request): Body<RunRequest>,
+    Body(request): Body<ShellRequest>,
 ) -> Result<Response, ApiError> {
     let limit = limit(request.timeout_s)?;
     if !wants_stream(&headers) {
@@ -98,33 +94,23 @@ fn stream_of(pieces: mpsc::Receiver<ShellOutput>, answer: Answer) -> impl IntoRe
     Sse::new(events).keep_alive(KeepAlive::default())
 }
 
-/// Body of `POST /shell/cd`.
-#[derive(Deserialize)]
-pub struct CdRequest {
-    path: String,
-}
-
 /// `POST /shell/cd`.
 pub async fn cd(
     State(parts): State<Parts>,
     Body(request): Body<CdRequest>,
-) -> Result<Json<Value>, ApiError> {
+) -> Result<Json<CdAnswer>, ApiError> {
     let path = parts.shell.context.cd(&request.path)?;
-    Ok(Json(json!({"status": "completed", "cwd": path})))
-}
-
-/// Body of `POST /shell/env`.
-#[derive(Deserialize)]
-pub struct EnvRequest {
-    key: String,
-    value: String,
+    Ok(Json(CdAnswer {
+        status: CompletedWord::Completed,
+        cwd: path.display().to_string(),
+    }))
 }
 
 /// `POST /shell/env`.
 pub async fn env(
     State(parts): State<Parts>,
     Body(request): Body<EnvRequest>,
-) -> Result<Json<Value>, ApiError> {
+) -> Result<Json<Completed>, ApiError> {
     parts.shell.context.set(&request.key, &request.value)?;
-    Ok(Json(json!({"status": "completed", "key": request.key})))
+    Ok(COMPLETED)
 }

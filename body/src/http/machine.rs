@@ -1,16 +1,38 @@
-//! Routes about the machine itself.
+//! Routes about the machine itself: whether it is well, its services, what changes.
 
-use std::time::Duration;
+use std::{convert::Infallible, time::Duration};
 
-use axum::{Json, extract::State, http::StatusCode};
-use serde_json::{Value, json};
+use axum::{
+    Json,
+    extract::{Path, Query, State, rejection::QueryRejection},
+    http::StatusCode,
+    response::{
+        IntoResponse, Response,
+        sse::{Event as SseEvent, KeepAlive, Sse},
+    },
+};
+use futures_util::{Stream, stream};
+use serde::Deserialize;
+use tokio::sync::broadcast::error::RecvError;
+use wire::body::{
+    Change, Completed, CriuStatus, KernelChoice, LogPage, PingAnswer, ServiceList, StatusAnswer,
+};
 
-use super::{Parts, error::ApiError};
+use super::{Parts, cells::named, error::ApiError, kernels::COMPLETED};
+use crate::supervisor::logs;
+
+/// How often a followed log is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+/// A service has so long to end and be ready again.
+const RESTART: Duration = Duration::from_secs(30);
 
 /// `GET /ping`: `ok` only when the main kernel takes cells.
-pub async fn ping(State(parts): State<Parts>) -> Result<Json<Value>, ApiError> {
-    if parts.kernel.is_ready() {
-        Ok(Json(json!({"status": "ok", "version": wire::VERSION})))
+pub async fn ping(State(parts): State<Parts>) -> Result<Json<PingAnswer>, ApiError> {
+    if parts.kernels.main().is_ready() {
+        Ok(Json(PingAnswer {
+            status: "ok".to_owned(),
+            version: wire::VERSION.to_owned(),
+        }))
     } else {
         let message = "the main kernel does not take cells yet";
         Err(ApiError::new(
@@ -22,19 +44,133 @@ pub async fn ping(State(parts): State<Parts>) -> Result<Json<Value>, ApiError> {
 }
 
 /// `GET /status`.
-pub async fn status(State(parts): State<Parts>) -> Json<Value> {
-    let asked = tokio::time::timeout(Duration::from_secs(1), parts.kernel.status()).await;
+pub async fn status(
+    State(parts): State<Parts>,
+    Query(choice): Query<KernelChoice>,
+) -> Result<Json<StatusAnswer>, ApiError> {
+    let kernel = parts.kernels.get(choice.kernel.as_deref())?;
+    let asked = tokio::time::timeout(Duration::from_secs(1), kernel.status()).await;
     let status = asked.ok().flatten();
-    Json(json!({
-        "exec_count": status.as_ref().map_or(0, |status| status.exec_count),
-        "globals_count": status.as_ref().map_or(0, |status| status.globals_count),
-        "busy": parts.kernel.is_busy(),
-        "ready": parts.kernel.is_ready(),
-        "version": wire::VERSION,
+    Ok(Json(StatusAnswer {
+        exec_count: status.as_ref().map_or(0, |status| status.exec_count),
+        globals_count: status.as_ref().map_or(0, |status| status.globals_count),
+        busy: kernel.waiting() > 0,
+        ready: kernel.is_ready(),
+        version: wire::VERSION.to_owned(),
     }))
 }
 
 /// `GET /services`.
-pub async fn services(State(parts): State<Parts>) -> Json<Value> {
-    Json(json!({ "services": parts.keeper.status() }))
+pub async fn services(State(parts): State<Parts>) -> Json<ServiceList> {
+    Json(ServiceList {
+        services: parts.keeper.status(),
+    })
+}
+
+/// `POST /services/{name}/restart`.
+pub async fn restart(
+    State(parts): State<Parts>,
+    Path(name): Path<String>,
+) -> Result<Json<Completed>, ApiError> {
+    match tokio::time::timeout(RESTART, parts.keeper.restart(&name)).await {
+        Ok(true) => Ok(COMPLETED),
+        Ok(false) => Err(no_service(&name)),
+        Err(_) => Err(ApiError::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "service_starting",
+            format!("{name} is not ready yet; its log tells more"),
+        )),
+    }
+}
+
+/// Query of `GET /services/{name}/logs`.
+#[derive(Deserialize)]
+pub struct From {
+    #[serde(default)]
+    after: u64,
+    #[serde(default)]
+    follow: bool,
+}
+
+/// `GET /services/{name}/logs?after=&follow=`.
+pub async fn logs(
+    State(parts): State<Parts>,
+    Path(name): Path<String>,
+    query: Result<Query<From>, QueryRejection>,
+) -> Result<Response, ApiError> {
+    let Query(from) = query
+        .map_err(|_| ApiError::bad_request("after is a byte's number, follow is true or false"))?;
+    if !parts.keeper.has(&name) {
+        return Err(no_service(&name));
+    }
+    if !from.follow {
+        return Ok(Json(page(&name, from.after)?).into_response());
+    }
+    let pages = stream::unfold((name, from.after), |(name, after)| async move {
+        loop {
+            let page = page(&name, after).ok()?;
+            if !page.text.is_empty() {
+                let next = page.next;
+                return Some((named("log", Some(next), &page), (name, next)));
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    });
+    Ok(until_the_end(parts, pages).into_response())
+}
+
+/// `GET /events`.
+pub async fn events(State(parts): State<Parts>) -> Response {
+    let listener = parts.changes.listen();
+    let changes = stream::unfold((listener, 1_u64), |(mut listener, seq)| async move {
+        let change = match listener.recv().await {
+            Ok(change) => change,
+            Err(RecvError::Lagged(count)) => Change::Missed { count },
+            Err(RecvError::Closed) => return None,
+        };
+        Some((named("change", Some(seq), &change), (listener, seq + 1)))
+    });
+    until_the_end(parts, changes).into_response()
+}
+
+/// `GET /criu/status`.
+pub async fn criu() -> Json<CriuStatus> {
+    let asked = tokio::process::Command::new("criu")
+        .arg("--version")
+        .output()
+        .await;
+    let version = asked.ok().and_then(|output| {
+        let text = String::from_utf8(output.stdout).ok()?;
+        Some(text.lines().next()?.strip_prefix("Version: ")?.to_owned())
+    });
+    let reason = "freezing a kernel's process is not built in yet; POST /cryo/store keeps its namespace instead";
+    Json(CriuStatus {
+        available: false,
+        version,
+        reason: Some(reason.to_owned()),
+    })
+}
+
+/// An event stream that ends with the machine: else it would hold up its end.
+fn until_the_end(
+    parts: Parts,
+    events: impl Stream<Item = Result<SseEvent, Infallible>> + Send + 'static,
+) -> impl IntoResponse {
+    use futures_util::StreamExt;
+    let end = async move { parts.stop.cancelled().await };
+    Sse::new(events.take_until(Box::pin(end))).keep_alive(KeepAlive::default())
+}
+
+fn page(name: &str, after: u64) -> Result<LogPage, ApiError> {
+    logs::page(name, after).map_err(|error| {
+        ApiError::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "internal",
+            format!("the log of {name} can't be read: {error}"),
+        )
+    })
+}
+
+fn no_service(name: &str) -> ApiError {
+    ApiError::not_found(format!("there is no service {name:?}"))
 }

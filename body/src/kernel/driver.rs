@@ -1,47 +1,64 @@
 //! The task that owns a worker's connection: feeds it one cell at a time and
 //! turns its frames into outputs. When the worker goes, so does its cell, and
-//! the driver waits for the next worker.
+//! the driver waits for the next worker. A worker that a supervisor before this
+//! one started tells what ran and what runs.
 
 use std::{
+    collections::HashMap,
     path::PathBuf,
     sync::Arc,
     time::{Duration, Instant},
 };
 
+use serde_json::Value;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
-use wire::kernel::{ExecStatus, KernelStatus};
+use wire::{
+    body::{CellState, Change},
+    kernel::ExecStatus,
+};
 
 use super::{
-    Aside, Execution, Kernel, State, Work,
-    execution::Ending,
+    Aside, AskError, Execution, Kernel, Question, Work,
+    execution::{Ending, Order},
     link::{FromWorker, Link, ShellChange, ToWorker},
+    outputs::updated_display,
+    running::{Alarm, Running, began},
 };
 use crate::shell::{Shell, Snapshot};
 
 const RECONNECT: Duration = Duration::from_millis(10);
-/// How long an interrupted cell has before its client is told that it is stuck.
+/// How long an interrupted cell has before it is said to be stuck.
 const STUCK_AFTER: Duration = Duration::from_secs(5);
 
 /// The worker is gone.
 struct Gone;
 
+impl From<std::io::Error> for Gone {
+    fn from(_: std::io::Error) -> Self {
+        Self
+    }
+}
+
 struct Driver {
     kernel: Arc<Kernel>,
     shell: Arc<Shell>,
     asides: mpsc::Receiver<Aside>,
-    asking: Vec<oneshot::Sender<KernelStatus>>,
+    asked: HashMap<u64, oneshot::Sender<Result<Value, AskError>>>,
+    last_ask: u64,
     context: Known,
+    /// The worker tells again what a supervisor before this one heard.
+    replays: bool,
 }
 
-/// What worker and supervisor know of each other's shell context.
+/// What worker and supervisor know of each other.
 #[derive(Default)]
 struct Known {
     /// The worker's process; none before the first.
     pid: Option<i32>,
-    /// The version of our context that it was told.
+    /// The version of our shell context that it was told.
     told: Option<u64>,
-    /// The last of its own changes that we took over.
+    /// The last of its own changes to it that we took over.
     seen: u64,
 }
 
@@ -51,27 +68,30 @@ pub async fn drive(
     socket: PathBuf,
     shell: Arc<Shell>,
     asides: mpsc::Receiver<Aside>,
-    ready: watch::Sender<bool>,
+    worker: watch::Sender<Option<i32>>,
     stop: CancellationToken,
 ) {
     let mut driver = Driver {
         kernel,
         shell,
         asides,
-        asking: Vec::new(),
+        asked: HashMap::new(),
+        last_ask: 0,
         context: Known::default(),
+        replays: false,
     };
     let forever = async {
         loop {
             if let Ok(mut link) = Link::connect(&socket)
                 && let Some(FromWorker::Ready { seq, pid, shell }) = link.next().await
-                && link.send(&ToWorker::Hello { after: seq }).await.is_ok()
+                && let Ok(running) = driver.meet(&mut link, seq, pid, shell).await
             {
-                driver.meet(pid, shell);
-                ready.send_replace(true);
-                let Gone = driver.serve(&mut link).await;
-                ready.send_replace(false);
-                driver.asking.clear();
+                worker.send_replace(Some(pid));
+                driver.tell_state();
+                let Gone = driver.serve(&mut link, running).await;
+                worker.send_replace(None);
+                driver.asked.clear();
+                driver.tell_state();
                 tracing::warn!("the kernel's worker is gone; waiting for the next one");
             }
             tokio::time::sleep(RECONNECT).await;
@@ -84,131 +104,17 @@ pub async fn drive(
 }
 
 impl Driver {
-    async fn serve(&mut self, link: &mut Link) -> Gone {
-        loop {
-            let work = match self.kernel.next() {
-                Some(work) => work,
-                None => {
-                    let queued = Arc::clone(&self.kernel);
-                    let turn = tokio::select! {
-                        () = queued.queued.notified() => Ok(()),
-                        aside = self.asides.recv() => self.aside(link, aside, false).await,
-                        message = link.next() => message.map(|message| self.other(message)).ok_or(Gone),
-                    };
-                    match turn {
-                        Ok(()) => continue,
-                        Err(gone) => return gone,
-                    }
-                }
-            };
-            let done = match work {
-                Work::Cell(execution) => self.run(link, &execution).await,
-                Work::Reset(answer) => {
-                    let done = self.reset(link).await;
-                    let _ = answer.send(done.is_ok());
-                    done
-                }
-            };
-            if let Err(gone) = done {
-                return gone;
-            }
-        }
-    }
-
-    async fn run(&mut self, link: &mut Link, execution: &Arc<Execution>) -> Result<(), Gone> {
-        let begin = Instant::now();
-        execution.set_state(State::Running);
-        let ended = self.run_to_end(link, execution, begin).await;
-        if ended.is_err() {
-            execution.end(Ending::died(begin.elapsed()));
-        }
-        ended
-    }
-
-    async fn run_to_end(
+    /// Greets a worker. One that has told events to a supervisor before this one tells them
+    /// again; the cell that it runs is returned.
+    async fn meet(
         &mut self,
         link: &mut Link,
-        execution: &Arc<Execution>,
-        begin: Instant,
-    ) -> Result<(), Gone> {
-        let mut changes = self.shell.context.watch();
-        self.tell_context(link).await?;
-        let request = &execution.request;
-        let execute = ToWorker::Execute {
-            execution_id: &execution.execution_id,
-            code: &request.code,
-            silent: request.silent,
-        };
-        link.send(&execute).await.map_err(|_| Gone)?;
-
-        let mut alarm = request
-            .timeout_s
-            .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
-        let mut timed_out = false;
-        loop {
-            let until = alarm.map(|after| tokio::time::Instant::from_std(begin + after));
-            let message = tokio::select! {
-                message = link.next() => message.ok_or(Gone)?,
-                aside = self.asides.recv() => {
-                    self.aside(link, aside, true).await?;
-                    continue;
-                }
-                // The sender lives in the shell, which self holds.
-                Ok(()) = changes.changed() => {
-                    self.tell_context(link).await?;
-                    continue;
-                }
-                () = sleep_until(until) => {
-                    if timed_out {
-                        execution.stuck(begin.elapsed());
-                        alarm = None;
-                    } else {
-                        timed_out = true;
-                        alarm = alarm.map(|after| after + STUCK_AFTER);
-                        link.send(&ToWorker::Interrupt).await.map_err(|_| Gone)?;
-                    }
-                    continue;
-                }
-            };
-            match message {
-                FromWorker::Event {
-                    execution_id,
-                    output,
-                } if execution_id == execution.execution_id => {
-                    execution.output(output);
-                }
-                FromWorker::Done {
-                    execution_id,
-                    status,
-                    result,
-                    error,
-                    timing_ms,
-                    execution_count,
-                } if execution_id == execution.execution_id => {
-                    let status = if timed_out && status == ExecStatus::Interrupted {
-                        ExecStatus::Timeout
-                    } else {
-                        status
-                    };
-                    execution.end(Ending {
-                        status,
-                        result,
-                        error,
-                        timing_ms,
-                        execution_count,
-                    });
-                    return Ok(());
-                }
-                FromWorker::Truncated { from, to } => execution.lost(to.saturating_sub(from) + 1),
-                other => self.other(other),
-            }
-        }
-    }
-
-    /// Takes over the context of a worker that knows more than this supervisor: one that
-    /// outlived the supervisor before, or whose connection broke.
-    fn meet(&mut self, pid: i32, shell: ShellChange) {
-        let newer = match self.context.pid {
+        seq: u64,
+        pid: i32,
+        shell: ShellChange,
+    ) -> Result<Option<Running>, Gone> {
+        let known = self.context.pid;
+        let newer = match known {
             None => true,
             Some(known) => known == pid && shell.changes > self.context.seen,
         };
@@ -220,6 +126,308 @@ impl Driver {
         if newer {
             self.shell.context.adopt(shell.cwd, shell.env);
         }
+        let after = if known == Some(pid) { seq } else { 0 };
+        link.send(&ToWorker::Hello { after }).await?;
+        let (mut heard, mut running) = (after, None);
+        self.replays = true;
+        while heard < seq {
+            let message = link.next().await.ok_or(Gone)?;
+            heard = message.seq().unwrap_or(heard);
+            match message {
+                FromWorker::Started { at_s, request, .. } => {
+                    running = Some(self.adopt(request, at_s));
+                }
+                message => {
+                    if self.take(link, message, running.as_mut()).await? {
+                        running = None;
+                    }
+                }
+            }
+        }
+        self.replays = false;
+        Ok(running)
+    }
+
+    /// A cell that a supervisor before this one started.
+    fn adopt(&self, order: Order, at_s: f64) -> Running {
+        self.kernel.take_out(&order.execution_id);
+        self.kernel.spool.remove(&order.execution_id);
+        let known = self.kernel.execution(&order.execution_id);
+        let execution = known.unwrap_or_else(|| {
+            let execution = Arc::new(Execution::new(&self.kernel.name, order));
+            self.kernel.keep(Arc::clone(&execution));
+            execution
+        });
+        execution.set_state(CellState::Running);
+        Running::new(execution, began(at_s))
+    }
+
+    async fn serve(&mut self, link: &mut Link, running: Option<Running>) -> Gone {
+        if let Some(running) = running
+            && let Err(gone) = self.follow(link, running).await
+        {
+            return gone;
+        }
+        loop {
+            let work = match self.kernel.next() {
+                Some(work) => work,
+                None => match self.idle(link).await {
+                    Ok(()) => continue,
+                    Err(gone) => return gone,
+                },
+            };
+            let done = match work {
+                Work::Cell(execution) => self.run(link, execution).await,
+                Work::Job(question) => self.job(link, question).await,
+            };
+            if let Err(gone) = done {
+                return gone;
+            }
+        }
+    }
+
+    /// Until something happens.
+    async fn idle(&mut self, link: &mut Link) -> Result<(), Gone> {
+        let kernel = Arc::clone(&self.kernel);
+        tokio::select! {
+            () = kernel.queued.notified() => Ok(()),
+            aside = self.asides.recv() => self.aside(link, aside, None).await,
+            message = link.next() => {
+                self.take(link, message.ok_or(Gone)?, None).await.map(|_| ())
+            }
+        }
+    }
+
+    async fn run(&mut self, link: &mut Link, execution: Arc<Execution>) -> Result<(), Gone> {
+        let running = Running::new(execution, Instant::now());
+        let execution = Arc::clone(&running.execution);
+        execution.set_state(CellState::Running);
+        self.kernel.spool.remove(&execution.order.execution_id);
+        let sent = match self.tell_context(link).await {
+            Ok(()) => link.send(&ToWorker::Execute(&execution.order)).await,
+            Err(Gone) => Err(std::io::ErrorKind::NotConnected.into()),
+        };
+        if sent.is_err() {
+            self.kernel
+                .end(&execution, Ending::died(running.begin.elapsed()));
+            return Err(Gone);
+        }
+        self.follow(link, running).await
+    }
+
+    /// Goes with the running cell to its end, or the worker's.
+    async fn follow(&mut self, link: &mut Link, mut running: Running) -> Result<(), Gone> {
+        let ended = self.follow_to_end(link, &mut running).await;
+        if ended.is_err() {
+            let ending = Ending::died(running.begin.elapsed());
+            self.kernel.end(&running.execution, ending);
+        }
+        ended
+    }
+
+    async fn follow_to_end(&mut self, link: &mut Link, running: &mut Running) -> Result<(), Gone> {
+        let mut changes = self.shell.context.watch();
+        loop {
+            tokio::select! {
+                message = link.next() => {
+                    if self.take(link, message.ok_or(Gone)?, Some(running)).await? {
+                        return Ok(());
+                    }
+                }
+                aside = self.asides.recv() => self.aside(link, aside, Some(running)).await?,
+                // The sender lives in the shell, which self holds.
+                Ok(()) = changes.changed() => self.tell_context(link).await?,
+                () = sleep_until(running.alarm.at()) => self.alarm(link, running).await?,
+            }
+        }
+    }
+
+    async fn alarm(&mut self, link: &mut Link, running: &mut Running) -> Result<(), Gone> {
+        match running.alarm {
+            Alarm::Limit(_) => {
+                running.alarm = Alarm::Interrupted {
+                    until: Instant::now() + STUCK_AFTER,
+                    by_limit: true,
+                };
+                link.send(&ToWorker::Interrupt).await?;
+            }
+            Alarm::Interrupted { by_limit, .. } => {
+                running.alarm = Alarm::Stuck { by_limit };
+                if by_limit {
+                    running.execution.stuck(running.begin.elapsed());
+                } else {
+                    running.execution.set_state(CellState::Stuck);
+                }
+            }
+            Alarm::None | Alarm::Stuck { .. } => {}
+        }
+        Ok(())
+    }
+
+    async fn job(&mut self, link: &mut Link, question: Question) -> Result<(), Gone> {
+        self.tell_context(link).await?;
+        let ask = self.put(link, question).await?;
+        while self.asked.contains_key(&ask) {
+            tokio::select! {
+                message = link.next() => {
+                    self.take(link, message.ok_or(Gone)?, None).await?;
+                }
+                aside = self.asides.recv() => match aside {
+                    Some(Aside::Interrupt) => link.send(&ToWorker::Interrupt).await?,
+                    aside => self.aside(link, aside, None).await?,
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn put(&mut self, link: &mut Link, question: Question) -> Result<u64, Gone> {
+        self.last_ask += 1;
+        let (ask, what) = (self.last_ask, question.what);
+        // Those who asked and went away are forgotten.
+        self.asked.retain(|_, answer| !answer.is_closed());
+        self.asked.insert(ask, question.answer);
+        let arguments = &question.arguments;
+        link.send(&ToWorker::Ask {
+            ask,
+            what,
+            arguments,
+        })
+        .await?;
+        Ok(ask)
+    }
+
+    async fn aside(
+        &mut self,
+        link: &mut Link,
+        aside: Option<Aside>,
+        running: Option<&mut Running>,
+    ) -> Result<(), Gone> {
+        match aside {
+            Some(Aside::Interrupt) => {
+                let Some(running) = running else {
+                    return Ok(());
+                };
+                if matches!(running.alarm, Alarm::None | Alarm::Limit(_)) {
+                    running.alarm = Alarm::Interrupted {
+                        until: Instant::now() + STUCK_AFTER,
+                        by_limit: false,
+                    };
+                }
+                Ok(link.send(&ToWorker::Interrupt).await?)
+            }
+            Some(Aside::Ask(question)) => self.put(link, question).await.map(|_| ()),
+            Some(Aside::Input { number, value }) => {
+                let value = Some(value.as_str());
+                Ok(link.send(&ToWorker::Input { number, value }).await?)
+            }
+            // The kernel's handle lives in self: this can't be.
+            None => Err(Gone),
+        }
+    }
+
+    /// Takes a message in; true when it ended the running cell.
+    async fn take(
+        &mut self,
+        link: &mut Link,
+        message: FromWorker,
+        running: Option<&mut Running>,
+    ) -> Result<bool, Gone> {
+        match (message, running) {
+            (FromWorker::Answer { ask, value, error }, _) => {
+                if let Some(answer) = self.asked.remove(&ask) {
+                    // Who asked may have gone.
+                    let _ =
+                        answer.send(error.map_or(Ok(value), |error| Err(AskError::Failed(error))));
+                }
+            }
+            (FromWorker::ShellContext(change), _) => {
+                self.context.seen = change.changes;
+                // The worker waits for a context in which its change is.
+                self.context.told = None;
+                self.shell.context.adopt(change.cwd, change.env);
+            }
+            (FromWorker::Truncated { from, to }, Some(running)) => {
+                running.execution.lost(to.saturating_sub(from) + 1);
+            }
+            (FromWorker::Truncated { from, to }, None) => {
+                tracing::warn!(from, to, "output of cells that are over was lost");
+            }
+            (message, Some(running)) => return self.of_cell(link, message, running).await,
+            (message, None) => tracing::debug!(?message, "of a cell that is over"),
+        }
+        Ok(false)
+    }
+
+    async fn of_cell(
+        &mut self,
+        link: &mut Link,
+        message: FromWorker,
+        running: &mut Running,
+    ) -> Result<bool, Gone> {
+        let execution = &running.execution;
+        let own = |id: &str| id == execution.order.execution_id;
+        match message {
+            FromWorker::Event {
+                execution_id,
+                output,
+                ..
+            } if own(&execution_id) => {
+                if let Some(display_id) = updated_display(&output) {
+                    self.kernel.update_others(execution, display_id, &output);
+                }
+                execution.output(output);
+            }
+            FromWorker::ClearOutput {
+                execution_id, wait, ..
+            } if own(&execution_id) => execution.clear(wait),
+            FromWorker::InputRequest {
+                execution_id,
+                number,
+                prompt,
+                ..
+            } if own(&execution_id) => {
+                // Whoever would have answered comes back, or asks for it later.
+                if self.replays || execution.has_somebody() {
+                    execution.asks(number, prompt);
+                } else {
+                    link.send(&ToWorker::Input {
+                        number,
+                        value: None,
+                    })
+                    .await?;
+                }
+            }
+            FromWorker::InputOver { execution_id, .. } if own(&execution_id) => {
+                execution.asks_no_more();
+            }
+            FromWorker::Done {
+                execution_id,
+                status,
+                result,
+                error,
+                timing_ms,
+                execution_count,
+                ..
+            } if own(&execution_id) => {
+                let timed_out = running.alarm.was_limit() && status == ExecStatus::Interrupted;
+                let ending = Ending {
+                    status: if timed_out {
+                        ExecStatus::Timeout
+                    } else {
+                        status
+                    },
+                    result,
+                    error,
+                    timing_ms,
+                    execution_count,
+                };
+                self.kernel.end(execution, ending);
+                return Ok(true);
+            }
+            _ => {}
+        }
+        Ok(false)
     }
 
     /// Tells the worker the shell's context, where it does not know it.
@@ -234,69 +442,19 @@ impl Driver {
             env: &env,
             seen: self.context.seen,
         };
-        link.send(&message).await.map_err(|_| Gone)
+        Ok(link.send(&message).await?)
     }
 
-    async fn reset(&mut self, link: &mut Link) -> Result<(), Gone> {
-        link.send(&ToWorker::Reset).await.map_err(|_| Gone)?;
-        loop {
-            match link.next().await.ok_or(Gone)? {
-                FromWorker::ResetDone => return Ok(()),
-                other => self.other(other),
-            }
-        }
-    }
-
-    async fn aside(
-        &mut self,
-        link: &mut Link,
-        aside: Option<Aside>,
-        running: bool,
-    ) -> Result<(), Gone> {
-        match aside {
-            Some(Aside::Interrupt) if running => {
-                link.send(&ToWorker::Interrupt).await.map_err(|_| Gone)
-            }
-            Some(Aside::Interrupt) => Ok(()),
-            Some(Aside::Status(answer)) => {
-                self.asking.push(answer);
-                link.send(&ToWorker::Status).await.map_err(|_| Gone)
-            }
-            // The kernel's handle lives in self: this can't be.
-            None => Err(Gone),
-        }
-    }
-
-    /// A message that has nothing to do with the cell that runs.
-    fn other(&mut self, message: FromWorker) {
-        match message {
-            FromWorker::Status(status) => self.tell(&status),
-            FromWorker::ShellContext(change) => {
-                self.context.seen = change.changes;
-                // The worker waits for a context in which its change is.
-                self.context.told = None;
-                self.shell.context.adopt(change.cwd, change.env);
-            }
-            FromWorker::Event { execution_id, .. } => {
-                tracing::debug!(execution_id, "output of a cell that is over");
-            }
-            FromWorker::Truncated { from, to } => {
-                tracing::warn!(from, to, "output of cells that are over was lost");
-            }
-            _ => {}
-        }
-    }
-
-    fn tell(&mut self, status: &KernelStatus) {
-        for answer in self.asking.drain(..) {
-            let _ = answer.send(status.clone());
-        }
+    fn tell_state(&self) {
+        self.kernel.changes.tell(|| Change::Kernel {
+            kernel: self.kernel.shown(),
+        });
     }
 }
 
-async fn sleep_until(until: Option<tokio::time::Instant>) {
+async fn sleep_until(until: Option<Instant>) {
     match until {
-        Some(at) => tokio::time::sleep_until(at).await,
+        Some(at) => tokio::time::sleep_until(at.into()).await,
         None => std::future::pending().await,
     }
 }

@@ -1,35 +1,34 @@
 //! One cell's life: queued, running, over; with all that it put out.
 
-use std::{sync::Mutex, time::Duration};
+use std::{
+    sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
-use serde::Serialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use tokio::sync::watch;
-use wire::kernel::{CellError, ExecAnswer, ExecRequest, ExecStatus};
+use wire::{
+    body::{CellShown, CellState, InputPrompt},
+    kernel::{CellError, ExecAnswer, ExecRequest, ExecStatus},
+};
 
-use super::lock;
+use super::{
+    lock,
+    outputs::{Event, Outputs},
+};
 
-/// How much output of one cell is kept; what comes after is left out, and said.
-const KEPT_BYTES: usize = 16 << 20;
-
-/// Where a cell stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum State {
-    Queued,
-    Running,
-    /// Its time limit passed and it ignores the interrupt.
-    Stuck,
-    Over,
-}
-
-/// A numbered output.
-#[derive(Clone, Debug)]
-pub struct Event {
-    /// From 1, within the execution.
-    pub seq: u64,
-    /// nbformat output object.
-    pub output: Value,
+/// A cell as it was handed in: what the worker keeps, and what the queue's spool holds.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Order {
+    /// Ours, unique, later ones larger.
+    pub execution_id: String,
+    /// The client's request.
+    #[serde(flatten)]
+    pub request: ExecRequest,
 }
 
 /// How a cell ended.
@@ -58,22 +57,19 @@ impl Ending {
 
     /// It was taken out of the queue.
     pub fn interrupted_in_queue() -> Self {
+        let message = "the cell was taken out of the queue";
         Self::without_value(
             ExecStatus::Interrupted,
             "Cancelled",
-            "the cell was taken out of the queue",
+            message,
             Duration::ZERO,
         )
     }
 
     /// The kernel ended under it.
     pub fn died(ran: Duration) -> Self {
-        Self::without_value(
-            ExecStatus::Died,
-            "KernelDied",
-            "the kernel process ended while the cell ran",
-            ran,
-        )
+        let message = "the kernel process ended while the cell ran";
+        Self::without_value(ExecStatus::Died, "KernelDied", message, ran)
     }
 
     /// Its limit passed, and it goes on.
@@ -84,10 +80,10 @@ impl Ending {
 }
 
 struct Inner {
-    state: State,
-    events: Vec<Event>,
-    kept_bytes: usize,
-    cut: bool,
+    state: CellState,
+    outputs: Outputs,
+    /// The number by which the worker knows the `input()` that is asked now.
+    input: Option<u64>,
     answer: Option<ExecAnswer>,
 }
 
@@ -95,42 +91,43 @@ struct Inner {
 pub struct Execution {
     /// The client's own id, or the execution's.
     pub id: String,
-    /// Ours, unique.
-    pub execution_id: String,
     /// What to run.
-    pub request: ExecRequest,
+    pub order: Order,
+    /// Name of its kernel.
+    pub kernel: String,
     inner: Mutex<Inner>,
     /// Counts changes; a watcher that sees a new count looks again.
     changes: watch::Sender<u64>,
+    followers: AtomicUsize,
 }
 
 impl Execution {
     /// A queued cell.
-    pub fn new(request: ExecRequest) -> Self {
-        let execution_id = ulid::Ulid::generate().to_string();
+    pub fn new(kernel: &str, order: Order) -> Self {
+        let id = order.request.id.clone();
         Self {
-            id: request.id.clone().unwrap_or_else(|| execution_id.clone()),
-            execution_id,
-            request,
+            id: id.unwrap_or_else(|| order.execution_id.clone()),
+            order,
+            kernel: kernel.to_owned(),
             inner: Mutex::new(Inner {
-                state: State::Queued,
-                events: Vec::new(),
-                kept_bytes: 0,
-                cut: false,
+                state: CellState::Queued,
+                outputs: Outputs::default(),
+                input: None,
                 answer: None,
             }),
             changes: watch::Sender::new(0),
+            followers: AtomicUsize::new(0),
         }
     }
 
     /// Where it stands.
-    pub fn state(&self) -> State {
+    pub fn state(&self) -> CellState {
         lock(&self.inner).state
     }
 
     /// Whether the kernel is done with it.
     pub fn is_over(&self) -> bool {
-        self.state() == State::Over
+        self.state() == CellState::Over
     }
 
     /// Hears of every change.
@@ -138,13 +135,22 @@ impl Execution {
         self.changes.subscribe()
     }
 
-    /// Outputs with a seq larger than `after`, and the answer once there is one.
+    /// Counts a client that reads the events as they come, until it is dropped.
+    pub fn follow(self: &std::sync::Arc<Self>) -> Follower {
+        self.followers.fetch_add(1, Ordering::Relaxed);
+        Follower(std::sync::Arc::clone(self))
+    }
+
+    /// Whether an `input()` now could be answered by somebody.
+    pub(super) fn has_somebody(&self) -> bool {
+        let told = self.order.request.stdin;
+        told.unwrap_or_else(|| self.followers.load(Ordering::Relaxed) > 0)
+    }
+
+    /// Events with a seq larger than `after`, and the answer once there is one.
     pub fn since(&self, after: u64) -> (Vec<Event>, Option<ExecAnswer>) {
         let inner = lock(&self.inner);
-        let from = usize::try_from(after)
-            .unwrap_or(usize::MAX)
-            .min(inner.events.len());
-        (inner.events[from..].to_vec(), inner.answer.clone())
+        (inner.outputs.since(after), inner.answer.clone())
     }
 
     /// The answer, once the cell has one.
@@ -160,203 +166,180 @@ impl Execution {
     }
 
     /// How `/executions` shows it.
-    pub fn shown(&self) -> Value {
+    pub fn shown(&self) -> CellShown {
         let inner = lock(&self.inner);
-        json!({
-            "id": self.id,
-            "execution_id": self.execution_id,
-            "state": inner.state,
-            "code": self.request.code,
-            "last_seq": inner.events.len(),
-            "outputs": merged(&inner.events),
-            "answer": inner.answer,
-        })
+        CellShown {
+            id: self.id.clone(),
+            execution_id: self.order.execution_id.clone(),
+            kernel: self.kernel.clone(),
+            state: inner.state,
+            code: self.order.request.code.clone(),
+            last_seq: inner.outputs.last(),
+            outputs: inner.outputs.merged(),
+            input: inner.outputs.asks().cloned(),
+            answer: inner.answer.clone(),
+        }
     }
 
-    pub(super) fn set_state(&self, state: State) {
-        lock(&self.inner).state = state;
-        self.changed();
+    /// Bytes that it keeps; the answer holds its text twice more.
+    pub(super) fn bytes(&self) -> usize {
+        let inner = lock(&self.inner);
+        inner.outputs.bytes() * if inner.answer.is_some() { 3 } else { 1 }
+    }
+
+    pub(super) fn set_state(&self, state: CellState) {
+        self.change(|inner| inner.state = state);
     }
 
     pub(super) fn output(&self, output: Value) {
-        let mut inner = lock(&self.inner);
-        if inner.cut {
-            return;
-        }
-        inner.kept_bytes += size(&output);
-        let mut output = output;
-        if inner.kept_bytes > KEPT_BYTES {
-            inner.cut = true;
-            let text = format!(
-                "\n[output cut: the cell put out more than {} MiB]\n",
-                KEPT_BYTES >> 20
-            );
-            output = json!({"output_type": "stream", "name": "stderr", "text": text});
-        }
-        let seq = inner.events.len() as u64 + 1;
-        inner.events.push(Event { seq, output });
-        drop(inner);
-        self.changed();
+        self.change(|inner| inner.outputs.add(output));
     }
 
-    /// Says in its place that so many pieces of output are missing.
+    pub(super) fn clear(&self, wait: bool) {
+        self.change(|inner| inner.outputs.clear(wait));
+    }
+
     pub(super) fn lost(&self, pieces: u64) {
-        let text = format!(
-            "\n[output cut: {pieces} pieces are missing, as the cell put out more than could be fetched]\n"
-        );
-        self.output(json!({"output_type": "stream", "name": "stderr", "text": text}));
+        self.change(|inner| inner.outputs.lost(pieces));
+    }
+
+    pub(super) fn shows(&self, display_id: &str) -> bool {
+        lock(&self.inner).outputs.shows(display_id)
+    }
+
+    pub(super) fn asks(&self, number: u64, prompt: InputPrompt) {
+        self.change(|inner| {
+            inner.input = Some(number);
+            inner.outputs.input(Some(prompt));
+        });
+    }
+
+    pub(super) fn asks_no_more(&self) {
+        self.change(|inner| {
+            if inner.input.take().is_some() {
+                inner.outputs.input(None);
+            }
+        });
+    }
+
+    /// The `input()` that waits, for whoever answers it: nobody else gets it then.
+    pub(super) fn take_input(&self) -> Option<u64> {
+        lock(&self.inner).input.take()
     }
 
     /// The kernel is done with it.
     pub(super) fn end(&self, ending: Ending) {
-        self.settle(ending, State::Over);
+        self.settle(ending, CellState::Over);
     }
 
     /// Answers the client of a cell that goes on past its limit.
     pub(super) fn stuck(&self, ran: Duration) {
-        self.settle(Ending::stuck(ran), State::Stuck);
+        self.settle(Ending::stuck(ran), CellState::Stuck);
     }
 
     /// Sets the state, and the answer where there is none yet.
-    fn settle(&self, ending: Ending, state: State) {
-        let mut inner = lock(&self.inner);
-        inner.state = state;
-        if inner.answer.is_none() {
-            let outputs = merged(&inner.events);
-            let text = |name: &str| -> String {
-                outputs
-                    .iter()
-                    .filter(|output| output["output_type"] == "stream" && output["name"] == name)
-                    .filter_map(|output| output["text"].as_str())
-                    .collect()
-            };
-            inner.answer = Some(ExecAnswer {
-                id: self.id.clone(),
-                execution_id: self.execution_id.clone(),
-                status: ending.status,
-                stdout: text("stdout"),
-                stderr: text("stderr"),
-                result: ending.result,
-                error: ending.error,
-                timing_ms: ending.timing_ms,
-                execution_count: ending.execution_count,
-                outputs,
-            });
-        }
-        drop(inner);
-        self.changed();
+    fn settle(&self, ending: Ending, state: CellState) {
+        self.change(|inner| {
+            inner.state = state;
+            if inner.input.take().is_some() {
+                inner.outputs.input(None);
+            }
+            if inner.answer.is_none() {
+                inner.answer = Some(self.answer_of(ending, inner.outputs.merged()));
+            }
+        });
     }
 
-    fn changed(&self) {
+    fn answer_of(&self, ending: Ending, outputs: Vec<Value>) -> ExecAnswer {
+        let text = |name: &str| -> String {
+            outputs
+                .iter()
+                .filter(|output| output["output_type"] == "stream" && output["name"] == name)
+                .filter_map(|output| output["text"].as_str())
+                .collect()
+        };
+        ExecAnswer {
+            id: self.id.clone(),
+            execution_id: self.order.execution_id.clone(),
+            status: ending.status,
+            stdout: text("stdout"),
+            stderr: text("stderr"),
+            result: ending.result,
+            error: ending.error,
+            timing_ms: ending.timing_ms,
+            execution_count: ending.execution_count,
+            outputs,
+        }
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Inner)) {
+        change(&mut lock(&self.inner));
         self.changes.send_modify(|count| *count += 1);
     }
 }
 
-fn size(output: &Value) -> usize {
-    match output {
-        Value::String(text) => text.len(),
-        Value::Array(items) => items.iter().map(size).sum(),
-        Value::Object(fields) => fields
-            .iter()
-            .map(|(name, value)| name.len() + size(value))
-            .sum(),
-        _ => 8,
+/// A client that reads a cell's events as they come.
+pub struct Follower(std::sync::Arc<Execution>);
+
+impl std::ops::Deref for Follower {
+    type Target = Execution;
+
+    fn deref(&self) -> &Execution {
+        &self.0
     }
 }
 
-/// nbformat's habit: consecutive pieces of one stream are one output.
-fn merged(events: &[Event]) -> Vec<Value> {
-    let mut outputs: Vec<Value> = Vec::new();
-    let mut text = String::new();
-    let mut stream: Option<Value> = None;
-    let flush = |stream: &mut Option<Value>, text: &mut String, outputs: &mut Vec<Value>| {
-        if let Some(name) = stream.take() {
-            outputs
-                .push(json!({"output_type": "stream", "name": name, "text": std::mem::take(text)}));
-        }
-    };
-    for event in events {
-        let output = &event.output;
-        if output["output_type"] == "stream" {
-            if stream.as_ref() != Some(&output["name"]) {
-                flush(&mut stream, &mut text, &mut outputs);
-                stream = Some(output["name"].clone());
-            }
-            text.push_str(output["text"].as_str().unwrap_or_default());
-        } else {
-            flush(&mut stream, &mut text, &mut outputs);
-            outputs.push(output.clone());
-        }
+impl Drop for Follower {
+    fn drop(&mut self) {
+        self.0.followers.fetch_sub(1, Ordering::Relaxed);
     }
-    flush(&mut stream, &mut text, &mut outputs);
-    outputs
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
-
-    fn stream(name: &str, text: &str) -> Value {
-        json!({"output_type": "stream", "name": name, "text": text})
-    }
-
-    #[test]
-    fn consecutive_pieces_of_a_stream_become_one_output() {
-        let execution = Execution::new(ExecRequest::default());
-        for output in [
-            stream("stdout", "a"),
-            stream("stdout", "b"),
-            stream("stderr", "x"),
-            stream("stdout", "c"),
-        ] {
-            execution.output(output);
-        }
-        execution.end(Ending::died(Duration::ZERO));
-        let (events, answer) = execution.since(0);
-        let answer = answer.unwrap();
-        assert_eq!(events.len(), 4);
-        assert_eq!(
-            answer.outputs,
-            [
-                stream("stdout", "ab"),
-                stream("stderr", "x"),
-                stream("stdout", "c")
-            ]
-        );
-        assert_eq!(
-            (answer.stdout.as_str(), answer.stderr.as_str()),
-            ("abc", "x")
-        );
-        assert!(execution.is_over());
-        assert_eq!(execution.since(3).0.len(), 1);
-        assert_eq!(execution.since(99).0.len(), 0);
-    }
-
-    #[test]
-    fn a_flood_is_cut_and_said() {
-        let execution = Execution::new(ExecRequest::default());
-        let piece = "y".repeat(1 << 20);
-        for _ in 0..40 {
-            execution.output(stream("stdout", &piece));
-        }
-        let (events, _) = execution.since(0);
-        assert!(events.len() < 20);
-        assert!(
-            events.last().unwrap().output["text"]
-                .as_str()
-                .unwrap()
-                .contains("output cut")
-        );
-    }
 
     #[test]
     fn a_stuck_cell_is_answered_and_ends_later() {
-        let execution = Execution::new(ExecRequest::default());
+        let execution = Execution::new("main", Order::default());
         execution.stuck(Duration::from_secs(1));
-        assert_eq!(execution.state(), State::Stuck);
+        assert_eq!(execution.state(), CellState::Stuck);
         assert_eq!(execution.since(0).1.unwrap().status, ExecStatus::Timeout);
         execution.end(Ending::died(Duration::from_secs(2)));
         assert!(execution.is_over());
         assert_eq!(execution.since(0).1.unwrap().status, ExecStatus::Timeout);
+    }
+
+    #[test]
+    fn somebody_is_who_follows_or_who_was_promised() {
+        let execution = Arc::new(Execution::new("main", Order::default()));
+        assert!(!execution.has_somebody());
+        let follower = execution.follow();
+        assert!(execution.has_somebody());
+        drop(follower);
+        assert!(!execution.has_somebody());
+        let mut order = Order::default();
+        order.request.stdin = Some(true);
+        assert!(Execution::new("main", order).has_somebody());
+    }
+
+    #[test]
+    fn an_input_is_answered_once_and_over_with_the_cell() {
+        let execution = Execution::new("main", Order::default());
+        let prompt = InputPrompt {
+            prompt: String::new(),
+            password: false,
+        };
+        execution.asks(3, prompt.clone());
+        assert_eq!(execution.shown().input, Some(prompt.clone()));
+        assert_eq!(
+            (execution.take_input(), execution.take_input()),
+            (Some(3), None)
+        );
+        execution.asks(4, prompt);
+        execution.end(Ending::died(Duration::ZERO));
+        assert_eq!(execution.shown().input, None);
     }
 }

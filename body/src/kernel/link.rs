@@ -9,9 +9,15 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use tokio::net::unix::pipe;
 use tokio_util::bytes::{Buf, BytesMut};
-use wire::kernel::{CellError, ExecStatus, KernelStatus};
+use wire::{
+    body::InputPrompt,
+    kernel::{CellError, ExecStatus},
+};
+
+use super::execution::Order;
 
 /// Larger than any output that the worker sends in one piece.
 const LONGEST_FRAME: usize = 512 << 20;
@@ -24,17 +30,22 @@ const TRANSIENT: [ErrorKind; 2] = [ErrorKind::WouldBlock, ErrorKind::Interrupted
 #[derive(Debug, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum ToWorker<'a> {
+    /// Events with a seq larger than this are wanted.
     Hello {
         after: u64,
     },
-    Execute {
-        execution_id: &'a str,
-        code: &'a str,
-        silent: bool,
-    },
+    Execute(&'a Order),
     Interrupt,
-    Reset,
-    Status,
+    /// What `input()` number so returns; none where nobody can say.
+    Input {
+        number: u64,
+        value: Option<&'a str>,
+    },
+    Ask {
+        ask: u64,
+        what: &'a str,
+        arguments: &'a Value,
+    },
     ShellContext {
         cwd: &'a str,
         env: &'a BTreeMap<String, String>,
@@ -54,11 +65,13 @@ pub struct ShellChange {
     pub env: BTreeMap<String, String>,
 }
 
-/// From the worker.
+/// From the worker. What has a seq is kept by it, and told again to who asks for it.
 #[derive(Debug, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum FromWorker {
+    /// The first frame.
     Ready {
+        /// Of the last event.
         seq: u64,
         pid: i32,
         shell: ShellChange,
@@ -70,11 +83,37 @@ pub enum FromWorker {
         from: u64,
         to: u64,
     },
+    /// A cell began. The supervisor that sent it knows; the next one learns it from this.
+    Started {
+        seq: u64,
+        /// On the machine's monotonic clock.
+        at_s: f64,
+        request: Order,
+    },
+    /// A cell put something out.
     Event {
+        seq: u64,
         execution_id: String,
-        output: serde_json::Value,
+        output: Value,
+    },
+    ClearOutput {
+        seq: u64,
+        execution_id: String,
+        wait: bool,
+    },
+    InputRequest {
+        seq: u64,
+        execution_id: String,
+        number: u64,
+        #[serde(flatten)]
+        prompt: InputPrompt,
+    },
+    InputOver {
+        seq: u64,
+        execution_id: String,
     },
     Done {
+        seq: u64,
         execution_id: String,
         status: ExecStatus,
         result: Option<String>,
@@ -82,10 +121,31 @@ pub enum FromWorker {
         timing_ms: u64,
         execution_count: Option<u64>,
     },
-    Status(KernelStatus),
-    ResetDone,
+    Answer {
+        ask: u64,
+        #[serde(default)]
+        value: Value,
+        #[serde(default)]
+        error: Option<String>,
+    },
     #[serde(other)]
     Unknown,
+}
+
+impl FromWorker {
+    /// Number of the last event that the worker has told with this.
+    pub fn seq(&self) -> Option<u64> {
+        match self {
+            Self::Started { seq, .. }
+            | Self::Event { seq, .. }
+            | Self::ClearOutput { seq, .. }
+            | Self::InputRequest { seq, .. }
+            | Self::InputOver { seq, .. }
+            | Self::Done { seq, .. }
+            | Self::Truncated { to: seq, .. } => Some(*seq),
+            _ => None,
+        }
+    }
 }
 
 /// A connection to a worker.
@@ -190,11 +250,9 @@ mod tests {
 
         // More than the socket holds, read by the other side only in the end.
         let code = "x".repeat(4 << 20);
-        let message = ToWorker::Execute {
-            execution_id: "e",
-            code: &code,
-            silent: false,
-        };
+        let mut order = Order::default();
+        order.request.code = code.clone();
+        let message = ToWorker::Execute(&order);
         let reading = async {
             let length = tokio::io::AsyncReadExt::read_u32(&mut worker)
                 .await
@@ -214,7 +272,7 @@ mod tests {
         for text in [
             "nonsense",
             r#"{"type":"later"}"#,
-            r#"{"type":"reset_done"}"#,
+            r#"{"type":"answer","ask":3}"#,
         ] {
             bytes.extend_from_slice(&u32::try_from(text.len()).unwrap().to_be_bytes());
             bytes.extend_from_slice(text.as_bytes());
@@ -229,7 +287,10 @@ mod tests {
         let (received, ()) = tokio::join!(receiving, sending);
         assert!(matches!(
             received,
-            (Some(FromWorker::Unknown), Some(FromWorker::ResetDone))
+            (
+                Some(FromWorker::Unknown),
+                Some(FromWorker::Answer { ask: 3, .. })
+            )
         ));
         drop(worker);
         assert!(link.next().await.is_none());

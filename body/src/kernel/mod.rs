@@ -1,123 +1,241 @@
-//! The Python kernel as the supervisor sees it: a queue of cells in front of one
+//! A Python kernel as the supervisor sees it: a queue of cells in front of one
 //! worker. A cell keeps its place, or keeps running, when its client goes away.
 
 mod driver;
 mod execution;
 mod link;
+mod outputs;
+mod running;
+mod set;
+mod spool;
 #[cfg(test)]
 mod tests;
 
 use std::{
     collections::VecDeque,
+    path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use serde_json::Value;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
-use wire::kernel::{ExecRequest, KernelStatus};
+use wire::{
+    body::{CellState, Change, KernelShown, KernelState},
+    kernel::{ExecRequest, KernelStatus},
+};
 
-pub use self::execution::{Execution, State};
+use self::{execution::Order, spool::Spool};
+pub use self::{
+    execution::{Execution, Follower},
+    outputs::{Event, What},
+    set::{KernelError, Kernels, MAIN, service},
+};
+use crate::{changes::Changes, shell::Shell};
 
-/// How many ended executions are kept to be fetched again.
+/// How many ended executions are kept to be fetched again, and how much output of theirs.
 const KEPT: usize = 200;
+const KEPT_BYTES: usize = 192 << 20;
 
 /// Locks, also after a panic elsewhere: what is inside is whole between statements.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Why a question to a kernel has no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum AskError {
+    #[error("the kernel ended before it answered; a new one starts")]
+    Gone,
+    #[error("{0}")]
+    Failed(String),
+}
+
+/// Something that the worker is asked.
+struct Question {
+    what: &'static str,
+    arguments: Value,
+    answer: oneshot::Sender<Result<Value, AskError>>,
+}
+
 /// What waits for the worker.
 enum Work {
     Cell(Arc<Execution>),
-    Reset(oneshot::Sender<bool>),
+    /// Takes its turn between cells.
+    Job(Question),
 }
 
 /// What goes past the queue.
 enum Aside {
     Interrupt,
-    Status(oneshot::Sender<KernelStatus>),
+    Ask(Question),
+    Input { number: u64, value: String },
 }
 
 /// One kernel. Cells run one at a time, in order of arrival.
 pub struct Kernel {
+    name: String,
+    ids: Mutex<ulid::Generator>,
     queue: Mutex<VecDeque<Work>>,
     queued: Notify,
     executions: Mutex<VecDeque<Arc<Execution>>>,
     aside: mpsc::Sender<Aside>,
-    ready: watch::Receiver<bool>,
+    /// The worker's process, while it takes cells.
+    worker: watch::Receiver<Option<i32>>,
+    spool: Spool,
+    changes: Changes,
+    counts: Mutex<std::collections::BTreeMap<&'static str, u64>>,
 }
 
 impl Kernel {
-    /// Makes a kernel and the future that drives it until `stop`.
+    /// Makes a kernel and the future that drives it until `stop`. What waits in the spool is queued again.
     pub fn new(
-        socket: std::path::PathBuf,
-        shell: Arc<crate::shell::Shell>,
+        name: &str,
+        socket: PathBuf,
+        spool: PathBuf,
+        shell: Arc<Shell>,
+        changes: Changes,
         stop: CancellationToken,
     ) -> (Arc<Self>, impl Future<Output = ()> + Send + 'static) {
         let (aside, asides) = mpsc::channel(64);
-        let (set_ready, ready) = watch::channel(false);
+        let (set_worker, worker) = watch::channel(None);
+        let spool = Spool::new(spool);
         let kernel = Arc::new(Self {
+            name: name.to_owned(),
+            ids: Mutex::new(ulid::Generator::new()),
             queue: Mutex::default(),
             queued: Notify::new(),
             executions: Mutex::default(),
             aside,
-            ready,
+            worker,
+            spool,
+            changes,
+            counts: Mutex::default(),
         });
-        let drive = driver::drive(Arc::clone(&kernel), socket, shell, asides, set_ready, stop);
+        for order in kernel.spool.load() {
+            let execution = Arc::new(Execution::new(name, order));
+            kernel.keep(Arc::clone(&execution));
+            lock(&kernel.queue).push_back(Work::Cell(execution));
+        }
+        let drive = driver::drive(Arc::clone(&kernel), socket, shell, asides, set_worker, stop);
         (kernel, drive)
     }
 
     /// Whether it takes cells now.
     pub fn is_ready(&self) -> bool {
-        *self.ready.borrow()
+        self.worker.borrow().is_some()
     }
 
-    /// Whether a cell runs or waits.
-    pub fn is_busy(&self) -> bool {
-        lock(&self.executions)
-            .iter()
-            .any(|execution| !execution.is_over())
+    /// Waits until it takes cells, and returns the worker's process; with `unless` another than that one.
+    pub async fn ready(&self, unless: Option<i32>) -> i32 {
+        let mut worker = self.worker.clone();
+        let found = worker.wait_for(|pid| pid.is_some() && *pid != unless).await;
+        match found.map(|pid| *pid) {
+            Ok(Some(pid)) => pid,
+            // Its driver has ended: no worker comes any more.
+            _ => std::future::pending().await,
+        }
+    }
+
+    /// The worker's process.
+    pub fn pid(&self) -> Option<i32> {
+        *self.worker.borrow()
+    }
+
+    /// Cells that wait or run.
+    pub fn waiting(&self) -> usize {
+        let executions = lock(&self.executions);
+        executions.iter().filter(|one| !one.is_over()).count()
+    }
+
+    /// How `GET /kernels` shows it.
+    pub fn shown(&self) -> KernelShown {
+        let waiting = self.waiting();
+        KernelShown {
+            name: self.name.clone(),
+            state: match (self.is_ready(), waiting) {
+                (false, _) => KernelState::Starting,
+                (true, 0) => KernelState::Idle,
+                (true, _) => KernelState::Busy,
+            },
+            waiting: waiting as u64,
+        }
+    }
+
+    /// How many cells ended, by how.
+    pub fn counts(&self) -> std::collections::BTreeMap<&'static str, u64> {
+        lock(&self.counts).clone()
     }
 
     /// Queues a cell.
     pub fn execute(&self, request: ExecRequest) -> Arc<Execution> {
-        let execution = Arc::new(Execution::new(request));
-        let mut executions = lock(&self.executions);
-        while executions.len() >= KEPT {
-            let Some(oldest) = executions.iter().position(|execution| execution.is_over()) else {
-                break;
-            };
-            executions.remove(oldest);
+        let order = Order {
+            execution_id: self.next_id(),
+            request,
+        };
+        let execution = Arc::new(Execution::new(&self.name, order));
+        // A cell that starts at once is the worker's; one that waits must outlive us too.
+        if !self.is_ready() || self.waiting() > 0 {
+            self.spool.put(&execution.order);
         }
-        executions.push_back(Arc::clone(&execution));
+        self.keep(Arc::clone(&execution));
         lock(&self.queue).push_back(Work::Cell(Arc::clone(&execution)));
-        drop(executions);
         self.queued.notify_one();
+        self.changes.tell(|| Change::Kernel {
+            kernel: self.shown(),
+        });
         execution
     }
 
-    /// Clears the namespace, in its turn. False where the kernel ended before.
-    pub async fn reset(&self) -> bool {
-        let (done, answer) = oneshot::channel();
-        lock(&self.queue).push_back(Work::Reset(done));
+    /// Runs a job in its turn, and waits for what it comes to.
+    pub async fn job(&self, what: &'static str, arguments: Value) -> Result<Value, AskError> {
+        let (answer, answered) = oneshot::channel();
+        lock(&self.queue).push_back(Work::Job(Question {
+            what,
+            arguments,
+            answer,
+        }));
         self.queued.notify_one();
-        answer.await.unwrap_or(false)
+        answered.await.unwrap_or(Err(AskError::Gone))
     }
 
-    /// KeyboardInterrupt in the running cell; nothing where none runs.
-    pub async fn interrupt(&self) {
-        // The driver is gone only while the supervisor ends.
-        let _ = self.aside.send(Aside::Interrupt).await;
+    /// Asks the worker past the queue.
+    pub async fn ask(&self, what: &'static str, arguments: Value) -> Result<Value, AskError> {
+        if !self.is_ready() {
+            return Err(AskError::Gone);
+        }
+        let (answer, answered) = oneshot::channel();
+        let question = Question {
+            what,
+            arguments,
+            answer,
+        };
+        // The driver is gone only while the kernel ends.
+        let _ = self.aside.send(Aside::Ask(question)).await;
+        answered.await.unwrap_or(Err(AskError::Gone))
     }
 
     /// What the worker says of itself; `None` where there is none.
     pub async fn status(&self) -> Option<KernelStatus> {
-        if !self.is_ready() {
-            return None;
+        let value = self.ask("status", Value::Null).await.ok()?;
+        serde_json::from_value(value).ok()
+    }
+
+    /// KeyboardInterrupt in the running cell; nothing where none runs.
+    pub async fn interrupt(&self) {
+        // The driver is gone only while the kernel ends.
+        let _ = self.aside.send(Aside::Interrupt).await;
+    }
+
+    /// Answers the `input()` of a cell; false where none waits.
+    pub async fn input(&self, execution: &Execution, value: String) -> bool {
+        match execution.take_input() {
+            Some(number) => {
+                let answer = Aside::Input { number, value };
+                self.aside.send(answer).await.is_ok()
+            }
+            None => false,
         }
-        let (done, answer) = oneshot::channel();
-        self.aside.send(Aside::Status(done)).await.ok()?;
-        answer.await.ok()
     }
 
     /// Queued, running and recent cells, oldest first.
@@ -127,26 +245,84 @@ impl Kernel {
 
     /// One of them.
     pub fn execution(&self, execution_id: &str) -> Option<Arc<Execution>> {
-        lock(&self.executions)
+        let executions = lock(&self.executions);
+        let found = executions
             .iter()
-            .find(|execution| execution.execution_id == execution_id)
-            .cloned()
+            .find(|execution| execution.order.execution_id == execution_id);
+        found.cloned()
     }
 
     /// Takes a queued cell out, or interrupts a running one.
     pub async fn cancel(&self, execution: &Arc<Execution>) {
-        let taken = {
-            let mut queue = lock(&self.queue);
-            let place = queue
-                .iter()
-                .position(|work| matches!(work, Work::Cell(cell) if Arc::ptr_eq(cell, execution)));
-            place.and_then(|index| queue.remove(index)).is_some()
-        };
-        if taken {
-            execution.end(execution::Ending::interrupted_in_queue());
-        } else if execution.state() == State::Running {
+        if self.take_out(&execution.order.execution_id) {
+            self.end(execution, execution::Ending::interrupted_in_queue());
+        } else if matches!(execution.state(), CellState::Running | CellState::Stuck) {
             self.interrupt().await;
         }
+    }
+
+    /// Ends what waits: the kernel goes for good.
+    fn close(&self) {
+        let left: Vec<Work> = lock(&self.queue).drain(..).collect();
+        for work in left {
+            if let Work::Cell(execution) = work {
+                self.end(&execution, execution::Ending::interrupted_in_queue());
+            }
+        }
+        self.spool.remove_all();
+    }
+
+    /// Larger than all before it.
+    fn next_id(&self) -> String {
+        let mut ids = lock(&self.ids);
+        let id = ids.generate().unwrap_or_else(|_| ulid::Ulid::generate());
+        id.to_string()
+    }
+
+    fn keep(&self, execution: Arc<Execution>) {
+        let mut executions = lock(&self.executions);
+        executions.push_back(execution);
+        let mut bytes: usize = executions.iter().map(|one| one.bytes()).sum();
+        while executions.len() > KEPT || bytes > KEPT_BYTES {
+            let Some(oldest) = executions.iter().position(|one| one.is_over()) else {
+                break;
+            };
+            bytes -= executions.remove(oldest).map_or(0, |one| one.bytes());
+        }
+    }
+
+    fn end(&self, execution: &Execution, ending: execution::Ending) {
+        let word = match ending.status {
+            wire::kernel::ExecStatus::Completed => "completed",
+            wire::kernel::ExecStatus::Failed => "failed",
+            wire::kernel::ExecStatus::Interrupted => "interrupted",
+            wire::kernel::ExecStatus::Timeout => "timeout",
+            wire::kernel::ExecStatus::Died => "died",
+        };
+        *lock(&self.counts).entry(word).or_default() += 1;
+        self.spool.remove(&execution.order.execution_id);
+        execution.end(ending);
+        self.changes.tell(|| Change::Kernel {
+            kernel: self.shown(),
+        });
+    }
+
+    /// Carries an update out in the cells before that show this display.
+    fn update_others(&self, execution: &Execution, display_id: &str, output: &Value) {
+        for other in self.executions() {
+            if !std::ptr::eq(&*other, execution) && other.shows(display_id) {
+                other.output(output.clone());
+            }
+        }
+    }
+
+    /// Takes a cell out of the queue; false where it does not wait.
+    fn take_out(&self, execution_id: &str) -> bool {
+        let mut queue = lock(&self.queue);
+        let place = queue.iter().position(
+            |work| matches!(work, Work::Cell(cell) if cell.order.execution_id == execution_id),
+        );
+        place.and_then(|index| queue.remove(index)).is_some()
     }
 
     fn next(&self) -> Option<Work> {

@@ -14,8 +14,8 @@ use tokio_util::{
 };
 use wire::kernel::{ExecRequest, ExecStatus};
 
-use super::Kernel;
-use crate::shell::Shell;
+use super::{AskError, Kernel};
+use crate::{changes::Changes, shell::Shell};
 
 const DEADLINE: Duration = Duration::from_secs(10);
 
@@ -30,7 +30,7 @@ impl Fake {
             frames: Framed::new(stream, LengthDelimitedCodec::new()),
         };
         fake.say(ready).await;
-        assert_eq!(fake.hears("hello").await["after"], 5);
+        assert_eq!(fake.hears("hello").await["after"], 0);
         fake
     }
 
@@ -74,7 +74,15 @@ impl Machine {
         let listener = UnixListener::bind(&socket).unwrap();
         let shell = Arc::new(Shell::new("/".into()));
         let stop = CancellationToken::new();
-        let (kernel, drive) = Kernel::new(socket, Arc::clone(&shell), stop.clone());
+        let spool = folder.path().join("queue");
+        let (kernel, drive) = Kernel::new(
+            "main",
+            socket,
+            spool,
+            Arc::clone(&shell),
+            Changes::new(),
+            stop.clone(),
+        );
         let mut driving = JoinSet::new();
         driving.spawn(drive);
         Self {
@@ -88,7 +96,7 @@ impl Machine {
     }
 
     async fn worker(&self, pid: i32, shell: Value) -> Fake {
-        let ready = json!({"type": "ready", "seq": 5, "pid": pid, "shell": shell});
+        let ready = json!({"type": "ready", "seq": 0, "pid": pid, "shell": shell});
         Fake::accept(&self.listener, ready).await
     }
 
@@ -184,5 +192,223 @@ async fn lost_output_is_said_where_it_is_missing() {
         answer.stderr
     );
     assert_eq!(answer.stdout, "end\n");
+    machine.end().await;
+}
+
+/// Of the cell that a supervisor before this one sent.
+fn started(seq: u64, code: &str) -> Value {
+    let request = json!({"type": "execute", "execution_id": "X1", "id": "mine", "code": code});
+    json!({"type": "started", "seq": seq, "at_s": 0.5, "request": request})
+}
+
+#[tokio::test]
+async fn a_new_supervisor_takes_over_the_running_cell_and_its_outputs() {
+    let machine = Machine::new();
+    let ready = json!({"type": "ready", "seq": 4, "pid": 7, "shell": fresh()});
+    let mut worker = Fake::accept(&machine.listener, ready).await;
+    let piece = |seq: u64, text: &str| {
+        json!({"type": "event", "seq": seq, "execution_id": "X1",
+               "output": {"output_type": "stream", "name": "stdout", "text": text}})
+    };
+    let request = json!({"type": "input_request", "seq": 3, "execution_id": "X1", "number": 1,
+                         "prompt": "who?", "password": false});
+    for message in [started(1, "c"), piece(2, "a"), request, piece(4, "b")] {
+        worker.say(message).await;
+    }
+    machine.kernel.ready(None).await;
+    let execution = machine.kernel.execution("X1").unwrap();
+    let shown = execution.shown();
+    assert_eq!(
+        (shown.id.as_str(), shown.code.as_str(), shown.last_seq),
+        ("mine", "c", 3)
+    );
+    // The question still stands, and is answered.
+    assert_eq!(shown.input.unwrap().prompt, "who?");
+    assert!(machine.kernel.input(&execution, "me".to_owned()).await);
+    let answer = worker.hears("input").await;
+    assert_eq!(
+        (&answer["number"], &answer["value"]),
+        (&json!(1), &json!("me"))
+    );
+    worker.say(piece(5, "c")).await;
+    worker.done(&json!("X1")).await;
+    assert_eq!(execution.answer().await.stdout, "abc");
+    // The next cell takes its turn.
+    machine.kernel.execute(cell("next"));
+    worker.hears("shell_context").await;
+    assert_eq!(worker.hears("execute").await["code"], "next");
+    machine.end().await;
+}
+
+#[tokio::test]
+async fn waiting_cells_outlive_the_supervisor_and_none_runs_twice() {
+    let machine = Machine::new();
+    let first = machine.kernel.execute(cell("first"));
+    let second = machine.kernel.execute(cell("second"));
+    let folder = machine._folder.path().to_owned();
+    machine.stop.cancel();
+
+    let socket = folder.join("again.sock");
+    let listener = UnixListener::bind(&socket).unwrap();
+    let shell = Arc::new(Shell::new("/".into()));
+    let stop = CancellationToken::new();
+    let spool = folder.join("queue");
+    let (kernel, drive) = Kernel::new(
+        "main",
+        socket,
+        spool.clone(),
+        shell,
+        Changes::new(),
+        stop.clone(),
+    );
+    let mut driving = JoinSet::new();
+    driving.spawn(drive);
+    let ids: Vec<_> = kernel
+        .executions()
+        .iter()
+        .map(|one| one.order.execution_id.clone())
+        .collect();
+    assert_eq!(
+        ids,
+        [
+            first.order.execution_id.clone(),
+            second.order.execution_id.clone()
+        ]
+    );
+
+    // The worker had got the first one already.
+    let ready = json!({"type": "ready", "seq": 2, "pid": 7, "shell": fresh()});
+    let mut worker = Fake::accept(&listener, ready).await;
+    let mut begun = started(1, "first");
+    begun["request"]["execution_id"] = json!(ids[0]);
+    worker.say(begun).await;
+    let done = json!({"type": "done", "seq": 2, "execution_id": ids[0], "status": "completed",
+                      "result": "1", "error": null, "timing_ms": 1, "execution_count": 1});
+    worker.say(done).await;
+    worker.hears("shell_context").await;
+    assert_eq!(worker.hears("execute").await["code"], "second");
+    assert_eq!(
+        kernel
+            .execution(&ids[0])
+            .unwrap()
+            .answer()
+            .await
+            .result
+            .as_deref(),
+        Some("1")
+    );
+    assert_eq!(std::fs::read_dir(spool).unwrap().count(), 0);
+    stop.cancel();
+    driving.join_next().await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn what_is_asked_is_answered_beside_a_cell_and_jobs_take_their_turn() {
+    let machine = Machine::new();
+    let mut worker = machine.worker(1, fresh()).await;
+    machine.kernel.ready(None).await;
+    machine.kernel.execute(cell("a"));
+    worker.hears("shell_context").await;
+    let id = worker.hears("execute").await["execution_id"].clone();
+    let job = machine.kernel.job("reset", Value::Null);
+    let ask = machine.kernel.ask("variables", json!({"x": 1}));
+    let working = async {
+        let asked = worker.hears("ask").await;
+        assert_eq!(
+            (&asked["what"], &asked["arguments"]["x"]),
+            (&json!("variables"), &json!(1))
+        );
+        worker
+            .say(json!({"type": "answer", "ask": asked["ask"], "error": "no"}))
+            .await;
+        worker.done(&id).await;
+        let asked = worker.hears("ask").await;
+        assert_eq!(asked["what"], "reset");
+        worker
+            .say(json!({"type": "answer", "ask": asked["ask"], "value": {"done": 1}}))
+            .await;
+    };
+    let (reset, asked, ()) = tokio::join!(job, ask, working);
+    assert_eq!(reset.unwrap()["done"], 1);
+    assert!(matches!(asked, Err(AskError::Failed(why)) if why == "no"));
+
+    // A worker that goes takes its job with it.
+    let job = machine.kernel.job("store", Value::Null);
+    let going = async {
+        worker.hears("ask").await;
+        drop(worker);
+    };
+    assert!(matches!(tokio::join!(job, going).0, Err(AskError::Gone)));
+    machine.end().await;
+}
+
+#[tokio::test]
+async fn an_input_that_nobody_can_answer_is_refused() {
+    let machine = Machine::new();
+    let mut worker = machine.worker(1, fresh()).await;
+    let execution = machine.kernel.execute(cell("input()"));
+    worker.hears("shell_context").await;
+    let id = worker.hears("execute").await["execution_id"].clone();
+    let request = |number: u64| {
+        json!({"type": "input_request", "seq": number, "execution_id": id, "number": number,
+               "prompt": "", "password": true})
+    };
+    worker.say(request(1)).await;
+    assert_eq!(worker.hears("input").await["value"], Value::Null);
+    // With somebody there it is asked, and over when the cell says so.
+    let follower = execution.follow();
+    let mut changes = execution.watch();
+    worker.say(request(2)).await;
+    changes
+        .wait_for(|_| execution.shown().input.is_some())
+        .await
+        .unwrap();
+    worker
+        .say(json!({"type": "input_over", "seq": 3, "execution_id": id, "number": 2}))
+        .await;
+    changes
+        .wait_for(|_| execution.shown().input.is_none())
+        .await
+        .unwrap();
+    assert!(!machine.kernel.input(&execution, String::new()).await);
+    drop(follower);
+    worker.done(&id).await;
+    machine.end().await;
+}
+
+#[tokio::test]
+async fn an_update_reaches_the_display_of_an_earlier_cell() {
+    let machine = Machine::new();
+    let mut worker = machine.worker(1, fresh()).await;
+    let mut ids = Vec::new();
+    for kind in ["display_data", "update_display_data"] {
+        let execution = machine.kernel.execute(cell(kind));
+        if ids.is_empty() {
+            worker.hears("shell_context").await;
+        }
+        let id = worker.hears("execute").await["execution_id"].clone();
+        let output = json!({"output_type": kind, "data": {"text/plain": kind}, "metadata": {},
+                            "transient": {"display_id": "d"}});
+        worker
+            .say(json!({"type": "event", "seq": 1, "execution_id": id, "output": output}))
+            .await;
+        worker.done(&id).await;
+        execution.answer().await;
+        ids.push(execution.order.execution_id.clone());
+    }
+    let shown = machine.kernel.execution(&ids[0]).unwrap().shown();
+    assert_eq!(
+        shown.outputs[0]["data"]["text/plain"],
+        "update_display_data"
+    );
+    assert!(
+        machine
+            .kernel
+            .execution(&ids[1])
+            .unwrap()
+            .shown()
+            .outputs
+            .is_empty()
+    );
     machine.end().await;
 }

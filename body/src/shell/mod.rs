@@ -20,6 +20,7 @@ use tokio::{
     process::{Child, Command},
     sync::mpsc,
 };
+use wire::kernel::{ExecStatus, ShellAnswer};
 
 pub use self::context::{Context, Snapshot};
 
@@ -27,25 +28,6 @@ pub use self::context::{Context, Snapshot};
 const KEPT_BYTES: usize = 16 << 20;
 /// From TERM to KILL.
 const GRACE: Duration = Duration::from_secs(2);
-
-/// How a command ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ShellStatus {
-    Completed,
-    Timeout,
-}
-
-/// Answer of `POST /shell`.
-#[derive(Clone, Debug, Serialize)]
-pub struct ShellAnswer {
-    pub status: ShellStatus,
-    pub stdout: String,
-    pub stderr: String,
-    /// Exit code, or 128 + the signal.
-    pub returncode: i32,
-    pub timing_ms: u64,
-}
 
 /// A piece of a command's output.
 #[derive(Clone, Debug, Serialize)]
@@ -123,7 +105,7 @@ impl Shell {
         let (status, code) = loop {
             tokio::select! {
                 () = &mut reading, if !read_all => read_all = true,
-                code = wait(&mut child) => break (ShellStatus::Completed, code),
+                code = wait(&mut child) => break (ExecStatus::Completed, code),
                 () = &mut limit => {
                     group.signal(Signal::SIGTERM);
                     let code = match tokio::time::timeout(GRACE, wait(&mut child)).await {
@@ -134,7 +116,7 @@ impl Shell {
                         }
                     };
                     group.signal(Signal::SIGKILL);
-                    break (ShellStatus::Timeout, code);
+                    break (ExecStatus::Timeout, code);
                 }
             }
         };
@@ -142,14 +124,14 @@ impl Shell {
         if !read_all {
             let _ = tokio::time::timeout(Duration::from_millis(100), &mut reading).await;
         }
-        if status == ShellStatus::Completed {
+        if status == ExecStatus::Completed {
             group.leave();
         }
         Ok(ShellAnswer {
             status,
             stdout: text(&kept.0),
             stderr: text(&kept.1),
-            returncode: code,
+            returncode: Some(code),
             timing_ms: u64::try_from(begin.elapsed().as_millis()).unwrap_or(u64::MAX),
         })
     }
@@ -268,9 +250,9 @@ mod tests {
                 answer.stderr.as_str(),
                 answer.returncode
             ),
-            ("/\ngreen\n", "no\n", 7)
+            ("/\ngreen\n", "no\n", Some(7))
         );
-        assert_eq!(answer.status, ShellStatus::Completed);
+        assert_eq!(answer.status, ExecStatus::Completed);
         assert!(matches!(
             shell.context.cd("nowhere"),
             Err(ShellError::NoFolder(_))
@@ -289,7 +271,7 @@ mod tests {
             .run(&command, Some(Duration::from_millis(100)), None)
             .await
             .unwrap();
-        assert_eq!(answer.status, ShellStatus::Timeout);
+        assert_eq!(answer.status, ExecStatus::Timeout);
         let left = std::process::Command::new("pgrep")
             .args(["-fx", &format!("sleep {mark}")])
             .output()

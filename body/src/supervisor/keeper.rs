@@ -1,112 +1,86 @@
-//! Keeps the services running: one task each, which starts it when what it needs
-//! is ready, adopts it where it runs already, and restarts it with backoff.
+//! Keeps the services running: the list of them, and what can be asked of each. A service's own
+//! task is in `life`.
 
 use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    path::PathBuf,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
 use nix::sys::signal::Signal;
-use rand::RngExt as _;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use wire::table::{TableAnswer, TableEntry, TableRequest};
-
-use super::{
-    service::{Probe, Service, ServiceState, ServiceStatus},
-    table::{TableClient, TableError},
+use wire::{
+    body::{Change, ServiceState, ServiceStatus},
+    table::TableEntry,
 };
 
-const FIRST_BACKOFF: Duration = Duration::from_millis(200);
-const LONGEST_BACKOFF: Duration = Duration::from_secs(10);
-/// A service that lived so long starts again without a wait.
-const SOUND_LIFE: Duration = Duration::from_secs(10);
-const PROBE_EVERY: Duration = Duration::from_millis(10);
-/// How long a service has to end after a TERM.
-const GRACE: Duration = Duration::from_secs(3);
+use super::{
+    life::{self, Order},
+    service::Service,
+    table::{TableClient, TableError},
+};
+use crate::changes::Changes;
+
+const ENDED_EVERY: Duration = Duration::from_millis(10);
+
+/// A service and its task.
+struct Slot {
+    service: Service,
+    status: ServiceStatus,
+    orders: mpsc::Sender<Order>,
+    ready: watch::Sender<bool>,
+    /// Ends the task, and leaves the process to whoever cancels.
+    end: CancellationToken,
+}
 
 /// All services of the machine.
 pub struct Keeper {
-    table: TableClient,
-    services: Vec<Service>,
-    states: Mutex<HashMap<&'static str, ServiceStatus>>,
-    ready: HashMap<&'static str, watch::Sender<bool>>,
+    pub(super) table: TableClient,
+    slots: Mutex<Vec<Slot>>,
+    changes: Changes,
+    tasks: TaskTracker,
+    stop: CancellationToken,
 }
 
 impl Keeper {
-    /// Declares the services.
-    pub fn new(table: TableClient, services: Vec<Service>) -> Arc<Self> {
-        let states = services
-            .iter()
-            .map(|service| {
-                let name = service.name;
-                (
-                    name,
-                    ServiceStatus {
-                        name,
-                        state: ServiceState::Waiting,
-                        restarts: 0,
-                        last_exit: None,
-                    },
-                )
-            })
-            .collect();
-        let ready = services
-            .iter()
-            .map(|service| (service.name, watch::Sender::new(false)))
-            .collect();
+    /// Keeps nothing yet; its tasks are among `tasks` and end at `stop`.
+    pub fn new(
+        table: TableClient,
+        changes: Changes,
+        tasks: TaskTracker,
+        stop: CancellationToken,
+    ) -> Arc<Self> {
         Arc::new(Self {
             table,
-            services,
-            states: Mutex::new(states),
-            ready,
+            slots: Mutex::default(),
+            changes,
+            tasks,
+            stop,
         })
     }
 
-    /// Every service's state, in the order of their declaration.
-    pub fn status(&self) -> Vec<ServiceStatus> {
-        let states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
-        self.services
-            .iter()
-            .filter_map(|service| states.get(service.name).cloned())
-            .collect()
-    }
-
-    /// Starts keeping; the tasks end at `stop`.
+    /// Starts hearing of ends, and keeps these services: what runs already is adopted.
     pub async fn start(
         self: &Arc<Self>,
         watcher: TableClient,
-        tasks: &TaskTracker,
-        stop: &CancellationToken,
+        services: Vec<Service>,
     ) -> Result<(), TableError> {
         let mut ends = watcher.watch().await?;
-        let running = self.table.list().await?;
-        let mut inboxes = HashMap::new();
-        for service in self.services.clone() {
-            let (send, receive) = mpsc::channel(8);
-            inboxes.insert(service.name.to_owned(), send);
-            let adopted = running
-                .iter()
-                .find(|entry| entry.name == service.name && entry.exit.is_none())
-                .cloned();
-            let (keeper, stop) = (Arc::clone(self), stop.clone());
-            tasks.spawn(async move {
-                tokio::select! {
-                    () = stop.cancelled() => {}
-                    () = keeper.keep(&service, adopted, receive) => {}
-                }
-            });
+        let running = self.running().await?;
+        for service in services {
+            let adopted = running.iter().find(|entry| entry.name == service.name);
+            self.keep(service, adopted.cloned());
         }
-        let stop = stop.clone();
-        tasks.spawn(async move {
+        let (keeper, stop) = (Arc::clone(self), self.stop.clone());
+        self.tasks.spawn(async move {
             loop {
                 tokio::select! {
                     () = stop.cancelled() => return,
                     end = ends.next() => match end {
-                        Ok(entry) => if let Some(inbox) = inboxes.get(&entry.name) {
-                            // Its task ends only with the supervisor.
-                            let _ = inbox.send(entry).await;
+                        Ok(entry) => if let Some(orders) = keeper.orders(&entry.name) {
+                            // Its task ends only with the supervisor, or with the service.
+                            let _ = orders.send(Order::Ended(entry)).await;
                         },
                         Err(error) => {
                             tracing::error!(%error, "PID 1 is gone");
@@ -119,155 +93,136 @@ impl Keeper {
         Ok(())
     }
 
+    /// What PID 1 runs now.
+    pub async fn running(&self) -> Result<Vec<TableEntry>, TableError> {
+        let mut entries = self.table.list().await?;
+        entries.retain(|entry| entry.exit.is_none());
+        Ok(entries)
+    }
+
+    /// Keeps one more service from now on.
+    pub fn keep(self: &Arc<Self>, service: Service, adopted: Option<TableEntry>) {
+        let (orders, inbox) = mpsc::channel(8);
+        let end = self.stop.child_token();
+        let status = ServiceStatus {
+            name: service.name.clone(),
+            state: ServiceState::Waiting,
+            restarts: 0,
+            last_exit: None,
+        };
+        self.slots().push(Slot {
+            service: service.clone(),
+            status,
+            orders,
+            ready: watch::Sender::new(false),
+            end: end.clone(),
+        });
+        let keeper = Arc::clone(self);
+        self.tasks.spawn(async move {
+            tokio::select! {
+                () = end.cancelled() => {}
+                () = life::keep(&keeper, &service, adopted, inbox) => {}
+            }
+        });
+    }
+
+    /// Ends a service for good.
+    pub async fn remove(&self, name: &str) {
+        let slot = {
+            let mut slots = self.slots();
+            let place = slots.iter().position(|slot| slot.service.name == name);
+            place.map(|place| slots.remove(place))
+        };
+        if let Some(slot) = slot {
+            slot.end.cancel();
+            self.end(&slot.service).await;
+        }
+    }
+
+    /// Ends a service and starts it again; returns once it is ready. False where there is none.
+    pub async fn restart(&self, name: &str) -> bool {
+        let Some(orders) = self.orders(name) else {
+            return false;
+        };
+        let (done, ready) = oneshot::channel();
+        orders.send(Order::Restart(done)).await.is_ok() && ready.await.is_ok()
+    }
+
+    /// Every service's state, in the order of their declaration.
+    pub fn status(&self) -> Vec<ServiceStatus> {
+        let slots = self.slots();
+        slots.iter().map(|slot| slot.status.clone()).collect()
+    }
+
+    /// Whether there is a service of this name.
+    pub fn has(&self, name: &str) -> bool {
+        self.slots().iter().any(|slot| slot.service.name == name)
+    }
+
     /// Ends every service, the last declared first.
     pub async fn stop_all(&self) {
-        for service in self.services.iter().rev() {
-            self.table.signal(service.name, Signal::SIGTERM).await;
-            let deadline = Instant::now() + GRACE;
-            while self.runs(service.name).await {
-                if deadline <= Instant::now() {
-                    tracing::warn!(service = service.name, "did not end in time; killed");
-                    self.table.signal(service.name, Signal::SIGKILL).await;
-                    break;
-                }
-                tokio::time::sleep(PROBE_EVERY).await;
+        let services: Vec<_> = self
+            .slots()
+            .iter()
+            .map(|slot| slot.service.clone())
+            .collect();
+        for service in services.iter().rev() {
+            self.end(service).await;
+        }
+    }
+
+    /// Asks a service's processes to end, and kills what does not.
+    pub(super) async fn end(&self, service: &Service) {
+        self.table.signal(&service.name, service.stop_signal).await;
+        let deadline = Instant::now() + service.grace;
+        while self.runs(&service.name).await {
+            if deadline <= Instant::now() {
+                tracing::warn!(
+                    service = service.name,
+                    "{} did not end in time; killed",
+                    service.name
+                );
+                self.table.signal(&service.name, Signal::SIGKILL).await;
+                return;
             }
+            tokio::time::sleep(ENDED_EVERY).await;
         }
     }
 
     async fn runs(&self, name: &str) -> bool {
-        let entries = self.table.list().await.unwrap_or_default();
-        entries
-            .iter()
-            .any(|entry| entry.name == name && entry.exit.is_none())
+        let running = self.running().await.unwrap_or_default();
+        running.iter().any(|entry| entry.name == name)
     }
 
-    async fn keep(
-        &self,
-        service: &Service,
-        adopted: Option<TableEntry>,
-        mut ends: mpsc::Receiver<TableEntry>,
-    ) {
-        let mut adopted = adopted;
-        let mut backoff = FIRST_BACKOFF;
-        loop {
-            if let Some(needed) = service.after.and_then(|name| self.ready.get(name)) {
-                // The sender lives in self.
-                let _ = needed.subscribe().wait_for(|ready| *ready).await;
-            }
-            let began = Instant::now();
-            let last_exit = match self.live(service, adopted.take(), &mut ends).await {
-                Ok(exit) => exit,
-                Err(error) => {
-                    tracing::error!(service = service.name, %error, "could not be started");
-                    127
-                }
-            };
-            if let Some(ready) = self.ready.get(service.name) {
-                ready.send_replace(false);
-            }
-            if began.elapsed() >= SOUND_LIFE {
-                backoff = FIRST_BACKOFF;
-            }
-            let wait = backoff.mul_f64(rand::rng().random_range(0.8..1.2));
-            tracing::warn!(
-                service = service.name,
-                exit = last_exit,
-                "{} ended and starts again",
-                service.name
-            );
-            self.set(service.name, |status| {
-                let retry_in_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
-                status.state = ServiceState::Backoff {
-                    last_exit,
-                    retry_in_ms,
-                };
-                status.last_exit = Some(last_exit);
-                status.restarts += 1;
+    /// Says whether a service is ready, and hears of changes; none where there is no such service.
+    pub(super) fn ready(&self, name: &str) -> Option<watch::Sender<bool>> {
+        let slots = self.slots();
+        let slot = slots.iter().find(|slot| slot.service.name == name);
+        slot.map(|slot| slot.ready.clone())
+    }
+
+    pub(super) fn set(&self, name: &str, change: impl FnOnce(&mut ServiceStatus)) {
+        let mut slots = self.slots();
+        if let Some(slot) = slots.iter_mut().find(|slot| slot.service.name == name) {
+            change(&mut slot.status);
+            self.changes.tell(|| Change::Service {
+                service: slot.status.clone(),
             });
-            tokio::time::sleep(wait).await;
-            backoff = (backoff * 2).min(LONGEST_BACKOFF);
         }
     }
 
-    /// One life of a service, from its start (or where it was found) to its exit code.
-    async fn live(
-        &self,
-        service: &Service,
-        adopted: Option<TableEntry>,
-        ends: &mut mpsc::Receiver<TableEntry>,
-    ) -> Result<i32, TableError> {
-        let pid = match adopted {
-            Some(entry) => entry.pid,
-            None => self.spawn(service).await?,
-        };
-        let since_ms = now_ms();
-        self.set(service.name, |status| {
-            status.state = ServiceState::Starting { pid, since_ms }
-        });
-        let probing = async {
-            if let Probe::Socket(path) = &service.probe {
-                while tokio::net::UnixStream::connect(path).await.is_err() {
-                    tokio::time::sleep(PROBE_EVERY).await;
-                }
-            }
-        };
-        tokio::pin!(probing);
-        let mut probed = false;
-        loop {
-            tokio::select! {
-                () = &mut probing, if !probed => {
-                    probed = true;
-                    self.set(service.name, |status| status.state = ServiceState::Ready { pid, since_ms });
-                    if let Some(ready) = self.ready.get(service.name) {
-                        ready.send_replace(true);
-                    }
-                }
-                end = ends.recv() => match end {
-                    Some(entry) if entry.pid == pid => return Ok(entry.exit.unwrap_or(-1)),
-                    Some(_) => {}
-                    None => std::future::pending().await,
-                }
-            }
-        }
+    fn orders(&self, name: &str) -> Option<mpsc::Sender<Order>> {
+        let slots = self.slots();
+        let slot = slots.iter().find(|slot| slot.service.name == name);
+        slot.map(|slot| slot.orders.clone())
     }
 
-    async fn spawn(&self, service: &Service) -> Result<i32, TableError> {
-        if let Probe::Socket(path) = &service.probe {
-            // A socket of the life before would answer for this one.
-            let _ = std::fs::remove_file(path);
-        }
-        if service.name == "xvnc" {
-            let _ = std::fs::remove_file("/tmp/.X99-lock");
-        }
-        let request = TableRequest::Start {
-            name: service.name.to_owned(),
-            argv: service.argv.clone(),
-            env: service.env.clone(),
-            cwd: crate::paths::home().display().to_string(),
-            log: crate::paths::logs_dir()
-                .join(format!("{}.log", service.name))
-                .display()
-                .to_string(),
-        };
-        match self.table.ask(&request).await? {
-            TableAnswer::Started { pid } => Ok(pid),
-            other => Err(TableError::Refused(format!("{other:?} is no start"))),
-        }
-    }
-
-    fn set(&self, name: &'static str, change: impl FnOnce(&mut ServiceStatus)) {
-        let mut states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(status) = states.get_mut(name) {
-            change(status);
-        }
+    fn slots(&self) -> MutexGuard<'_, Vec<Slot>> {
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn now_ms() -> u64 {
-    std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .map_or(0, |since| {
-            u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
-        })
+/// Where a service writes.
+pub fn log_file(name: &str) -> PathBuf {
+    crate::paths::logs_dir().join(format!("{name}.log"))
 }

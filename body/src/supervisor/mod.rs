@@ -2,21 +2,20 @@
 //! order, restarted how) and serves the machine's API. It may die: what it keeps
 //! goes on, and the next one finds it again.
 
+mod backoff;
 pub mod keeper;
+mod life;
+pub mod logs;
 pub mod service;
 pub mod table;
 
-use std::{collections::BTreeMap, process::ExitCode, sync::Arc, time::Duration};
+use std::{process::ExitCode, sync::Arc, time::Duration};
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use self::{
-    keeper::Keeper,
-    service::{Probe, Service},
-    table::TableClient,
-};
-use crate::{kernel::Kernel, shell::Shell};
+use self::{keeper::Keeper, table::TableClient};
+use crate::{changes::Changes, http::Parts, kernel::Kernels, shell::Shell};
 
 /// Runs until it is told to end.
 pub fn run() -> ExitCode {
@@ -61,7 +60,7 @@ async fn supervise() -> Result<(), Box<dyn std::error::Error>> {
             .unwrap_or(default)
     };
     let with_desktop = std::env::var("VIVARIUM_DESKTOP").as_deref() != Ok("off");
-    let mut services = vec![kernel_service()];
+    let mut services = vec![crate::kernel::service(crate::kernel::MAIN)];
     if with_desktop {
         let password =
             crate::secrets::find("VNC_PASSWORD").unwrap_or_else(|| crate::secrets::make(8));
@@ -70,28 +69,37 @@ async fn supervise() -> Result<(), Box<dyn std::error::Error>> {
     }
 
     let socket = crate::paths::init_socket();
-    let keeper = Keeper::new(TableClient::connect(&socket).await?, services);
-    keeper
-        .start(TableClient::connect(&socket).await?, &tasks, &stop)
-        .await?;
-
-    let shell = Arc::new(Shell::new(crate::paths::home()));
-    let (kernel, driving) = Kernel::new(
-        crate::paths::kernel_socket("main"),
-        Arc::clone(&shell),
+    let changes = Changes::new();
+    let keeper = Keeper::new(
+        TableClient::connect(&socket).await?,
+        changes.clone(),
+        tasks.clone(),
         stop.clone(),
     );
-    tasks.spawn(driving);
+    keeper
+        .start(TableClient::connect(&socket).await?, services)
+        .await?;
+    tasks.spawn(logs::rotate(Arc::clone(&keeper), stop.clone()));
 
-    let http = crate::http::Http::bind(
-        port("KERNEL_PORT", 8080),
-        kernel,
+    let shell = Arc::new(Shell::new(crate::paths::home()));
+    let kernels = Kernels::new(
+        Arc::clone(&keeper),
+        Arc::clone(&shell),
+        changes.clone(),
+        tasks.clone(),
+        stop.clone(),
+        &keeper.running().await?,
+    );
+    let parts = Parts::new(
+        kernels,
         shell,
         Arc::clone(&keeper),
-    )
-    .await?;
-    let serving = http.serve(tasks.clone(), stop.clone());
-    tasks.spawn(serving);
+        changes,
+        tasks.clone(),
+        stop.clone(),
+    );
+    let http = crate::http::Http::bind(port("KERNEL_PORT", 8080)).await?;
+    tasks.spawn(http.serve(parts, stop.clone()));
 
     tokio::select! {
         _ = terminated.recv() => {}
@@ -108,29 +116,4 @@ async fn supervise() -> Result<(), Box<dyn std::error::Error>> {
     }
     keeper.stop_all().await;
     Ok(())
-}
-
-fn kernel_service() -> Service {
-    let python =
-        std::env::var("KERNEL_PYTHON").unwrap_or_else(|_| "/opt/venv/kernel/bin/python".to_owned());
-    let path = std::env::var("KERNEL_PATH").unwrap_or_else(|_| "/opt/vivarium/kernel".to_owned());
-    let socket = crate::paths::kernel_socket("main");
-    let argv = [
-        python.as_str(),
-        "-m",
-        "vivarium_kernel",
-        "--socket",
-        &socket.to_string_lossy(),
-    ];
-    Service {
-        name: "kernel-main",
-        argv: argv.iter().map(|word| (*word).to_owned()).collect(),
-        env: BTreeMap::from([
-            ("PYTHONPATH".to_owned(), path),
-            ("DISPLAY".to_owned(), ":99".to_owned()),
-        ]),
-        after: None,
-        // The driver knows best when it takes cells; a probe would be one more client.
-        probe: Probe::Running,
-    }
 }

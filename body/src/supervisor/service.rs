@@ -1,8 +1,8 @@
-//! What a service is: declared once, with how it is known to be ready.
+//! What a service is: declared once, with how it is known to be ready and how it ends.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
-use serde::Serialize;
+use nix::sys::signal::Signal;
 
 /// How a service is known to be ready.
 #[derive(Clone, Debug)]
@@ -16,30 +16,32 @@ pub enum Probe {
 /// A service of the machine.
 #[derive(Clone, Debug)]
 pub struct Service {
-    pub name: &'static str,
+    pub name: String,
     pub argv: Vec<String>,
     pub env: BTreeMap<String, String>,
-    /// Started only once this one is ready.
-    pub after: Option<&'static str>,
+    /// Started only once these are ready.
+    pub after: Vec<&'static str>,
     pub probe: Probe,
+    /// What an earlier life may have left, and would stop this one.
+    pub leftovers: Vec<PathBuf>,
+    /// Asks it to end.
+    pub stop_signal: Signal,
+    /// How long it has to, before it is killed.
+    pub grace: Duration,
 }
 
-/// Where a service stands, as `GET /services` shows it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(tag = "state", rename_all = "snake_case")]
-pub enum ServiceState {
-    Waiting,
-    Starting { pid: i32, since_ms: u64 },
-    Ready { pid: i32, since_ms: u64 },
-    Backoff { last_exit: i32, retry_in_ms: u64 },
-}
-
-/// A service's line in `GET /services`.
-#[derive(Clone, Debug, Serialize)]
-pub struct ServiceStatus {
-    pub name: &'static str,
-    #[serde(flatten)]
-    pub state: ServiceState,
-    pub restarts: u64,
-    pub last_exit: Option<i32>,
+impl Service {
+    /// One that needs nothing, is ready as soon as it runs, and ends at a TERM.
+    pub fn new(name: impl Into<String>, argv: Vec<String>) -> Self {
+        Self {
+            name: name.into(),
+            argv,
+            env: BTreeMap::new(),
+            after: Vec::new(),
+            probe: Probe::Running,
+            leftovers: Vec::new(),
+            stop_signal: Signal::SIGTERM,
+            grace: Duration::from_secs(3),
+        }
+    }
 }

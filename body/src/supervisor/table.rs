@@ -23,7 +23,14 @@ pub enum TableError {
 
 /// A connection to PID 1's table.
 pub struct TableClient {
-    connection: Mutex<(Lines<BufReader<OwnedReadHalf>>, OwnedWriteHalf)>,
+    connection: Mutex<Connection>,
+}
+
+struct Connection {
+    lines: Lines<BufReader<OwnedReadHalf>>,
+    write: OwnedWriteHalf,
+    /// Answers that nobody waits for any more: who asked was cancelled.
+    owed: u32,
 }
 
 impl TableClient {
@@ -31,7 +38,11 @@ impl TableClient {
     pub async fn connect(socket: &Path) -> Result<Self, TableError> {
         let (read, write) = UnixStream::connect(socket).await?.into_split();
         Ok(Self {
-            connection: Mutex::new((BufReader::new(read).lines(), write)),
+            connection: Mutex::new(Connection {
+                lines: BufReader::new(read).lines(),
+                write,
+                owed: 0,
+            }),
         })
     }
 
@@ -41,8 +52,15 @@ impl TableClient {
         line.push(b'\n');
         // Held over the exchange: a request and its answer are one.
         let mut connection = self.connection.lock().await;
-        connection.1.write_all(&line).await?;
-        match next(&mut connection.0).await? {
+        while connection.owed > 0 {
+            next(&mut connection.lines).await?;
+            connection.owed -= 1;
+        }
+        connection.owed += 1;
+        connection.write.write_all(&line).await?;
+        let answer = next(&mut connection.lines).await?;
+        connection.owed -= 1;
+        match answer {
             TableAnswer::Refused { reason } => Err(TableError::Refused(reason)),
             answer => Ok(answer),
         }
@@ -70,7 +88,7 @@ impl TableClient {
     /// Turns this connection into a stream of ends.
     pub async fn watch(self) -> Result<Ends, TableError> {
         self.ask(&TableRequest::Watch).await?;
-        let (lines, write) = self.connection.into_inner();
+        let Connection { lines, write, .. } = self.connection.into_inner();
         Ok(Ends {
             lines,
             _write: write,

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 /// `POST /exec`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ExecRequest {
     /// The client's own id; may repeat.
     #[serde(default)]
@@ -20,11 +21,16 @@ pub struct ExecRequest {
     /// Which kernel; `main` where left out.
     #[serde(default)]
     pub kernel: Option<String>,
+    /// Whether somebody will answer its `input()`; where left out, whether a client reads its
+    /// event stream at that moment.
+    #[serde(default)]
+    pub stdin: Option<bool>,
 }
 
 /// How a cell ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ExecStatus {
     /// It ran to its end.
@@ -42,6 +48,7 @@ pub enum ExecStatus {
 /// What a failing cell raised.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CellError {
     /// Class name.
     #[serde(rename = "type")]
@@ -55,6 +62,7 @@ pub struct CellError {
 /// Answer of `POST /exec` once the cell has ended.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ExecAnswer {
     /// The client's id, or one of ours.
     pub id: String,
@@ -84,6 +92,7 @@ pub struct ExecAnswer {
 /// `POST /shell`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ShellRequest {
     /// For `sh -c`.
     pub command: String,
@@ -95,6 +104,7 @@ pub struct ShellRequest {
 /// Answer of `POST /shell`. A command that exits non-zero is `completed` too.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ShellAnswer {
     /// How it ended.
     pub status: ExecStatus,
@@ -102,7 +112,7 @@ pub struct ShellAnswer {
     pub stdout: String,
     /// Its stderr.
     pub stderr: String,
-    /// Its exit status; none where it was ended.
+    /// Its exit status, or 128 + the signal.
     pub returncode: Option<i32>,
     /// Milliseconds.
     #[cfg_attr(feature = "ts", ts(type = "number"))]
@@ -111,6 +121,7 @@ pub struct ShellAnswer {
 
 /// The body of every HTTP error of the body's APIs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ErrorAnswer {
     /// Code and sentence.
     pub error: ErrorBody,
@@ -120,6 +131,7 @@ pub struct ErrorAnswer {
 
 /// Inside of [`ErrorAnswer`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ErrorBody {
     /// snake_case.
     pub code: String,

@@ -1,8 +1,10 @@
 //! What crosses a boundary: host ↔ container and app ↔ UI.
 //!
 //! Types only. Nothing here does I/O; every type is `serde` and, behind the
-//! feature `ts`, exported to `ui/src/wire`.
+//! feature `ts`, exported to `ui/src/wire`; behind `schema` those of the machine's
+//! API describe themselves in JSON Schema.
 
+pub mod body;
 pub mod commands;
 pub mod failure;
 pub mod kernel;

@@ -1,0 +1,263 @@
+"""Snapshots of the namespace: stored with dill, value by value, so that one that can't be stored costs no other.
+
+A snapshot is a manifest, `<name>.json`: its first line is the blake3 of the rest, the rest is JSON. It
+says what is inside and in which objects it lies (see `objects`). Values that share something (two names
+of one list, an object and its class) are pickled together, so that they still share it afterwards.
+"""
+
+import glob
+import io
+import json
+import os
+import pickle
+import platform
+import re
+import sys
+import time
+import types
+import warnings
+
+import dill
+from blake3 import blake3
+
+from .objects import Damaged, Objects, sample, sync_folder, whole
+
+# Smaller buffers lie in the snapshot's one pack, with the pickles.
+LARGE = 1 << 20
+SCHEMA = 1
+_OF_IPYTHON = re.compile(r"__\w+__|_(_*|i+\d*|\d+|oh|dh|ih|exit_code)")
+# What two values may have in common without being tied: it can't change (what a tuple holds counts by itself).
+_PLAIN = (str, bytes, int, float, complex, type(None), range, tuple, frozenset, types.CodeType, types.ModuleType,
+          types.BuiltinFunctionType)
+
+
+def store(folder, name, shell, runtime):
+    """Writes the snapshot `name`; returns what was saved and what was not."""
+    began = time.perf_counter()
+    os.makedirs(folder, exist_ok=True)
+    values, skipped = _values(shell), []
+    groups = _groups(values, skipped, shell)
+    objects = Objects(os.path.join(folder, "objects"))
+    try:
+        manifest = _write(folder, objects, groups, values)
+        manifest |= {"schema": SCHEMA, "name": name, "created_at_s": time.time(), "python": platform.python_version(),
+                     "shell": runtime.shell.context(), "skipped": skipped}
+        objects.settle()
+        _write_manifest(os.path.join(folder, f"{name}.json"), manifest)
+    except BaseException:
+        objects.take_back()
+        raise
+    saved = sorted(entry["name"] for entry in manifest["values"])
+    return {"name": name, "saved": saved, "skipped": skipped, "size_bytes": manifest["size_bytes"],
+            "timing_ms": round((time.perf_counter() - began) * 1000)}
+
+
+def reload(folder, name, shell, runtime):
+    """Brings the values of the snapshot `name` back into the namespace, over what is there."""
+    began = time.perf_counter()
+    try:
+        manifest = _read_manifest(os.path.join(folder, f"{name}.json"))
+        objects = Objects(os.path.join(folder, "objects"))
+        # All is read and checked before the first value changes.
+        large = {entry["object"]: objects.get(entry["object"], entry["length"]) for entry in manifest["objects"]}
+    except Damaged as error:
+        return {"name": name, "damaged": str(error)}
+    pack = memoryview(large[manifest["pack"]])
+
+    def found(place):
+        return large[place["object"]] if "object" in place else bytearray(_part(pack, place))
+
+    restored, failed = [], []
+    for group in manifest["groups"]:
+        try:
+            values = _load(found(group["stream"]), [found(place) for place in group["buffers"]], shell)
+        except Exception as error:
+            failed += [{"name": one, "reason": _reason(error)} for one in group["names"]]
+            continue
+        shell.user_ns.update(values)
+        restored += group["names"]
+    context = manifest["shell"]
+    runtime.shell.restore(context["cwd"], context["env"])
+    return {"name": name, "restored": sorted(restored), "failed": failed,
+            "timing_ms": round((time.perf_counter() - began) * 1000)}
+
+
+class Pickler(dill.Pickler):
+    """dill's, but large arrays and bytes go beside the pickle instead of through it."""
+
+    def __init__(self, file, main, buffers):
+        super().__init__(file, 5, recurse=False, buffer_callback=buffers.append)
+        self._main = main
+        self.dispatch = type(dill.Pickler.dispatch)(dill.Pickler.dispatch)
+        self.dispatch[bytes] = Pickler._save_bytes
+        numpy = sys.modules.get("numpy")
+        if numpy is not None:
+            self.dispatch[numpy.ndarray] = Pickler._save_array
+
+    def _save_bytes(self, obj):
+        if len(obj) < LARGE:
+            dill.Pickler.dispatch[bytes](self, obj)
+        else:
+            self.save_reduce(bytes, (pickle.PickleBuffer(obj),), obj=obj)
+
+    def _save_array(self, obj):
+        self.save_reduce(*obj.__reduce_ex__(5), obj=obj)
+
+    def ties(self):
+        """Ids of what this pickle holds that another may hold too."""
+        numpy = sys.modules.get("numpy")
+        plain = _PLAIN if numpy is None else (*_PLAIN, numpy.dtype)
+        return {key for key, (_, value) in self.memo.items() if not isinstance(value, plain) and not _is_found_by_name(value)}
+
+
+def _values(shell):
+    hidden = shell.user_ns_hidden
+    return {name: value for name, value in list(shell.user_ns.items())
+            if not _OF_IPYTHON.fullmatch(name) and name not in hidden}
+
+
+def _dump(values, shell):
+    stream, buffers = io.BytesIO(), []
+    pickler = Pickler(stream, shell.user_module, buffers)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # dill's, about what it then fails at or gets right
+        pickler.dump(values)
+    return stream.getbuffer(), buffers, pickler
+
+
+def _is_found_by_name(value):
+    return isinstance(value, (type, types.FunctionType)) and value.__module__ != "__main__"
+
+
+def _groups(values, skipped, shell):
+    """Pickles: (names, stream, buffers) of values that hang together."""
+    single, memos, owner, joined = {}, [], {}, {}
+
+    def root(name):
+        while joined[name] != name:
+            name = joined[name]
+        return name
+
+    for name, value in values.items():
+        wrapped = {name: value}
+        try:
+            stream, buffers, pickler = _dump(wrapped, shell)
+        except Exception as error:
+            skipped.append({"name": name, "type": type(value).__name__, "reason": _reason(error)})
+            continue
+        single[name], joined[name] = (stream, buffers), name
+        # A memo keeps alive what it names by id.
+        memos.append(pickler.memo)
+        for key in pickler.ties() - {id(wrapped)}:
+            joined[root(name)] = root(owner.setdefault(key, name))
+    members = {}
+    for name in single:
+        members.setdefault(root(name), []).append(name)
+    groups = []
+    for names in members.values():
+        if len(names) == 1:
+            groups.append((names, *single[names[0]]))
+        else:
+            stream, buffers, _ = _dump({name: values[name] for name in names}, shell)
+            groups.append((names, stream, buffers))
+    return groups
+
+
+def _write(folder, objects, groups, values):
+    """Writes what the groups hold; returns the manifest's part about it."""
+    known, listed, pack, written = _known(folder), {}, io.BytesIO(), []
+
+    def place(view):
+        if len(view) < LARGE:
+            at = pack.tell()
+            pack.write(view)
+            return {"at": at, "length": len(view)}
+        entry = _unchanged(objects, known, view) or _put(objects, view)
+        listed[entry["object"]] = entry
+        return {"object": entry["object"], "length": len(view)}
+
+    described = []
+    for names, stream, buffers in groups:
+        views = [buffer.raw() for buffer in buffers]
+        written.append({"names": names, "stream": place(stream), "buffers": [place(view) for view in views]})
+        size = len(stream) + sum(map(len, views))
+        for name in names:
+            described.append({"name": name, "type": type(values[name]).__name__,
+                              "size_bytes": size if len(names) == 1 else None})
+    packed = pack.getbuffer()
+    entry = _unchanged(objects, known, packed) or _put(objects, packed)
+    listed[entry["object"]] = entry
+    return {"groups": written, "objects": list(listed.values()), "pack": entry["object"], "values": described,
+            "size_bytes": sum(entry["size_bytes"] for entry in listed.values())}
+
+
+def _put(objects, view):
+    name, size = objects.put(view)
+    return {"object": name, "length": len(view), "size_bytes": size, "sample": sample(view)}
+
+
+def _unchanged(objects, known, view):
+    """The object that holds this content already. Hashed in full only where a fingerprint matches."""
+    candidates = known.get((len(view), sample(view)), ())
+    if not candidates:
+        return None
+    digest = whole(view)
+    return next((entry for entry in candidates
+                 if entry["object"].removesuffix(".zst") == digest and objects.has(entry["object"])), None)
+
+
+def _known(folder):
+    """Objects of the snapshots there are, by length and fingerprint."""
+    known = {}
+    for path in glob.glob(os.path.join(glob.escape(folder), "*.json")):
+        try:
+            manifest = _read_manifest(path)
+        except Damaged:
+            continue
+        for entry in manifest["objects"]:
+            known.setdefault((entry["length"], entry["sample"]), []).append(entry)
+    return known
+
+
+def _write_manifest(path, manifest):
+    text = json.dumps(manifest, ensure_ascii=False).encode("utf-8", "replace")
+    aside = f"{path}.new-{os.getpid()}"
+    try:
+        with open(aside, "wb") as file:
+            file.write(blake3(text).hexdigest().encode() + b"\n" + text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.rename(aside, path)
+    except BaseException:
+        if os.path.exists(aside):
+            os.unlink(aside)
+        raise
+    sync_folder(os.path.dirname(path))
+
+
+def _read_manifest(path):
+    try:
+        with open(path, "rb") as file:
+            checksum, _, text = file.read().partition(b"\n")
+    except FileNotFoundError:
+        raise Damaged("its manifest is missing") from None
+    if blake3(text).hexdigest().encode() != checksum:
+        raise Damaged("its manifest has another checksum")
+    manifest = json.loads(text)
+    if manifest["schema"] != SCHEMA:
+        raise Damaged(f"it is of schema {manifest['schema']}; {SCHEMA} is understood")
+    return manifest
+
+
+def _part(pack, place):
+    return pack[place["at"]:place["at"] + place["length"]]
+
+
+def _load(stream, buffers, shell):
+    unpickler = dill.Unpickler(io.BytesIO(stream), buffers=buffers)
+    unpickler._main = shell.user_module
+    return unpickler.load()
+
+
+def _reason(error):
+    return f"{type(error).__name__}: {error}".partition("\n")[0][:300]

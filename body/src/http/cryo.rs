@@ -1,0 +1,79 @@
+//! Routes of snapshots.
+
+use axum::{
+    Json,
+    extract::{Path, State},
+    http::StatusCode,
+};
+use wire::body::{
+    Change, Completed, CryoReloaded, CryoRequest, CryoStored, Snapshot, SnapshotList,
+};
+
+use super::{
+    Parts,
+    error::ApiError,
+    json::MaybeBody,
+    kernels::{COMPLETED, read},
+};
+use crate::cryo::CryoError;
+
+impl From<CryoError> for ApiError {
+    fn from(error: CryoError) -> Self {
+        let (status, code) = match error {
+            CryoError::Kernel(error) => return error.into(),
+            CryoError::Unknown(_) | CryoError::None => (StatusCode::NOT_FOUND, "not_found"),
+            CryoError::BadName(_) => (StatusCode::BAD_REQUEST, "invalid_request"),
+            CryoError::Damaged { .. } => (StatusCode::CONFLICT, "snapshot_damaged"),
+            CryoError::Disk(_) => (StatusCode::SERVICE_UNAVAILABLE, "disk_failed"),
+            CryoError::Full => (StatusCode::INSUFFICIENT_STORAGE, "disk_full"),
+        };
+        Self::new(status, code, error.to_string())
+    }
+}
+
+/// `POST /cryo/store`.
+pub async fn store(
+    State(parts): State<Parts>,
+    MaybeBody(request): MaybeBody<CryoRequest>,
+) -> Result<Json<CryoStored>, ApiError> {
+    let kernel = parts.kernels.get(request.kernel.as_deref())?;
+    let Json(stored) = read::<CryoStored>(parts.cryo.store(&kernel, request.name).await?)?;
+    parts.changes.tell(|| Change::Cryo {
+        name: stored.name.clone(),
+    });
+    Ok(Json(stored))
+}
+
+/// `POST /cryo/reload`.
+pub async fn reload(
+    State(parts): State<Parts>,
+    MaybeBody(request): MaybeBody<CryoRequest>,
+) -> Result<Json<CryoReloaded>, ApiError> {
+    let kernel = parts.kernels.get(request.kernel.as_deref())?;
+    read(parts.cryo.reload(&kernel, request.name).await?)
+}
+
+/// `GET /cryo`.
+pub async fn list(State(parts): State<Parts>) -> Result<Json<SnapshotList>, ApiError> {
+    Ok(Json(SnapshotList {
+        snapshots: parts.cryo.list()?,
+    }))
+}
+
+/// `GET /cryo/{name}`.
+pub async fn one(
+    State(parts): State<Parts>,
+    Path(name): Path<String>,
+) -> Result<Json<Snapshot>, ApiError> {
+    Ok(Json(parts.cryo.one(&name)?))
+}
+
+/// `DELETE /cryo/{name}`.
+pub async fn remove(
+    State(parts): State<Parts>,
+    Path(name): Path<String>,
+) -> Result<Json<Completed>, ApiError> {
+    parts.cryo.remove(&name).await?;
+    parts.changes.tell(|| Change::Cryo { name });
+    Ok(COMPLETED)
+}

@@ -1,0 +1,125 @@
+//! `GET /terminal`: a terminal over a WebSocket. Binary messages are bytes, both ways. A text
+//! message of the viewer is JSON: `{"type": "resize", "cols": 80, "rows": 24}`; one of ours is
+//! `{"type": "ended"}`, when the shell has ended.
+
+use axum::{
+    extract::{
+        Query, State, WebSocketUpgrade,
+        rejection::QueryRejection,
+        ws::{Message, WebSocket, rejection::WebSocketUpgradeRejection},
+    },
+    http::StatusCode,
+    response::Response,
+};
+use futures_util::{SinkExt, StreamExt};
+use serde::Deserialize;
+use tokio::sync::broadcast::error::RecvError;
+
+use super::{Parts, error::ApiError};
+use crate::terminal::{Terminal, TerminalError};
+
+const COLS: u16 = 80;
+const ROWS: u16 = 24;
+
+impl From<TerminalError> for ApiError {
+    fn from(error: TerminalError) -> Self {
+        let (status, code) = match error {
+            TerminalError::Io(_) => (StatusCode::SERVICE_UNAVAILABLE, "terminal_not_started"),
+            TerminalError::TooMany => (StatusCode::CONFLICT, "too_many_terminals"),
+        };
+        Self::new(status, code, error.to_string())
+    }
+}
+
+/// Query of `GET /terminal`.
+#[derive(Deserialize)]
+pub struct Wanted {
+    /// Viewers of one name see one terminal.
+    #[serde(default)]
+    name: String,
+    cols: Option<u16>,
+    rows: Option<u16>,
+}
+
+#[derive(Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum Said {
+    Resize { cols: u16, rows: u16 },
+}
+
+/// `GET /terminal?name=&cols=&rows=`.
+pub async fn open(
+    State(parts): State<Parts>,
+    query: Result<Query<Wanted>, QueryRejection>,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+) -> Result<Response, ApiError> {
+    let Query(wanted) =
+        query.map_err(|_| ApiError::bad_request("cols and rows are numbers up to 65535"))?;
+    let upgrade = upgrade.map_err(|_| {
+        let message = "a terminal is a WebSocket; this request is none";
+        ApiError::new(StatusCode::UPGRADE_REQUIRED, "upgrade_required", message)
+    })?;
+    let terminal = parts
+        .terminals
+        .open(&wanted.name, &parts.shell, &parts.tasks, &parts.stop)?;
+    let size = (wanted.cols.unwrap_or(COLS), wanted.rows.unwrap_or(ROWS));
+    // A size that the terminal does not take leaves it as it is.
+    let _ = terminal.resize(size.0, size.1);
+    Ok(upgrade.on_upgrade(move |socket| async move {
+        tokio::select! {
+            () = view(socket, &terminal) => {}
+            () = parts.stop.cancelled() => {}
+        }
+    }))
+}
+
+async fn view(socket: WebSocket, terminal: &Terminal) {
+    let (shown, mut pieces) = terminal.view();
+    let (mut sink, mut said) = socket.split();
+    if sink.send(Message::Binary(shown.into())).await.is_err() {
+        return;
+    }
+    loop {
+        tokio::select! {
+            piece = pieces.recv() => {
+                let bytes = match piece {
+                    Ok(bytes) => bytes,
+                    // A viewer that is too slow starts again from what is shown.
+                    Err(RecvError::Lagged(_)) => {
+                        let (shown, again) = terminal.view();
+                        pieces = again;
+                        [b"\x1bc".as_slice(), &shown].concat().into()
+                    }
+                    Err(RecvError::Closed) => return,
+                };
+                if sink.send(Message::Binary(bytes)).await.is_err() {
+                    return;
+                }
+            }
+            message = said.next() => match message {
+                Some(Ok(Message::Binary(bytes))) => if terminal.write(&bytes).await.is_err() {
+                    return;
+                },
+                Some(Ok(Message::Text(text))) => {
+                    if let Ok(Said::Resize { cols, rows }) = serde_json::from_str(&text) {
+                        let _ = terminal.resize(cols, rows);
+                    }
+                }
+                Some(Ok(Message::Close(_)) | Err(_)) | None => return,
+                Some(Ok(_)) => {}
+            },
+            () = terminal.ended() => {
+                // What is still on its way comes first.
+                while let Ok(bytes) = pieces.try_recv() {
+                    if sink.send(Message::Binary(bytes)).await.is_err() {
+                        return;
+                    }
+                }
+                // The viewer may have gone.
+                let _ = sink.send(Message::Text(r#"{"type":"ended"}"#.into())).await;
+                let _ = sink.close().await;
+                return;
+            }
+        }
+    }
+}

@@ -1,0 +1,233 @@
+//! The machine's kernels, by name. `main` is always there; others come and go.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+};
+
+use nix::sys::signal::Signal;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use wire::{
+    body::{Change, KernelShown},
+    table::TableEntry,
+};
+
+use super::{Execution, Kernel, lock};
+use crate::{
+    changes::Changes,
+    paths,
+    shell::Shell,
+    supervisor::{keeper::Keeper, service::Service},
+};
+
+/// The kernel that is meant where none is named.
+pub const MAIN: &str = "main";
+/// A kernel's service is called so, and then by the kernel's name.
+const PREFIX: &str = "kernel-";
+const LONGEST_NAME: usize = 32;
+/// Kernels are processes: more would be a mistake.
+const MOST: usize = 32;
+
+/// A kernel can't be made, or found.
+#[derive(Debug, thiserror::Error)]
+pub enum KernelError {
+    #[error("there is no kernel {0:?}")]
+    Unknown(String),
+    #[error("there is a kernel {0:?} already")]
+    Exists(String),
+    #[error("a kernel's name has 1 to 32 letters, digits, - and _; {0:?} is none")]
+    BadName(String),
+    #[error("the kernel main is always there; POST /restart gives it a new process")]
+    Main,
+    #[error("there are {MOST} kernels already; end one first")]
+    TooMany,
+}
+
+struct Slot {
+    kernel: Arc<Kernel>,
+    stop: CancellationToken,
+}
+
+/// All of them.
+pub struct Kernels {
+    slots: Mutex<BTreeMap<String, Slot>>,
+    main: Arc<Kernel>,
+    keeper: Arc<Keeper>,
+    shell: Arc<Shell>,
+    changes: Changes,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+}
+
+impl Kernels {
+    /// Takes on `main`, whose service is kept already, and whatever other kernel runs.
+    pub fn new(
+        keeper: Arc<Keeper>,
+        shell: Arc<Shell>,
+        changes: Changes,
+        tasks: TaskTracker,
+        stop: CancellationToken,
+        running: &[TableEntry],
+    ) -> Arc<Self> {
+        let slot = slot(MAIN, &shell, &changes, &tasks, &stop);
+        let main = Arc::clone(&slot.kernel);
+        let kernels = Arc::new(Self {
+            slots: Mutex::new(BTreeMap::from([(MAIN.to_owned(), slot)])),
+            main,
+            keeper,
+            shell,
+            changes,
+            tasks,
+            stop,
+        });
+        for entry in running {
+            if let Some(name) = entry.name.strip_prefix(PREFIX)
+                && name != MAIN
+            {
+                kernels.add(name, Some(entry.clone()));
+            }
+        }
+        kernels
+    }
+
+    /// The kernel `main`.
+    pub fn main(&self) -> &Arc<Kernel> {
+        &self.main
+    }
+
+    /// The kernel of this name; `main` where none is given.
+    pub fn get(&self, name: Option<&str>) -> Result<Arc<Kernel>, KernelError> {
+        let name = name.unwrap_or(MAIN);
+        if name == MAIN {
+            return Ok(Arc::clone(&self.main));
+        }
+        let slots = lock(&self.slots);
+        let slot = slots.get(name);
+        slot.map(|slot| Arc::clone(&slot.kernel))
+            .ok_or_else(|| KernelError::Unknown(name.to_owned()))
+    }
+
+    /// All of them, `main` first.
+    pub fn all(&self) -> Vec<Arc<Kernel>> {
+        let slots = lock(&self.slots);
+        let others = slots.values().map(|slot| Arc::clone(&slot.kernel));
+        let others = others.filter(|kernel| !Arc::ptr_eq(kernel, &self.main));
+        std::iter::once(Arc::clone(&self.main))
+            .chain(others)
+            .collect()
+    }
+
+    /// How `GET /kernels` shows them.
+    pub fn shown(&self) -> Vec<KernelShown> {
+        self.all().iter().map(|kernel| kernel.shown()).collect()
+    }
+
+    /// A cell of whichever kernel.
+    pub fn execution(&self, execution_id: &str) -> Option<(Arc<Kernel>, Arc<Execution>)> {
+        self.all().into_iter().find_map(|kernel| {
+            let execution = kernel.execution(execution_id)?;
+            Some((kernel, execution))
+        })
+    }
+
+    /// Starts one more.
+    pub fn start(&self, name: &str) -> Result<Arc<Kernel>, KernelError> {
+        let fine = |letter: char| letter.is_ascii_alphanumeric() || letter == '-' || letter == '_';
+        if name.is_empty() || name.len() > LONGEST_NAME || !name.chars().all(fine) {
+            return Err(KernelError::BadName(name.to_owned()));
+        }
+        if lock(&self.slots).len() >= MOST {
+            return Err(KernelError::TooMany);
+        }
+        self.add(name, None)
+            .ok_or_else(|| KernelError::Exists(name.to_owned()))
+    }
+
+    /// Ends one for good.
+    pub async fn end(&self, name: &str) -> Result<(), KernelError> {
+        if name == MAIN {
+            return Err(KernelError::Main);
+        }
+        let slot = lock(&self.slots)
+            .remove(name)
+            .ok_or_else(|| KernelError::Unknown(name.to_owned()))?;
+        self.keeper.remove(&service_name(name)).await;
+        slot.stop.cancel();
+        slot.kernel.close();
+        let name = name.to_owned();
+        self.changes.tell(|| Change::KernelEnded { name });
+        Ok(())
+    }
+
+    /// Gives a kernel a new process, and waits until it takes cells.
+    pub async fn restart(&self, name: &str) -> Result<(), KernelError> {
+        let kernel = self.get(Some(name))?;
+        let before = kernel.pid();
+        if !self.keeper.restart(&service_name(name)).await {
+            return Err(KernelError::Unknown(name.to_owned()));
+        }
+        kernel.ready(before).await;
+        Ok(())
+    }
+
+    fn add(&self, name: &str, adopted: Option<TableEntry>) -> Option<Arc<Kernel>> {
+        let mut slots = lock(&self.slots);
+        if slots.contains_key(name) {
+            return None;
+        }
+        let slot = slot(name, &self.shell, &self.changes, &self.tasks, &self.stop);
+        let kernel = Arc::clone(&slot.kernel);
+        slots.insert(name.to_owned(), slot);
+        self.keeper.keep(service(name), adopted);
+        Some(kernel)
+    }
+}
+
+fn slot(
+    name: &str,
+    shell: &Arc<Shell>,
+    changes: &Changes,
+    tasks: &TaskTracker,
+    stop: &CancellationToken,
+) -> Slot {
+    let stop = stop.child_token();
+    let (kernel, driving) = Kernel::new(
+        name,
+        paths::kernel_socket(name),
+        paths::queue_dir(name),
+        Arc::clone(shell),
+        changes.clone(),
+        stop.clone(),
+    );
+    tasks.spawn(driving);
+    Slot { kernel, stop }
+}
+
+fn service_name(name: &str) -> String {
+    format!("{PREFIX}{name}")
+}
+
+/// A kernel's service. Its driver knows best when it takes cells; a probe would be one more client.
+pub fn service(name: &str) -> Service {
+    let of = |name: &str, default: &str| std::env::var(name).unwrap_or_else(|_| default.to_owned());
+    let socket = paths::kernel_socket(name);
+    let argv = [
+        of("KERNEL_PYTHON", "/opt/venv/kernel/bin/python"),
+        "-m".to_owned(),
+        "vivarium_kernel".to_owned(),
+        "--socket".to_owned(),
+        socket.display().to_string(),
+    ];
+    Service {
+        env: BTreeMap::from([
+            (
+                "PYTHONPATH".to_owned(),
+                of("KERNEL_PATH", "/opt/vivarium/kernel"),
+            ),
+            ("DISPLAY".to_owned(), ":99".to_owned()),
+        ]),
+        leftovers: vec![socket],
+        stop_signal: Signal::SIGTERM,
+        ..Service::new(service_name(name), argv.into())
+    }
+}
