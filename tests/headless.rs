@@ -1,5 +1,8 @@
 //! The main job without a window: the real engine, the real image, the command line.
 
+#[path = "support/body.rs"]
+mod body;
+
 use std::{net::TcpStream, time::Duration};
 
 use e2e::{Instance, docker, wait_until};
@@ -278,6 +281,31 @@ fn a_machine_with_the_socket_reaches_the_engine_as_its_user() {
     // Without it the same machine sees no socket.
     machine.ok(&["up"]);
     machine.ok(&["shell", "test ! -e /var/run/docker.sock"]);
+}
+
+#[test]
+fn the_whole_api_answers_and_state_outlives_what_is_killed() {
+    the_body("default");
+}
+
+#[test]
+fn so_it_is_in_a_locked_machine() {
+    the_body("locked");
+}
+
+fn the_body(profile: &'static str) {
+    let machine = Instance::of(profile);
+    machine.ok(&["up"]);
+    body::whole_api(&machine);
+    body::snapshots(&machine);
+    // VIVARIUM_TEST_KILLS=200 for a long run; VIVARIUM_TEST_SEED repeats one that failed.
+    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse().ok());
+    let seed = number("VIVARIUM_TEST_SEED").unwrap_or_else(|| {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        now.expect("a time after 1970").as_secs()
+    });
+    let rounds = number("VIVARIUM_TEST_KILLS").unwrap_or(12);
+    body::kills(&machine, seed, usize::try_from(rounds).expect("a number"));
 }
 
 fn the_profile_holds(machine: &Instance) {

@@ -14,7 +14,10 @@ mod tests;
 use std::{
     collections::VecDeque,
     path::PathBuf,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use serde_json::Value;
@@ -79,6 +82,9 @@ pub struct Kernel {
     queue: Mutex<VecDeque<Work>>,
     queued: Notify,
     executions: Mutex<VecDeque<Arc<Execution>>>,
+    /// How many of them are not over, and how much output the others keep.
+    open: AtomicUsize,
+    kept_bytes: AtomicUsize,
     aside: mpsc::Sender<Aside>,
     /// The worker's process, while it takes cells.
     worker: watch::Receiver<Option<i32>>,
@@ -106,6 +112,8 @@ impl Kernel {
             queue: Mutex::default(),
             queued: Notify::new(),
             executions: Mutex::default(),
+            open: AtomicUsize::new(0),
+            kept_bytes: AtomicUsize::new(0),
             aside,
             worker,
             spool,
@@ -144,8 +152,7 @@ impl Kernel {
 
     /// Cells that wait or run.
     pub fn waiting(&self) -> usize {
-        let executions = lock(&self.executions);
-        executions.iter().filter(|one| !one.is_over()).count()
+        self.open.load(Ordering::Relaxed)
     }
 
     /// How `GET /kernels` shows it.
@@ -282,12 +289,16 @@ impl Kernel {
     fn keep(&self, execution: Arc<Execution>) {
         let mut executions = lock(&self.executions);
         executions.push_back(execution);
-        let mut bytes: usize = executions.iter().map(|one| one.bytes()).sum();
-        while executions.len() > KEPT || bytes > KEPT_BYTES {
+        self.open.fetch_add(1, Ordering::Relaxed);
+        while executions.len() > KEPT || self.kept_bytes.load(Ordering::Relaxed) > KEPT_BYTES {
             let Some(oldest) = executions.iter().position(|one| one.is_over()) else {
                 break;
             };
-            bytes -= executions.remove(oldest).map_or(0, |one| one.bytes());
+            let bytes = executions.remove(oldest).map_or(0, |one| one.bytes());
+            let kept = self.kept_bytes.load(Ordering::Relaxed);
+            // A display that was updated since it was counted may have grown.
+            self.kept_bytes
+                .store(kept.saturating_sub(bytes), Ordering::Relaxed);
         }
     }
 
@@ -302,6 +313,9 @@ impl Kernel {
         *lock(&self.counts).entry(word).or_default() += 1;
         self.spool.remove(&execution.order.execution_id);
         execution.end(ending);
+        self.open.fetch_sub(1, Ordering::Relaxed);
+        self.kept_bytes
+            .fetch_add(execution.bytes(), Ordering::Relaxed);
         self.changes.tell(|| Change::Kernel {
             kernel: self.shown(),
         });

@@ -1,0 +1,300 @@
+//! The machine's API beyond cells and commands, against the real body: state that outlives
+//! processes, and what is killed.
+
+use std::{
+    io::{BufRead, BufReader, Write},
+    net::TcpStream,
+    time::{Duration, Instant},
+};
+
+use e2e::{Instance, docker, wait_until};
+use serde_json::{Value, json};
+
+const DEADLINE: Duration = Duration::from_secs(30);
+/// How soon after a kill all has to be up again.
+const BACK: Duration = Duration::from_secs(5);
+
+/// A cell's event stream, or any other.
+pub struct Stream {
+    lines: std::io::Lines<BufReader<TcpStream>>,
+}
+
+impl Stream {
+    /// Opens one.
+    pub fn open(machine: &Instance, method: &str, path: &str, body: &str) -> Self {
+        let mut stream = TcpStream::connect(("127.0.0.1", machine.ports[0])).expect("connected");
+        stream.set_read_timeout(Some(DEADLINE)).expect("a timeout");
+        let request = format!(
+            "{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {}\r\n\
+             Accept: text/event-stream\r\nContent-Length: {}\r\n\r\n{body}",
+            machine.token(),
+            body.len()
+        );
+        stream.write_all(request.as_bytes()).expect("sent");
+        Self {
+            lines: BufReader::new(stream).lines(),
+        }
+    }
+
+    /// The next event of this name; its data.
+    pub fn until(&mut self, name: &str) -> Value {
+        let mut event = String::new();
+        for line in &mut self.lines {
+            let line = line.expect("the stream goes on");
+            if let Some(found) = line.strip_prefix("event: ") {
+                found.clone_into(&mut event);
+            } else if let Some(data) = line.strip_prefix("data: ")
+                && event == name
+            {
+                return serde_json::from_str(data).expect("JSON");
+            }
+        }
+        panic!("the stream ended before {name}");
+    }
+}
+
+fn post(machine: &Instance, path: &str, body: &Value) -> Value {
+    let (status, answer) = machine.api("POST", path, &body.to_string());
+    assert_eq!(status, 200, "{path}: {answer}");
+    answer
+}
+
+fn run(machine: &Instance, code: &str) -> Value {
+    let answer = post(machine, "/exec", &json!({"code": code}));
+    assert_eq!(answer["status"], "completed", "{answer}");
+    answer["result"].clone()
+}
+
+/// Questions, input, kernels, services.
+pub fn whole_api(machine: &Instance) {
+    // input(), answered while its stream is read.
+    let cell = json!({"code": "name = input('who? ')\nprint('hello', name)"});
+    let mut stream = Stream::open(machine, "POST", "/exec", &cell.to_string());
+    let id = stream.until("accepted")["execution_id"].clone();
+    assert_eq!(stream.until("input_request")["prompt"], "who? ");
+    let input = format!("/executions/{}/input", id.as_str().expect("an id"));
+    post(machine, &input, &json!({"value": "Ada"}));
+    assert_eq!(stream.until("done")["stdout"], "hello Ada\n");
+    let (status, _) = machine.api("POST", &input, r#"{"value": "again"}"#);
+    assert_eq!(status, 409);
+    let (_, answer) = machine.api("POST", "/exec", r#"{"code": "input()"}"#);
+    assert_eq!(answer["error"]["type"], "StdinNotImplementedError");
+
+    // Questions, while a cell runs.
+    let running = json!({"code": "import time\nprint('on', flush=True)\ntime.sleep(600)"});
+    let mut stream = Stream::open(machine, "POST", "/exec", &running.to_string());
+    stream.until("output");
+    let found = post(
+        machine,
+        "/complete",
+        &json!({"code": "nam", "cursor_pos": 3}),
+    );
+    assert!(found["matches"].to_string().contains("\"name\""), "{found}");
+    let found = post(
+        machine,
+        "/inspect",
+        &json!({"code": "print", "cursor_pos": 2}),
+    );
+    assert_eq!(found["found"], true);
+    let (_, variables) = machine.api("GET", "/variables", "");
+    assert!(variables.to_string().contains("'Ada'"), "{variables}");
+    post(machine, "/interrupt", &json!({}));
+    assert_eq!(stream.until("done")["status"], "interrupted");
+
+    // Kernels by name, each with its own namespace and life.
+    let mut events = Stream::open(machine, "GET", "/events", "");
+    assert_eq!(
+        post(machine, "/kernels", &json!({"name": "two"}))["state"],
+        "idle"
+    );
+    assert!(events.until("change").is_object());
+    assert_eq!(machine.api("POST", "/kernels", r#"{"name": "a b"}"#).0, 400);
+    let two = json!({"code": "'name' in dir()", "kernel": "two"});
+    assert_eq!(post(machine, "/exec", &two)["result"], "False");
+    assert_eq!(machine.api("DELETE", "/kernels/two", "").0, 200);
+    assert_eq!(machine.api("POST", "/exec", &two.to_string()).0, 404);
+
+    // A new process keeps the shell's context and nothing else.
+    post(machine, "/shell/cd", &json!({"path": "/usr"}));
+    post(machine, "/restart", &json!({}));
+    assert_eq!(
+        run(
+            machine,
+            "'name' in dir(), runtime.shell.run('pwd')['stdout']"
+        ),
+        "(False, '/usr\\n')"
+    );
+
+    post(machine, "/services/pcmanfm/restart", &json!({}));
+    let (_, logs) = machine.api("GET", "/services/xvnc/logs", "");
+    assert!(
+        logs["text"]
+            .as_str()
+            .is_some_and(|text| text.contains("VNC")),
+        "{logs}"
+    );
+    assert_eq!(machine.api("POST", "/services/none/restart", "").0, 404);
+    let (_, document) = machine.api("GET", "/openapi.json", "");
+    assert!(document["paths"]["/cryo/store"]["post"].is_object());
+    let (_, criu) = machine.api("GET", "/criu/status", "");
+    assert_eq!(criu["available"], false);
+
+    // A package goes into the home, from cells and from the shell.
+    let make = "mkdir -p /tmp/pkg && cd /tmp/pkg && echo 'answer = 42' > probe_module.py && \
+                printf '[build-system]\\nrequires = []\\nbuild-backend = \"backend\"\\nbackend-path = [\".\"]\\n' > pyproject.toml && \
+                cat > backend.py <<'PY'\nimport zipfile\ndef build_wheel(folder, *_):\n\
+                \x20name = 'probe_module-1.0-py3-none-any.whl'\n\
+                \x20with zipfile.ZipFile(f'{folder}/{name}', 'w') as z:\n\
+                \x20 z.write('probe_module.py')\n\
+                \x20 z.writestr('probe_module-1.0.dist-info/METADATA', 'Metadata-Version: 2.1\\nName: probe-module\\nVersion: 1.0\\n')\n\
+                \x20 z.writestr('probe_module-1.0.dist-info/WHEEL', 'Wheel-Version: 1.0\\nGenerator: x\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n')\n\
+                \x20 z.writestr('probe_module-1.0.dist-info/RECORD', '')\n\
+                \x20return name\nPY";
+    machine.ok(&["shell", make]);
+    run(machine, "%pip install --quiet --no-index /tmp/pkg");
+    run(
+        machine,
+        "import importlib, site, sys; sys.path.append(site.getusersitepackages()); importlib.invalidate_caches()",
+    );
+    assert_eq!(
+        run(
+            machine,
+            "import probe_module; probe_module.answer, probe_module.__file__.startswith('/root/')"
+        ),
+        "(42, True)"
+    );
+}
+
+/// What is stored comes back: in a new kernel, after the container was killed.
+pub fn snapshots(machine: &Instance) {
+    let code = "import numpy as np\nrandom = np.random.default_rng(7).random(300_000)\n\
+                class Point:\n    def __init__(self, x): self.x = x\npoint = Point(3)\ngenerator = (n for n in ())";
+    run(machine, code);
+    let stored = post(machine, "/cryo/store", &json!({"name": "kept"}));
+    assert_eq!(stored["skipped"][0]["name"], "generator");
+    let (_, inside) = machine.api("GET", "/cryo/kept", "");
+    assert!(
+        inside["values"].to_string().contains("\"Point\""),
+        "{inside}"
+    );
+
+    docker(&["kill", &machine.container()]);
+    machine.ok(&["up"]);
+    let back = post(machine, "/cryo/reload", &json!({}));
+    assert_eq!(
+        (&back["name"], &back["failed"]),
+        (&json!("kept"), &json!([]))
+    );
+    assert_eq!(
+        run(
+            machine,
+            "point.x, type(point) is Point, float(random.sum()) > 0"
+        ),
+        "(3, True, True)"
+    );
+
+    // Killed in the middle of a store: what was there before is whole.
+    let bomb = "import os\nclass Bomb:\n    def __reduce__(self): os.kill(os.getpid(), 9)\nz = Bomb(); point.x = 4";
+    run(machine, bomb);
+    let (status, answer) = machine.api("POST", "/cryo/store", r#"{"name": "kept"}"#);
+    assert_eq!(
+        (status, &answer["error"]["code"]),
+        (503, &json!("kernel_died"))
+    );
+    assert_eq!(
+        post(machine, "/cryo/reload", &json!({"name": "kept"}))["failed"],
+        json!([])
+    );
+    assert_eq!(run(machine, "point.x"), "3");
+
+    // Damage is said, and costs nothing else.
+    machine.inside("for f in /data/cryo/objects/*; do printf x | dd of=$f conv=notrunc bs=1 seek=9 2>/dev/null; done");
+    let (status, answer) = machine.api("POST", "/cryo/reload", r#"{"name": "kept"}"#);
+    assert_eq!(
+        (status, &answer["error"]["code"]),
+        (409, &json!("snapshot_damaged"))
+    );
+    assert_eq!(machine.api("DELETE", "/cryo/kept", "").0, 200);
+    assert_eq!(machine.api("POST", "/cryo/reload", "").0, 404);
+    assert_eq!(machine.inside("ls /data/cryo/objects | wc -l"), "0");
+}
+
+/// Kills what runs, in an order that the seed gives: all comes back, and the namespace stays but for
+/// the kernel that was itself killed.
+pub fn kills(machine: &Instance, seed: u64, rounds: usize) {
+    let victims = [
+        "Xvnc",
+        "openbox",
+        "pcmanfm",
+        "body supervise",
+        "vivarium_kernel",
+    ];
+    let mut state = seed;
+    let mut next = || {
+        // Steele and others' SplitMix64.
+        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = state;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        usize::try_from((z ^ (z >> 31)) >> 33).expect("31 bits")
+    };
+    println!("seed {seed}, {rounds} kills");
+    run(machine, "kept = 0");
+    post(machine, "/cryo/store", &json!({"name": "kills"}));
+    for round in 1..=rounds {
+        let victim = victims[next() % victims.len()];
+        let stores = next() % 4 == 0;
+        let cell = json!({"id": format!("r{round}"), "code": format!("import time; time.sleep(0.05); kept = {round}")});
+        let mut stream = Stream::open(machine, "POST", "/exec", &cell.to_string());
+        let id = stream.until("accepted")["execution_id"].clone();
+        let storing =
+            stores.then(|| Stream::open(machine, "POST", "/cryo/store", r#"{"name": "kills"}"#));
+        machine.inside(&format!("pkill -9 -f '{victim}'"));
+        let begin = Instant::now();
+        let what = format!("seed {seed}, round {round}: all is back after {victim} was killed");
+        wait_until(&what, BACK, || is_well(machine));
+        drop(storing);
+
+        // The cell's client comes back by its id: it ended, or died with its own kernel.
+        let path = format!("/executions/{}", id.as_str().expect("an id"));
+        let over = format!("seed {seed}, round {round}: the cell is over ({victim})");
+        let mut shown = Value::Null;
+        wait_until(&over, BACK, || {
+            shown = machine.api("GET", &path, "").1;
+            shown["state"] == "over" || (victim == "vivarium_kernel" && shown["error"].is_object())
+        });
+        if victim == "vivarium_kernel" {
+            let back = post(machine, "/cryo/reload", &json!({"name": "kills"}));
+            assert_eq!(back["failed"], json!([]), "seed {seed}, round {round}");
+        } else {
+            assert_eq!(
+                shown["answer"]["status"], "completed",
+                "seed {seed}, round {round}, {victim}: {shown}"
+            );
+            assert_eq!(
+                run(machine, "kept"),
+                round.to_string().as_str(),
+                "seed {seed}, round {round}, {victim}"
+            );
+        }
+        let zombies = machine.inside("ps -eo stat= | grep -c Z");
+        assert_eq!(
+            zombies,
+            "0",
+            "seed {seed}, round {round}, {victim}, after {:?}",
+            begin.elapsed()
+        );
+    }
+}
+
+fn is_well(machine: &Instance) -> bool {
+    let Ok(stream) = TcpStream::connect(("127.0.0.1", machine.ports[0])) else {
+        return false;
+    };
+    drop(stream);
+    let (_, services) = machine.api("GET", "/services", "");
+    let all = services["services"].as_array().is_some_and(|services| {
+        services.len() >= 4 && services.iter().all(|service| service["state"] == "ready")
+    });
+    all && machine.http("GET", "/ping", &[], "").0 == 200
+}
