@@ -52,6 +52,9 @@ need_window_packages
 [ "$(uname -s)" != Linux ] || need_packages python3 python3-venv
 if [ "$fast" -eq 0 ]; then
   need_packages xvfb xauth webkit2gtk-driver dbus chromium
+  # Engines are also reached through ssh. Only where its installation starts no service, as in
+  # most containers: a test must not open anybody's computer.
+  [ ! -x /usr/sbin/policy-rc.d ] || need_packages openssh-server openssh-client openssl
   ensure_engine
   ensure_base
 fi
@@ -84,6 +87,7 @@ step 'the image by docker build, from a clone'
 ./scripts/clone-build.sh
 step 'end to end: builds and containers'
 VIVARIUM_TEST_ENGINE=1 cargo test --quiet --locked --package lifecycle --test engine
+VIVARIUM_TEST_ENGINE=1 cargo test --quiet --locked --package cli --test engines
 step 'end to end: the machine'
 cargo test --locked --package e2e --features engine --test headless --test documents -- --test-threads=1
 step 'end to end: the window'

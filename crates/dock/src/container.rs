@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use bollard::{
+    errors::Error as BollardError,
     models::{
         ContainerCreateBody, ContainerInspectResponse, HostConfig, HostConfigLogConfig,
         PortBinding, RestartPolicy, RestartPolicyNameEnum,
@@ -13,7 +14,12 @@ use bollard::{
     },
 };
 
-use crate::{connect::Dock, error::DockError, image::ordered, time::unix_ms};
+use crate::{
+    connect::{Dock, Inspected},
+    error::DockError,
+    image::ordered,
+    time::unix_ms,
+};
 
 /// A folder of the host (or a volume's name) seen inside.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -210,13 +216,19 @@ impl Dock {
     /// # Errors
     /// [`DockError`] where the engine does not answer.
     pub async fn container(&self, name: &str) -> Result<Option<Container>, DockError> {
-        match self
+        let found = self
             .docker
             .inspect_container(name, None::<InspectContainerOptions>)
-            .await
-        {
+            .await;
+        match found {
             Ok(found) => Ok(Some(read(found))),
             Err(error) => {
+                if let BollardError::JsonDataError { message, .. } = &error
+                    && message.contains("`stopped`")
+                    && let Some(found) = self.inspect_raw(name).await
+                {
+                    return Ok(Some(ended(found)));
+                }
                 match DockError::from_bollard(format!("look at the container {name}"), error) {
                     error if error.is_not_found() => Ok(None),
                     error => Err(error),
@@ -389,6 +401,19 @@ fn read(found: ContainerInspectResponse) -> Container {
             .unwrap_or_default(),
         state,
         ports: ports.collect(),
+    }
+}
+
+fn ended(found: Inspected) -> Container {
+    Container {
+        id: found.id,
+        name: found.name.trim_start_matches('/').to_owned(),
+        image_id: found.image,
+        labels: found.config.labels.unwrap_or_default(),
+        state: ContainerState::Stopped {
+            exit_code: found.state.exit_code,
+        },
+        ports: BTreeMap::new(),
     }
 }
 

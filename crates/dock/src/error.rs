@@ -120,7 +120,12 @@ impl DockError {
     /// The thing is there already, or is in use.
     #[must_use]
     pub fn is_conflict(&self) -> bool {
-        matches!(self, Self::Api { status: 409, .. })
+        match self {
+            Self::Api { status: 409, .. } => true,
+            // Podman's status for it depends on its version.
+            Self::Api { message, .. } => message.contains("is already in use"),
+            _ => false,
+        }
     }
 
     /// The host port of a publishing failure, such as `Bind for 127.0.0.1:8080 failed`.

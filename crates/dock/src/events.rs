@@ -13,23 +13,6 @@ use futures_util::{Stream, StreamExt};
 
 use crate::{connect::Dock, error::DockError};
 
-/// What is asked for; a health check's own `exec` would come every few seconds.
-const ACTIONS: &[&str] = &[
-    "create",
-    "start",
-    "die",
-    "pause",
-    "unpause",
-    "rename",
-    "destroy",
-    "remove",
-    "health_status",
-    "tag",
-    "untag",
-    "delete",
-    "build",
-];
-
 /// How far back the stream begins.
 const MOMENT_S: u64 = 2;
 
@@ -69,7 +52,7 @@ pub enum ContainerAction {
         /// Whether it is well.
         healthy: bool,
     },
-    /// Paused, renamed and the like.
+    /// Paused, goes on, or has another name.
     Changed,
 }
 
@@ -79,10 +62,9 @@ impl Dock {
     /// away; dropping it is enough to end it.
     pub fn events(&self) -> impl Stream<Item = Result<EngineEvent, DockError>> + Send + use<> {
         let list = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
-        let filters: HashMap<&str, Vec<String>> = HashMap::from([
-            ("type", list(&["container", "image"])),
-            ("event", list(ACTIONS)),
-        ]);
+        // Not by action: Podman's names for them are others in a filter than in an event.
+        let filters: HashMap<&str, Vec<String>> =
+            HashMap::from([("type", list(&["container", "image"]))]);
         let now = SystemTime::now().duration_since(UNIX_EPOCH);
         let since_s = now.unwrap_or_default().as_secs().saturating_sub(MOMENT_S);
         let options = EventsOptionsBuilder::new()
@@ -124,7 +106,9 @@ fn read(message: EventMessage) -> Option<EngineEvent> {
                 health if health.starts_with("health_status") => ContainerAction::Health {
                     healthy: health.ends_with(": healthy"),
                 },
-                _ => ContainerAction::Changed,
+                "pause" | "unpause" | "rename" => ContainerAction::Changed,
+                // Each health check is an `exec` too.
+                _ => return None,
             },
         }),
         EventMessageTypeEnum::IMAGE => Some(EngineEvent::Image {
@@ -168,6 +152,12 @@ mod tests {
         let ill = ContainerAction::Health { healthy: false };
         assert_eq!(action("health_status: unhealthy", &[]), ill);
         assert_eq!(action("pause", &[]), ContainerAction::Changed);
+        let exec = message(
+            EventMessageTypeEnum::CONTAINER,
+            "exec_start: true",
+            &[("name", "a")],
+        );
+        assert_eq!(read(exec), None);
     }
 
     #[test]

@@ -85,6 +85,7 @@ impl Reader {
         self.images.extend(image_line(line));
         if line.is_empty()
             || line.starts_with(" ---> ")
+            || line.starts_with("--> ")
             || line.starts_with("Removing intermediate container")
         {
             return;
@@ -126,6 +127,11 @@ fn plain(line: &str) -> String {
 
 /// `Step 3/20 : RUN true` (Docker), `STEP 3/20: RUN true` (Podman).
 fn step_line(line: &str) -> Option<(u32, u32, &str)> {
+    // Podman numbers each stage's steps anew: `[1/4] STEP 2/10: …`.
+    let line = match line.strip_prefix('[') {
+        Some(rest) => rest.split_once("] ")?.1,
+        None => line,
+    };
     let rest = line
         .strip_prefix("Step ")
         .or_else(|| line.strip_prefix("STEP "))?;
@@ -202,6 +208,13 @@ mod tests {
             reader.images(),
             ["f232b44b3ca7", "0c42a0355a8c", "0c42a0355a8d"]
         );
+    }
+
+    #[test]
+    fn podmans_stages_are_read() {
+        let (reader, told) = read(&["[1/4] STEP 2/10: RUN true\n--> 0c42a0355a8d\n"]);
+        assert_eq!(reader.step(), "step 2/10: RUN true");
+        assert!(matches!(&told[..], [Progress::Step { index: 2, .. }]));
     }
 
     #[test]

@@ -115,6 +115,7 @@ impl Machine {
             image_id,
             seccomp: &seccomp,
             socket,
+            podman: dock.is_podman(),
             user_namespace,
         };
         let plan = plan::container(&self.spec, &self.names, &self.paths, &site);
@@ -181,28 +182,33 @@ impl Machine {
         cancel: &CancellationToken,
     ) -> Result<(), LifecycleError> {
         let deadline = tokio::time::Instant::now() + READY;
+        let mut first_life_ms = None;
         let cause = loop {
             let container = dock.container(&self.names.container).await?;
-            let cause = match container
-                .as_ref()
-                .map(|container| (container.state, container.ports.get(&KERNEL_PORT)))
-            {
-                Some((ContainerState::Running { .. }, Some(&port))) => match ping(port).await {
-                    Ping::Ready { .. } => return Ok(()),
-                    Ping::NotYet { cause } => cause,
-                },
+            let Some(container) = container else {
+                break "its container is gone".into();
+            };
+            let cause = match container.state {
                 // The restart policy brings it back a moment later; a boot that ends is a failure now.
-                Some((
-                    ContainerState::Stopped { exit_code }
-                    | ContainerState::Restarting { exit_code },
-                    _,
-                )) => {
+                ContainerState::Stopped { exit_code }
+                | ContainerState::Restarting { exit_code } => {
+                    self.keep_down(dock).await;
                     break format!("it ended with exit status {exit_code}");
                 }
-                Some((ContainerState::Running { .. }, None)) => {
-                    "its kernel port is not published".into()
+                // Podman has it back before anybody could look.
+                ContainerState::Running { started_at_ms }
+                    if *first_life_ms.get_or_insert(started_at_ms) != started_at_ms =>
+                {
+                    self.keep_down(dock).await;
+                    break "it ended, and was started again".into();
                 }
-                None => break "its container is gone".into(),
+                ContainerState::Running { .. } => match container.ports.get(&KERNEL_PORT) {
+                    Some(&port) => match ping(port).await {
+                        Ping::Ready { .. } => return Ok(()),
+                        Ping::NotYet { cause } => cause,
+                    },
+                    None => "its kernel port is not published".into(),
+                },
             };
             if tokio::time::Instant::now() >= deadline {
                 break format!("after {} s: {cause}", READY.as_secs());
@@ -220,6 +226,14 @@ impl Machine {
                 .await
                 .unwrap_or_default(),
         })
+    }
+
+    /// Stops one that ended by itself, or it would be started for ever.
+    async fn keep_down(&self, dock: &Dock) {
+        let stopped = dock.stop_container(&self.names.container, STOP_S).await;
+        if let Err(error) = stopped {
+            tracing::warn!(%error, "a machine that ended could not be kept from its next life");
+        }
     }
 
     /// Its container, where there is one; a stranger's of the same name is a failure.

@@ -95,6 +95,8 @@ pub(crate) struct Site<'a> {
     pub seccomp: &'a str,
     /// The engine's socket, where the machine gets it.
     pub socket: Option<EngineSocket>,
+    /// Whether the engine is Podman.
+    pub podman: bool,
     /// Of a rootless engine: how the container's ids are mapped.
     pub user_namespace: Option<&'static str>,
 }
@@ -174,7 +176,7 @@ pub(crate) fn container(
     let locked = spec.profile == Profile::Locked;
     let (mut tmpfs, mut security_options) = (tmpfs(), Vec::new());
     if locked {
-        tmpfs = locked_tmpfs(uid, gid, &binds);
+        tmpfs = locked_tmpfs(uid, gid, site.podman, &binds);
         security_options.push("no-new-privileges".to_owned());
     }
     let mut add_capabilities = Vec::new();
@@ -191,7 +193,12 @@ pub(crate) fn container(
         hostname: Some(names.machine.clone()),
         command: None,
         // Without capabilities nobody could drop from root to the machine's user later.
-        user: locked.then(|| format!("{uid}:{gid}")),
+        // With the user's own id kept, Podman would begin as that user too.
+        user: if locked {
+            Some(format!("{uid}:{gid}"))
+        } else {
+            site.user_namespace.map(|_| "0:0".to_owned())
+        },
         groups: site.socket.iter().map(|socket| socket.group).collect(),
         labels: names.labels(),
         environment,
@@ -228,9 +235,16 @@ fn tmpfs() -> BTreeMap<String, String> {
 }
 
 /// What must be writable under a read-only root, owned from the start by whom it is for.
-fn locked_tmpfs(uid: u32, gid: u32, binds: &[Bind]) -> BTreeMap<String, String> {
-    let private = format!("mode=755,exec,uid={uid},gid={gid}");
-    let shared = "mode=1777,exec".to_owned();
+fn locked_tmpfs(uid: u32, gid: u32, podman: bool, binds: &[Bind]) -> BTreeMap<String, String> {
+    // Podman knows no owner of a tmpfs, where nobody else is anyway, and would make it like the
+    // image's folder.
+    let (shared, private) = if podman {
+        let both = "mode=1777,exec,notmpcopyup".to_owned();
+        (both.clone(), both)
+    } else {
+        let private = format!("mode=755,exec,uid={uid},gid={gid}");
+        ("mode=1777,exec".to_owned(), private)
+    };
     let mut tmpfs: BTreeMap<String, String> = [
         ("/run", &private),
         ("/tmp", &shared),
@@ -239,6 +253,10 @@ fn locked_tmpfs(uid: u32, gid: u32, binds: &[Bind]) -> BTreeMap<String, String> 
     ]
     .map(|(path, options)| (path.to_owned(), options.clone()))
     .into();
+    if podman {
+        // Under a read-only root it puts a /run of root's own over ours.
+        tmpfs.insert("/run/vivarium".into(), private.clone());
+    }
     if !binds.iter().any(|bind| bind.target == "/data") {
         tmpfs.insert("/data".into(), private);
     }
@@ -292,6 +310,7 @@ mod tests {
             image_id,
             seccomp: "{}",
             socket: (spec.executor == Executor::Socket).then_some(socket),
+            podman: false,
             user_namespace: None,
         };
         container(spec, &names, &paths, &site)

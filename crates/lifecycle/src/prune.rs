@@ -9,6 +9,8 @@ use dock::{Dock, DockError, LooseImage};
 
 use crate::plan::{Names, label};
 
+/// The Dockerfile's stage that becomes the machine's image.
+const LAST_STAGE: &str = "os";
 /// Ends of each stage that are kept beside those that the last build used.
 const SPARE: usize = 3;
 
@@ -56,9 +58,11 @@ fn superseded<'a>(
     for image in loose {
         let value = |name| image.labels.get(name).map(String::as_str);
         let id = image.id.trim_start_matches("sha256:");
+        // Podman sets the labels of a build on the ends of all its stages.
+        let whole = value(label::STAGE).is_none_or(|stage| stage == LAST_STAGE);
         let stays = match value(label::INSTANCE) {
             // The label that is set last: without it the build ended half way.
-            Some(instance) if value(label::VERSION).is_some() => {
+            Some(instance) if whole && value(label::VERSION).is_some() => {
                 instance != names.instance
                     || value(label::MACHINE) != Some(&names.machine)
                     || keep("", generations)

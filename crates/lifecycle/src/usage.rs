@@ -12,7 +12,11 @@ impl Machine {
     /// [`LifecycleError::NotRunning`], [`LifecycleError::Dock`].
     pub async fn usage(&self, dock: &Dock) -> Result<Usage, LifecycleError> {
         match dock.usage(&self.names.container).await {
-            Ok(Some(usage)) => Ok(usage),
+            Ok(Some(usage)) => Ok(Usage {
+                // Podman does not tell it.
+                pids_limit: usage.pids_limit.or(Some(self.spec.limits.pids.into())),
+                ..usage
+            }),
             Ok(None) => Err(self.not_running()),
             Err(error) if error.is_not_found() => Err(self.not_running()),
             Err(error) => Err(error.into()),

@@ -158,6 +158,10 @@ async fn a_build_cancelled_within_a_step_leaves_no_container() {
         return;
     }
     let dock = Dock::connect().await.unwrap();
+    if dock.is_podman() {
+        eprintln!("left out: Podman's API does not show the containers of a build");
+        return;
+    }
     let name = format!("vtest-sleeping-{}", std::process::id());
     let dockerfile = format!("FROM debian:trixie-slim\nLABEL {LABEL}={name}\nRUN sleep 600\n");
     let cancel = CancellationToken::new();

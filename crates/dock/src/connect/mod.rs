@@ -3,14 +3,16 @@
 mod address;
 mod choice;
 mod context;
+mod raw;
 mod ssh;
 
-use std::{io::ErrorKind, path::PathBuf, time::Duration};
+use std::{io::ErrorKind, os::unix::fs::MetadataExt, path::PathBuf, time::Duration};
 
 use bollard::{API_DEFAULT_VERSION, Docker, errors::Error as BollardError};
 use wire::machine::EngineInfo;
 
 pub use self::choice::EngineChoice;
+pub(crate) use self::raw::Inspected;
 use self::{
     address::{Address, Certificates},
     ssh::Words,
@@ -27,7 +29,7 @@ const HELLO: Duration = Duration::from_secs(10);
 pub struct Dock {
     pub(crate) docker: Docker,
     info: EngineInfo,
-    local: bool,
+    address: Address,
 }
 
 impl Dock {
@@ -71,7 +73,7 @@ impl Dock {
         Ok(Self {
             docker,
             info,
-            local: address.is_local(),
+            address: address.clone(),
         })
     }
 
@@ -91,7 +93,7 @@ impl Dock {
     /// its address, as virtual machines of Docker Desktop and the like share both.
     #[must_use]
     pub fn is_local(&self) -> bool {
-        self.local
+        self.address.is_local()
     }
 
     /// Whether it runs without root, with a user namespace around all containers.
@@ -99,6 +101,13 @@ impl Dock {
     /// # Errors
     /// [`DockError`] where the engine does not answer.
     pub async fn is_rootless(&self) -> Result<bool, DockError> {
+        // Older Podman does not tell; its socket is its user's.
+        if let Address::Unix { path } = &self.address
+            && self.is_podman()
+        {
+            let owner = std::fs::metadata(path).map(|found| found.uid());
+            return Ok(owner.is_ok_and(|owner| owner != 0));
+        }
         let info = self.docker.info().await;
         let info =
             info.map_err(|error| DockError::from_bollard("ask the engine about itself", error))?;

@@ -85,28 +85,26 @@ struct Connector {
     words: Words,
 }
 
-impl Connector {
-    fn dial(&self) -> io::Result<Stream> {
-        let mut child = Command::new("ssh")
-            .args(arguments(&self.to))
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()?;
-        let (Some(stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
-            return Err(io::ErrorKind::BrokenPipe.into());
-        };
-        *self
-            .words
-            .stderr
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = child.stderr.take();
-        Ok(Stream {
-            _child: child,
-            io: TokioIo::new(tokio::io::join(stdout, stdin)),
-        })
-    }
+/// Starts an ssh, whose last words `words` will have.
+///
+/// # Errors
+/// Where there is no `ssh`.
+pub(super) fn dial(to: &Ssh, words: &Words) -> io::Result<Stream> {
+    let mut child = Command::new("ssh")
+        .args(arguments(to))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()?;
+    let (Some(stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
+        return Err(io::ErrorKind::BrokenPipe.into());
+    };
+    *words.stderr.lock().unwrap_or_else(PoisonError::into_inner) = child.stderr.take();
+    Ok(Stream {
+        _child: child,
+        io: TokioIo::new(tokio::io::join(stdout, stdin)),
+    })
 }
 
 /// There is no terminal to ask for a password or about an unknown host, so ssh must not try.
@@ -138,13 +136,13 @@ impl tower_service::Service<hyper::Uri> for Connector {
     }
 
     fn call(&mut self, _: hyper::Uri) -> Self::Future {
-        let dialled = self.dial();
+        let dialled = dial(&self.to, &self.words);
         Box::pin(async move { dialled })
     }
 }
 
 /// An `ssh` and its two ends; dropping it ends the process.
-struct Stream {
+pub(super) struct Stream {
     _child: Child,
     io: TokioIo<Join<ChildStdout, ChildStdin>>,
 }

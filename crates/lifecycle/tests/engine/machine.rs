@@ -8,16 +8,17 @@ use lifecycle::{CancellationToken, Dock, Machine, MachineOptions};
 use wire::machine::MachineState;
 
 /// Starts Chromium and tells of each renderer: how many seccomp filters, which user namespace.
-/// (A bracket in a pattern keeps it from finding this script itself.) First the shell's own user namespace, last whether any process gave up its sandbox.
+/// (A bracket in a pattern keeps it from finding this script itself.) First the shell's own
+/// user namespace, last whether any process gave up its sandbox. A renderer gets its filter a
+/// moment after its start.
 const LOOK_AT_RENDERERS: &str = r#"
 readlink /proc/self/ns/user
 renderers() { grep -lsz -- "--type=r[e]nderer" /proc/[0-9]*/cmdline; }
 chromium --headless --user-data-dir=/tmp/profile --remote-debugging-port=0 about:blank >/dev/null 2>&1 &
 chromium=$! tries=0
 until [ -n "$(renderers)" ] || [ $tries -ge 300 ]; do sleep 0.1; tries=$((tries + 1)); done
-until [ "$(awk '/^Seccomp_filters:/ {print $2}' "$(dirname "$(renderers | head -n 1)")/status")" != 1 ] || [ $tries -ge 300 ]; do
-  sleep 0.1; tries=$((tries + 1))
-done
+unfiltered() { for renderer in $(renderers); do grep -sqx "Seccomp_filters:.1" "$(dirname "$renderer")/status" && return; done; return 1; }
+while unfiltered && [ $tries -lt 300 ]; do sleep 0.1; tries=$((tries + 1)); done
 for renderer in $(renderers); do
   folder=$(dirname "$renderer")
   echo "renderer $(awk '/^Seccomp_filters:/ {print $2}' "$folder/status") $(readlink "$folder/ns/user")"

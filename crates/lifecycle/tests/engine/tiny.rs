@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use lifecycle::{CancellationToken, Dock, LifecycleError, Machine, MachineOptions};
+use lifecycle::{CancellationToken, Dock, EngineChoice, LifecycleError, Machine, MachineOptions};
 
 /// Its folders go when it is dropped; its container and images by [`TinyMachine::tidy`].
 pub struct TinyMachine {
@@ -15,6 +15,11 @@ pub struct TinyMachine {
 impl TinyMachine {
     /// One with this Dockerfile; `NAME` in it becomes the instance.
     pub fn new(name: &str, dockerfile: &str, overrides: &[&str]) -> Self {
+        Self::at(EngineChoice::default(), name, dockerfile, overrides)
+    }
+
+    /// The same at a given engine.
+    pub fn at(engine: EngineChoice, name: &str, dockerfile: &str, overrides: &[&str]) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let instance = format!("vtest-{name}-{}", std::process::id());
         let template = folder.path().join("template");
@@ -22,6 +27,7 @@ impl TinyMachine {
             instance: Some(instance.clone()),
             home: Some(folder.path().join("home")),
             template: template.clone(),
+            engine,
             overrides: overrides.iter().map(|&one| one.into()).collect(),
             ..Default::default()
         };

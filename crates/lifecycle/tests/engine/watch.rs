@@ -3,8 +3,12 @@
 use std::time::Duration;
 
 use dock::ContainerAction;
-use lifecycle::{Change, Dock};
-use tokio::sync::mpsc::{self, Receiver};
+use lifecycle::{Change, Dock, EngineChoice};
+use tokio::{
+    net::{UnixListener, UnixStream},
+    sync::mpsc::{self, Receiver},
+    task::JoinSet,
+};
 
 use crate::tiny::TinyMachine;
 
@@ -74,4 +78,56 @@ async fn what_others_do_to_the_machine_is_heard() {
         away,
         Err(lifecycle::LifecycleError::NotRunning { .. })
     ));
+}
+
+/// Passes connections on to the engine; dropping what it answers cuts them all.
+fn in_between(socket: &std::path::Path, engine: &str) -> JoinSet<()> {
+    let listener = UnixListener::bind(socket).expect("a socket");
+    let engine = engine.to_owned();
+    let mut listening = JoinSet::new();
+    listening.spawn(async move {
+        let mut connections = JoinSet::new();
+        while let Ok((mut near, _)) = listener.accept().await {
+            let engine = engine.clone();
+            connections.spawn(async move {
+                let mut far = UnixStream::connect(engine).await.expect("the engine");
+                let _ = tokio::io::copy_bidirectional(&mut near, &mut far).await;
+            });
+        }
+    });
+    listening
+}
+
+#[tokio::test]
+async fn an_engine_that_goes_and_comes_back_is_told_of() {
+    if !super::wanted() {
+        return;
+    }
+    let dock = Dock::connect().await.unwrap();
+    let Some(engine) = dock.info().endpoint.strip_prefix("unix://") else {
+        eprintln!("left out: the engine has no socket here");
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("engine.sock");
+    let between = in_between(&socket, engine);
+    let choice = EngineChoice::new(Some(socket.display().to_string()));
+    let tiny = TinyMachine::at(choice.clone(), "goes", RESTS, &[]);
+    let (tell, mut changes) = mpsc::channel(64);
+    let watching = tokio::spawn(async move { tiny.machine.watch(tell).await });
+    let is_here = |change: &Change| matches!(change, Change::EngineHere);
+    let is_gone = |change: &Change| matches!(change, Change::EngineGone(_));
+    assert!(heard(&mut changes, is_here).await);
+
+    drop(between);
+    std::fs::remove_file(&socket).unwrap();
+    assert!(heard(&mut changes, is_gone).await);
+    let between = in_between(&socket, engine);
+    assert!(heard(&mut changes, is_here).await);
+
+    // Another one is chosen meanwhile.
+    choice.set(Some("unix:///nonexistent.sock".into()));
+    assert!(heard(&mut changes, is_gone).await);
+    drop((between, changes));
+    watching.await.unwrap();
 }
