@@ -44,7 +44,10 @@ impl Window {
         wait_until("the driver listens", Duration::from_secs(10), || {
             std::net::TcpStream::connect(("127.0.0.1", port)).is_ok()
         });
-        let binary = project().join("target/debug/vivarium-desktop");
+        let binary = std::env::var_os("VIVARIUM_DESKTOP").map_or_else(
+            || project().join("target/debug/vivarium-desktop"),
+            std::path::PathBuf::from,
+        );
         let options = json!({"binary": binary, "args": []});
         let capabilities = [("webkitgtk:browserOptions".to_owned(), options)]
             .into_iter()
@@ -130,6 +133,14 @@ impl Window {
             )
             .expect("written");
         }
+    }
+}
+
+impl Window {
+    /// The process group of driver and app.
+    #[allow(dead_code)]
+    pub fn group(&self) -> u32 {
+        self.driver.id()
     }
 }
 

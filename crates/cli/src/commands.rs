@@ -1,20 +1,19 @@
 //! Each command over the engine; answers the exit code.
 
-use std::io::{IsTerminal, Read};
-
 use engine::{Engine, ServeOptions, Verdict};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use wire::{
     commands::{EngineList, LogLines, RunStarted},
     failure::{Failure, FailureCode},
-    kernel::{ExecRequest, ExecStatus, ShellRequest},
+    kernel::ShellRequest,
     machine::{EngineInfo, MachineState, MachineStatus},
     stream::Event,
 };
 
 use crate::{
     arguments::Command,
+    exec,
     print::{self, ProgressPrinter},
 };
 
@@ -62,7 +61,7 @@ pub async fn carry_out(engine: &Engine, command: Command, json: bool) -> Result<
             }
             Ok(0)
         }
-        Command::Exec { code, timeout } => exec(engine, code, timeout, json).await,
+        Command::Exec { code, timeout } => exec::run(engine, code, timeout, json).await,
         Command::Shell { command } => shell(engine, &command, json).await,
         Command::Serve { ui, port } => serve(engine, ServeOptions { port, ui }, json).await,
         Command::Engines => engines(engine, json).await,
@@ -165,56 +164,6 @@ async fn follow(engine: &Engine, run: RunStarted, after: u64, json: bool) -> Res
     }
 }
 
-async fn exec(
-    engine: &Engine,
-    code: Option<String>,
-    timeout_s: Option<f64>,
-    json: bool,
-) -> Result<u8, Failure> {
-    let code = match code {
-        Some(code) if code != "-" => code,
-        None if std::io::stdin().is_terminal() => {
-            return Err(
-                Failure::new(FailureCode::Invalid, "There is no code to run")
-                    .next("Give it as an argument (vivarium exec 'print(1)') or on stdin."),
-            );
-        }
-        _ => stdin()?,
-    };
-    let request = ExecRequest {
-        code,
-        timeout_s,
-        ..Default::default()
-    };
-    let mut put_out = |output: Value| {
-        if json {
-            print::json(&json!({ "output": output }));
-        } else {
-            print::output(&output);
-        }
-    };
-    let answer = tokio::select! {
-        answer = engine.exec(&request, &mut put_out) => answer?,
-        _ = tokio::signal::ctrl_c() => {
-            let _: Result<Value, Failure> = engine.rpc("kernel_interrupt", Value::Null).await;
-            return Err(Failure::new(FailureCode::Cancelled, "The cell was interrupted"));
-        }
-    };
-    if json {
-        print::json(&answer);
-    } else {
-        match answer.status {
-            ExecStatus::Completed | ExecStatus::Failed => {}
-            ExecStatus::Interrupted => eprintln!("The cell was interrupted."),
-            ExecStatus::Timeout => eprintln!("The cell did not end within its time limit."),
-            ExecStatus::Died => {
-                eprintln!("The kernel's process ended under the cell; a new one starts.")
-            }
-        }
-    }
-    Ok(u8::from(answer.status != ExecStatus::Completed))
-}
-
 async fn shell(engine: &Engine, command: &[String], json: bool) -> Result<u8, Failure> {
     let request = ShellRequest {
         command: command.join(" "),
@@ -266,17 +215,6 @@ async fn terminated() {
         return;
     }
     std::future::pending().await
-}
-
-fn stdin() -> Result<String, Failure> {
-    let mut code = String::new();
-    std::io::stdin()
-        .read_to_string(&mut code)
-        .map_err(|error| {
-            Failure::new(FailureCode::Invalid, "The code on stdin could not be read")
-                .because(error.to_string())
-        })?;
-    Ok(code)
 }
 
 async fn status(engine: &Engine, command: &str, params: Value, json: bool) -> Result<u8, Failure> {

@@ -2,6 +2,7 @@
 
 mod arguments;
 mod commands;
+mod exec;
 mod print;
 mod template;
 

@@ -1,6 +1,7 @@
 //! All that the host does, with no window: the machine, its desktop's bridge,
 //! the notebook's outputs and the event stream, behind one list of commands.
 
+mod body;
 mod desktop;
 mod doctor;
 mod engines;
@@ -20,9 +21,11 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+pub use desktop::Bridge;
 pub use doctor::{Check, Verdict};
 pub use journal::Subscription;
 use lifecycle::{EngineChoice, MachineOptions};
+pub use notebook::CellTold;
 pub use rpc::COMMANDS;
 #[cfg(feature = "serve")]
 pub use serve::{ServeOptions, Served};
@@ -59,7 +62,7 @@ struct Inner {
     paths: lifecycle::Paths,
     settings: settings::SettingsFile,
     journal: journal::Journal,
-    bridge: desktop::BridgeHandle,
+    bridge: Bridge,
     notebook: notebook::NotebookHandle,
     tasks: TaskTracker,
     stop: CancellationToken,
@@ -106,7 +109,7 @@ impl Engine {
         if told.is_none() {
             options.engine.set(settings.get().settings.engine);
         }
-        let bridge = desktop::start(&tasks, &stop).await?;
+        let bridge = Bridge::start(&tasks, &stop).await?;
         let notebook = notebook::start(options.clone(), journal.clone(), &tasks, &stop);
         let engine = Self {
             inner: Arc::new(Inner {
@@ -177,7 +180,7 @@ impl Engine {
     /// Loopback port of the desktop's WebSocket bridge.
     #[must_use]
     pub fn bridge_port(&self) -> u16 {
-        self.inner.bridge.port
+        self.inner.bridge.port()
     }
 
     /// Cancels long work, ends the engine's tasks and waits for them. Machines keep running.

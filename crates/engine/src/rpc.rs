@@ -4,6 +4,7 @@
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use wire::{
+    body::*,
     commands::*,
     failure::{Failure, FailureCode},
     machine::{EngineInfo, MachineDisk, MachineStats, MachineStatus},
@@ -11,7 +12,7 @@ use wire::{
     stream::Event,
 };
 
-use crate::{Engine, notebook::file};
+use crate::{Engine, body::segment, notebook::file};
 
 macro_rules! router {
     ($($name:ident: $request:ident => $answer:ident, $doc:literal;)*) => {
@@ -146,6 +147,73 @@ impl Handlers for Engine {
         Ok(Nothing {})
     }
 
+    async fn kernel_restart(&self, _: Nothing) -> Result<Nothing, Failure> {
+        done(self.post("/restart", &Nothing {}).await?)
+    }
+
+    async fn kernel_input(&self, request: KernelInputRequest) -> Result<Nothing, Failure> {
+        let path = format!("/executions/{}/input", segment(&request.execution_id));
+        let value = request.value;
+        done(self.post(&path, &InputRequest { value }).await?)
+    }
+
+    async fn kernel_complete(&self, place: KernelCursor) -> Result<CompleteAnswer, Failure> {
+        self.post("/complete", &place).await
+    }
+
+    async fn kernel_inspect(&self, place: KernelCursor) -> Result<InspectAnswer, Failure> {
+        self.post("/inspect", &place).await
+    }
+
+    async fn kernel_variables(&self, _: Nothing) -> Result<VariablesAnswer, Failure> {
+        self.get("/variables").await
+    }
+
+    async fn kernel_cells(&self, _: Nothing) -> Result<KernelCells, Failure> {
+        self.cells().await
+    }
+
+    async fn kernel_follow(&self, request: KernelFollowRequest) -> Result<Nothing, Failure> {
+        self.follow_cell(request);
+        Ok(Nothing {})
+    }
+
+    async fn snapshot_list(&self, _: Nothing) -> Result<SnapshotList, Failure> {
+        self.get("/cryo").await
+    }
+
+    async fn snapshot_store(&self, request: SnapshotRequest) -> Result<CryoStored, Failure> {
+        self.post("/cryo/store", &request).await
+    }
+
+    async fn snapshot_reload(&self, request: SnapshotRequest) -> Result<CryoReloaded, Failure> {
+        self.post("/cryo/reload", &request).await
+    }
+
+    async fn snapshot_remove(&self, request: SnapshotName) -> Result<Nothing, Failure> {
+        done(
+            self.delete(&format!("/cryo/{}", segment(&request.name)))
+                .await?,
+        )
+    }
+
+    async fn service_list(&self, _: Nothing) -> Result<ServiceList, Failure> {
+        self.get("/services").await
+    }
+
+    async fn service_restart(&self, request: ServiceName) -> Result<Nothing, Failure> {
+        let path = format!("/services/{}/restart", segment(&request.name));
+        done(self.post(&path, &Nothing {}).await?)
+    }
+
+    async fn service_log(&self, request: ServiceName) -> Result<LogLines, Failure> {
+        let path = format!("/services/{}/logs", segment(&request.name));
+        let page: LogPage = self.get(&path).await?;
+        Ok(LogLines {
+            lines: page.text.lines().map(str::to_owned).collect(),
+        })
+    }
+
     async fn notebook_open(&self, request: NotebookPath) -> Result<NotebookFile, Failure> {
         on_disk(move || file::open(&request.path)).await
     }
@@ -158,6 +226,11 @@ impl Handlers for Engine {
     async fn notebook_save(&self, request: NotebookSaveRequest) -> Result<NotebookSaved, Failure> {
         on_disk(move || file::save(&request)).await
     }
+}
+
+/// The machine did it.
+fn done(_: Completed) -> Result<Nothing, Failure> {
+    Ok(Nothing {})
 }
 
 /// Off the async threads' way.

@@ -31,6 +31,20 @@ macro_rules! for_each_command {
             desktop_open: Nothing => DesktopTicket, "A one-time ticket to the desktop's bridge.";
             kernel_exec: KernelExecRequest => Nothing, "Queues a cell; its outputs are stream events.";
             kernel_interrupt: Nothing => Nothing, "KeyboardInterrupt in the running cell.";
+            kernel_restart: Nothing => Nothing, "A new process for the kernel: its namespace is gone.";
+            kernel_input: KernelInputRequest => Nothing, "Answers a cell's input().";
+            kernel_complete: KernelCursor => CompleteAnswer, "What could stand at a place of the source.";
+            kernel_inspect: KernelCursor => InspectAnswer, "Documentation of what stands at a place of the source.";
+            kernel_variables: Nothing => VariablesAnswer, "The namespace.";
+            kernel_cells: Nothing => KernelCells, "Cells that the kernel knows, those of closed windows too.";
+            kernel_follow: KernelFollowRequest => Nothing, "Outputs of such a cell from its beginning, then live, as stream events.";
+            snapshot_list: Nothing => SnapshotList, "Stored namespaces, newest first.";
+            snapshot_store: SnapshotRequest => CryoStored, "Stores the namespace.";
+            snapshot_reload: SnapshotRequest => CryoReloaded, "Brings a stored namespace back.";
+            snapshot_remove: SnapshotName => Nothing, "Removes a stored namespace.";
+            service_list: Nothing => ServiceList, "What the machine's supervisor runs.";
+            service_restart: ServiceName => Nothing, "Ends one of them and starts it again.";
+            service_log: ServiceName => LogLines, "What it wrote last.";
             notebook_open: NotebookPath => NotebookFile, "Reads a notebook file of this computer.";
             notebook_stamp: NotebookPath => NotebookStamp, "What a notebook file is now, to notice changes by others.";
             notebook_save: NotebookSaveRequest => NotebookSaved, "Writes a notebook file, unless somebody else changed it.";
@@ -195,4 +209,80 @@ pub struct NotebookSaved {
     pub path: String,
     /// What the file is now.
     pub stamp: String,
+}
+
+/// Asks for `kernel_input`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+pub struct KernelInputRequest {
+    /// From the event `cell_input`.
+    pub execution_id: String,
+    /// The line, without its end.
+    pub value: String,
+}
+
+/// A place in a cell's source.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+pub struct KernelCursor {
+    /// Source.
+    pub code: String,
+    /// In code points from its beginning.
+    pub cursor_pos: u32,
+}
+
+/// A cell that the kernel knows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+pub struct KernelCell {
+    /// The view's id of the cell.
+    pub cell_id: String,
+    /// The kernel's.
+    pub execution_id: String,
+    /// Whether it waits or runs.
+    pub pending: bool,
+}
+
+/// Answer of `kernel_cells`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+pub struct KernelCells {
+    /// Oldest first.
+    pub cells: Vec<KernelCell>,
+}
+
+/// Asks for `kernel_follow`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+pub struct KernelFollowRequest {
+    /// The view's id of the cell.
+    pub cell_id: String,
+    /// The kernel's.
+    pub execution_id: String,
+}
+
+/// Asks for `snapshot_store` and `snapshot_reload`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+pub struct SnapshotRequest {
+    /// A new name, or the newest snapshot, where left out.
+    #[serde(default)]
+    #[cfg_attr(feature = "ts", ts(optional))]
+    pub name: Option<String>,
+}
+
+/// Names a snapshot.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+pub struct SnapshotName {
+    /// As `snapshot_list` has it.
+    pub name: String,
+}
+
+/// Names a service.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+pub struct ServiceName {
+    /// As `service_list` has it.
+    pub name: String,
 }

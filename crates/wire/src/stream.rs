@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    body::InputPrompt,
     failure::Failure,
     kernel::ExecAnswer,
     machine::{MachineStatus, Progress},
@@ -70,6 +71,20 @@ pub enum Event {
         /// Output object.
         #[cfg_attr(feature = "ts", ts(type = "Record<string, unknown>"))]
         output: serde_json::Value,
+    },
+    /// A cell took back what it had put out (`clear_output`).
+    CellCleared {
+        /// The view's id of the cell.
+        cell_id: String,
+    },
+    /// A cell calls `input()`; `kernel_input` answers it.
+    CellInput {
+        /// The view's id of the cell.
+        cell_id: String,
+        /// The kernel's.
+        execution_id: String,
+        /// What it asks.
+        prompt: InputPrompt,
     },
     /// A cell ended.
     CellEnded {

@@ -27,6 +27,55 @@ message: string,
 /** Traceback, one text, ANSI colours as IPython writes them. */
 traceback: string, };
 
+/** Answer of `POST /complete`. */
+export type CompleteAnswer = {
+/** Best first. */
+matches: Array<Completion>,
+/** In code points. */
+cursor_start: number,
+/** In code points. */
+cursor_end: number, };
+
+/** The word that says so. */
+export type CompletedWord = "completed";
+
+/** A completion. */
+export type Completion = {
+/** What takes the place from `cursor_start` to `cursor_end`. */
+text: string,
+/** `function`, `module`, `keyword` and so on. */
+type: string | null,
+/** Of a function. */
+signature: string | null, };
+
+/** Answer of `POST /cryo/reload`. */
+export type CryoReloaded = {
+/** Always `completed`. */
+status: CompletedWord,
+/** The snapshot's name. */
+name: string,
+/** Names of the values that are back. */
+restored: Array<string>,
+/** What could not be brought back. */
+failed: Array<NotRestored>,
+/** Milliseconds. */
+timing_ms: number, };
+
+/** Answer of `POST /cryo/store`. */
+export type CryoStored = {
+/** Always `completed`. */
+status: CompletedWord,
+/** The snapshot's name. */
+name: string,
+/** Names of the values in it. */
+saved: Array<string>,
+/** What is not in it. */
+skipped: Array<Skipped>,
+/** Bytes on the disk, shared ones included. */
+size_bytes: number,
+/** Milliseconds. */
+timing_ms: number, };
+
 /** How a view reaches the desktop. */
 export type DesktopTicket = {
 /** `ws://127.0.0.1:<port>/vnc?ticket=…`, good once, within 30 seconds. */
@@ -90,7 +139,15 @@ cell_id: string, } | { "kind": "cell_output",
 /** The view's id of the cell. */
 cell_id: string,
 /** Output object. */
-output: Record<string, unknown>, } | { "kind": "cell_ended",
+output: Record<string, unknown>, } | { "kind": "cell_cleared",
+/** The view's id of the cell. */
+cell_id: string, } | { "kind": "cell_input",
+/** The view's id of the cell. */
+cell_id: string,
+/** The kernel's. */
+execution_id: string,
+/** What it asks. */
+prompt: InputPrompt, } | { "kind": "cell_ended",
 /** The view's id of the cell. */
 cell_id: string,
 /** The kernel's answer, where it gave one. */
@@ -140,12 +197,63 @@ detail: string | null, };
 /** A closed set of causes a consumer acts on. Add one only if a consumer uses it. */
 export type FailureCode = "engine_missing" | "engine_denied" | "port_taken" | "disk_full" | "build_failed" | "not_running" | "not_found" | "unhealthy" | "invalid" | "changed" | "cancelled" | "busy" | "internal";
 
+/** What an `input()` asks. */
+export type InputPrompt = {
+/** Its text. */
+prompt: string,
+/** Whether the answer is not to be shown. */
+password: boolean, };
+
+/** Answer of `POST /inspect`. */
+export type InspectAnswer = {
+/** Whether there is something of that name. */
+found: boolean,
+/** The name at the cursor. */
+name: string | null,
+/** Documentation by mime type. */
+data: Record<string, unknown>, };
+
+/** A cell that the kernel knows. */
+export type KernelCell = {
+/** The view's id of the cell. */
+cell_id: string,
+/** The kernel's. */
+execution_id: string,
+/** Whether it waits or runs. */
+pending: boolean, };
+
+/** Answer of `kernel_cells`. */
+export type KernelCells = {
+/** Oldest first. */
+cells: Array<KernelCell>, };
+
+/** A place in a cell's source. */
+export type KernelCursor = {
+/** Source. */
+code: string,
+/** In code points from its beginning. */
+cursor_pos: number, };
+
 /** Asks for `kernel_exec`. */
 export type KernelExecRequest = {
 /** The view's id of the cell. */
 cell_id: string,
 /** Python source. */
 code: string, };
+
+/** Asks for `kernel_follow`. */
+export type KernelFollowRequest = {
+/** The view's id of the cell. */
+cell_id: string,
+/** The kernel's. */
+execution_id: string, };
+
+/** Asks for `kernel_input`. */
+export type KernelInputRequest = {
+/** From the event `cell_input`. */
+execution_id: string,
+/** The line, without its end. */
+value: string, };
 
 /** Lines of a log, oldest first. */
 export type LogLines = {
@@ -209,6 +317,13 @@ addresses: Addresses | null,
 body_version: string | null,
 /** What its spec opens of this computer, a sentence each. */
 warnings?: Array<string>, };
+
+/** A value that was not restored. */
+export type NotRestored = {
+/** Its name. */
+name: string,
+/** Why not. */
+reason: string, };
 
 /** A notebook file as it was read. */
 export type NotebookFile = {
@@ -280,6 +395,35 @@ export type RunStarted = {
 /** Names it in the stream's events. */
 run_id: string, };
 
+/** Answer of `GET /services`. */
+export type ServiceList = {
+/** In the order of their start. */
+services: Array<ServiceStatus>, };
+
+/** Names a service. */
+export type ServiceName = {
+/** As `service_list` has it. */
+name: string, };
+
+/** A service's line in `GET /services`. */
+export type ServiceStatus = {
+/** Its name. */
+name: string,
+/** How often it was started again. */
+restarts: number,
+/** How it ended last: exit code, or 128 + the signal. */
+last_exit: number | null, } & ({ "state": "waiting" } | { "state": "starting",
+/** Process id. */
+pid: number,
+/** Since when, in Unix milliseconds. */
+since_ms: number, } | { "state": "ready",
+/** Process id. */
+pid: number,
+/** Since when it runs, in Unix milliseconds. */
+since_ms: number, } | { "state": "backoff",
+/** After how long. */
+retry_in_ms: number, });
+
 /** How the app looks and behaves; the machine's own settings are its spec. */
 export type Settings = {
 /** Light, dark, or as the system is. */
@@ -301,6 +445,43 @@ settings: Settings,
 /** What was wrong with the file, until they are written again. */
 trouble: Failure | null, };
 
+/** A value that was not stored. */
+export type Skipped = {
+/** Its name. */
+name: string,
+/** Its class. */
+type: string,
+/** Why not. */
+reason: string, };
+
+/** A snapshot in the list. */
+export type SnapshotLine = {
+/** Its name. */
+name: string,
+/** When it was stored, in Unix seconds. */
+created_at_s: number,
+/** Bytes on the disk, shared ones included. */
+size_bytes: number,
+/** How many values are inside. */
+values: number,
+/** Why it can't be reloaded, where that is so. */
+damaged: string | null, };
+
+/** Answer of `GET /cryo`. */
+export type SnapshotList = {
+/** Newest first. */
+snapshots: Array<SnapshotLine>, };
+
+/** Names a snapshot. */
+export type SnapshotName = {
+/** As `snapshot_list` has it. */
+name: string, };
+
+/** Asks for `snapshot_store` and `snapshot_reload`. */
+export type SnapshotRequest = {
+/** A new name, or the newest snapshot, where left out. */
+name?: string, };
+
 /** An event with its place in the stream. */
 export type StreamEvent = {
 /** Grows by one; a gap means that a snapshot must be fetched again. */
@@ -317,6 +498,24 @@ export type Theme = "system" | "light" | "dark";
 export type UpRequest = {
 /** Build even where the image is current. */
 rebuild: boolean, };
+
+/** A variable of the namespace. */
+export type Variable = {
+/** Its name. */
+name: string,
+/** Its class. */
+type: string,
+/** Of the value itself; of arrays and tables with their data. */
+size_bytes: number | null,
+/** A line about the value. */
+repr: string, };
+
+/** Answer of `GET /variables`. */
+export type VariablesAnswer = {
+/** By name; at most 5,000. */
+variables: Array<Variable>,
+/** How many there are. */
+count: number, };
 
 /** Every command: what it is asked with, what it answers. */
 export interface Commands {
@@ -356,6 +555,34 @@ export interface Commands {
   kernel_exec: { request: KernelExecRequest; answer: Nothing };
   /** KeyboardInterrupt in the running cell. */
   kernel_interrupt: { request: Nothing; answer: Nothing };
+  /** A new process for the kernel: its namespace is gone. */
+  kernel_restart: { request: Nothing; answer: Nothing };
+  /** Answers a cell's input(). */
+  kernel_input: { request: KernelInputRequest; answer: Nothing };
+  /** What could stand at a place of the source. */
+  kernel_complete: { request: KernelCursor; answer: CompleteAnswer };
+  /** Documentation of what stands at a place of the source. */
+  kernel_inspect: { request: KernelCursor; answer: InspectAnswer };
+  /** The namespace. */
+  kernel_variables: { request: Nothing; answer: VariablesAnswer };
+  /** Cells that the kernel knows, those of closed windows too. */
+  kernel_cells: { request: Nothing; answer: KernelCells };
+  /** Outputs of such a cell from its beginning, then live, as stream events. */
+  kernel_follow: { request: KernelFollowRequest; answer: Nothing };
+  /** Stored namespaces, newest first. */
+  snapshot_list: { request: Nothing; answer: SnapshotList };
+  /** Stores the namespace. */
+  snapshot_store: { request: SnapshotRequest; answer: CryoStored };
+  /** Brings a stored namespace back. */
+  snapshot_reload: { request: SnapshotRequest; answer: CryoReloaded };
+  /** Removes a stored namespace. */
+  snapshot_remove: { request: SnapshotName; answer: Nothing };
+  /** What the machine's supervisor runs. */
+  service_list: { request: Nothing; answer: ServiceList };
+  /** Ends one of them and starts it again. */
+  service_restart: { request: ServiceName; answer: Nothing };
+  /** What it wrote last. */
+  service_log: { request: ServiceName; answer: LogLines };
   /** Reads a notebook file of this computer. */
   notebook_open: { request: NotebookPath; answer: NotebookFile };
   /** What a notebook file is now, to notice changes by others. */

@@ -34,19 +34,37 @@ const HANDSHAKE: Duration = Duration::from_secs(10);
 /// One read from the VNC server, at most: a full-screen update in few frames.
 const READ_BYTES: usize = 256 * 1024;
 
-/// Remote control of the bridge.
+/// A running bridge on a loopback port of its own.
 #[derive(Debug)]
-pub(crate) struct BridgeHandle {
-    /// Loopback port.
-    pub port: u16,
+pub struct Bridge {
+    port: u16,
     tickets: Arc<Tickets>,
 }
 
-/// Binds the bridge to a free loopback port and serves until `stop`.
-pub(crate) async fn start(
-    tasks: &TaskTracker,
-    stop: &CancellationToken,
-) -> Result<BridgeHandle, Failure> {
+impl Bridge {
+    /// Binds a free loopback port and serves until `stop`.
+    ///
+    /// # Errors
+    /// Where no loopback port can be bound.
+    pub async fn start(tasks: &TaskTracker, stop: &CancellationToken) -> Result<Self, Failure> {
+        start(tasks, stop).await
+    }
+
+    /// Its loopback port.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// An address that leads to this VNC port of loopback: good once, within 30 seconds.
+    #[must_use]
+    pub fn address_to(&self, vnc_port: u16) -> String {
+        let ticket = self.tickets.issue(vnc_port);
+        format!("ws://127.0.0.1:{}/vnc?ticket={ticket}", self.port)
+    }
+}
+
+async fn start(tasks: &TaskTracker, stop: &CancellationToken) -> Result<Bridge, Failure> {
     let failed = |error: std::io::Error| {
         Failure::new(
             FailureCode::Internal,
@@ -63,7 +81,7 @@ pub(crate) async fn start(
         tasks.clone(),
         stop.clone(),
     ));
-    Ok(BridgeHandle { port, tickets })
+    Ok(Bridge { port, tickets })
 }
 
 impl Engine {
@@ -71,10 +89,8 @@ impl Engine {
     pub(crate) async fn open_desktop(&self) -> Result<DesktopTicket, Failure> {
         let machine = self.machine()?;
         let vnc_port = machine.vnc_port(&self.connect().await?).await?;
-        let bridge = &self.inner.bridge;
-        let ticket = bridge.tickets.issue(vnc_port);
         Ok(DesktopTicket {
-            url: format!("ws://127.0.0.1:{}/vnc?ticket={ticket}", bridge.port),
+            url: self.inner.bridge.address_to(vnc_port),
             password: machine.secret("vnc_password")?,
         })
     }

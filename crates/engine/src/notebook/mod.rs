@@ -6,25 +6,25 @@
 pub(crate) mod file;
 mod sse;
 
-use hyper::StatusCode;
 use lifecycle::{
     MachineOptions,
-    http::{Answer, Call, HttpError},
+    http::{Answer, Call},
 };
 use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use wire::{
-    commands::KernelExecRequest,
+    body::{CellList, CellState, Completed, InputPrompt},
+    commands::{KernelCell, KernelCells, KernelExecRequest, KernelFollowRequest, Nothing},
     failure::{Failure, FailureCode},
-    kernel::{ErrorAnswer, ExecAnswer, ExecRequest, ShellAnswer, ShellRequest},
+    kernel::{ExecAnswer, ExecRequest, ShellAnswer, ShellRequest},
     stream::Event,
 };
 
 use crate::{
     Engine,
+    body::{accepted, door, json, read, segment, unreachable},
     journal::Journal,
-    machine::{connect, load},
 };
 use sse::SseReader;
 
@@ -96,41 +96,57 @@ async fn hand_over(
             () = stop.cancelled() => return,
             sent = send(&options, &request) => sent,
         };
-        let (journal, stop) = (journal.clone(), stop.clone());
-        tasks.spawn(async move {
-            let mut put_out = |output| {
-                let cell_id = cell_id.clone();
-                journal.publish(Event::CellOutput { cell_id, output });
-            };
-            let read = async { outputs(sent?, &mut put_out).await };
-            let ended = tokio::select! {
-                // The cell itself runs on: it belongs to the machine.
-                () = stop.cancelled() => return,
-                ended = read => ended,
-            };
-            let (answer, failure) = match ended {
-                Ok(answer) => (Some(answer), None),
-                Err(failure) => (None, Some(failure)),
-            };
-            journal.publish(Event::CellEnded {
-                cell_id,
-                answer,
-                failure,
-            });
-        });
+        tasks.spawn(publish(
+            journal.clone(),
+            cell_id,
+            async { sent },
+            stop.clone(),
+        ));
     }
 }
 
-/// Where the kernel is and what it lets in.
-async fn kernel(options: &MachineOptions) -> Result<(u16, String), Failure> {
-    let machine = load(options)?;
-    let port = machine.kernel_port(&connect(options).await?).await?;
-    Ok((port, machine.secret("os_token")?))
+/// Publishes a cell's outputs and its end as events, until `stop`: the cell itself runs on then, it
+/// belongs to the machine.
+async fn publish(
+    journal: Journal,
+    cell_id: String,
+    sent: impl Future<Output = Result<Answer, Failure>>,
+    stop: CancellationToken,
+) {
+    let mut tell = |told| {
+        let cell_id = cell_id.clone();
+        journal.publish(match told {
+            CellTold::Output(output) => Event::CellOutput { cell_id, output },
+            CellTold::Cleared => Event::CellCleared { cell_id },
+            CellTold::Input {
+                execution_id,
+                prompt,
+            } => Event::CellInput {
+                cell_id,
+                execution_id,
+                prompt,
+            },
+        });
+    };
+    let read = async { outputs(sent.await?, &mut tell).await };
+    let ended = tokio::select! {
+        () = stop.cancelled() => return,
+        ended = read => ended,
+    };
+    let (answer, failure) = match ended {
+        Ok(answer) => (Some(answer), None),
+        Err(failure) => (None, Some(failure)),
+    };
+    journal.publish(Event::CellEnded {
+        cell_id,
+        answer,
+        failure,
+    });
 }
 
 /// Hands a cell over; the answer is an event stream.
 async fn send(options: &MachineOptions, request: &ExecRequest) -> Result<Answer, Failure> {
-    let (port, token) = kernel(options).await?;
+    let (port, token) = door(options).await?;
     let call = Call {
         accept: "text/event-stream",
         ..Call::post(port, "/exec", &token, json(request)?.into())
@@ -138,21 +154,50 @@ async fn send(options: &MachineOptions, request: &ExecRequest) -> Result<Answer,
     accepted(call.send().await.map_err(unreachable)?).await
 }
 
+/// First event of the stream.
+#[derive(serde::Deserialize)]
+struct Accepted {
+    execution_id: String,
+}
+
+/// What a cell's event stream tells before its end.
+#[derive(Clone, Debug, PartialEq)]
+pub enum CellTold {
+    /// It put something out: an nbformat 4.5 object.
+    Output(Value),
+    /// It took back what it had put out.
+    Cleared,
+    /// It calls `input()`.
+    Input {
+        /// Where the answer goes.
+        execution_id: String,
+        /// What it asks.
+        prompt: InputPrompt,
+    },
+}
+
 /// Reads a cell's event stream to its end.
 async fn outputs(
     mut answer: Answer,
-    put_out: &mut (dyn FnMut(Value) + Send),
+    tell: &mut (dyn FnMut(CellTold) + Send),
 ) -> Result<ExecAnswer, Failure> {
     let mut reader = SseReader::default();
+    let mut execution_id = String::new();
     while let Some(chunk) = answer.chunk().await.map_err(unreachable)? {
         for event in reader.push(&chunk) {
             match event.name.as_str() {
+                "accepted" => execution_id = read::<Accepted>(event.data.as_bytes())?.execution_id,
                 "output" => match serde_json::from_str(&event.data) {
-                    Ok(output) => put_out(output),
+                    Ok(output) => tell(CellTold::Output(output)),
                     Err(error) => {
                         tracing::warn!(%error, "an output of a cell could not be read and is left out")
                     }
                 },
+                "clear_output" => tell(CellTold::Cleared),
+                "input_request" => tell(CellTold::Input {
+                    execution_id: execution_id.clone(),
+                    prompt: read(event.data.as_bytes())?,
+                }),
                 "done" => return read(event.data.as_bytes()),
                 _ => {}
             }
@@ -166,16 +211,16 @@ async fn outputs(
 }
 
 impl Engine {
-    /// Runs a cell to its end; `put_out` hears each output (an nbformat 4.5 object) as it comes.
+    /// Runs a cell to its end; `tell` hears what it puts out and asks, as it comes.
     ///
     /// # Errors
     /// [`FailureCode::NotRunning`]; a cell that fails is no failure, but a status of the answer.
     pub async fn exec(
         &self,
         request: &ExecRequest,
-        put_out: &mut (dyn FnMut(Value) + Send),
+        tell: &mut (dyn FnMut(CellTold) + Send),
     ) -> Result<ExecAnswer, Failure> {
-        outputs(send(&self.inner.options, request).await?, put_out).await
+        outputs(send(&self.inner.options, request).await?, tell).await
     }
 
     /// Runs a command in the machine's shell to its end.
@@ -183,11 +228,50 @@ impl Engine {
     /// # Errors
     /// [`FailureCode::NotRunning`]; an exit status other than 0 is no failure.
     pub async fn shell(&self, request: &ShellRequest) -> Result<ShellAnswer, Failure> {
-        read(&self.post("/shell", json(request)?).await?)
+        self.post("/shell", request).await
     }
 
     pub(crate) async fn interrupt(&self) -> Result<(), Failure> {
-        self.post("/interrupt", b"{}".to_vec()).await.map(|_| ())
+        let _: Completed = self.post("/interrupt", &Nothing {}).await?;
+        Ok(())
+    }
+
+    /// Cells that the kernel knows.
+    pub(crate) async fn cells(&self) -> Result<KernelCells, Failure> {
+        let list: CellList = self.get("/executions").await?;
+        let cells = list.executions.into_iter().map(|cell| KernelCell {
+            cell_id: cell.id,
+            execution_id: cell.execution_id,
+            pending: cell.state != CellState::Over,
+        });
+        Ok(KernelCells {
+            cells: cells.collect(),
+        })
+    }
+
+    /// Begins to publish such a cell's outputs, from its beginning.
+    pub(crate) fn follow_cell(&self, request: KernelFollowRequest) {
+        let KernelFollowRequest {
+            cell_id,
+            execution_id,
+        } = request;
+        let journal = self.inner.journal.clone();
+        journal.publish(Event::CellQueued {
+            cell_id: cell_id.clone(),
+        });
+        let options = self.inner.options.clone();
+        let sent = async move {
+            let (port, token) = door(&options).await?;
+            let path = format!("/executions/{}/events", segment(&execution_id));
+            let call = Call {
+                accept: "text/event-stream",
+                token: Some(&token),
+                ..Call::get(port, &path)
+            };
+            accepted(call.send().await.map_err(unreachable)?).await
+        };
+        let publishing = publish(journal, cell_id, sent, self.inner.stop.clone());
+        self.inner.tasks.spawn(publishing);
     }
 
     pub(crate) fn queue_cell(&self, cell: KernelExecRequest) -> Result<(), Failure> {
@@ -196,95 +280,12 @@ impl Engine {
             self.inner.journal.publish(Event::CellQueued { cell_id });
         })
     }
-
-    async fn post(&self, path: &str, body: Vec<u8>) -> Result<bytes::Bytes, Failure> {
-        let (port, token) = kernel(&self.inner.options).await?;
-        let answer = Call::post(port, path, &token, body.into())
-            .send()
-            .await
-            .map_err(unreachable)?;
-        accepted(answer).await?.bytes().await.map_err(unreachable)
-    }
-}
-
-/// Turns the body's refusals into failures.
-async fn accepted(answer: Answer) -> Result<Answer, Failure> {
-    let status = answer.status;
-    if status.is_success() {
-        return Ok(answer);
-    }
-    let body = answer.bytes().await.unwrap_or_default();
-    let cause = serde_json::from_slice::<ErrorAnswer>(&body).map_or_else(
-        |_| format!("it answered {status}"),
-        |answer| answer.error.message,
-    );
-    let failure = match status {
-        StatusCode::UNAUTHORIZED => {
-            Failure::new(FailureCode::Internal, "The machine refused our token")
-                .next("Its secrets changed while it ran: restart it (vivarium restart).")
-        }
-        StatusCode::SERVICE_UNAVAILABLE => {
-            Failure::new(FailureCode::Unhealthy, "The kernel takes no cells now")
-                .next("Wait a moment, or restart the machine.")
-        }
-        status if status.is_client_error() => {
-            Failure::new(FailureCode::Invalid, "The machine refused the request")
-        }
-        _ => Failure::new(FailureCode::Internal, "The machine failed at the request")
-            .next("Read its log (vivarium logs)."),
-    };
-    Err(failure.because(cause))
-}
-
-fn unreachable(error: HttpError) -> Failure {
-    let code = match error {
-        HttpError::Connect { .. } => FailureCode::NotRunning,
-        _ => FailureCode::Internal,
-    };
-    Failure::new(code, "The machine could not be reached")
-        .because(error.to_string())
-        .next("See whether it runs (vivarium status).")
-}
-
-fn json<T: serde::Serialize>(request: &T) -> Result<Vec<u8>, Failure> {
-    serde_json::to_vec(request).map_err(|error| {
-        Failure::new(
-            FailureCode::Internal,
-            "A request could not be written as JSON",
-        )
-        .because(error.to_string())
-    })
-}
-
-fn read<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, Failure> {
-    serde_json::from_slice(body).map_err(|error| {
-        Failure::new(
-            FailureCode::Internal,
-            "An answer of the machine could not be read",
-        )
-        .because(error.to_string())
-        .next("App and image may be of different versions: vivarium up --rebuild.")
-    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-
-    async fn answer(text: &'static str) -> Answer {
-        let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0))
-            .await
-            .unwrap();
-        let port = listener.local_addr().unwrap().port();
-        tokio::spawn(async move {
-            let (mut stream, _) = listener.accept().await.unwrap();
-            let mut request = [0; 4096];
-            let _ = stream.read(&mut request).await.unwrap();
-            stream.write_all(text.as_bytes()).await.unwrap();
-        });
-        Call::get(port, "/").send().await.unwrap()
-    }
+    use crate::body::tests::answer;
 
     #[tokio::test]
     async fn a_cells_outputs_come_before_its_answer() {
@@ -296,11 +297,9 @@ mod tests {
         ))
         .await;
         let mut seen = Vec::new();
-        let done = outputs(answer, &mut |output| seen.push(output))
-            .await
-            .unwrap();
+        let done = outputs(answer, &mut |told| seen.push(told)).await.unwrap();
         assert_eq!(done.stdout, "hi\n");
-        assert_eq!(seen[0]["text"], "hi\n");
+        assert!(matches!(&seen[0], CellTold::Output(output) if output["text"] == "hi\n"));
     }
 
     #[tokio::test]
@@ -308,17 +307,5 @@ mod tests {
         let answer = answer("HTTP/1.1 200 OK\r\n\r\nevent: output\ndata: {}\n\n").await;
         let failure = outputs(answer, &mut |_| {}).await.unwrap_err();
         assert_eq!(failure.code, FailureCode::Internal);
-    }
-
-    #[tokio::test]
-    async fn a_refusal_carries_the_machines_words() {
-        let answer = answer(concat!(
-            "HTTP/1.1 400 Bad Request\r\n\r\n",
-            "{\"error\":{\"code\":\"bad_json\",\"message\":\"Not JSON\"},\"request_id\":\"0123456789\"}",
-        ))
-        .await;
-        let failure = accepted(answer).await.err().unwrap();
-        assert_eq!(failure.code, FailureCode::Invalid);
-        assert_eq!(failure.cause.as_deref(), Some("Not JSON"));
     }
 }

@@ -1,0 +1,123 @@
+//! `vivarium exec`: a cell, whose `input()` is answered from this program's stdin.
+
+use std::io::{IsTerminal, Read};
+
+use engine::{CellTold, Engine};
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+use wire::{
+    body::InputPrompt,
+    failure::{Failure, FailureCode},
+    kernel::{ExecAnswer, ExecRequest, ExecStatus},
+};
+
+use crate::print;
+
+/// Runs a cell; 1 where it does not complete.
+pub async fn run(
+    engine: &Engine,
+    code: Option<String>,
+    timeout_s: Option<f64>,
+    json: bool,
+) -> Result<u8, Failure> {
+    let code = match code {
+        Some(code) if code != "-" => code,
+        None if std::io::stdin().is_terminal() => {
+            return Err(
+                Failure::new(FailureCode::Invalid, "There is no code to run")
+                    .next("Give it as an argument (vivarium exec 'print(1)') or on stdin."),
+            );
+        }
+        _ => stdin()?,
+    };
+    let request = ExecRequest {
+        code,
+        timeout_s,
+        ..Default::default()
+    };
+    let answer = tokio::select! {
+        answer = follow(engine, &request, json) => answer?,
+        _ = tokio::signal::ctrl_c() => {
+            interrupt(engine).await;
+            return Err(Failure::new(FailureCode::Cancelled, "The cell was interrupted"));
+        }
+    };
+    if json {
+        print::json(&answer);
+    } else {
+        match answer.status {
+            ExecStatus::Completed | ExecStatus::Failed => {}
+            ExecStatus::Interrupted => eprintln!("The cell was interrupted."),
+            ExecStatus::Timeout => eprintln!("The cell did not end within its time limit."),
+            ExecStatus::Died => {
+                eprintln!("The kernel's process ended under the cell; a new one starts.")
+            }
+        }
+    }
+    Ok(u8::from(answer.status != ExecStatus::Completed))
+}
+
+/// Prints what the cell puts out and answers what it asks, until it ends.
+async fn follow(engine: &Engine, request: &ExecRequest, json: bool) -> Result<ExecAnswer, Failure> {
+    let (asks, mut asked) = mpsc::unbounded_channel();
+    let mut tell = |told: CellTold| match told {
+        CellTold::Output(output) if json => print::json(&json!({ "output": output })),
+        CellTold::Output(output) => print::output(&output),
+        // A terminal keeps what it has shown.
+        CellTold::Cleared => {}
+        CellTold::Input {
+            execution_id,
+            prompt,
+        } => {
+            // Whoever reads lives as long as this function.
+            let _ = asks.send((execution_id, prompt));
+        }
+    };
+    let mut cell = std::pin::pin!(engine.exec(request, &mut tell));
+    loop {
+        tokio::select! {
+            answer = &mut cell => return answer,
+            Some((execution_id, prompt)) = asked.recv() => {
+                match line(prompt).await {
+                    Some(value) => {
+                        let answer = json!({"execution_id": execution_id, "value": value});
+                        engine.rpc("kernel_input", answer).await?;
+                    }
+                    None => {
+                        interrupt(engine).await;
+                        return Err(Failure::new(FailureCode::Invalid, "The cell asks for a line, and stdin has none")
+                            .next("Give it one: echo yes | vivarium exec 'input()'."));
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The next line of stdin, without its end.
+async fn line(InputPrompt { prompt, .. }: InputPrompt) -> Option<String> {
+    eprint!("{prompt}");
+    let read = tokio::task::spawn_blocking(|| {
+        let mut line = String::new();
+        let count = std::io::stdin().read_line(&mut line).ok()?;
+        (count > 0).then_some(line)
+    });
+    let line = read.await.ok()??;
+    let line = line.strip_suffix('\n').unwrap_or(&line);
+    Some(line.strip_suffix('\r').unwrap_or(line).to_owned())
+}
+
+async fn interrupt(engine: &Engine) {
+    let _: Result<Value, Failure> = engine.rpc("kernel_interrupt", Value::Null).await;
+}
+
+fn stdin() -> Result<String, Failure> {
+    let mut code = String::new();
+    std::io::stdin()
+        .read_to_string(&mut code)
+        .map_err(|error| {
+            Failure::new(FailureCode::Invalid, "The code on stdin could not be read")
+                .because(error.to_string())
+        })?;
+    Ok(code)
+}

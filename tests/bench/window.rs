@@ -1,0 +1,201 @@
+//! Measures the window in use: pages, a cell's result, keys on the desktop, and what it costs at rest.
+
+#[path = "../support/window.rs"]
+mod driver;
+
+use std::{fs, path::PathBuf, time::Duration};
+
+use driver::Window;
+use e2e::Instance;
+use fantoccini::actions::{InputSource, KeyAction, KeyActions};
+use serde_json::Value;
+
+const SOON: Duration = Duration::from_secs(60);
+const TIMES: usize = 30;
+const REST: Duration = Duration::from_secs(20);
+
+/// Milliseconds from a click on a page's button until that page is painted.
+const SWITCH: &str = "
+    const [id, done] = arguments;
+    const begun = performance.now();
+    document.querySelector(`[data-testid=nav-${id}]`).click();
+    requestAnimationFrame(() => requestAnimationFrame(() => done(performance.now() - begun)));";
+
+/// From the key's event until the next result is painted.
+const RESULT: &str = "
+    window.measured = null;
+    let begun = 0;
+    addEventListener('keydown', (event) => { if (event.key === 'Enter') begun = event.timeStamp; }, {capture: true});
+    new MutationObserver((_, watch) => {
+      if (document.querySelector('[data-testid=cell]').dataset.state !== 'completed' || begun === 0) return;
+      watch.disconnect();
+      requestAnimationFrame(() => { window.measured = performance.now() - begun; });
+    }).observe(document.querySelector('[data-testid=cell]'), {attributes: true, subtree: true, childList: true});";
+
+/// From the key's event until the canvas shows another picture where the letters are.
+const PIXEL: &str = "
+    window.measured = null;
+    const canvas = document.querySelector('[data-testid=desktop-screen] canvas');
+    const context = canvas.getContext('2d');
+    const look = () => context.getImageData(0, 0, 640, 48).data.join();
+    const before = look();
+    canvas.addEventListener('keydown', (event) => {
+      const begun = event.timeStamp;
+      const watch = () => {
+        if (look() === before) requestAnimationFrame(watch);
+        else window.measured = performance.now() - begun;
+      };
+      requestAnimationFrame(watch);
+    }, {once: true, capture: true});
+    canvas.focus();";
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+async fn measured(window: &Window) -> f64 {
+    let script = "return window.measured;";
+    window
+        .until("a measurement", SOON, script)
+        .await
+        .as_f64()
+        .expect("milliseconds")
+}
+
+async fn press(window: &Window, held: Option<char>, key: char) {
+    let mut keys = KeyActions::new("keyboard".to_owned());
+    if let Some(value) = held {
+        keys = keys.then(KeyAction::Down { value });
+    }
+    keys = keys
+        .then(KeyAction::Down { value: key })
+        .then(KeyAction::Up { value: key });
+    if let Some(value) = held {
+        keys = keys.then(KeyAction::Up { value });
+    }
+    window.client.perform_actions(keys).await.expect("keys");
+}
+
+/// The app's processes: the group that the driver leads, without the driver.
+fn processes(window: &Window) -> Vec<PathBuf> {
+    let group = window.group();
+    let of_ours = |path: &PathBuf| {
+        let stat = fs::read_to_string(path.join("stat")).unwrap_or_default();
+        let after_name = stat.rsplit(')').next().unwrap_or_default();
+        let pgrp = after_name
+            .split_whitespace()
+            .nth(2)
+            .and_then(|text| text.parse::<u32>().ok());
+        pgrp == Some(group) && !stat.contains("(WebKitWebDriver)")
+    };
+    let entries = fs::read_dir("/proc").expect("/proc");
+    entries
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(of_ours)
+        .collect()
+}
+
+/// Processor time so far, in seconds.
+fn processor_s(processes: &[PathBuf]) -> f64 {
+    let ticks = |path: &PathBuf| -> Option<u64> {
+        let stat = fs::read_to_string(path.join("stat")).ok()?;
+        let fields: Vec<&str> = stat.rsplit(')').next()?.split_whitespace().collect();
+        Some(fields.get(11)?.parse::<u64>().ok()? + fields.get(12)?.parse::<u64>().ok()?)
+    };
+    processes.iter().filter_map(ticks).sum::<u64>() as f64 / 100.0
+}
+
+fn pss_mb(processes: &[PathBuf]) -> f64 {
+    let kb = |path: &PathBuf| -> Option<f64> {
+        let text = fs::read_to_string(path.join("smaps_rollup")).ok()?;
+        let line = text.lines().find(|line| line.starts_with("Pss:"))?;
+        line.split_whitespace().nth(1)?.parse().ok()
+    };
+    processes.iter().filter_map(kb).sum::<f64>() / 1000.0
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() {
+    let machine = Instance::new();
+    machine.ok(&["up"]);
+    let window = Window::open(&machine).await;
+    window.until("the machine runs", SOON, "return document.querySelector('[data-testid=machine-state]')?.dataset.state === 'running';").await;
+    for page in ["desktop", "notebook", "machine"] {
+        window.click(&format!("nav-{page}")).await;
+    }
+    window.get("cell-input").await;
+
+    let mut switches = Vec::new();
+    for at in 0..TIMES {
+        let page = ["desktop", "notebook", "machine"][at % 3];
+        let took = window
+            .client
+            .execute_async(SWITCH, vec![Value::from(page)])
+            .await
+            .expect("a switch");
+        switches.push(took.as_f64().expect("milliseconds"));
+    }
+
+    window.click("nav-notebook").await;
+    window.click("cell-input").await;
+    window.type_keys("1+1").await;
+    let mut results = Vec::new();
+    for _ in 0..TIMES {
+        window
+            .client
+            .execute(RESULT, Vec::new())
+            .await
+            .expect("an observer");
+        press(&window, Some('\u{E009}'), '\u{E007}').await;
+        results.push(measured(&window).await);
+    }
+
+    let terminal = "export DISPLAY=:99; setsid xterm -geometry 100x30+0+0 +bc -e cat >/dev/null 2>&1 </dev/null & \
+                    until xdotool search --class xterm windowfocus; do :; done";
+    machine.api(
+        "POST",
+        "/shell",
+        &serde_json::json!({"command": terminal, "timeout_s": 20}).to_string(),
+    );
+    window.click("nav-desktop").await;
+    window.until("the desktop is connected", SOON, "return document.querySelector('[data-testid=desktop-screen]')?.dataset.state === 'connected';").await;
+    let mut pixels = Vec::new();
+    for at in 0..TIMES {
+        window
+            .client
+            .execute(PIXEL, Vec::new())
+            .await
+            .expect("a watch");
+        press(
+            &window,
+            None,
+            char::from(b'a' + u8::try_from(at % 26).expect("a letter")),
+        )
+        .await;
+        pixels.push(measured(&window).await);
+    }
+
+    let ours = processes(&window);
+    let before = processor_s(&ours);
+    tokio::time::sleep(REST).await;
+    let idle = (processor_s(&ours) - before) / REST.as_secs_f64() * 100.0;
+    println!(
+        "| window: another page painted, p50 of {TIMES} | {:.0} ms | | | <= 100 ms |",
+        median(switches)
+    );
+    println!(
+        "| window: result of 1+1 after the key, p50 of {TIMES} | {:.0} ms | | | <= 50 ms |",
+        median(results)
+    );
+    println!(
+        "| window: key to pixel on the desktop, p50 of {TIMES} | {:.0} ms | | | <= 40 ms |",
+        median(pixels)
+    );
+    println!("| window: processor at rest, desktop open | {idle:.1} % | | | 0 % |");
+    println!(
+        "| window: memory (PSS) of its {} processes, desktop open | {:.0} MB | | | <= 300 MB |",
+        ours.len(),
+        pss_mb(&ours)
+    );
+}
