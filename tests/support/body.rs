@@ -222,12 +222,13 @@ pub fn snapshots(machine: &Instance) {
 /// Kills what runs, in an order that the seed gives: all comes back, and the namespace stays but for
 /// the kernel that was itself killed.
 pub fn kills(machine: &Instance, seed: u64, rounds: usize) {
+    // Process, and the service that it is; the supervisor is none.
     let victims = [
-        "Xvnc",
-        "openbox",
-        "pcmanfm",
-        "body supervise",
-        "vivarium_kernel",
+        ("Xvnc", Some("xvnc")),
+        ("openbox", Some("openbox")),
+        ("pcmanfm", Some("pcmanfm")),
+        ("vivarium_kernel", Some("kernel-main")),
+        ("body supervise", None),
     ];
     let mut state = seed;
     let mut next = || {
@@ -242,7 +243,8 @@ pub fn kills(machine: &Instance, seed: u64, rounds: usize) {
     run(machine, "kept = 0");
     post(machine, "/cryo/store", &json!({"name": "kills"}));
     for round in 1..=rounds {
-        let victim = victims[next() % victims.len()];
+        let (victim, service) = victims[next() % victims.len()];
+        let before = service.and_then(|service| pid(machine, service));
         let stores = next() % 4 == 0;
         let cell = json!({"id": format!("r{round}"), "code": format!("import time; time.sleep(0.05); kept = {round}")});
         let mut stream = Stream::open(machine, "POST", "/exec", &cell.to_string());
@@ -252,7 +254,10 @@ pub fn kills(machine: &Instance, seed: u64, rounds: usize) {
         machine.inside(&format!("pkill -9 -f '{victim}'"));
         let begin = Instant::now();
         let what = format!("seed {seed}, round {round}: all is back after {victim} was killed");
-        wait_until(&what, BACK, || is_well(machine));
+        wait_until(&what, BACK, || {
+            let now = service.and_then(|service| pid(machine, service));
+            (service.is_none() || now != before) && is_well(machine)
+        });
         drop(storing);
 
         // The cell's client comes back by its id: it ended, or died with its own kernel.
@@ -285,6 +290,13 @@ pub fn kills(machine: &Instance, seed: u64, rounds: usize) {
             begin.elapsed()
         );
     }
+}
+
+fn pid(machine: &Instance, service: &str) -> Option<u64> {
+    let (_, answer) = machine.api("GET", "/services", "");
+    let services = answer["services"].as_array()?;
+    let found = services.iter().find(|found| found["name"] == service)?;
+    found["pid"].as_u64()
 }
 
 fn is_well(machine: &Instance) -> bool {
