@@ -124,7 +124,7 @@ impl Operation {
                 |(name, kind)| json!({"name": name, "in": "query", "schema": schema_of(kind)}),
             ),
         );
-        let events = json!({"schema": {"type": "string"}});
+        let events = json!({"schema": {}});
         let (status, mut content) = match &self.answers {
             Answers::Json(schema) => (
                 "200",

@@ -4,7 +4,7 @@ use std::{convert::Infallible, sync::Arc};
 
 use axum::{
     Json,
-    extract::{Path, Query, State},
+    extract::State,
     http::{HeaderMap, StatusCode, header},
     response::{
         IntoResponse, Response,
@@ -21,7 +21,12 @@ use wire::{
     kernel::ExecRequest,
 };
 
-use super::{Parts, error::ApiError, json::Body, kernels::COMPLETED};
+use super::{
+    Parts,
+    error::ApiError,
+    json::{Body, Name, Params},
+    kernels::COMPLETED,
+};
 use crate::kernel::{Event, Execution, Follower, Kernel, What};
 
 /// Whether the client asked for an event stream.
@@ -73,7 +78,7 @@ pub async fn exec(
 /// `GET /executions`: of all kernels, or of one.
 pub async fn list(
     State(parts): State<Parts>,
-    Query(choice): Query<KernelChoice>,
+    Params(choice): Params<KernelChoice>,
 ) -> Result<Json<CellList>, ApiError> {
     let kernels = match choice.kernel.as_deref() {
         Some(name) => vec![parts.kernels.get(Some(name))?],
@@ -90,17 +95,14 @@ pub async fn list(
 }
 
 /// `GET /executions/{id}`.
-pub async fn one(
-    State(parts): State<Parts>,
-    Path(id): Path<String>,
-) -> Result<Json<CellShown>, ApiError> {
+pub async fn one(State(parts): State<Parts>, Name(id): Name) -> Result<Json<CellShown>, ApiError> {
     Ok(Json(find(&parts, &id)?.1.shown()))
 }
 
 /// `DELETE /executions/{id}`.
 pub async fn remove(
     State(parts): State<Parts>,
-    Path(id): Path<String>,
+    Name(id): Name,
 ) -> Result<Json<CellRemoved>, ApiError> {
     let (kernel, execution) = find(&parts, &id)?;
     kernel.cancel(&execution).await;
@@ -113,7 +115,7 @@ pub async fn remove(
 /// `POST /executions/{id}/input`.
 pub async fn input(
     State(parts): State<Parts>,
-    Path(id): Path<String>,
+    Name(id): Name,
     Body(request): Body<InputRequest>,
 ) -> Result<Json<Completed>, ApiError> {
     let (kernel, execution) = find(&parts, &id)?;
@@ -139,12 +141,10 @@ pub struct After {
 /// `GET /executions/{id}/events?after=N`.
 pub async fn events(
     State(parts): State<Parts>,
-    Path(id): Path<String>,
-    query: Result<Query<After>, axum::extract::rejection::QueryRejection>,
+    Name(id): Name,
+    Params(after): Params<After>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let Query(after) =
-        query.map_err(|_| ApiError::bad_request("after is the seq to go on from, a number"))?;
     // A browser's EventSource that reconnects says where it was.
     let last = headers
         .get("last-event-id")

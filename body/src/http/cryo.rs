@@ -1,10 +1,6 @@
 //! Routes of snapshots.
 
-use axum::{
-    Json,
-    extract::{Path, State},
-    http::StatusCode,
-};
+use axum::{Json, extract::State, http::StatusCode};
 use wire::body::{
     Change, Completed, CryoReloaded, CryoRequest, CryoStored, Snapshot, SnapshotList,
 };
@@ -12,7 +8,7 @@ use wire::body::{
 use super::{
     Parts,
     error::ApiError,
-    json::MaybeBody,
+    json::{MaybeBody, Name},
     kernels::{COMPLETED, read},
 };
 use crate::cryo::CryoError;
@@ -61,17 +57,14 @@ pub async fn list(State(parts): State<Parts>) -> Result<Json<SnapshotList>, ApiE
 }
 
 /// `GET /cryo/{name}`.
-pub async fn one(
-    State(parts): State<Parts>,
-    Path(name): Path<String>,
-) -> Result<Json<Snapshot>, ApiError> {
+pub async fn one(State(parts): State<Parts>, Name(name): Name) -> Result<Json<Snapshot>, ApiError> {
     Ok(Json(parts.cryo.one(&name)?))
 }
 
 /// `DELETE /cryo/{name}`.
 pub async fn remove(
     State(parts): State<Parts>,
-    Path(name): Path<String>,
+    Name(name): Name,
 ) -> Result<Json<Completed>, ApiError> {
     parts.cryo.remove(&name).await?;
     parts.changes.tell(|| Change::Cryo { name });

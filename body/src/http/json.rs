@@ -1,9 +1,10 @@
-//! A request's body as JSON, whatever its `Content-Type` says.
+//! What a request brings: its body as JSON, whatever its `Content-Type` says; its query; the name in
+//! its path. What can't be read is an error of our own shape.
 
 use axum::{
     body::Bytes,
-    extract::{FromRequest, Request, rejection::BytesRejection},
-    http::StatusCode,
+    extract::{FromRequest, FromRequestParts, Path, Query, Request, rejection::BytesRejection},
+    http::{StatusCode, request::Parts},
 };
 use serde::de::DeserializeOwned;
 
@@ -33,6 +34,32 @@ impl<T: DeserializeOwned + Default, S: Send + Sync> FromRequest<S> for MaybeBody
         } else {
             parsed(&bytes).map(Self)
         }
+    }
+}
+
+/// A parsed query.
+pub struct Params<T>(pub T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Params<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let read = Query::from_request_parts(parts, state).await;
+        read.map(|Query(params)| Self(params))
+            .map_err(|rejection| ApiError::bad_request(rejection.body_text()))
+    }
+}
+
+/// The one variable part of a path.
+pub struct Name(pub String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Name {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let read = Path::from_request_parts(parts, state).await;
+        read.map(|Path(name)| Self(name))
+            .map_err(|rejection| ApiError::bad_request(rejection.body_text()))
     }
 }
 

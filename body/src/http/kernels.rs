@@ -2,11 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use axum::{
-    Json,
-    extract::{Path, Query, State},
-    http::StatusCode,
-};
+use axum::{Json, extract::State, http::StatusCode};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use wire::body::{
@@ -17,7 +13,7 @@ use wire::body::{
 use super::{
     Parts,
     error::ApiError,
-    json::{Body, MaybeBody},
+    json::{Body, MaybeBody, Name, Params},
 };
 use crate::kernel::{AskError, Kernel, KernelError, MAIN};
 
@@ -83,7 +79,7 @@ pub async fn start(
 /// `DELETE /kernels/{name}`.
 pub async fn end(
     State(parts): State<Parts>,
-    Path(name): Path<String>,
+    Name(name): Name,
 ) -> Result<Json<Completed>, ApiError> {
     parts.kernels.end(&name).await?;
     Ok(COMPLETED)
@@ -146,7 +142,7 @@ pub async fn inspect(
 /// `GET /variables`.
 pub async fn variables(
     State(parts): State<Parts>,
-    Query(choice): Query<KernelChoice>,
+    Params(choice): Params<KernelChoice>,
 ) -> Result<Json<VariablesAnswer>, ApiError> {
     asked(&*chosen(&parts, &choice)?, "variables", Value::Null).await
 }

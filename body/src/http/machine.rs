@@ -4,7 +4,7 @@ use std::{convert::Infallible, time::Duration};
 
 use axum::{
     Json,
-    extract::{Path, Query, State, rejection::QueryRejection},
+    extract::State,
     http::StatusCode,
     response::{
         IntoResponse, Response,
@@ -18,7 +18,13 @@ use wire::body::{
     Change, Completed, CriuStatus, KernelChoice, LogPage, PingAnswer, ServiceList, StatusAnswer,
 };
 
-use super::{Parts, cells::named, error::ApiError, kernels::COMPLETED};
+use super::{
+    Parts,
+    cells::named,
+    error::ApiError,
+    json::{Name, Params},
+    kernels::COMPLETED,
+};
 use crate::supervisor::logs;
 
 /// How often a followed log is looked at.
@@ -46,7 +52,7 @@ pub async fn ping(State(parts): State<Parts>) -> Result<Json<PingAnswer>, ApiErr
 /// `GET /status`.
 pub async fn status(
     State(parts): State<Parts>,
-    Query(choice): Query<KernelChoice>,
+    Params(choice): Params<KernelChoice>,
 ) -> Result<Json<StatusAnswer>, ApiError> {
     let kernel = parts.kernels.get(choice.kernel.as_deref())?;
     let asked = tokio::time::timeout(Duration::from_secs(1), kernel.status()).await;
@@ -70,7 +76,7 @@ pub async fn services(State(parts): State<Parts>) -> Json<ServiceList> {
 /// `POST /services/{name}/restart`.
 pub async fn restart(
     State(parts): State<Parts>,
-    Path(name): Path<String>,
+    Name(name): Name,
 ) -> Result<Json<Completed>, ApiError> {
     match tokio::time::timeout(RESTART, parts.keeper.restart(&name)).await {
         Ok(true) => Ok(COMPLETED),
@@ -95,11 +101,9 @@ pub struct From {
 /// `GET /services/{name}/logs?after=&follow=`.
 pub async fn logs(
     State(parts): State<Parts>,
-    Path(name): Path<String>,
-    query: Result<Query<From>, QueryRejection>,
+    Name(name): Name,
+    Params(from): Params<From>,
 ) -> Result<Response, ApiError> {
-    let Query(from) = query
-        .map_err(|_| ApiError::bad_request("after is a byte's number, follow is true or false"))?;
     if !parts.keeper.has(&name) {
         return Err(no_service(&name));
     }

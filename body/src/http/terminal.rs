@@ -4,8 +4,7 @@
 
 use axum::{
     extract::{
-        Query, State, WebSocketUpgrade,
-        rejection::QueryRejection,
+        State, WebSocketUpgrade,
         ws::{Message, WebSocket, rejection::WebSocketUpgradeRejection},
     },
     http::StatusCode,
@@ -15,7 +14,7 @@ use futures_util::{SinkExt, StreamExt};
 use serde::Deserialize;
 use tokio::sync::broadcast::error::RecvError;
 
-use super::{Parts, error::ApiError};
+use super::{Parts, error::ApiError, json::Params};
 use crate::terminal::{Terminal, TerminalError};
 
 const COLS: u16 = 80;
@@ -50,11 +49,9 @@ enum Said {
 /// `GET /terminal?name=&cols=&rows=`.
 pub async fn open(
     State(parts): State<Parts>,
-    query: Result<Query<Wanted>, QueryRejection>,
+    Params(wanted): Params<Wanted>,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, ApiError> {
-    let Query(wanted) =
-        query.map_err(|_| ApiError::bad_request("cols and rows are numbers up to 65535"))?;
     let upgrade = upgrade.map_err(|_| {
         let message = "a terminal is a WebSocket; this request is none";
         ApiError::new(StatusCode::UPGRADE_REQUIRED, "upgrade_required", message)
