@@ -1,6 +1,6 @@
 //! A machine's image: whether it is current, its base, its build.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use dock::{BuildRequest, CancellationToken, Dock, DockError};
 
@@ -48,6 +48,7 @@ impl Machine {
                 .ok_or_else(|| LifecycleError::NoBase {
                     base: self.names.image.clone(),
                     cause: "VIVARIUM_IMAGE names an image that is not here".into(),
+                    script: self.base_script(),
                 });
         }
         let (context, args, digest) = self.inputs()?;
@@ -120,7 +121,12 @@ impl Machine {
         Err(LifecycleError::NoBase {
             base: base.clone(),
             cause,
+            script: self.base_script(),
         })
+    }
+
+    fn base_script(&self) -> PathBuf {
+        self.template.join("docker/base/make-debian.sh")
     }
 }
 

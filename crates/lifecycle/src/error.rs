@@ -41,6 +41,8 @@ pub enum LifecycleError {
         base: String,
         /// Why the pull failed.
         cause: String,
+        /// The template's script that makes it without a registry.
+        script: PathBuf,
     },
     /// A published port is held by something else.
     #[error("port {port} is taken")]
@@ -137,8 +139,8 @@ impl From<LifecycleError> for Failure {
             LifecycleError::NoTemplate { path } => failure(FailureCode::NotFound)
                 .because(format!("{} does not exist", path.join("body/Dockerfile").display()))
                 .next("Name the folder of a Vivarium checkout with --template or VIVARIUM_TEMPLATE."),
-            LifecycleError::NoBase { cause, .. } => failure(FailureCode::NotFound).because(cause).next(
-                "Run docker/base/make-debian.sh, which makes it without a registry, or name another base in machine.toml.",
+            LifecycleError::NoBase { cause, script, .. } => failure(FailureCode::NotFound).because(cause).next(
+                format!("Run {}, which makes Debian's without a registry, or name another base in machine.toml.", script.display()),
             ),
             LifecycleError::PortTaken { holder, source, .. } => {
                 let cause = match holder {
