@@ -14,6 +14,6 @@ step 'the UI: build, types, lints, tests'
 build_ui
 (cd ui && npm run --silent check && npm run --silent lint && npm run --silent test -- --silent --reporter=dot)
 step 'clippy'
-cargo clippy --quiet --locked --workspace --all-targets --features e2e/window,wire/ts -- -D warnings
+cargo clippy --quiet --locked --workspace --all-targets --features e2e/bench,wire/ts -- -D warnings
 step 'documentation'
 RUSTDOCFLAGS='-D warnings' cargo doc --quiet --locked --workspace --no-deps --document-private-items

@@ -89,6 +89,83 @@ test("cells run, and a flood of lines does not stop the page", async () => {
   await looksRight(page);
 }, SLOW_MS);
 
+test("input is answered, names are completed, variables shown, stored and brought back after a restart", async () => {
+  const cell = page.getByTestId("cell").nth(1);
+  const source = page.getByTestId("cell-input").nth(1);
+  const run = async (code: string) => {
+    await source.click();
+    await page.keyboard.press("Control+a");
+    await page.keyboard.insertText(code);
+    await page.keyboard.press("Control+Enter");
+  };
+  await run("name = input('Who? ')\nlizard = name.upper()\nlizard");
+  await page.getByTestId("cell-answer").fill("ada");
+  await looksRight(page);
+  await page.keyboard.press("Enter");
+  await expect.poll(() => cell.getByTestId("cell-outputs").innerText()).toContain("ADA");
+
+  await source.click();
+  await page.keyboard.press("Control+a");
+  await page.keyboard.insertText("liz");
+  await page.keyboard.press("Tab");
+  await page.getByRole("option", { name: "lizard" }).waitFor();
+  await looksRight(page);
+  await page.keyboard.press("Enter");
+  await expect.poll(() => source.innerText()).toBe("lizard");
+
+  await page.getByTestId("variables-toggle").click();
+  await page.getByTestId("variables").getByText("lizard").waitFor();
+  await page.getByTestId("snapshot-store").click();
+  await page.getByText(/\d+ stored/).waitFor();
+  await looksRight(page);
+  await page.getByTestId("kernel-restart").click();
+  await page.getByTestId("kernel-restart-confirm").click();
+  await run("'lizard' in globals()");
+  await expect.poll(() => cell.getByTestId("cell-outputs").innerText()).toContain("False");
+  await page.getByLabel(/^Bring .* back$/).click();
+  await page.getByText(/are back/).waitFor();
+  await run("lizard");
+  await expect.poll(() => cell.getByTestId("cell-outputs").innerText()).toContain("ADA");
+  await page.getByTestId("variables-toggle").click();
+}, SLOW_MS);
+
+test("a cell goes on when its page is closed, and its outputs are there when it opens again", async () => {
+  const cell = page.getByTestId("cell").nth(1);
+  await page.getByTestId("cell-input").nth(1).click();
+  await page.keyboard.press("Control+a");
+  await page.keyboard.insertText("import os, time\nprint('before')\nwhile not os.path.exists('/tmp/go'): time.sleep(0.05)\nprint('after')");
+  await page.keyboard.press("Control+Enter");
+  await expect.poll(() => cell.getByTestId("cell-outputs").innerText()).toContain("before");
+  // The draft is written a moment after the last change.
+  await expect.poll(() => page.evaluate(() => localStorage.getItem("vivarium.notebook.draft")?.includes('"pending":[]'))).toBe(false);
+  // The app's process ends with the page; the next one knows nothing of it.
+  await server.stop();
+  await page.evaluate(() => (window.onbeforeunload = null));
+  instance.vivarium("shell", "touch /tmp/go");
+  const draft = await page.evaluate(() => JSON.stringify(localStorage));
+  server = await Server.start(instance);
+  await page.context().close();
+  ({ page, errors } = await open(browser, server.url));
+  await page.evaluate((draft) => Object.assign(localStorage, JSON.parse(draft)), draft);
+  await page.reload();
+  await page.getByTestId("nav-notebook").click();
+  await expect.poll(() => page.getByTestId("cell").nth(1).getByTestId("cell-outputs").innerText()).toContain("after");
+  await page.getByTestId("cell-input").nth(1).click();
+  await page.keyboard.press("Control+a");
+  await page.keyboard.insertText("6 * 7");
+}, SLOW_MS);
+
+test("services show, and one is restarted", async () => {
+  await page.getByTestId("nav-machine").click();
+  await state(page, "service-openbox", "ready");
+  await page.getByLabel("Restart Window manager").click();
+  await page.getByTestId("service-openbox").getByText("started again once").waitFor();
+  await state(page, "service-openbox", "ready");
+  await page.getByLabel("Log of Kernel main").click();
+  await looksRight(page);
+  await page.getByTestId("nav-notebook").click();
+}, SLOW_MS);
+
 test("the notebook is saved, opened again, and a change by somebody else is not written over", async () => {
   const path = join(instance.home, "first.ipynb");
   await page.keyboard.press("Control+s");

@@ -51,6 +51,24 @@ export class FakeHost implements Host {
       machine_status: () => this.#status(),
       machine_stats: () => ({ cpu_percent: 20 + 15 * Math.sin(Date.now() / 5000), cpus: 2, memory_bytes: 6.1e8 + 2e8 * Math.sin(Date.now() / 9000), memory_limit_bytes: 4e9, pids: 91, pids_limit: 2048 }),
       machine_disk: () => ({ image_bytes: 1.27e9, written_bytes: 2.1e6, home_bytes: 4.8e8 }),
+      service_list: () => ({
+        services: [
+          { name: "xvnc", state: "ready", pid: 7, since_ms: Date.now() - 2_800_000, restarts: 0, last_exit: null },
+          { name: "openbox", state: "ready", pid: 9, since_ms: Date.now() - 2_800_000, restarts: 0, last_exit: null },
+          { name: "pcmanfm", state: "backoff", retry_in_ms: 1400, restarts: 3, last_exit: 139 },
+          { name: "kernel-main", state: "ready", pid: 8, since_ms: Date.now() - 90_000, restarts: 1, last_exit: 137 },
+        ],
+      }),
+      service_log: () => ({ lines: LOG }),
+      kernel_variables: () => ({
+        count: 3,
+        variables: [
+          { name: "frame", type: "DataFrame", size_bytes: 3.2e6, repr: "200000 rows × 2 columns" },
+          { name: "model", type: "Pipeline", size_bytes: null, repr: "Pipeline(steps=[('scale', StandardScaler()), …])" },
+          { name: "t", type: "ndarray", size_bytes: 3312, repr: "float64 array of 400" },
+        ],
+      }),
+      snapshot_list: () => ({ snapshots: [{ name: "2026-11-21-0812", created_at_s: Date.now() / 1000 - 4000, size_bytes: 3.4e6, values: 3, damaged: null }] }),
       machine_logs: () => ({ lines: LOG }),
       machine_up: () => {
         this.#scene = "running";

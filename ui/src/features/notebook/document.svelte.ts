@@ -21,6 +21,8 @@ interface Draft {
   dirty: boolean;
   head: Head;
   cells: FileCell[];
+  /** Ids of cells that the kernel was not done with. */
+  pending: string[];
 }
 
 export class NotebookDocument {
@@ -35,6 +37,7 @@ export class NotebookDocument {
   #live: Live;
   #stamp: string | null = null;
   #head: Head = newHead();
+  #left: string[] = [];
   #drafting: ReturnType<typeof setTimeout> | undefined;
 
   constructor(live: Live) {
@@ -47,6 +50,14 @@ export class NotebookDocument {
     this.#stamp = draft.stamp;
     this.#head = draft.head;
     this.notebook.load(draft.cells.map(fromFile));
+    this.#left = draft.pending;
+  }
+
+  /** Takes up what ran when the window was closed, once the machine can be asked. */
+  async takeUp(): Promise<void> {
+    const left = this.#left;
+    this.#left = [];
+    await this.notebook.takeUp(left);
   }
 
   /** The file's name without its folder. */
@@ -140,7 +151,7 @@ export class NotebookDocument {
     clearTimeout(this.#drafting);
     const cells = $state.snapshot(this.notebook.cells).map(toFile);
     const draft = (cells: FileCell[]): string =>
-      JSON.stringify({ path: this.path, stamp: this.#stamp, dirty: this.dirty, head: this.#head, cells } satisfies Draft);
+      JSON.stringify({ path: this.path, stamp: this.#stamp, dirty: this.dirty, head: this.#head, cells, pending: this.notebook.pending } satisfies Draft);
     const lean = (cell: FileCell): FileCell => (JSON.stringify(cell.outputs ?? []).length > DRAFT_OUTPUT_LIMIT ? { ...cell, outputs: [] } : cell);
     try {
       localStorage.setItem(DRAFT, draft(cells.map(lean)));

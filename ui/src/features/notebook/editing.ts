@@ -25,6 +25,13 @@ const look = EditorView.theme({
   "&.cm-focused > .cm-scroller > .cm-selectionLayer .cm-selectionBackground, .cm-selectionBackground": {
     background: "color-mix(in srgb, var(--accent) 25%, transparent) !important",
   },
+  ".cm-tooltip": { border: "1px solid var(--line)", borderRadius: "8px", background: "var(--raised)", boxShadow: "var(--shadow)" },
+  ".cm-tooltip.cm-tooltip-autocomplete > ul": { padding: "4px", fontFamily: "var(--mono)", fontSize: "12.5px", maxHeight: "260px" },
+  ".cm-tooltip.cm-tooltip-autocomplete > ul > li": { padding: "3px 8px", borderRadius: "4px" },
+  ".cm-tooltip.cm-tooltip-autocomplete > ul > li[aria-selected]": { background: "var(--active)", color: "var(--text)" },
+  ".cm-completionMatchedText": { color: "var(--accent)", textDecoration: "none" },
+  ".cm-completionDetail": { color: "var(--text-faint)", fontStyle: "normal" },
+  ".kernel-words": { maxWidth: "720px", maxHeight: "320px", padding: "10px 12px", overflow: "auto", fontSize: "12.5px", whiteSpace: "pre-wrap" },
   ".cm-matchingBracket": { background: "var(--active) !important", outline: "none" },
 });
 

@@ -3,7 +3,7 @@
 
 import { toFailure } from "../../host";
 import type { Live } from "../../shared/live/live.svelte";
-import type { Event, ExecStatus, Failure } from "../../wire";
+import type { Event, ExecStatus, Failure, InputPrompt } from "../../wire";
 import { joined, newCellId, takeOutput, type FileCell, type Output } from "./nbformat";
 
 export type CellState =
@@ -19,12 +19,14 @@ export interface Cell {
   outputs: Output[];
   execution_count: number | null;
   state: CellState;
+  /** The `input()` that waits for an answer. */
+  asks: { execution_id: string; prompt: InputPrompt } | null;
   /** What a file said of it beside that: metadata, attachments, fields that are not known here. */
   rest: Pick<FileCell, "metadata"> & Record<string, unknown>;
 }
 
 export function newCell(kind: Cell["kind"] = "code", source = ""): Cell {
-  return { id: newCellId(), kind, source, outputs: [], execution_count: null, state: { kind: "idle" }, rest: { metadata: {} } };
+  return { id: newCellId(), kind, source, outputs: [], execution_count: null, state: { kind: "idle" }, asks: null, rest: { metadata: {} } };
 }
 
 /** A file's cell, to work on. */
@@ -49,6 +51,8 @@ export class Notebook {
   /** Id of the cell that the keyboard is about. */
   selected = $state("");
   trouble = $state<Failure | null>(null);
+  /** How many cells have ended while this window looked. */
+  ended = $state(0);
   #live: Live;
   #pending: Extract<Event, { kind: "cell_output" }>[] = [];
   #frame = 0;
@@ -105,6 +109,48 @@ export class Notebook {
       await this.#live.call("kernel_interrupt", {});
     } catch (thrown) {
       this.trouble = toFailure(thrown);
+    }
+  }
+
+  /** Answers the `input()` of a cell. */
+  async answer(id: string, value: string): Promise<void> {
+    const cell = this.cell(id);
+    if (!cell?.asks) return;
+    const { execution_id } = cell.asks;
+    cell.asks = null;
+    try {
+      await this.#live.call("kernel_input", { execution_id, value });
+    } catch (thrown) {
+      this.trouble = toFailure(thrown);
+    }
+  }
+
+  /** A new process for the kernel. */
+  async restart(): Promise<void> {
+    try {
+      await this.#live.call("kernel_restart", {});
+      for (const cell of this.cells) cell.execution_count = null;
+    } catch (thrown) {
+      this.trouble = toFailure(thrown);
+    }
+  }
+
+  /** Cells that this window, or one before it, handed in, and that the kernel is not done with. */
+  get pending(): string[] {
+    return this.cells.filter((cell) => cell.state.kind === "queued").map((cell) => cell.id);
+  }
+
+  /** Takes up cells that were handed in before this window opened: their outputs from the beginning. */
+  async takeUp(ids: string[]): Promise<void> {
+    if (ids.length === 0) return;
+    try {
+      const { cells } = await this.#live.call("kernel_cells", {});
+      for (const id of ids) {
+        const known = cells.findLast((cell) => cell.cell_id === id);
+        if (known && this.cell(id)) await this.#live.call("kernel_follow", { cell_id: id, execution_id: known.execution_id });
+      }
+    } catch {
+      // No machine, no kernel: the cells are as the draft has them.
     }
   }
 
@@ -173,6 +219,20 @@ export class Notebook {
         cell.outputs = [];
         cell.execution_count = null;
         cell.state = { kind: "queued", since: at_ms };
+        cell.asks = null;
+        this.changed();
+        return;
+      }
+      case "cell_input": {
+        this.#flush();
+        const cell = this.cell(event.cell_id);
+        if (cell) cell.asks = { execution_id: event.execution_id, prompt: event.prompt };
+        return;
+      }
+      case "cell_cleared": {
+        this.#flush();
+        const cell = this.cell(event.cell_id);
+        if (cell) cell.outputs = [];
         return;
       }
       case "cell_output":
@@ -184,6 +244,8 @@ export class Notebook {
         this.#flush();
         const cell = this.cell(event.cell_id);
         if (!cell) return;
+        cell.asks = null;
+        this.ended += 1;
         if (event.answer) {
           cell.execution_count = event.answer.execution_count;
           cell.state = { kind: "ended", status: event.answer.status, timing_ms: event.answer.timing_ms };
