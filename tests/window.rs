@@ -39,6 +39,37 @@ async fn a_person_starts_a_machine_sees_its_desktop_runs_a_cell_and_removes_it()
         .await;
     window.keep_picture("machine").await;
 
+    // A second start calls this window to the front, and ends.
+    let second = std::process::Command::new(driver::binary())
+        .envs(machine.environment())
+        .output()
+        .expect("the app starts");
+    assert!(second.status.success(), "{second:?}");
+
+    // What is copied is on the system's clipboard, which pages of WebKit can't reach.
+    page.find(fantoccini::Locator::Css(
+        "[aria-label=\"Copy the kernel's address\"]",
+    ))
+    .await
+    .expect("a button")
+    .click()
+    .await
+    .expect("a click");
+    let address = format!("http://127.0.0.1:{}", machine.ports[0]);
+    let read = "const done = arguments[arguments.length - 1];
+        window.__TAURI_INTERNALS__.invoke('clipboard_read').then(done, (failure) => done(failure.message));";
+    let deadline = std::time::Instant::now() + SHORT;
+    loop {
+        let copied = page
+            .execute_async(read, Vec::new())
+            .await
+            .expect("an answer");
+        if copied == address.as_str() {
+            break;
+        }
+        assert!(std::time::Instant::now() < deadline, "{copied}");
+    }
+
     // The live desktop: what is typed in the window shows in an xterm on the machine's screen.
     window.click("nav-desktop").await;
     window

@@ -2,7 +2,7 @@
 
 use std::{
     os::unix::process::CommandExt,
-    path::Path,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::Duration,
 };
@@ -15,6 +15,14 @@ use fantoccini::{
 use serde_json::{Value, json};
 
 use e2e::{Instance, project, wait_until};
+
+/// The app: the debug build, unless `VIVARIUM_DESKTOP` names another.
+pub fn binary() -> PathBuf {
+    std::env::var_os("VIVARIUM_DESKTOP").map_or_else(
+        || project().join("target/debug/vivarium-desktop"),
+        PathBuf::from,
+    )
+}
 
 /// A driver and the app that it started; both are gone when dropped.
 pub struct Window {
@@ -44,11 +52,7 @@ impl Window {
         wait_until("the driver listens", Duration::from_secs(10), || {
             std::net::TcpStream::connect(("127.0.0.1", port)).is_ok()
         });
-        let binary = std::env::var_os("VIVARIUM_DESKTOP").map_or_else(
-            || project().join("target/debug/vivarium-desktop"),
-            std::path::PathBuf::from,
-        );
-        let options = json!({"binary": binary, "args": []});
+        let options = json!({"binary": binary(), "args": []});
         let capabilities = [("webkitgtk:browserOptions".to_owned(), options)]
             .into_iter()
             .collect();
