@@ -119,6 +119,18 @@ class Worker(WorkerCase):
         again = self.connect()
         self.assertEqual({"cwd": self.folder, "env": {}, "changes": 1}, again.ready["shell"])
 
+    def test_only_so_many_cells_are_told_again(self):
+        for _ in range(300):
+            self.client.execute("None")
+        self.client.close()
+        again = self.connect()
+        again.send(type="hello", after=0)
+        seen = []
+        while not seen or seen[-1].get("seq") != again.ready["seq"]:
+            seen.append(again.read())
+        self.assertEqual(["truncated"] + ["started", "done"] * 256, [message["type"] for message in seen])
+        self.assertEqual(seen[0]["to"] + 1, seen[1]["seq"])
+
     def test_a_client_that_comes_back_gets_what_it_missed(self):
         self.client.execute("print('one')")
         seq = self.client.ready["seq"]

@@ -6,6 +6,7 @@ display and before the cell's end, and by the pump thread in between.
 """
 
 import codecs
+import collections
 import io
 import os
 import select
@@ -14,6 +15,19 @@ import time
 
 CHUNK = 64 << 10
 FLUSH_S = 0.02
+# A write so soon after another joins it without a look at the pipes: no child starts and ends in this time.
+JOIN_S = 0.0002
+
+# Whether this is a forked copy of the worker.
+_is_copy = False
+
+
+def _now_a_copy():
+    global _is_copy
+    _is_copy = True
+
+
+os.register_at_fork(after_in_child=_now_a_copy)
 
 
 class Output:
@@ -21,11 +35,12 @@ class Output:
 
     def __init__(self, outbox, guard):
         self._outbox, self._guard = outbox, guard
-        self._pid = os.getpid()
         self._lock = threading.RLock()
         self._name = "stdout"
-        self._parts = []
+        # Filled without the lock: what is taken out is taken one by one, so nothing is lost.
+        self._parts = collections.deque()
         self._size = 0
+        self._looked = 0.0
         self._execution_id = None
         self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._pipes = {}
@@ -51,9 +66,15 @@ class Output:
 
     def write(self, name, text):
         """Adds text that Python wrote."""
+        now = time.perf_counter()
+        if now - self._looked < JOIN_S and name is self._name and self._size < CHUNK and self._parts:
+            self._size += len(text)
+            self._parts.append(text)
+            return
         with self._guard, self._lock:
             self._drain()
             self._add(name, text)
+            self._looked = now
         self._outbox.throttle()
 
     def emit(self, output, more=False):
@@ -62,7 +83,7 @@ class Output:
 
     def tell(self, kind, more=False, **fields):
         """Sends an event of the present cell after all that was written before it."""
-        if os.getpid() != self._pid:
+        if _is_copy:
             return  # a forked child must not write to our socket
         with self._guard, self._lock:
             self._drain()
@@ -92,8 +113,13 @@ class Output:
     def _flush(self):
         if not self._parts:
             return
-        text = "".join(self._parts)
-        self._parts.clear()
+        taken = []
+        try:
+            while True:
+                taken.append(self._parts.popleft())
+        except IndexError:
+            pass
+        text = "".join(taken)
         self._size = 0
         for start in range(0, len(text), CHUNK):
             output = {"output_type": "stream", "name": self._name, "text": text[start:start + CHUNK]}
@@ -122,8 +148,11 @@ class Output:
         for fd in self._pipes:
             poll.register(fd, select.POLLIN)
             more.register(fd, select.POLLIN)
+        idle = False
         while True:
-            poll.poll()
+            # What joined just behind the last look has woken nobody.
+            poll.poll(None if idle else FLUSH_S * 1000)
+            idle = not self._parts
             # Let more arrive: many small writes become one event. A full pipe doesn't wait.
             deadline = time.monotonic() + FLUSH_S
             while True:
@@ -159,7 +188,6 @@ class Stream(io.TextIOBase):
     def __init__(self, output, name, fd):
         super().__init__()
         self._output, self._name, self._fd = output, name, fd
-        self._pid = os.getpid()
         self.buffer = _Buffer(fd)
 
     @property
@@ -179,10 +207,10 @@ class Stream(io.TextIOBase):
         if not isinstance(text, str):
             raise TypeError(f"write() argument must be str, not {type(text).__name__}")
         if text:
-            if os.getpid() == self._pid:
-                self._output.write(self._name, text)
-            else:
+            if _is_copy:
                 self.buffer.write(text.encode("utf-8", "replace"))
+            else:
+                self._output.write(self._name, text)
         return len(text)
 
     def flush(self):

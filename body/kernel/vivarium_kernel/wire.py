@@ -15,6 +15,8 @@ import threading
 import time
 
 RING_BYTES = 64 << 20
+# The supervisor keeps no more cells either.
+RING_CELLS = 256
 # How far a client may lag before a cell that floods it is held up, and for how long that may
 # last without the client taking anything.
 LAG_BYTES = 8 << 20
@@ -63,6 +65,7 @@ class Outbox:
         # ring's oldest entry, counted from the beginning of time; `_next` of the one to be sent.
         self._ring = collections.deque()
         self._first = 0
+        self._starts = collections.deque()
         self._bytes = 0
         self._seq = 0
         self._client = None
@@ -93,6 +96,11 @@ class Outbox:
     def started(self, request):
         """Keeps an `execute` frame's own bytes as the event of its start; it goes out with what comes next."""
         with self._guard, self._lock:
+            self._starts.append(self._first + len(self._ring))
+            if len(self._starts) > RING_CELLS:
+                self._starts.popleft()
+                while self._first < self._starts[0]:
+                    self._drop()
             self._seq += 1
             body = b'{"type":"started","seq":%d,"at_s":%.3f,"request":%b}' % (self._seq, time.monotonic(), request)
             self._put(self._seq, None, struct.pack(">I", len(body)) + body, more=True)
@@ -170,13 +178,16 @@ class Outbox:
         self._bytes += len(frame)
         self._lag += len(frame)
         while self._bytes > RING_BYTES and len(self._ring) > 1:
-            self._bytes -= len(self._ring.popleft()[2])
-            self._first += 1
+            self._drop()
         if self._client is None or not self._flowing or more:
             return
         # With part of a frame left over, the socket is full, and the sender thread waits for it.
         if self._part is None and not self._push():
             self._wake.notify_all()
+
+    def _drop(self):
+        self._bytes -= len(self._ring.popleft()[2])
+        self._first += 1
 
     def _miss(self, first, last):
         frame = memoryview(encode({"type": "truncated", "from": first, "to": last}))
