@@ -166,16 +166,16 @@ fn sse(
 ) -> Sse<impl Stream<Item = Result<SseEvent, Infallible>> + use<>> {
     let accepted = json!({"id": execution.id, "execution_id": execution.order.execution_id});
     let first = stream::iter([named("accepted", None, &accepted)]);
-    let (follower, changes) = (execution.follow(), execution.watch());
+    let (follower, changes) = (Follower::new(execution), execution.watch());
     let batches = stream::unfold(
-        (follower, changes, after, false),
-        |(follower, mut changes, after, over): (Follower, _, _, _)| async move {
+        (follower, changes, after, 0, false),
+        |(follower, mut changes, after, mut read, over): (Follower, _, _, _, _)| async move {
             if over {
                 return None;
             }
             loop {
                 changes.mark_unchanged();
-                let (events, answer) = follower.since(after);
+                let (events, answer) = follower.since(after, &mut read);
                 if events.is_empty() && answer.is_none() {
                     // The sender lives in the execution.
                     let _ = changes.changed().await;
@@ -187,7 +187,7 @@ fn sse(
                 if let Some(answer) = answer {
                     batch.push(named("done", None, &answer));
                 }
-                return Some((stream::iter(batch), (follower, changes, last, over)));
+                return Some((stream::iter(batch), (follower, changes, last, read, over)));
             }
         },
     );

@@ -228,8 +228,11 @@ impl Driver {
     async fn follow_to_end(&mut self, link: &mut Link, running: &mut Running) -> Result<(), Gone> {
         let mut changes = self.shell.context.watch();
         loop {
+            let execution = Arc::clone(&running.execution);
+            let waits = execution.followers.are_behind();
             tokio::select! {
-                message = link.next() => {
+                () = execution.followers.catch_up(), if waits => {}
+                message = link.next(), if !waits => {
                     if self.take(link, message.ok_or(Gone)?, Some(running)).await? {
                         return Ok(());
                     }

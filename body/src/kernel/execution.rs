@@ -1,12 +1,6 @@
 //! One cell's life: queued, running, over; with all that it put out.
 
-use std::{
-    sync::{
-        Mutex,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Duration,
-};
+use std::{sync::Mutex, time::Duration};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -17,6 +11,7 @@ use wire::{
 };
 
 use super::{
+    follower::Followers,
     lock,
     outputs::{Event, Outputs},
 };
@@ -98,7 +93,8 @@ pub struct Execution {
     inner: Mutex<Inner>,
     /// Counts changes; a watcher that sees a new count looks again.
     changes: watch::Sender<u64>,
-    followers: AtomicUsize,
+    /// The clients that read it as it runs.
+    pub followers: Followers,
 }
 
 impl Execution {
@@ -116,7 +112,7 @@ impl Execution {
                 answer: None,
             }),
             changes: watch::Sender::new(0),
-            followers: AtomicUsize::new(0),
+            followers: Followers::default(),
         }
     }
 
@@ -135,16 +131,10 @@ impl Execution {
         self.changes.subscribe()
     }
 
-    /// Counts a client that reads the events as they come, until it is dropped.
-    pub fn follow(self: &std::sync::Arc<Self>) -> Follower {
-        self.followers.fetch_add(1, Ordering::Relaxed);
-        Follower(std::sync::Arc::clone(self))
-    }
-
     /// Whether an `input()` now could be answered by somebody.
     pub(super) fn has_somebody(&self) -> bool {
         let told = self.order.request.stdin;
-        told.unwrap_or_else(|| self.followers.load(Ordering::Relaxed) > 0)
+        told.unwrap_or_else(|| self.followers.any())
     }
 
     /// Events with a seq larger than `after`, and the answer once there is one.
@@ -192,7 +182,10 @@ impl Execution {
     }
 
     pub(super) fn output(&self, output: Value) {
-        self.change(|inner| inner.outputs.add(output));
+        self.change(|inner| {
+            inner.outputs.add(output);
+            self.followers.came(inner.outputs.total_bytes());
+        });
     }
 
     pub(super) fn clear(&self, wait: bool) {
@@ -278,28 +271,12 @@ impl Execution {
     }
 }
 
-/// A client that reads a cell's events as they come.
-pub struct Follower(std::sync::Arc<Execution>);
-
-impl std::ops::Deref for Follower {
-    type Target = Execution;
-
-    fn deref(&self) -> &Execution {
-        &self.0
-    }
-}
-
-impl Drop for Follower {
-    fn drop(&mut self) {
-        self.0.followers.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
 
     use super::*;
+    use crate::kernel::Follower;
 
     #[test]
     fn a_stuck_cell_is_answered_and_ends_later() {
@@ -316,7 +293,7 @@ mod tests {
     fn somebody_is_who_follows_or_who_was_promised() {
         let execution = Arc::new(Execution::new("main", Order::default()));
         assert!(!execution.has_somebody());
-        let follower = execution.follow();
+        let follower = Follower::new(&execution);
         assert!(execution.has_somebody());
         drop(follower);
         assert!(!execution.has_somebody());

@@ -3,6 +3,7 @@
 
 mod driver;
 mod execution;
+mod follower;
 mod link;
 mod outputs;
 mod running;
@@ -28,12 +29,13 @@ use wire::{
     kernel::{ExecRequest, KernelStatus},
 };
 
-use self::{execution::Order, spool::Spool};
 pub use self::{
-    execution::{Execution, Follower},
+    execution::Execution,
+    follower::Follower,
     outputs::{Event, What},
     set::{KernelError, Kernels, MAIN, service},
 };
+use self::{execution::Order, spool::Spool};
 use crate::{changes::Changes, shell::Shell};
 
 /// How many ended executions are kept to be fetched again, and how much output of theirs.

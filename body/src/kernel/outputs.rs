@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 use wire::body::InputPrompt;
 
 /// How much of a cell's first output is kept, and how much of its last.
-const HEAD_BYTES: usize = 8 << 20;
-const TAIL_BYTES: usize = 16 << 20;
+const HEAD_BYTES: usize = 2 << 20;
+const TAIL_BYTES: usize = 10 << 20;
 
 /// What happened.
 #[derive(Clone, Debug)]
@@ -43,6 +43,8 @@ pub struct Outputs {
     /// What was dropped between the two: bytes, and the number of the last event.
     missing: Option<(usize, u64)>,
     last: u64,
+    /// All bytes that ever came.
+    total_bytes: u64,
     /// The next output clears what was before it.
     clear_first: bool,
 }
@@ -51,6 +53,11 @@ impl Outputs {
     /// Bytes that are kept.
     pub fn bytes(&self) -> usize {
         self.head_bytes + self.tail_bytes
+    }
+
+    /// Bytes that ever came.
+    pub fn total_bytes(&self) -> u64 {
+        self.total_bytes
     }
 
     /// Number of the last event.
@@ -180,6 +187,7 @@ impl Outputs {
             what,
         };
         let size = event.size();
+        self.total_bytes += size as u64;
         if self.tail.is_empty() && self.head_bytes + size <= HEAD_BYTES {
             self.head_bytes += size;
             self.head.push(event);
@@ -317,7 +325,7 @@ mod tests {
         let said = |index: usize| merged[index]["text"].as_str().unwrap();
         assert!(said(0).starts_with("first") && said(2).ends_with("last"));
         assert!(said(1).contains("MiB are missing here"), "{}", said(1));
-        assert!(said(0).len() + said(2).len() < 25 << 20);
+        assert!(said(0).len() + said(2).len() < 13 << 20);
         // A reader that keeps up misses nothing; one that lags hears of the gap.
         assert_eq!(outputs.since(100).len(), 2);
         let behind = outputs.since(20);

@@ -14,7 +14,7 @@ use tokio_util::{
 };
 use wire::kernel::{ExecRequest, ExecStatus};
 
-use super::{AskError, Kernel};
+use super::{AskError, Follower, Kernel};
 use crate::{changes::Changes, shell::Shell};
 
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -356,7 +356,7 @@ async fn an_input_that_nobody_can_answer_is_refused() {
     worker.say(request(1)).await;
     assert_eq!(worker.hears("input").await["value"], Value::Null);
     // With somebody there it is asked, and over when the cell says so.
-    let follower = execution.follow();
+    let follower = Follower::new(&execution);
     let mut changes = execution.watch();
     worker.say(request(2)).await;
     changes

@@ -24,6 +24,15 @@ use wire::kernel::{ExecStatus, ShellAnswer};
 
 pub use self::context::{Context, Snapshot};
 
+/// The standard library starts a process without copying our page tables only where it finds this
+/// function, which a static binary holds only if something refers to it. Without it a command
+/// would cost more the more memory we use.
+#[used]
+static CHANGES_FOLDER: unsafe extern "C" fn(
+    *mut nix::libc::posix_spawn_file_actions_t,
+    *const nix::libc::c_char,
+) -> nix::libc::c_int = nix::libc::posix_spawn_file_actions_addchdir_np;
+
 /// How much of each stream is kept; the rest is read and left out, and said.
 const KEPT_BYTES: usize = 16 << 20;
 /// From TERM to KILL.
