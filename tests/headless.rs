@@ -297,6 +297,7 @@ fn the_body(profile: &'static str) {
     let machine = Instance::of(profile);
     machine.ok(&["up"]);
     body::whole_api(&machine);
+    body::crowd(&machine);
     body::snapshots(&machine);
     // VIVARIUM_TEST_KILLS=200 for a long run; VIVARIUM_TEST_SEED repeats one that failed.
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse().ok());

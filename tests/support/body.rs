@@ -227,7 +227,7 @@ pub fn kills(machine: &Instance, seed: u64, rounds: usize) {
         ("Xvnc", Some("xvnc")),
         ("openbox", Some("openbox")),
         ("pcmanfm", Some("pcmanfm")),
-        ("vivarium_kernel", Some("kernel-main")),
+        ("kernels/main.sock", Some("kernel-main")),
         ("body supervise", None),
     ];
     let mut state = seed;
@@ -240,6 +240,13 @@ pub fn kills(machine: &Instance, seed: u64, rounds: usize) {
         usize::try_from((z ^ (z >> 31)) >> 33).expect("31 bits")
     };
     println!("seed {seed}, {rounds} kills");
+    // A kernel beside the main one is found again too.
+    post(machine, "/kernels", &json!({"name": "beside"}));
+    post(
+        machine,
+        "/exec",
+        &json!({"code": "mine = 'still here'", "kernel": "beside"}),
+    );
     run(machine, "kept = 0");
     post(machine, "/cryo/store", &json!({"name": "kills"}));
     for round in 1..=rounds {
@@ -266,9 +273,10 @@ pub fn kills(machine: &Instance, seed: u64, rounds: usize) {
         let mut shown = Value::Null;
         wait_until(&over, BACK, || {
             shown = machine.api("GET", &path, "").1;
-            shown["state"] == "over" || (victim == "vivarium_kernel" && shown["error"].is_object())
+            shown["state"] == "over"
+                || (victim == "kernels/main.sock" && shown["error"].is_object())
         });
-        if victim == "vivarium_kernel" {
+        if victim == "kernels/main.sock" {
             let back = post(machine, "/cryo/reload", &json!({"name": "kills"}));
             assert_eq!(back["failed"], json!([]), "seed {seed}, round {round}");
         } else {
@@ -289,6 +297,28 @@ pub fn kills(machine: &Instance, seed: u64, rounds: usize) {
             "seed {seed}, round {round}, {victim}, after {:?}",
             begin.elapsed()
         );
+    }
+    let mine = post(
+        machine,
+        "/exec",
+        &json!({"code": "mine", "kernel": "beside"}),
+    );
+    assert_eq!(mine["result"], "'still here'");
+}
+
+/// Many clients at once: each gets its answer, and a cell its turn.
+pub fn crowd(machine: &Instance) {
+    let connect = || TcpStream::connect(("127.0.0.1", machine.ports[0])).expect("connected");
+    let mut streams: Vec<_> = (0..1000).map(|_| connect()).collect();
+    assert_eq!(run(machine, "6 * 7"), "42");
+    for stream in &mut streams {
+        stream.set_read_timeout(Some(DEADLINE)).expect("a timeout");
+        let request = b"GET /ping HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+        stream.write_all(request).expect("sent");
+    }
+    for stream in streams {
+        let first = BufReader::new(stream).lines().next().expect("an answer");
+        assert_eq!(first.expect("a line"), "HTTP/1.1 200 OK");
     }
 }
 

@@ -134,6 +134,20 @@ class Cryo(WorkerCase):
         self.assertIn("Error", self.store())
         self.assertEqual({}, self.objects())
 
+    def test_a_disk_that_takes_no_more_costs_only_the_new_snapshot(self):
+        self.run_cell("import numpy as np\nx = 1")
+        self.store()
+        before = self.objects()
+        # As a full disk does, the limit fails a write in its middle.
+        self.run_cell("large = np.random.default_rng(1).random(400_000)\nimport resource\n"
+                      "resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, resource.RLIM_INFINITY))")
+        self.assertIn("OSError", self.store())
+        self.assertEqual(set(before), set(self.objects()))
+        self.assertEqual(["a.json"], [name for name in os.listdir(self.cryo) if "json" in name])
+        self.assertEqual([], self.reload()["failed"])
+        self.run_cell("resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))")
+        self.assertIn("large", self.store()["saved"])
+
     def test_the_manifest_tells_what_is_inside(self):
         self.run_cell("x = [1, 2]")
         self.store()
