@@ -11,13 +11,16 @@ cd "$(dirname "$0")/.."
 
 need_tools
 need_window_packages
-need_packages python3 python3-venv xvfb xauth x11-apps
+need_packages python3 python3-venv xvfb xauth x11-apps webkit2gtk-driver
 ensure_engine
 ensure_base
 offer_build_ca
 build_body
 build_ui
-cargo build --quiet --locked --release --package cli --package vivarium-desktop
+# One by one: what the command line serves must not weigh on the window.
+cargo build --quiet --locked --release --package vivarium-desktop
+cargo build --quiet --locked --release --package cli
+cargo build --quiet --locked --release --package e2e --features bench --bin bridge --bin in-use
 
 venv=target/venv-bench
 if [ ! -x "$venv/bin/python" ] || [ scripts/bench/requirements.txt -nt "$venv/.made" ]; then
@@ -48,4 +51,19 @@ print(*[s.getsockname()[1] for s in held])')
 token=$(find "$home" -name os_token | head -n 1)
 "$venv/bin/python" scripts/bench/kernel.py --kernel "http://127.0.0.1:$kernel" --vnc "127.0.0.1:$vnc" \
   --token-file "$token" --container "$instance-os-host" --image "$instance-os"
-xvfb-run -a -s '-screen 0 1400x900x24' "$venv/bin/python" scripts/bench/window.py --app target/release/vivarium-desktop
+screen=("$venv/bin/python" scripts/bench/body.py --kernel "http://127.0.0.1:$kernel" --token-file "$token" \
+  --container "$instance-os-host"
+xvfb-run -a -s '-screen 0 1400x900x24')
+"${screen[@]}" "$venv/bin/python" scripts/bench/window.py --app target/release/vivarium-desktop
+VIVARIUM_TEST_INSTANCE=$instance VIVARIUM_CLI=$vivarium VIVARIUM_DESKTOP=target/release/vivarium-desktop \
+  "${screen[@]}" target/release/in-use
+# websockify between two ports of its own; the program serves the far one.
+read -r near far < <(python3 -c '
+import socket
+held = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]
+print(*[s.getsockname()[1] for s in held])')
+"$venv/bin/websockify" "127.0.0.1:$near" "127.0.0.1:$far" >/dev/null 2>&1 &
+peer=$!
+until (exec 3<>"/dev/tcp/127.0.0.1/$near") 2>/dev/null; do :; done
+target/release/bridge --peer "ws://127.0.0.1:$near/" --peer-target "$far"
+kill "$peer"
