@@ -51,9 +51,9 @@ print(*[s.getsockname()[1] for s in held])')
 token=$(find "$home" -name os_token | head -n 1)
 "$venv/bin/python" scripts/bench/kernel.py --kernel "http://127.0.0.1:$kernel" --vnc "127.0.0.1:$vnc" \
   --token-file "$token" --container "$instance-os-host" --image "$instance-os"
-screen=("$venv/bin/python" scripts/bench/body.py --kernel "http://127.0.0.1:$kernel" --token-file "$token" \
+"$venv/bin/python" scripts/bench/body.py --kernel "http://127.0.0.1:$kernel" --token-file "$token" \
   --container "$instance-os-host"
-xvfb-run -a -s '-screen 0 1400x900x24')
+screen=(xvfb-run -a -s '-screen 0 1400x900x24')
 "${screen[@]}" "$venv/bin/python" scripts/bench/window.py --app target/release/vivarium-desktop
 VIVARIUM_TEST_INSTANCE=$instance VIVARIUM_CLI=$vivarium VIVARIUM_DESKTOP=target/release/vivarium-desktop \
   "${screen[@]}" target/release/in-use
