@@ -21,6 +21,12 @@ pub fn project() -> &'static Path {
         .expect("tests/ is in the project")
 }
 
+/// The command line: the debug build, unless `VIVARIUM_CLI` names another.
+fn command_line() -> PathBuf {
+    std::env::var_os("VIVARIUM_CLI")
+        .map_or_else(|| project().join("target/debug/vivarium"), PathBuf::from)
+}
+
 /// An instance of its own: prefix, ports, home folder. Gone when dropped.
 pub struct Instance {
     pub name: String,
@@ -75,7 +81,7 @@ impl Instance {
 
     /// Runs `vivarium` with these arguments.
     pub fn vivarium(&self, arguments: &[&str]) -> Output {
-        Command::new(project().join("target/debug/vivarium"))
+        Command::new(command_line())
             .args(["--set", &format!("profile={}", self.profile)])
             .args(arguments)
             .envs(self.environment())

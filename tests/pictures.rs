@@ -64,6 +64,14 @@ until xdotool search --name 'Vivarium' >/dev/null 2>&1; do :; done"#;
              return !!image && image.complete && !!document.querySelector('[data-testid=cell-outputs] iframe');",
         )
         .await;
+    window.click("variables-toggle").await;
+    window
+        .until(
+            "the variables",
+            SOON,
+            "return document.querySelector('[data-testid=variables]')?.textContent.includes('ndarray');",
+        )
+        .await;
     window.picture_into(&folder, "notebook").await;
 
     window.click("nav-desktop").await;
@@ -88,15 +96,35 @@ until xdotool search --name 'Vivarium' >/dev/null 2>&1; do :; done"#;
         )
         .await;
     window.picture_into(&folder, "desktop").await;
+    window.click("nav-settings").await;
+    window.get("about").await;
+    window.picture_into(&folder, "settings").await;
     window.click("nav-machine").await;
+    // Some of the plots' history.
+    window
+        .until(
+            "a minute of plots",
+            SOON,
+            "const points = document.querySelector('[data-testid=resources] polyline')?.getAttribute('points') ?? '';
+             return points.split(' ').length > 12;",
+        )
+        .await;
     window.picture_into(&folder, "machine").await;
+    window.click("nav-settings").await;
     client
         .execute(
-            "localStorage.setItem('vivarium.theme', 'dark'); location.reload()",
+            "document.querySelector('input[type=radio][value=dark]').click()",
             Vec::new(),
         )
         .await
-        .expect("a reload");
-    window.get("machine-stop").await;
+        .expect("a click");
+    window.click("nav-machine").await;
+    window
+        .until(
+            "the dark theme",
+            SOON,
+            "return document.documentElement.dataset.theme === 'dark';",
+        )
+        .await;
     window.picture_into(&folder, "machine-dark").await;
 }

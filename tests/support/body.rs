@@ -101,6 +101,20 @@ pub fn whole_api(machine: &Instance) {
     post(machine, "/interrupt", &json!({}));
     assert_eq!(stream.until("done")["status"], "interrupted");
 
+    // A cell that ignores the interrupt is said to be stuck; a new process ends it.
+    let deaf = "import signal, time\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\nprint('on', flush=True)\ntime.sleep(600)";
+    let mut stream = Stream::open(machine, "POST", "/exec", &json!({"code": deaf}).to_string());
+    let id = stream.until("accepted")["execution_id"].clone();
+    stream.until("output");
+    post(machine, "/interrupt", &json!({}));
+    let path = format!("/executions/{}", id.as_str().expect("an id"));
+    wait_until("the cell is stuck", DEADLINE, || {
+        machine.api("GET", &path, "").1["state"] == "stuck"
+    });
+    post(machine, "/restart", &json!({}));
+    assert_eq!(stream.until("done")["status"], "died");
+    run(machine, "name = 'Ada'");
+
     // Kernels by name, each with its own namespace and life.
     let mut events = Stream::open(machine, "GET", "/events", "");
     assert_eq!(
