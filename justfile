@@ -31,3 +31,11 @@ bench:
 # The image by `docker build` from a clone's files, and a cell in it.
 clone-build *args:
     ./scripts/clone-build.sh {{ args }}
+
+# An installable package in target/package: deb, or rpm, dmg, msi where they can be made.
+package *kinds:
+    ./scripts/package.sh {{ kinds }}
+
+# Installs that package in a container and starts it by its desktop entry.
+package-test:
+    ./scripts/package-test.sh

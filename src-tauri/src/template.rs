@@ -16,7 +16,7 @@ pub fn find() -> PathBuf {
             program
                 .parent()
                 .unwrap_or(Path::new("/"))
-                .join("../lib/Vivarium")
+                .join("../lib/Vivarium/template")
         },
         Path::to_path_buf,
     )

@@ -18,7 +18,6 @@ pub fn find(given: Option<PathBuf>) -> PathBuf {
         // Plain, as Debian packages have it, and as macOS bundles have it.
         let places = [
             "template",
-            "../lib/vivarium/template",
             "../lib/Vivarium/template",
             "../Resources/template",
         ];
