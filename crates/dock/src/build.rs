@@ -91,7 +91,7 @@ impl Dock {
             reader.finish(tell);
             return Err(DockError::Build {
                 step: reader.step(),
-                message,
+                message: without_the_command(message),
                 lines: reader.tail(),
             });
         }
@@ -107,5 +107,28 @@ impl Dock {
                 lines: reader.tail(),
             }),
         }
+    }
+}
+
+/// Docker repeats the whole command, which may be a page long, and is in the step already.
+fn without_the_command(message: String) -> String {
+    match message.rsplit_once("returned a non-zero code: ") {
+        Some((_, code)) => format!("its command ended with exit status {}", code.trim()),
+        None => message,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_commands_end_is_told_without_the_command() {
+        let message = "The command '/bin/sh -c long' returned a non-zero code: 100";
+        assert_eq!(
+            without_the_command(message.into()),
+            "its command ended with exit status 100"
+        );
+        assert_eq!(without_the_command("COPY failed".into()), "COPY failed");
     }
 }

@@ -51,7 +51,7 @@ impl Reader {
     pub(crate) fn step(&self) -> String {
         self.step.as_ref().map_or_else(
             || "its first step".into(),
-            |step| format!("step {}/{}: {}", step.index, step.total, step.title),
+            |step| format!("step {}/{}: {}", step.index, step.total, cut(&step.title)),
         )
     }
 
@@ -109,6 +109,15 @@ impl Reader {
                 cached,
             });
         }
+    }
+}
+
+/// A title short enough for a sentence.
+fn cut(title: &str) -> String {
+    const LENGTH: usize = 120;
+    match title.char_indices().nth(LENGTH) {
+        Some((at, _)) => format!("{}…", &title[..at]),
+        None => title.into(),
     }
 }
 
