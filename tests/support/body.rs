@@ -207,7 +207,27 @@ pub fn snapshots(machine: &Instance) {
         "(3, True, True)"
     );
 
-    // Killed in the middle of a store: what was there before is whole.
+    // The machine killed, and restarted, in the middle of a store: what was there before is whole.
+    for end in ["kill", "restart"] {
+        run(
+            machine,
+            "large = np.random.default_rng(8).random(30_000_000)",
+        );
+        let storing = Stream::open(machine, "POST", "/cryo/store", r#"{"name": "kept"}"#);
+        wait_until("the store writes", DEADLINE, || {
+            // Or has written: then the end comes between two moments of it.
+            let objects = machine.inside("ls /data/cryo/objects");
+            objects.contains("new-") || objects.lines().count() > 2
+        });
+        docker(&[end, &machine.container()]);
+        machine.ok(&["up"]);
+        drop(storing);
+        let back = post(machine, "/cryo/reload", &json!({"name": "kept"}));
+        assert_eq!(back["failed"], json!([]), "after docker {end}");
+        assert_eq!(run(machine, "point.x"), "3");
+    }
+
+    // The kernel killed there.
     let bomb = "import os\nclass Bomb:\n    def __reduce__(self): os.kill(os.getpid(), 9)\nz = Bomb(); point.x = 4";
     run(machine, bomb);
     let (status, answer) = machine.api("POST", "/cryo/store", r#"{"name": "kept"}"#);
