@@ -14,12 +14,7 @@ use bollard::{
     },
 };
 
-use crate::{
-    connect::{Dock, Inspected},
-    error::DockError,
-    image::ordered,
-    time::unix_ms,
-};
+use crate::{connect::Dock, error::DockError, image::ordered, time::unix_ms};
 
 /// A folder of the host (or a volume's name) seen inside.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -227,7 +222,7 @@ impl Dock {
                     && message.contains("`stopped`")
                     && let Some(found) = self.inspect_raw(name).await
                 {
-                    return Ok(Some(ended(found)));
+                    return Ok(Some(found.into()));
                 }
                 match DockError::from_bollard(format!("look at the container {name}"), error) {
                     error if error.is_not_found() => Ok(None),
@@ -401,19 +396,6 @@ fn read(found: ContainerInspectResponse) -> Container {
             .unwrap_or_default(),
         state,
         ports: ports.collect(),
-    }
-}
-
-fn ended(found: Inspected) -> Container {
-    Container {
-        id: found.id,
-        name: found.name.trim_start_matches('/').to_owned(),
-        image_id: found.image,
-        labels: found.config.labels.unwrap_or_default(),
-        state: ContainerState::Stopped {
-            exit_code: found.state.exit_code,
-        },
-        ports: BTreeMap::new(),
     }
 }
 

@@ -12,7 +12,6 @@ use bollard::{API_DEFAULT_VERSION, Docker, errors::Error as BollardError};
 use wire::machine::EngineInfo;
 
 pub use self::choice::EngineChoice;
-pub(crate) use self::raw::Inspected;
 use self::{
     address::{Address, Certificates},
     ssh::Words,

@@ -1,7 +1,11 @@
 //! A look at a container past bollard's types: Podman has a state that they don't know
 //! (`stopped`: ended, and not cleaned up yet), and they refuse the whole answer for it.
 
-use std::{collections::HashMap, io, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    io,
+    time::Duration,
+};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Empty};
@@ -11,6 +15,7 @@ use serde::Deserialize;
 use tokio::net::{TcpStream, UnixStream};
 
 use super::{Dock, address::Address, ssh};
+use crate::container::{Container, ContainerState};
 
 /// How long the answer may take.
 const ANSWER: Duration = Duration::from_secs(10);
@@ -19,25 +24,40 @@ const ANSWER: Duration = Duration::from_secs(10);
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct Inspected {
-    pub id: String,
-    pub name: String,
-    pub image: String,
-    pub config: InspectedConfig,
-    pub state: InspectedState,
+    id: String,
+    name: String,
+    image: String,
+    config: InspectedConfig,
+    state: InspectedState,
 }
 
 /// Its configuration.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-pub(crate) struct InspectedConfig {
-    pub labels: Option<HashMap<String, String>>,
+struct InspectedConfig {
+    labels: Option<HashMap<String, String>>,
 }
 
 /// How it ended.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-pub(crate) struct InspectedState {
-    pub exit_code: i64,
+struct InspectedState {
+    exit_code: i64,
+}
+
+impl From<Inspected> for Container {
+    fn from(found: Inspected) -> Self {
+        Self {
+            id: found.id,
+            name: found.name.trim_start_matches('/').to_owned(),
+            image_id: found.image,
+            labels: found.config.labels.unwrap_or_default(),
+            state: ContainerState::Stopped {
+                exit_code: found.state.exit_code,
+            },
+            ports: BTreeMap::new(),
+        }
+    }
 }
 
 impl Dock {
@@ -83,4 +103,19 @@ where
     };
     let (answer, _) = tokio::join!(answer, connection);
     answer.map_err(io::Error::other)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn podmans_stopped_container_is_a_stopped_one() {
+        let answer = r#"{"Id":"a","Name":"/os-host","Image":"sha256:b","Config":{"Labels":{"x":"y"}},
+            "State":{"Status":"stopped","Running":false,"ExitCode":3}}"#;
+        let found: Inspected = serde_json::from_str(answer).unwrap();
+        let container = Container::from(found);
+        assert_eq!(container.name, "os-host");
+        assert_eq!(container.state, ContainerState::Stopped { exit_code: 3 });
+    }
 }
