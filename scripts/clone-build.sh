@@ -7,6 +7,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 # shellcheck source=scripts/lib/engine.sh
 . scripts/lib/engine.sh
+# shellcheck source=scripts/lib/build.sh
+. scripts/lib/build.sh
 
 image="vivarium-clone-$$" container="vivarium-clone-$$"
 clone=$(mktemp -d)
@@ -20,6 +22,7 @@ trap tidy EXIT
 
 ensure_engine
 ensure_base
+offer_build_ca
 ensure_builder
 git ls-files -z --cached --others --exclude-standard --deduplicate |
   tar --null --ignore-failed-read --files-from=- -cf - 2>/dev/null | tar -xf - -C "$clone"

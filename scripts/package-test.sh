@@ -10,6 +10,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 # shellcheck source=scripts/lib/engine.sh
 . scripts/lib/engine.sh
+# shellcheck source=scripts/lib/build.sh
+. scripts/lib/build.sh
 
 packages=("${1:-}")
 [ -n "${packages[0]}" ] || packages=(target/package/*.deb)
@@ -26,6 +28,7 @@ tidy() {
 trap tidy EXIT
 ensure_engine
 ensure_base
+offer_build_ca
 
 docker run -d --name "$name" -v /var/run/docker.sock:/var/run/docker.sock "$base_image" sleep 3600 >/dev/null
 docker cp "${packages[0]}" "$name:/vivarium.deb" >/dev/null
