@@ -61,7 +61,8 @@ class Outbox:
         self._guard = guard
         self._lock = threading.Lock()
         self._wake = threading.Condition(self._lock)
-        # Entries: (seq or None, client generation or None, frame). `_first` is the index of the
+        # Entries: (seq or None, client generation or None, frame); a generation is the only one that the frame
+        # is for, its negative the only one that it is not for. `_first` is the index of the
         # ring's oldest entry, counted from the beginning of time; `_next` of the one to be sent.
         self._ring = collections.deque()
         self._first = 0
@@ -94,7 +95,7 @@ class Outbox:
             self._put(self._seq, None, encode(message), more)
 
     def started(self, request):
-        """Keeps an `execute` frame's own bytes as the event of its start; it goes out with what comes next."""
+        """Keeps an `execute` frame's own bytes as the event of its start, for clients to come: the present one knows."""
         with self._guard, self._lock:
             self._starts.append(self._first + len(self._ring))
             if len(self._starts) > RING_CELLS:
@@ -103,7 +104,7 @@ class Outbox:
                     self._drop()
             self._seq += 1
             body = b'{"type":"started","seq":%d,"at_s":%.3f,"request":%b}' % (self._seq, time.monotonic(), request)
-            self._put(self._seq, None, struct.pack(">I", len(body)) + body, more=True)
+            self._put(self._seq, -self._generation, struct.pack(">I", len(body)) + body, more=True)
 
     def reply(self, message):
         """Sends to the present client only; forgotten where there is none."""
@@ -218,7 +219,7 @@ class Outbox:
                     self._sent = seq or self._sent
                     self._next += 1
                     self._lag -= len(frame)
-                    if generation is None or generation == self._generation:
+                    if generation is None or generation == self._generation or -self._generation != generation < 0:
                         frames.append(frame)
                         size += len(frame)
                 if not frames:

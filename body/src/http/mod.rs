@@ -30,9 +30,12 @@ use crate::{
 /// The largest body of a request.
 const LARGEST_BODY: usize = 32 << 20;
 
-/// What the handlers work on.
+/// What the handlers work on: one pointer, as every request gets a copy.
 #[derive(Clone)]
-pub struct Parts {
+pub struct Parts(Arc<Inner>);
+
+/// The parts themselves.
+pub struct Inner {
     kernels: Arc<Kernels>,
     shell: Arc<Shell>,
     keeper: Arc<Keeper>,
@@ -54,7 +57,7 @@ impl Parts {
         tasks: TaskTracker,
         stop: CancellationToken,
     ) -> Self {
-        Self {
+        Self(Arc::new(Inner {
             kernels,
             shell,
             keeper,
@@ -63,7 +66,15 @@ impl Parts {
             changes,
             tasks,
             stop,
-        }
+        }))
+    }
+}
+
+impl std::ops::Deref for Parts {
+    type Target = Inner;
+
+    fn deref(&self) -> &Inner {
+        &self.0
     }
 }
 
