@@ -87,7 +87,12 @@ impl Machine {
     pub(crate) fn inputs(
         &self,
     ) -> Result<(Context, BTreeMap<String, String>, String), LifecycleError> {
-        let context = Context::collect(&self.template)?;
+        let mut context = Context::collect(&self.template)?;
+        // Of a network that inspects TLS.
+        if let Some(bundle) = std::env::var_os("VIVARIUM_BUILD_CA").filter(|path| !path.is_empty())
+        {
+            context = context.with_certificates(bundle.into());
+        }
         let mut args = BTreeMap::from([("BASE".to_owned(), self.spec.base.clone())]);
         if context.prebuilt {
             // Nothing is compiled: the builder need not have a compiler.

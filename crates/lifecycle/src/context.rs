@@ -84,6 +84,19 @@ impl Context {
         Ok(Self { files, prebuilt })
     }
 
+    /// Adds a bundle of certificates from elsewhere on this computer: as those in the template's
+    /// `body/build-ca`, they are used while the image is built and make none stale.
+    #[must_use]
+    pub fn with_certificates(mut self, bundle: PathBuf) -> Self {
+        self.files.push(Entry {
+            path: format!("{BUILD_CA}/given.crt"),
+            on_host: bundle,
+            kind: Kind::File { executable: false },
+            counts: false,
+        });
+        self
+    }
+
     /// Digest of what the image is made of, with the build arguments.
     ///
     /// # Errors
@@ -340,6 +353,25 @@ mod tests {
         assert_eq!(before, digest(dir.path()));
         std::fs::write(&binary, "elf2").unwrap();
         assert_ne!(before, digest(dir.path()));
+    }
+
+    #[test]
+    fn certificates_from_elsewhere_are_packed_and_make_nothing_stale() {
+        let (dir, elsewhere) = (template(), tempfile::tempdir().unwrap());
+        let bundle = elsewhere.path().join("bundle.pem");
+        std::fs::write(&bundle, "ours").unwrap();
+        let context = Context::collect(dir.path())
+            .unwrap()
+            .with_certificates(bundle);
+        let none = BTreeMap::new();
+        assert_eq!(context.digest(none.iter()).unwrap(), digest(dir.path()));
+        let bytes = context.tar().unwrap();
+        let mut archive = tar::Archive::new(bytes.as_slice());
+        let mut names = archive.entries().unwrap().map(|entry| {
+            let entry = entry.unwrap();
+            entry.path().unwrap().display().to_string()
+        });
+        assert!(names.any(|name| name == "body/build-ca/given.crt"));
     }
 
     #[test]
