@@ -8,8 +8,7 @@ use crate::Engine;
 impl Engine {
     /// Connects once to an engine chosen by hand (empty: to the one that is found by itself).
     pub(crate) async fn test_engine(&self, engine: &str) -> Result<EngineInfo, Failure> {
-        let hand = Some(engine.trim()).filter(|engine| !engine.is_empty());
-        let dock = EngineChoice::test(hand)
+        let dock = EngineChoice::test(engine)
             .await
             .map_err(LifecycleError::from)?;
         Ok(dock.info().clone())
@@ -18,7 +17,6 @@ impl Engine {
     /// Takes the settings' engine from now on, unless one was told at the start.
     pub(crate) fn choose_engine(&self, engine: Option<String>) {
         if !self.inner.engine_is_told {
-            let engine = engine.filter(|engine| !engine.trim().is_empty());
             self.inner.options.engine.set(engine);
         }
     }

@@ -38,17 +38,19 @@ impl Default for EngineChoice {
 }
 
 impl EngineChoice {
-    /// By hand: an address, or the name of one of Docker's contexts; `None` finds one by itself.
+    /// By hand: an address, or the name of one of Docker's contexts; `None`, or nothing but
+    /// spaces, finds one by itself.
     #[must_use]
     pub fn new(hand: Option<String>) -> Self {
         Self {
-            hand: Arc::new(watch::Sender::new(hand)),
+            hand: Arc::new(watch::Sender::new(meant(hand))),
             kept: Arc::default(),
         }
     }
 
     /// Chooses anew, for all clones.
     pub fn set(&self, hand: Option<String>) {
+        let hand = meant(hand);
         self.hand.send_if_modified(|before| {
             let changed = *before != hand;
             *before = hand;
@@ -96,8 +98,8 @@ impl EngineChoice {
     ///
     /// # Errors
     /// As [`connect`](Self::connect).
-    pub async fn test(hand: Option<&str>) -> Result<Dock, DockError> {
-        find(hand).await
+    pub async fn test(hand: &str) -> Result<Dock, DockError> {
+        find(meant(Some(hand.into())).as_deref()).await
     }
 
     /// What can be chosen by hand on this computer: the usual sockets that are there, and
@@ -121,6 +123,12 @@ impl EngineChoice {
         });
         sockets.chain(contexts).collect()
     }
+}
+
+/// A field that was left empty chooses nothing.
+fn meant(hand: Option<String>) -> Option<String> {
+    hand.map(|hand| hand.trim().to_owned())
+        .filter(|hand| !hand.is_empty())
 }
 
 async fn find(hand: Option<&str>) -> Result<Dock, DockError> {
@@ -266,6 +274,8 @@ mod tests {
         choice.set(None);
         changes.changed().await.unwrap();
         assert_eq!(*clone.hand.borrow(), None);
+        choice.set(Some(" ".into()));
+        assert!(!changes.has_changed().unwrap());
     }
 
     #[tokio::test]
