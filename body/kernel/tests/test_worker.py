@@ -131,6 +131,14 @@ class Worker(WorkerCase):
         self.assertEqual(["truncated"] + ["started", "done"] * 256, [message["type"] for message in seen])
         self.assertEqual(seen[0]["to"] + 1, seen[1]["seq"])
 
+    def test_cells_long_ago_are_forgotten_and_nobody_is_warned(self):
+        self.client.execute("value = object()")
+        for number in range(2, 1100):
+            done, outputs = self.client.execute(str(number))
+            self.assertEqual([str(number)], [output["data"]["text/plain"] for output in outputs])
+        code = "(_1090, Out[1090], In[1090], _i1090, '_5' in globals(), 5 in Out, In[5], len(Out) < 1000)"
+        self.assertEqual("(1090, 1090, '1090', '1090', False, False, '', True)", self.client.execute(code)[0]["result"])
+
     def test_a_client_that_comes_back_gets_what_it_missed(self):
         self.client.execute("print('one')")
         seq = self.client.ready["seq"]

@@ -4,6 +4,7 @@ What a cell costs is less the work than the code it runs through after others ha
 caches. Each short way asks first whether the long one could come to anything else, and takes it then.
 """
 
+import linecache
 import re
 
 from IPython.core.autocall import IPyAutocall
@@ -12,6 +13,9 @@ from IPython.core.history import HistoryManager
 from IPython.core.macro import Macro
 from IPython.lib.pretty import _repr_pprint
 
+# Cells whose input and output IPython's variables hold; it would itself warn at a thousand.
+REMEMBERED = 900
+
 # Types that have no rich form of their own: only a formatter that the user registered can give one.
 _PLAIN = {kind: kind.__mro__ for kind in (int, float, complex, bool, str, bytes)}
 
@@ -19,6 +23,7 @@ _PLAIN = {kind: kind.__mro__ for kind in (int, float, complex, bool, str, bytes)
 # a first line or an empty one with blanks, which dedenting changes; ends of lines other than \n.
 _SPECIAL = re.compile(
     r"[%!?]|>>>|\.\.\.|In \[|PYTHON-MODE|\A\s|^[ \t]*[,;/]|^[ \t]+$|[\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029]", re.M)
+_DEFINES = re.compile(r"\b(?:def|class|lambda)\b")
 # As IPython's own `line_split` takes a line's first word.
 _WORD = re.compile(r"[\w.*]*")
 
@@ -56,9 +61,38 @@ class Formatter(DisplayFormatter):
 
 
 class History(HistoryManager):
-    """Its `_i` and so on are plain attributes: as traits, each was validated and announced per cell."""
+    """Its `_i` and so on are plain attributes: as traits, each was validated and announced per cell.
+
+    Of cells long ago it forgets input and output: `In`, `Out`, `_i7`, `_7`.
+    """
 
     _i00 = _i = _ii = _iii = ""
+
+    def store_inputs(self, line_num, source, source_raw=None):
+        super().store_inputs(line_num, source, source_raw)
+        self.db_input_cache.clear()  # there is no database that it would go to
+        old = line_num - REMEMBERED
+        if old > 0:
+            for name in (f"_i{old}", f"_{old}"):
+                self.shell.user_ns.pop(name, None)
+                self.shell.user_ns_hidden.pop(name, None)
+            self.shell.user_ns["_oh"].pop(old, None)
+            self.output_hist_reprs.pop(old, None)
+            # In is indexed by a cell's number.
+            for history in (self.input_hist_parsed, self.input_hist_raw):
+                if old < len(history):
+                    history[old] = ""
+            self._forget_source()
+
+    def _forget_source(self):
+        """What tracebacks quote; not that of a cell whose functions and classes may still be there."""
+        files = self.shell.compile._filename_map
+        while len(files) > REMEMBERED:
+            name = next(iter(files))
+            del files[name]
+            source = "".join(linecache.cache.get(name, (0, None, ()))[2])
+            if not _DEFINES.search(source):
+                linecache.cache.pop(name, None)
 
 
 class Transforms:

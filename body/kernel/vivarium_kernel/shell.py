@@ -53,6 +53,11 @@ class Hook(DisplayHook):
             "data": data, "metadata": md_dict or {},
         }, more=self.shell.depth == 1 and quick.ends(sys._getframe(2)))
 
+    def log_output(self, format_dict):
+        """IPython would keep every picture for as long as it lives."""
+        if "text/plain" in format_dict:
+            self.shell.history_manager.output_hist_reprs[self.prompt_count] = format_dict["text/plain"]
+
     def finish_displayhook(self):
         pass
 
