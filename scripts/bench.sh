@@ -18,7 +18,7 @@ offer_build_ca
 build_body
 build_ui
 # One by one: what the command line serves must not weigh on the window.
-cargo build --quiet --locked --release --package vivarium-desktop
+cargo build --quiet --locked --profile dist --package vivarium-desktop
 cargo build --quiet --locked --release --package cli
 cargo build --quiet --locked --release --package e2e --features bench --bin bridge --bin in-use
 
@@ -54,8 +54,8 @@ token=$(find "$home" -name os_token | head -n 1)
 "$venv/bin/python" scripts/bench/body.py --kernel "http://127.0.0.1:$kernel" --token-file "$token" \
   --container "$instance-os-host"
 screen=(xvfb-run -a -s '-screen 0 1400x900x24')
-"${screen[@]}" "$venv/bin/python" scripts/bench/window.py --app target/release/vivarium-desktop
-VIVARIUM_TEST_INSTANCE=$instance VIVARIUM_CLI=$vivarium VIVARIUM_DESKTOP=target/release/vivarium-desktop \
+"${screen[@]}" "$venv/bin/python" scripts/bench/window.py --app target/dist/vivarium-desktop
+VIVARIUM_TEST_INSTANCE=$instance VIVARIUM_CLI=$vivarium VIVARIUM_DESKTOP=target/dist/vivarium-desktop \
   "${screen[@]}" target/release/in-use
 # websockify between two ports of its own; the program serves the far one.
 read -r near far < <(python3 -c '
