@@ -39,13 +39,6 @@ async fn a_person_starts_a_machine_sees_its_desktop_runs_a_cell_and_removes_it()
         .await;
     window.keep_picture("machine").await;
 
-    // A second start calls this window to the front, and ends.
-    let second = std::process::Command::new(driver::binary())
-        .envs(machine.environment())
-        .output()
-        .expect("the app starts");
-    assert!(second.status.success(), "{second:?}");
-
     // What is copied is on the system's clipboard, which pages of WebKit can't reach.
     page.find(fantoccini::Locator::Css(
         "[aria-label=\"Copy the kernel's address\"]",
@@ -156,6 +149,13 @@ async fn a_person_starts_a_machine_sees_its_desktop_runs_a_cell_and_removes_it()
         )
         .await;
     window.keep_picture("notebook").await;
+
+    // A second start calls this window to the front, and ends.
+    let second = std::process::Command::new(driver::binary())
+        .envs(machine.environment())
+        .output()
+        .expect("the app starts");
+    assert!(second.status.success(), "{second:?}");
 
     // Stop, remove; nothing is left.
     window.click("nav-machine").await;

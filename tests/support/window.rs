@@ -24,6 +24,9 @@ pub fn binary() -> PathBuf {
     )
 }
 
+/// Between two looks at the page.
+const BETWEEN: Duration = Duration::from_millis(20);
+
 /// A driver and the app that it started; both are gone when dropped.
 pub struct Window {
     pub client: Client,
@@ -99,6 +102,8 @@ impl Window {
                 self.keep_picture(what).await;
                 panic!("not within {deadline:?}: {what}");
             }
+            // The page has work of its own between two questions.
+            tokio::time::sleep(BETWEEN).await;
         }
     }
 
