@@ -72,7 +72,7 @@ step 'the Python worker'
 ./body/kernel/tests/run.sh
 
 if [ "$fast" -eq 1 ]; then
-  printf '\nLeft out by --fast: the image, its build from a clone, crates/lifecycle/tests/engine.rs, and the end-to-end tests with the engine (tests/headless.rs, tests/documents.rs) and with the window (tests/window.rs), in a browser (ui/browser) and with the installed package (scripts/package-test.sh).\n'
+  printf '\nLeft out by --fast: the image, its build from a clone, crates/lifecycle/tests/engine.rs, and the end-to-end tests with the engine (tests/headless.rs, tests/documents.rs) and with the window (tests/window.rs) and in a browser (ui/browser).\n'
   exit 0
 fi
 
@@ -94,7 +94,4 @@ step 'end to end: the window'
 xvfb-run -a -s '-screen 0 1400x900x24' cargo test --locked --package e2e --features window --test window -- --test-threads=1
 step 'end to end: the pages in a browser'
 (cd ui && npm run --silent test:browser)
-step 'the package'
-VIVARIUM_PROFILE=release ./scripts/package.sh deb
-./scripts/package-test.sh
 step 'done'
