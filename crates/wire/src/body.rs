@@ -8,17 +8,6 @@ use serde_json::Value;
 
 use crate::kernel::ExecAnswer;
 
-/// Declares types that cross the boundary, with what every one of them derives.
-macro_rules! wire {
-    ($($(#[$meta:meta])* pub $kind:ident $name:ident $body:tt)*) => {$(
-        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-        #[cfg_attr(feature = "ts", derive(ts_rs::TS))]
-        #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-        $(#[$meta])*
-        pub $kind $name $body
-    )*};
-}
-
 wire! {
     /// It was done.
     #[derive(Copy, Eq)]

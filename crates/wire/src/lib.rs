@@ -4,11 +4,23 @@
 //! feature `ts`, exported to `ui/src/wire`; behind `schema` those of the machine's
 //! API describe themselves in JSON Schema.
 
+/// Declares types that cross the boundary, with what every one of them derives.
+macro_rules! wire {
+    ($($(#[$meta:meta])* pub $kind:ident $name:ident $body:tt)*) => {$(
+        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+        #[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+        #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+        $(#[$meta])*
+        pub $kind $name $body
+    )*};
+}
+
 pub mod body;
 pub mod commands;
 pub mod failure;
 pub mod kernel;
 pub mod machine;
+pub mod mcp;
 pub mod settings;
 pub mod stream;
 pub mod table;
