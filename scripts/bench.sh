@@ -11,7 +11,7 @@ cd "$(dirname "$0")/.."
 
 need_tools
 need_window_packages
-need_packages python3 python3-venv xvfb xauth x11-apps webkit2gtk-driver
+need_packages python3 python3-venv xvfb xauth x11-apps xdotool imagemagick webkit2gtk-driver
 ensure_engine
 ensure_base
 offer_build_ca
@@ -53,8 +53,9 @@ token=$(find "$home" -name os_token | head -n 1)
   --token-file "$token" --container "$instance-os-host" --image "$instance-os"
 "$venv/bin/python" scripts/bench/body.py --kernel "http://127.0.0.1:$kernel" --token-file "$token" \
   --container "$instance-os-host"
-screen=(xvfb-run -a -s '-screen 0 1400x900x24')
-"${screen[@]}" "$venv/bin/python" scripts/bench/window.py --app target/dist/vivarium-desktop
+screen=(xvfb-run -a -s '-screen 0 1400x900x24 -noreset')
+"${screen[@]}" "$venv/bin/python" scripts/bench/window.py --app target/dist/vivarium-desktop \
+  --home "$home" --instance "$instance"
 VIVARIUM_TEST_INSTANCE=$instance VIVARIUM_CLI=$vivarium VIVARIUM_DESKTOP=target/dist/vivarium-desktop \
   "${screen[@]}" target/release/in-use
 # websockify between two ports of its own; the program serves the far one.

@@ -10,7 +10,7 @@ cd "$(dirname "$0")/.."
 . scripts/lib/build.sh
 need_tools
 need_window_packages
-need_packages xvfb xauth webkit2gtk-driver
+need_packages xvfb xauth webkit2gtk-driver imagemagick
 trap stop_engine_if_started EXIT
 ensure_engine
 ensure_base

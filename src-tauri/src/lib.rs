@@ -4,6 +4,7 @@
 mod commands;
 mod native;
 mod notices;
+mod renderer;
 mod single;
 mod template;
 mod tray;
@@ -24,6 +25,7 @@ pub fn run() -> ExitCode {
         )
         .with_writer(std::io::stderr)
         .init();
+    renderer::choose();
     let mut context = tauri::generate_context!("tauri.conf.json");
     let path = |name: &str| {
         std::env::var_os(name)

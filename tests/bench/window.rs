@@ -1,9 +1,9 @@
-//! Measures the window in use: pages, a cell's result, keys on the desktop, and what it costs at rest.
+//! Measures the window in use: pages, a cell's result, keys on the desktop.
 
 #[path = "../support/window.rs"]
 mod driver;
 
-use std::{fs, path::PathBuf, time::Duration};
+use std::time::Duration;
 
 use driver::Window;
 use e2e::Instance;
@@ -12,7 +12,6 @@ use serde_json::Value;
 
 const SOON: Duration = Duration::from_secs(60);
 const TIMES: usize = 30;
-const REST: Duration = Duration::from_secs(20);
 
 /// Milliseconds from a click on a page's button until that page is painted.
 const SWITCH: &str = "
@@ -77,44 +76,6 @@ async fn press(window: &Window, held: Option<char>, key: char) {
     window.client.perform_actions(keys).await.expect("keys");
 }
 
-/// The app's processes: the group that the driver leads, without the driver.
-fn processes(window: &Window) -> Vec<PathBuf> {
-    let group = window.group();
-    let of_ours = |path: &PathBuf| {
-        let stat = fs::read_to_string(path.join("stat")).unwrap_or_default();
-        let after_name = stat.rsplit(')').next().unwrap_or_default();
-        let pgrp = after_name
-            .split_whitespace()
-            .nth(2)
-            .and_then(|text| text.parse::<u32>().ok());
-        pgrp == Some(group) && !stat.contains("(WebKitWebDriver)")
-    };
-    let entries = fs::read_dir("/proc").expect("/proc");
-    entries
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(of_ours)
-        .collect()
-}
-
-/// Processor time so far, in seconds.
-fn processor_s(processes: &[PathBuf]) -> f64 {
-    let ticks = |path: &PathBuf| -> Option<u64> {
-        let stat = fs::read_to_string(path.join("stat")).ok()?;
-        let fields: Vec<&str> = stat.rsplit(')').next()?.split_whitespace().collect();
-        Some(fields.get(11)?.parse::<u64>().ok()? + fields.get(12)?.parse::<u64>().ok()?)
-    };
-    processes.iter().filter_map(ticks).sum::<u64>() as f64 / 100.0
-}
-
-fn pss_mb(processes: &[PathBuf]) -> f64 {
-    let kb = |path: &PathBuf| -> Option<f64> {
-        let text = fs::read_to_string(path.join("smaps_rollup")).ok()?;
-        let line = text.lines().find(|line| line.starts_with("Pss:"))?;
-        line.split_whitespace().nth(1)?.parse().ok()
-    };
-    processes.iter().filter_map(kb).sum::<f64>() / 1000.0
-}
-
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
     let machine = Instance::new();
@@ -176,10 +137,6 @@ async fn main() {
         pixels.push(measured(&window).await);
     }
 
-    let ours = processes(&window);
-    let before = processor_s(&ours);
-    tokio::time::sleep(REST).await;
-    let idle = (processor_s(&ours) - before) / REST.as_secs_f64() * 100.0;
     println!(
         "| window: another page painted, p50 of {TIMES} | {:.0} ms | | | <= 100 ms |",
         median(switches)
@@ -191,11 +148,5 @@ async fn main() {
     println!(
         "| window: key to pixel on the desktop, p50 of {TIMES} | {:.0} ms | | | <= 40 ms |",
         median(pixels)
-    );
-    println!("| window: processor at rest, desktop open | {idle:.1} % | | | 0 % |");
-    println!(
-        "| window: memory (PSS) of its {} processes, desktop open | {:.0} MB | | | <= 300 MB |",
-        ours.len(),
-        pss_mb(&ours)
     );
 }

@@ -134,22 +134,21 @@ impl Window {
         let painted = "const done = arguments[arguments.length - 1];
             requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done, 100)));";
         let _ = self.client.execute_async(painted, Vec::new()).await;
-        if let Ok(png) = self.client.screenshot().await {
-            std::fs::create_dir_all(folder).expect("a folder");
-            std::fs::write(
-                folder.join(format!("{}.png", name.replace([' ', '/'], "-"))),
-                png,
-            )
-            .expect("written");
-        }
-    }
-}
-
-impl Window {
-    /// The process group of driver and app.
-    #[allow(dead_code)]
-    pub fn group(&self) -> u32 {
-        self.driver.id()
+        std::fs::create_dir_all(folder).expect("a folder");
+        let file = folder.join(format!("{}.png", name.replace([' ', '/'], "-")));
+        // Of the screen: WebKit's own picture through WebDriver never comes where its plain
+        // renderer shows the desktop's canvas.
+        let place = "return `${outerWidth}x${outerHeight}+${screenX}+${screenY}`;";
+        let Ok(place) = self.client.execute(place, Vec::new()).await else {
+            return;
+        };
+        let taken = Command::new("import")
+            .args(["-window", "root", "-crop", place.as_str().expect("a place")])
+            .arg("+repage")
+            .arg(file)
+            .status()
+            .expect("ImageMagick's import");
+        assert!(taken.success());
     }
 }
 
