@@ -49,7 +49,7 @@ inside sh -eu -c '
   done
 '
 # By its entry, as a double click does; gtk-launch returns at once.
-inside xvfb-run -a -s '-screen 0 1280x800x24' sh -eu -c '
+inside xvfb-run -a -s '-screen 0 1280x800x24 -noreset' sh -eu -c '
   cd /
   gtk-launch "$(basename "$(dpkg -L vivarium | grep "/applications/.*desktop$")")"
   window=$(timeout 60 xdotool search --sync --onlyvisible --name "^Vivarium$" | head -n 1)

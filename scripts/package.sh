@@ -19,8 +19,9 @@ case ${1:-} in -h | --help)
   exit 0
   ;;
 esac
-# `release` is quicker to make and larger: for tests.
+# `dev` is made in no time and large: for tests.
 profile=${VIVARIUM_PROFILE:-dist}
+if [ "$profile" = dev ]; then built=target/debug how=(--debug); else built=target/$profile how=(); fi
 need_tools
 need_window_packages
 build_body
@@ -30,7 +31,7 @@ cargo build --quiet --locked --profile "$profile" --package cli
 stage=target/package
 rm -rf "$stage"
 mkdir -p "$stage/template" "$stage/bin"
-install -m 0755 "target/$profile/vivarium" "$stage/bin/vivarium"
+install -m 0755 "$built/vivarium" "$stage/bin/vivarium"
 # What git knows of these; the certificates of this computer's network are not among them.
 git ls-files -z -- Cargo.toml Cargo.lock crates body docker/base LICENSE-MIT LICENSE-APACHE |
   tar --null --files-from=- -cf - | tar -xf - -C "$stage/template"
@@ -42,9 +43,9 @@ done
 # No lock file: it would have to name a binary for each system, and package.json is exact.
 (cd scripts/package && npm install --silent)
 bundles=$(IFS=,; printf '%s' "${*:-deb}")
-scripts/package/node_modules/.bin/tauri build --ci --bundles "$bundles" --config scripts/package/tauri.json -- --locked --profile "$profile"
+scripts/package/node_modules/.bin/tauri build --ci --bundles "$bundles" --config scripts/package/tauri.json "${how[@]}" -- --locked --profile "$profile"
 for kind in ${bundles//,/ }; do
-  for made in target/"$profile"/bundle/"$kind"/*."$kind"; do
+  for made in "$built"/bundle/"$kind"/*."$kind"; do
     [ ! -f "$made" ] || cp "$made" "$stage/" && printf 'Made %s/%s\n' "$stage" "${made##*/}"
   done
 done

@@ -19,4 +19,4 @@ build_body
 build_ui
 cargo build --quiet --locked --package cli --package vivarium-desktop
 VIVARIUM_TEMPLATE="$PWD" target/debug/vivarium build
-xvfb-run -a -s '-screen 0 1400x900x24' cargo run --quiet --locked --package e2e --features window --bin pictures
+xvfb-run -a -s '-screen 0 1400x900x24 -noreset' cargo run --quiet --locked --package e2e --features window --bin pictures

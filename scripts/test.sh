@@ -42,9 +42,11 @@ tidy() {
     docker image rm -f "$instance-os" >/dev/null 2>&1 || true
   fi
   stop_engine_if_started
+  rm -f "$said"
   exit "$code"
 }
 trap tidy EXIT
+said=$(mktemp)
 
 step 'set-up'
 need_tools
@@ -72,7 +74,7 @@ step 'the Python worker'
 ./body/kernel/tests/run.sh
 
 if [ "$fast" -eq 1 ]; then
-  printf '\nLeft out by --fast: the image, its build from a clone, crates/lifecycle/tests/engine.rs, and the end-to-end tests with the engine (tests/headless.rs, tests/documents.rs) and with the window (tests/window.rs) and in a browser (ui/browser).\n'
+  printf '\nLeft out by --fast: the image, its build from a clone, crates/lifecycle/tests/engine.rs, and the end-to-end tests with the engine (tests/headless.rs, tests/documents.rs) and with the window (tests/window.rs) and in a browser (ui/browser), and the package (scripts/package-test.sh).\n'
   exit 0
 fi
 
@@ -91,7 +93,12 @@ VIVARIUM_TEST_ENGINE=1 cargo test --quiet --locked --package cli --test engines
 step 'end to end: the machine'
 cargo test --locked --package e2e --features engine --test headless --test documents -- --test-threads=1
 step 'end to end: the window'
-xvfb-run -a -s '-screen 0 1400x900x24' cargo test --locked --package e2e --features window --test window -- --test-threads=1
+xvfb-run -a -s '-screen 0 1400x900x24 -noreset' cargo test --locked --package e2e --features window --test window -- --test-threads=1
 step 'end to end: the pages in a browser'
 (cd ui && npm run --silent test:browser)
+step 'end to end: the package on a fresh Debian'
+if ! VIVARIUM_PROFILE=dev ./scripts/package.sh >"$said" 2>&1 || ! ./scripts/package-test.sh 2>"$said"; then
+  tail -n 40 "$said" >&2
+  exit 1
+fi
 step 'done'
