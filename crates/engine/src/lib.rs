@@ -7,11 +7,13 @@ mod doctor;
 mod engines;
 mod journal;
 mod machine;
+mod mcp;
 mod notebook;
 mod rpc;
 #[cfg(feature = "serve")]
 mod serve;
 mod settings;
+mod sse;
 mod usage;
 mod watch;
 
@@ -64,6 +66,7 @@ struct Inner {
     journal: journal::Journal,
     bridge: Bridge,
     notebook: notebook::NotebookHandle,
+    mcp: mcp::Sessions,
     tasks: TaskTracker,
     stop: CancellationToken,
     /// What the machine's use of the processor is measured against.
@@ -120,6 +123,7 @@ impl Engine {
                 journal,
                 bridge,
                 notebook,
+                mcp: mcp::Sessions::default(),
                 tasks,
                 stop,
                 last_usage: Mutex::default(),

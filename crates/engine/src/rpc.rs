@@ -7,7 +7,9 @@ use wire::{
     body::*,
     commands::*,
     failure::{Failure, FailureCode},
+    inspector::*,
     machine::{EngineInfo, MachineDisk, MachineStats, MachineStatus},
+    mcp::{McpRemoved, McpServerList, McpStatus, McpTracePage},
     settings::{Settings, SettingsState},
     stream::Event,
 };
@@ -212,6 +214,50 @@ impl Handlers for Engine {
         Ok(LogLines {
             lines: page.text.lines().map(str::to_owned).collect(),
         })
+    }
+
+    async fn mcp_status(&self, _: Nothing) -> Result<McpStatus, Failure> {
+        self.mcp_get_status().await
+    }
+
+    async fn mcp_servers(&self, _: Nothing) -> Result<McpServerList, Failure> {
+        self.mcp_get_servers().await
+    }
+
+    async fn mcp_server_order(&self, order: McpServerOrder) -> Result<Nothing, Failure> {
+        self.order_mcp_server(&order).await
+    }
+
+    async fn mcp_server_save(&self, save: McpServerSave) -> Result<Nothing, Failure> {
+        self.save_mcp_server(&save).await
+    }
+
+    async fn mcp_server_remove(&self, server: McpServerName) -> Result<McpRemoved, Failure> {
+        self.remove_mcp_server(&server.name).await
+    }
+
+    async fn mcp_traces(&self, query: McpTraceQuery) -> Result<McpTracePage, Failure> {
+        self.read_mcp_traces(&query).await
+    }
+
+    async fn mcp_access(&self, _: Nothing) -> Result<McpAccess, Failure> {
+        self.mcp_door().await
+    }
+
+    async fn mcp_open(&self, request: McpOpenRequest) -> Result<McpSession, Failure> {
+        self.open_mcp(&request).await
+    }
+
+    async fn mcp_request(&self, request: McpRequest) -> Result<McpAnswer, Failure> {
+        self.ask_mcp_server(request).await
+    }
+
+    async fn mcp_tell(&self, tell: McpTell) -> Result<Nothing, Failure> {
+        self.tell_mcp_server(tell).await
+    }
+
+    async fn mcp_close(&self, session: McpSessionName) -> Result<Nothing, Failure> {
+        self.close_mcp(&session.session).await
     }
 
     async fn notebook_open(&self, request: NotebookPath) -> Result<NotebookFile, Failure> {

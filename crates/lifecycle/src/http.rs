@@ -6,7 +6,7 @@ use std::{future::Future, pin::Pin, time::Duration};
 use bytes::{Bytes, BytesMut};
 use http_body_util::{BodyExt, Full};
 use hyper::{
-    Method, Request, StatusCode,
+    HeaderMap, Method, Request, StatusCode,
     body::Incoming,
     header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST},
 };
@@ -43,6 +43,8 @@ type Connection = Pin<Box<dyn Future<Output = Result<(), hyper::Error>> + Send>>
 pub struct Answer {
     /// HTTP status.
     pub status: StatusCode,
+    /// HTTP headers.
+    pub headers: HeaderMap,
     body: Incoming,
     /// Polled together with the body, so that no task of its own is needed.
     connection: Option<Connection>,
@@ -63,6 +65,8 @@ pub struct Call<'a> {
     pub body: Option<Bytes>,
     /// `Accept`.
     pub accept: &'a str,
+    /// Further headers.
+    pub headers: &'a [(&'a str, &'a str)],
 }
 
 impl<'a> Call<'a> {
@@ -76,6 +80,7 @@ impl<'a> Call<'a> {
             path,
             body: None,
             accept: "application/json",
+            headers: &[],
         }
     }
 
@@ -110,6 +115,9 @@ impl<'a> Call<'a> {
         if let Some(token) = self.token {
             request = request.header(AUTHORIZATION, format!("Bearer {token}"));
         }
+        for (name, value) in self.headers {
+            request = request.header(*name, *value);
+        }
         if self.body.is_some() {
             request = request.header(CONTENT_TYPE, "application/json");
         }
@@ -128,6 +136,7 @@ impl<'a> Call<'a> {
         let (head, body) = response.into_parts();
         Ok(Answer {
             status: head.status,
+            headers: head.headers,
             body,
             connection,
         })

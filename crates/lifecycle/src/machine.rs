@@ -187,6 +187,14 @@ impl Machine {
         self.port(dock, KERNEL_PORT).await
     }
 
+    /// Loopback port of its MCP endpoint.
+    ///
+    /// # Errors
+    /// [`LifecycleError::NotRunning`].
+    pub async fn mcp_port(&self, dock: &Dock) -> Result<u16, LifecycleError> {
+        self.port(dock, MCP_PORT).await
+    }
+
     /// Loopback port of its VNC server.
     ///
     /// # Errors

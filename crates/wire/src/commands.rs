@@ -45,6 +45,17 @@ macro_rules! for_each_command {
             service_list: Nothing => ServiceList, "What the machine's supervisor runs.";
             service_restart: ServiceName => Nothing, "Ends one of them and starts it again.";
             service_log: ServiceName => LogLines, "What it wrote last.";
+            mcp_status: Nothing => McpStatus, "How the machine's MCP servers stand.";
+            mcp_servers: Nothing => McpServerList, "How they are configured, and where.";
+            mcp_server_order: McpServerOrder => Nothing, "Restarts one, turns it on or off.";
+            mcp_server_save: McpServerSave => Nothing, "Adds one to the machine, or changes it.";
+            mcp_server_remove: McpServerName => McpRemoved, "Takes one out of the machine's own file.";
+            mcp_traces: McpTraceQuery => McpTracePage, "Messages of all clients after a number.";
+            mcp_access: Nothing => McpAccess, "Address and token for other clients.";
+            mcp_open: McpOpenRequest => McpSession, "Begins a session with a server.";
+            mcp_request: McpRequest => McpAnswer, "Asks the server, and waits for its answer.";
+            mcp_tell: McpTell => Nothing, "Tells the server something, or answers what it asked.";
+            mcp_close: McpSessionName => Nothing, "Ends a session.";
             notebook_open: NotebookPath => NotebookFile, "Reads a notebook file of this computer.";
             notebook_stamp: NotebookPath => NotebookStamp, "What a notebook file is now, to notice changes by others.";
             notebook_save: NotebookSaveRequest => NotebookSaved, "Writes a notebook file, unless somebody else changed it.";

@@ -18,6 +18,7 @@ macro_rules! wire {
 pub mod body;
 pub mod commands;
 pub mod failure;
+pub mod inspector;
 pub mod kernel;
 pub mod machine;
 pub mod mcp;

@@ -86,6 +86,21 @@ pub enum Event {
         /// What it asks.
         prompt: InputPrompt,
     },
+    /// An MCP server said something in a session of ours: a notification, or a question.
+    McpMessage {
+        /// From `mcp_open`.
+        session: String,
+        /// The JSON-RPC message.
+        #[cfg_attr(feature = "ts", ts(type = "Record<string, unknown>"))]
+        message: serde_json::Value,
+    },
+    /// Such a session is over.
+    McpClosed {
+        /// From `mcp_open`.
+        session: String,
+        /// Why.
+        cause: String,
+    },
     /// A cell ended.
     CellEnded {
         /// The view's id of the cell.

@@ -8,7 +8,9 @@ use ts_rs::{Config, TS, TypeVisitor};
 use wire::{
     body::*,
     commands::*,
+    inspector::*,
     machine::{EngineInfo, MachineDisk, MachineStats, MachineStatus},
+    mcp::*,
     settings::{Settings, SettingsState},
     stream::StreamEvent,
 };

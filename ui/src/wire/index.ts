@@ -147,7 +147,15 @@ cell_id: string,
 /** The kernel's. */
 execution_id: string,
 /** What it asks. */
-prompt: InputPrompt, } | { "kind": "cell_ended",
+prompt: InputPrompt, } | { "kind": "mcp_message",
+/** From `mcp_open`. */
+session: string,
+/** The JSON-RPC message. */
+message: Record<string, unknown>, } | { "kind": "mcp_closed",
+/** From `mcp_open`. */
+session: string,
+/** Why. */
+cause: string, } | { "kind": "cell_ended",
 /** The view's id of the cell. */
 cell_id: string,
 /** The kernel's answer, where it gave one. */
@@ -317,6 +325,261 @@ addresses: Addresses | null,
 body_version: string | null,
 /** What its spec opens of this computer, a sentence each. */
 warnings?: Array<string>, };
+
+/** How other clients reach the endpoint. */
+export type McpAccess = {
+/** `http://127.0.0.1:<port>`; `/mcp` there is the endpoint over all servers. */
+url: string,
+/** Bearer token. */
+token: string, };
+
+/** Answer of `mcp_request`: what the server answered, be it an error. */
+export type McpAnswer = {
+/** Its result. */
+result: unknown,
+/** Its error: `code`, `message`, `data`; none where it answered well. */
+error: { code: number; message: string; data?: unknown } | null,
+/** How long it took, in milliseconds. */
+duration_ms: number, };
+
+/** Which way a message went. */
+export type McpDirection = "client_to_server" | "server_to_client";
+
+/** A file that servers are read from. */
+export type McpFile = {
+/** Where it lies. */
+path: string,
+/** Which one it is. */
+source: McpSource,
+/** Whether it is there. */
+found: boolean,
+/** What is wrong with it; what it said when it was last sound goes on. */
+error: string | null, };
+
+/** What a message is. */
+export type McpKind = "request" | "response" | "notification" | "error";
+
+/** Asks for `mcp_open`. */
+export type McpOpenRequest = {
+/** A server's name; the endpoint over all of them where left out. */
+server: string | null,
+/**
+ * Whether the view answers sampling, elicitation and roots. The server gets a process of
+ * its own for it then.
+ */
+answers: boolean, };
+
+/** What is to be done with a server. */
+export type McpOrder = "restart" | "enable" | "disable";
+
+/** What a `DELETE /servers/{name}` came to. */
+export type McpRemoval = "removed" | "uncovered" | "disabled";
+
+/** Answer of `DELETE /servers/{name}`. */
+export type McpRemoved = {
+/** Always `completed`. */
+status: CompletedWord,
+/** What was done. */
+outcome: McpRemoval,
+/** The same in a sentence. */
+message: string, };
+
+/** Asks for `mcp_request`. */
+export type McpRequest = {
+/** From `mcp_open`. */
+session: string,
+/** The request's id, for `notifications/cancelled`; the view counts. */
+id: number,
+/** Such as `tools/call`. */
+method: string,
+/** Its parameters. */
+params: unknown, };
+
+/** A server's entry in `mcp.json`: the form that clients share, and words of ours. */
+export type McpServerEntry = {
+/** Program: a path, or a name looked up in `PATH`. */
+command?: string,
+/** Its arguments; `$NAME` and `${NAME}` are replaced from the environment. */
+args: Array<string>,
+/** Variables of its environment. Secret ones are shown as `•••`, and `•••` keeps the value. */
+env: { [key in string]: string },
+/** Folder in which it runs; the home where left out. */
+cwd?: string,
+/** Address of a server elsewhere. */
+url?: string,
+/** The transport's name, as some clients write it: `stdio`. */
+type?: string,
+/** Whether each session gets a process of its own. */
+isolate: boolean,
+/** Whether it is turned off. */
+disabled: boolean,
+/** Whether arguments and results are kept out of the traces. */
+redact: boolean,
+/**
+ * Tools that the endpoint over all servers shows, by their own names; `*` stands for
+ * any letters. All of them where left out.
+ */
+tools?: Array<string>,
+/** Other names for tools at the endpoint over all servers, by their own names. */
+rename: { [key in string]: string }, };
+
+/** Answer of `GET /servers`. */
+export type McpServerList = {
+/** By name. */
+servers: Array<McpServerShown>,
+/** The files they are read from; the last one counts most. */
+files: Array<McpFile>, };
+
+/** Names an MCP server. */
+export type McpServerName = {
+/** As `mcp_status` has it. */
+name: string, };
+
+/** Asks for `mcp_server_order`. */
+export type McpServerOrder = {
+/** As `mcp_status` has it. */
+name: string,
+/** What to do. */
+order: McpOrder, };
+
+/** Asks for `mcp_server_save`. */
+export type McpServerSave = {
+/** A new name, or that of a server whose entry is written over. */
+name: string,
+/** Goes into the machine's `/data/mcp.json`. */
+entry: McpServerEntry, };
+
+/** A server in `GET /servers`. */
+export type McpServerShown = {
+/** Its name. */
+name: string,
+/** Where the entry that counts comes from. */
+source: McpSource,
+/** Whether it is turned on. */
+enabled: boolean,
+/** The entry that counts; secret values of its environment are not shown. */
+entry: McpServerEntry, };
+
+/** A server in `GET /status`. */
+export type McpServerStatus = {
+/** Its name. */
+name: string,
+/** Where its entry comes from. */
+source: McpSource,
+/** Whether each session gets a process of its own. */
+isolate: boolean,
+/** How often the shared process was started again. */
+restarts: number,
+/** How it ended last: exit code, or 128 + the signal. */
+last_exit: number | null,
+/** What went wrong last, in a sentence. */
+problem: string | null,
+/** Name, title and version that the server tells of itself. */
+server_info: Record<string, unknown> | null,
+/** Revision of the protocol spoken with it. */
+protocol: string | null,
+/** Sessions of clients. */
+sessions: number,
+/** Processes that belong to one session each. */
+own_processes: number,
+/** Requests of clients so far. */
+calls: number,
+/** How many of them failed, or gave a tool's result that says `isError`. */
+errors: number,
+/** Requests that wait for their answer. */
+in_flight: number,
+/** Half of the last 512 calls took no longer, in milliseconds. */
+p50_ms: number | null,
+/** 95 of 100 of the last 512 calls took no longer, in milliseconds. */
+p95_ms: number | null,
+/** The last lines of its standard error. */
+stderr: Array<string>, } & ({ "state": "missing" } | { "state": "disabled" } | { "state": "idle" } | { "state": "starting",
+/** Process id. */
+pid: number,
+/** Since when it runs, in Unix milliseconds. */
+since_ms: number, } | { "state": "ready",
+/** Process id. */
+pid: number,
+/** Since when it runs, in Unix milliseconds. */
+since_ms: number, } | { "state": "backoff",
+/** After how long. */
+retry_in_ms: number, });
+
+/** A session is open. */
+export type McpSession = {
+/** Names it in other commands and in the stream's events. */
+session: string,
+/** The server's answer to `initialize`. */
+initialized: Record<string, unknown>, };
+
+/** Names a session. */
+export type McpSessionName = {
+/** From `mcp_open`. */
+session: string, };
+
+/** Where a server's configuration comes from. */
+export type McpSource = "builtin" | "repo" | "data";
+
+/** Answer of `GET /status`. */
+export type McpStatus = {
+/** By name. */
+servers: Array<McpServerStatus>,
+/** The files they are read from. */
+files: Array<McpFile>,
+/** Sessions of the endpoint over all servers. */
+aggregate_sessions: number,
+/** Number of the last trace. */
+last_trace: number,
+/** Version of the body. */
+version: string, };
+
+/** Asks for `mcp_tell`: a notification to the server, or the answer to what it asked. */
+export type McpTell = {
+/** From `mcp_open`. */
+session: string,
+/** A JSON-RPC message without `jsonrpc`. */
+message: Record<string, unknown>, };
+
+/** One event of `GET /traces`: a message. */
+export type McpTrace = {
+/** Counts from 1, over all servers, since the supervisor started. */
+seq: number,
+/** When, in Unix milliseconds. */
+at_ms: number,
+/** Name of the server. */
+server: string,
+/** The client's session; none where the relay itself asks, or all are told. */
+session: string | null,
+/** Which way it went. */
+direction: McpDirection,
+/** What it is. */
+kind: McpKind,
+/** Its method; an answer's is its request's. */
+method: string | null,
+/** Its id, as the client knows it. */
+id: string | number | null,
+/** Its length. */
+bytes: number,
+/** Of an answer: how long it took, in milliseconds. */
+duration_ms: number | null,
+/** Whether `message` is only its first 64 KiB, as a string. */
+truncated: boolean,
+/** The message: an object, or a string where it was cut. */
+message: unknown, };
+
+/** Answer of `GET /traces` to who accepts `application/json`. */
+export type McpTracePage = {
+/** Oldest first. */
+events: Array<McpTrace>,
+/** Number of the last one there is: the `after` of the next question. */
+last: number, };
+
+/** Asks for `mcp_traces`. */
+export type McpTraceQuery = {
+/** Number of the last trace that is known. */
+after: number,
+/** Of this server alone. */
+server: string | null, };
 
 /** A value that was not restored. */
 export type NotRestored = {
@@ -583,6 +846,28 @@ export interface Commands {
   service_restart: { request: ServiceName; answer: Nothing };
   /** What it wrote last. */
   service_log: { request: ServiceName; answer: LogLines };
+  /** How the machine's MCP servers stand. */
+  mcp_status: { request: Nothing; answer: McpStatus };
+  /** How they are configured, and where. */
+  mcp_servers: { request: Nothing; answer: McpServerList };
+  /** Restarts one, turns it on or off. */
+  mcp_server_order: { request: McpServerOrder; answer: Nothing };
+  /** Adds one to the machine, or changes it. */
+  mcp_server_save: { request: McpServerSave; answer: Nothing };
+  /** Takes one out of the machine's own file. */
+  mcp_server_remove: { request: McpServerName; answer: McpRemoved };
+  /** Messages of all clients after a number. */
+  mcp_traces: { request: McpTraceQuery; answer: McpTracePage };
+  /** Address and token for other clients. */
+  mcp_access: { request: Nothing; answer: McpAccess };
+  /** Begins a session with a server. */
+  mcp_open: { request: McpOpenRequest; answer: McpSession };
+  /** Asks the server, and waits for its answer. */
+  mcp_request: { request: McpRequest; answer: McpAnswer };
+  /** Tells the server something, or answers what it asked. */
+  mcp_tell: { request: McpTell; answer: Nothing };
+  /** Ends a session. */
+  mcp_close: { request: McpSessionName; answer: Nothing };
   /** Reads a notebook file of this computer. */
   notebook_open: { request: NotebookPath; answer: NotebookFile };
   /** What a notebook file is now, to notice changes by others. */

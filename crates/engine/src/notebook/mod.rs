@@ -4,7 +4,6 @@
 //! kernel queues them. Each cell's outputs are then read by a task of its own.
 
 pub(crate) mod file;
-mod sse;
 
 use lifecycle::{
     MachineOptions,
@@ -21,12 +20,12 @@ use wire::{
     stream::Event,
 };
 
+use crate::sse::SseReader;
 use crate::{
     Engine,
     body::{accepted, door, json, read, segment, unreachable},
     journal::Journal,
 };
-use sse::SseReader;
 
 /// Cells that may wait to be handed over.
 const QUEUE: usize = 256;

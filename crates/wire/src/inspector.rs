@@ -1,0 +1,130 @@
+//! What a view asks of the machine's MCP endpoint: its servers, their configuration, and sessions
+//! of the engine's own, in which it says what an MCP client says.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::mcp::McpServerEntry;
+
+wire! {
+    /// Names an MCP server.
+    #[derive(Eq)]
+    pub struct McpServerName {
+        /// As `mcp_status` has it.
+        pub name: String,
+    }
+
+    /// What is to be done with a server.
+    #[derive(Copy, Eq)]
+    #[serde(rename_all = "snake_case")]
+    pub enum McpOrder {
+        /// Ends its process and starts it again.
+        Restart,
+        /// Turns it on.
+        Enable,
+        /// Turns it off and ends its process.
+        Disable,
+    }
+
+    /// Asks for `mcp_server_order`.
+    #[derive(Eq)]
+    pub struct McpServerOrder {
+        /// As `mcp_status` has it.
+        pub name: String,
+        /// What to do.
+        pub order: McpOrder,
+    }
+
+    /// Asks for `mcp_server_save`.
+    #[derive(Eq)]
+    pub struct McpServerSave {
+        /// A new name, or that of a server whose entry is written over.
+        pub name: String,
+        /// Goes into the machine's `/data/mcp.json`.
+        pub entry: McpServerEntry,
+    }
+
+    /// Asks for `mcp_traces`.
+    #[derive(Eq)]
+    pub struct McpTraceQuery {
+        /// Number of the last trace that is known.
+        #[cfg_attr(feature = "ts", ts(type = "number"))]
+        pub after: u64,
+        /// Of this server alone.
+        #[serde(default)]
+        pub server: Option<String>,
+    }
+
+    /// How other clients reach the endpoint.
+    #[derive(Eq)]
+    pub struct McpAccess {
+        /// `http://127.0.0.1:<port>`; `/mcp` there is the endpoint over all servers.
+        pub url: String,
+        /// Bearer token.
+        pub token: String,
+    }
+
+    /// Asks for `mcp_open`.
+    #[derive(Eq)]
+    pub struct McpOpenRequest {
+        /// A server's name; the endpoint over all of them where left out.
+        #[serde(default)]
+        pub server: Option<String>,
+        /// Whether the view answers sampling, elicitation and roots. The server gets a process of
+        /// its own for it then.
+        #[serde(default)]
+        pub answers: bool,
+    }
+
+    /// A session is open.
+    pub struct McpSession {
+        /// Names it in other commands and in the stream's events.
+        pub session: String,
+        /// The server's answer to `initialize`.
+        #[cfg_attr(feature = "ts", ts(type = "Record<string, unknown>"))]
+        pub initialized: Value,
+    }
+
+    /// Names a session.
+    #[derive(Eq)]
+    pub struct McpSessionName {
+        /// From `mcp_open`.
+        pub session: String,
+    }
+
+    /// Asks for `mcp_request`.
+    pub struct McpRequest {
+        /// From `mcp_open`.
+        pub session: String,
+        /// The request's id, for `notifications/cancelled`; the view counts.
+        #[cfg_attr(feature = "ts", ts(type = "number"))]
+        pub id: u64,
+        /// Such as `tools/call`.
+        pub method: String,
+        /// Its parameters.
+        #[serde(default)]
+        #[cfg_attr(feature = "ts", ts(type = "unknown"))]
+        pub params: Value,
+    }
+
+    /// Answer of `mcp_request`: what the server answered, be it an error.
+    pub struct McpAnswer {
+        /// Its result.
+        #[cfg_attr(feature = "ts", ts(type = "unknown"))]
+        pub result: Value,
+        /// Its error: `code`, `message`, `data`; none where it answered well.
+        #[cfg_attr(feature = "ts", ts(type = "{ code: number; message: string; data?: unknown } | null"))]
+        pub error: Option<Value>,
+        /// How long it took, in milliseconds.
+        pub duration_ms: f64,
+    }
+
+    /// Asks for `mcp_tell`: a notification to the server, or the answer to what it asked.
+    pub struct McpTell {
+        /// From `mcp_open`.
+        pub session: String,
+        /// A JSON-RPC message without `jsonrpc`.
+        #[cfg_attr(feature = "ts", ts(type = "Record<string, unknown>"))]
+        pub message: Value,
+    }
+}
