@@ -10,7 +10,7 @@ use std::{
 use crate::error::LifecycleError;
 
 /// What the image itself is made of.
-const INPUTS: &[&str] = &["body/Dockerfile", "body/rootfs", "body/kernel"];
+const INPUTS: &[&str] = &["body/Dockerfile", "body/rootfs", "body/kernel", "body/mcp"];
 /// What the body's binary is built from, where none is prebuilt.
 const SOURCES: &[&str] = &[
     "Cargo.toml",
