@@ -114,6 +114,56 @@ pub enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         command: Vec<String>,
     },
+    /// Builds a new machine from the repo, proves it, and puts it in the old one's place
+    Evolve {
+        /// Why; it stands beside the generation
+        #[arg(long)]
+        note: Option<String>,
+        /// Only shows what changed in the repo since the machine's generation
+        #[arg(long)]
+        diff: bool,
+        /// Interrupts cells that run, instead of waiting for them
+        #[arg(long, conflicts_with = "refuse_cells")]
+        interrupt_cells: bool,
+        /// Gives up where a cell runs
+        #[arg(long)]
+        refuse_cells: bool,
+        /// Seconds to wait for cells that run
+        #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+        cell_limit: u32,
+        /// Stays, and carries out what is asked for from inside, until Ctrl-C
+        #[arg(long, conflicts_with_all = ["note", "diff"])]
+        watch: bool,
+    },
+    /// Lists the generations of the machine, or changes one
+    Generations {
+        /// Keeps this one whatever their number
+        #[arg(long, value_name = "N")]
+        keep: Option<u32>,
+        /// Keeps this one no longer
+        #[arg(long, value_name = "N")]
+        release: Option<u32>,
+        /// Gives one a name (an empty one takes it away)
+        #[arg(long, num_args = 2, value_names = ["N", "NAME"])]
+        name: Option<Vec<String>>,
+        /// Removes this one and its image
+        #[arg(long, value_name = "N")]
+        remove: Option<u32>,
+    },
+    /// Puts an earlier generation in place: its image and the repo's files
+    Rollback {
+        /// Which; the good one before the current one where left out
+        number: Option<u32>,
+        /// Leaves the repo's files as they are
+        #[arg(long)]
+        keep_repo: bool,
+        /// Brings the namespaces back with which it was left, instead of taking the present ones along
+        #[arg(long)]
+        state: bool,
+        /// Interrupts cells that run, instead of waiting for them
+        #[arg(long)]
+        interrupt_cells: bool,
+    },
     /// Lists the container engines of this computer, and which of them answer
     Engines,
     /// Looks at what is needed on this computer, and says what to do

@@ -13,7 +13,7 @@ use wire::{
 
 use crate::{
     arguments::Command,
-    exec,
+    evolve, exec,
     print::{self, ProgressPrinter},
 };
 
@@ -64,6 +64,9 @@ pub async fn carry_out(engine: &Engine, command: Command, json: bool) -> Result<
         Command::Exec { code, timeout } => exec::run(engine, code, timeout, json).await,
         Command::Shell { command } => shell(engine, &command, json).await,
         Command::Serve { ui, port } => serve(engine, ServeOptions { port, ui }, json).await,
+        command @ (Command::Evolve { .. }
+        | Command::Generations { .. }
+        | Command::Rollback { .. }) => evolve::run(engine, command, json).await,
         Command::Engines => engines(engine, json).await,
         Command::Doctor => {
             let checks = engine.doctor().await;
@@ -206,7 +209,7 @@ async fn serve(engine: &Engine, options: ServeOptions, json: bool) -> Result<u8,
 }
 
 /// Ends when the process is asked to end; never where that can't be heard.
-async fn terminated() {
+pub async fn terminated() {
     #[cfg(unix)]
     if let Ok(mut signal) =
         tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
@@ -230,7 +233,7 @@ fn show(status: &MachineStatus, json: bool) {
     }
 }
 
-async fn call<T: DeserializeOwned>(
+pub async fn call<T: DeserializeOwned>(
     engine: &Engine,
     command: &str,
     params: Value,

@@ -2,6 +2,7 @@
 
 mod arguments;
 mod commands;
+mod evolve;
 mod exec;
 mod print;
 mod template;

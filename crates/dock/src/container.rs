@@ -5,12 +5,13 @@ use std::collections::{BTreeMap, HashMap};
 use bollard::{
     errors::Error as BollardError,
     models::{
-        ContainerCreateBody, ContainerInspectResponse, HostConfig, HostConfigLogConfig,
+        ChangeType, ContainerCreateBody, ContainerInspectResponse, HostConfig, HostConfigLogConfig,
         PortBinding, RestartPolicy, RestartPolicyNameEnum,
     },
     query_parameters::{
         CreateContainerOptionsBuilder, InspectContainerOptions, ListContainersOptionsBuilder,
-        RemoveContainerOptionsBuilder, StartContainerOptions, StopContainerOptionsBuilder,
+        RemoveContainerOptionsBuilder, RenameContainerOptionsBuilder, StartContainerOptions,
+        StopContainerOptionsBuilder,
     },
 };
 
@@ -204,6 +205,37 @@ impl Dock {
             Err(error) if !error.is_not_found() => Err(error),
             _ => Ok(()),
         }
+    }
+
+    /// Gives a container another name.
+    ///
+    /// # Errors
+    /// [`DockError`] with the engine's words; [`DockError::is_conflict`] where the name is taken.
+    pub async fn rename_container(&self, name: &str, new: &str) -> Result<(), DockError> {
+        let options = RenameContainerOptionsBuilder::new().name(new).build();
+        let renamed = self.docker.rename_container(name, options).await;
+        renamed.map_err(|error| {
+            DockError::from_bollard(format!("rename the container {name} to {new}"), error)
+        })
+    }
+
+    /// Paths that were added, changed or removed over a container's image, volumes left out.
+    ///
+    /// # Errors
+    /// [`DockError`] with the engine's words.
+    pub async fn changed_files(&self, name: &str) -> Result<Vec<String>, DockError> {
+        let found = self.docker.container_changes(name).await;
+        let found = found.map_err(|error| {
+            DockError::from_bollard(format!("see what changed in {name}"), error)
+        })?;
+        Ok(found
+            .unwrap_or_default()
+            .into_iter()
+            .map(|change| match change.kind {
+                ChangeType::_2 => format!("{} (removed)", change.path),
+                _ => change.path,
+            })
+            .collect())
     }
 
     /// The container of that name or id; `None` where there is none.

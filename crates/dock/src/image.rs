@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use bollard::query_parameters::{
     CreateImageOptionsBuilder, ListImagesOptionsBuilder, RemoveImageOptionsBuilder,
+    TagImageOptionsBuilder,
 };
 use futures_util::StreamExt;
 use tokio_util::sync::CancellationToken;
@@ -65,6 +66,44 @@ impl Dock {
                 error => Err(error),
             },
         }
+    }
+
+    /// Gives an image one more name.
+    ///
+    /// # Errors
+    /// [`DockError`] with the engine's words.
+    pub async fn tag_image(
+        &self,
+        image: &str,
+        repository: &str,
+        tag: &str,
+    ) -> Result<(), DockError> {
+        let options = TagImageOptionsBuilder::new()
+            .repo(repository)
+            .tag(tag)
+            .build();
+        let tagged = self.docker.tag_image(image, Some(options)).await;
+        tagged.map_err(|error| {
+            DockError::from_bollard(format!("name the image {image} {repository}:{tag}"), error)
+        })
+    }
+
+    /// Tags of the images of a repository, such as `latest`.
+    ///
+    /// # Errors
+    /// [`DockError`] where the engine does not answer.
+    pub async fn image_tags(&self, repository: &str) -> Result<Vec<String>, DockError> {
+        let filters = HashMap::from([("reference", vec![format!("{repository}:*")])]);
+        let options = ListImagesOptionsBuilder::new().filters(&filters).build();
+        let found = self.docker.list_images(Some(options)).await;
+        let found = found.map_err(|error| DockError::from_bollard("list the images", error))?;
+        let names = found.into_iter().flat_map(|image| image.repo_tags);
+        // Podman says where a local image comes from.
+        let tag = |name: String| {
+            let (of, tag) = name.rsplit_once(':')?;
+            (of.strip_prefix("localhost/").unwrap_or(of) == repository).then(|| tag.to_owned())
+        };
+        Ok(names.filter_map(tag).collect())
     }
 
     /// The loose images that have a label, newest first.

@@ -5,6 +5,7 @@ mod body;
 mod desktop;
 mod doctor;
 mod engines;
+mod evolve;
 mod journal;
 mod machine;
 mod mcp;
@@ -198,9 +199,14 @@ impl Engine {
     /// A cancellable piece of long work; [`end_run`](Self::end_run) forgets it.
     fn begin_run(&self) -> (String, CancellationToken) {
         let run_id = ulid::Ulid::generate().to_string();
-        let cancel = self.inner.stop.child_token();
-        self.runs().insert(run_id.clone(), cancel.clone());
+        let cancel = self.begin_named_run(&run_id);
         (run_id, cancel)
+    }
+
+    fn begin_named_run(&self, run_id: &str) -> CancellationToken {
+        let cancel = self.inner.stop.child_token();
+        self.runs().insert(run_id.to_owned(), cancel.clone());
+        cancel
     }
 
     fn end_run(&self, run_id: &str) {

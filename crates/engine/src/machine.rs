@@ -42,7 +42,13 @@ impl Engine {
         Ok(self.connect().await?.info().clone())
     }
 
+    /// Its state, once a run of evolve that was cut off is finished or undone.
     pub(crate) async fn status(&self) -> Result<MachineStatus, Failure> {
+        self.recover().await?;
+        self.status_now().await
+    }
+
+    pub(crate) async fn status_now(&self) -> Result<MachineStatus, Failure> {
         Ok(self.machine()?.status(&self.connect().await?).await?)
     }
 

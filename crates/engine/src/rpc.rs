@@ -6,6 +6,7 @@ use serde_json::Value;
 use wire::{
     body::*,
     commands::*,
+    evolve::*,
     failure::{Failure, FailureCode},
     inspector::*,
     machine::{EngineInfo, MachineDisk, MachineStats, MachineStatus},
@@ -258,6 +259,71 @@ impl Handlers for Engine {
 
     async fn mcp_close(&self, session: McpSessionName) -> Result<Nothing, Failure> {
         self.close_mcp(&session.session).await
+    }
+
+    async fn evolve_preview(&self, _: Nothing) -> Result<RepoDiff, Failure> {
+        Ok(self.machine()?.preview().await?)
+    }
+
+    async fn evolve_start(&self, request: EvolveRequest) -> Result<RunStarted, Failure> {
+        self.evolve(request)
+    }
+
+    async fn evolve_status(&self, _: Nothing) -> Result<EvolveStatus, Failure> {
+        self.evolve_now().await
+    }
+
+    async fn evolve_runs(&self, _: Nothing) -> Result<EvolveRunList, Failure> {
+        self.all_runs().await
+    }
+
+    async fn evolve_log(&self, request: EvolveLogRequest) -> Result<EvolveLog, Failure> {
+        Ok(self.machine()?.run_log(&request.run_id, request.after)?)
+    }
+
+    async fn evolve_answer(&self, request: EvolveAnswer) -> Result<Nothing, Failure> {
+        self.answer_wish(request).await?;
+        Ok(Nothing {})
+    }
+
+    async fn evolve_cancel(&self, request: EvolveRunId) -> Result<Nothing, Failure> {
+        self.cancel_evolve(&request.run_id)?;
+        Ok(Nothing {})
+    }
+
+    async fn generation_list(&self, _: Nothing) -> Result<GenerationList, Failure> {
+        self.generations().await
+    }
+
+    async fn generation_diff(&self, request: GenerationNumber) -> Result<RepoDiff, Failure> {
+        Ok(self.machine()?.generation_diff(request.number).await?)
+    }
+
+    async fn generation_rollback(&self, request: RollbackRequest) -> Result<RunStarted, Failure> {
+        self.rollback(request)
+    }
+
+    async fn generation_keep(&self, request: GenerationKeep) -> Result<GenerationList, Failure> {
+        self.machine()?
+            .keep_generation(request.number, request.kept)?;
+        self.changed_generations().await
+    }
+
+    async fn generation_name(&self, request: GenerationName) -> Result<GenerationList, Failure> {
+        self.machine()?
+            .name_generation(request.number, &request.name)?;
+        self.changed_generations().await
+    }
+
+    async fn generation_remove(
+        &self,
+        request: GenerationNumber,
+    ) -> Result<GenerationList, Failure> {
+        let dock = self.connect().await?;
+        self.machine()?
+            .remove_generation(&dock, request.number)
+            .await?;
+        self.changed_generations().await
     }
 
     async fn notebook_open(&self, request: NotebookPath) -> Result<NotebookFile, Failure> {

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use dock::{BuildRequest, CancellationToken, Dock, DockError};
+use wire::machine::Progress;
 
 use crate::{
     context::Context,
@@ -30,11 +31,41 @@ impl Machine {
         tell: Tell<'_>,
     ) -> Result<String, LifecycleError> {
         let _lock = self.lock()?;
-        self.ensure_image(dock, rebuild, cancel, tell).await
+        let built = self.ensure_image(dock, rebuild, cancel, tell).await?;
+        Ok(built.1)
     }
 
-    /// As [`build`](Self::build), for those who hold the lock.
+    /// As [`build`](Self::build), for those who hold the lock; with the machine as it is then. One
+    /// that evolved keeps its generation's image; a rebuild makes it from the template again.
     pub(crate) async fn ensure_image(
+        &self,
+        dock: &Dock,
+        rebuild: bool,
+        cancel: &CancellationToken,
+        tell: Tell<'_>,
+    ) -> Result<(Self, String), LifecycleError> {
+        if self.current.is_none() {
+            let id = self.template_image(dock, rebuild, cancel, tell).await?;
+            return Ok((self.clone(), id));
+        }
+        if !rebuild && let Some(image) = dock.image(&self.image()).await? {
+            return Ok((self.clone(), image.id));
+        }
+        if !rebuild {
+            let text = format!(
+                "The image {} is gone: the machine is made from the template again.",
+                self.image()
+            );
+            tell(Progress::Line { text });
+        }
+        let id = self.template_image(dock, rebuild, cancel, tell).await?;
+        let mut all = self.read_generations()?;
+        all.current = None;
+        self.write_generations(&all)?;
+        Ok((self.reread()?, id))
+    }
+
+    async fn template_image(
         &self,
         dock: &Dock,
         rebuild: bool,
@@ -75,7 +106,7 @@ impl Machine {
     }
 
     /// What can't be removed now is removed after a later build.
-    async fn prune(&self, dock: &Dock, used: &[String]) {
+    pub(crate) async fn prune(&self, dock: &Dock, used: &[String]) {
         let generations = usize::try_from(self.spec.generations_to_keep).unwrap_or(usize::MAX);
         match prune(dock, &self.names, generations, used).await {
             Ok(gone) => tracing::debug!(gone, "older images were removed"),
@@ -87,7 +118,14 @@ impl Machine {
     pub(crate) fn inputs(
         &self,
     ) -> Result<(Context, BTreeMap<String, String>, String), LifecycleError> {
-        let mut context = Context::collect(&self.template)?;
+        self.with_arguments(Context::collect(&self.template)?)
+    }
+
+    /// A context with the build arguments of this machine, and their digest.
+    pub(crate) fn with_arguments(
+        &self,
+        mut context: Context,
+    ) -> Result<(Context, BTreeMap<String, String>, String), LifecycleError> {
         // Of a network that inspects TLS.
         if let Some(bundle) = std::env::var_os("VIVARIUM_BUILD_CA").filter(|path| !path.is_empty())
         {
@@ -106,7 +144,7 @@ impl Machine {
         Ok((context, args, digest))
     }
 
-    async fn ensure_base(
+    pub(crate) async fn ensure_base(
         &self,
         dock: &Dock,
         cancel: &CancellationToken,

@@ -84,6 +84,31 @@ impl Context {
         Ok(Self { files, prebuilt })
     }
 
+    /// All files of a machine's repo, written into a folder, with the template's certificates and,
+    /// where `shipped` says so, its binary of `body`.
+    ///
+    /// # Errors
+    /// As [`collect`](Self::collect).
+    pub fn of_repo(folder: &Path, template: &Path, shipped: bool) -> Result<Self, LifecycleError> {
+        if !folder.join("body/Dockerfile").is_file() {
+            return Err(LifecycleError::NoTemplate {
+                path: folder.into(),
+            });
+        }
+        let mut context = Self::whole(folder)?;
+        let binaries = format!("body/bin/{}", std::env::consts::ARCH);
+        if shipped && template.join(&binaries).join("body").is_file() {
+            walk(template, &binaries, true, &mut context.files)?;
+            context.prebuilt = true;
+        }
+        context
+            .files
+            .retain(|entry| !entry.path.starts_with(BUILD_CA));
+        walk(template, BUILD_CA, false, &mut context.files)?;
+        context.files.sort_by(|a, b| a.path.cmp(&b.path));
+        Ok(context)
+    }
+
     /// Adds a bundle of certificates from elsewhere on this computer: as those in the template's
     /// `body/build-ca`, they are used while the image is built and make none stale.
     #[must_use]
@@ -223,6 +248,20 @@ impl Context {
         }
         Ok(())
     }
+}
+
+/// Digest of what the body's binary is built from.
+pub(crate) fn sources_digest(folder: &Path) -> Result<String, LifecycleError> {
+    let mut files = Vec::new();
+    for source in SOURCES {
+        walk(folder, source, true, &mut files)?;
+    }
+    files.sort_by(|a: &Entry, b: &Entry| a.path.cmp(&b.path));
+    let context = Context {
+        files,
+        prebuilt: false,
+    };
+    context.digest(std::iter::empty())
 }
 
 fn read_link(path: &Path) -> Result<PathBuf, LifecycleError> {

@@ -97,6 +97,78 @@ pub enum LifecycleError {
         /// That process's id, where it is known.
         holder: Option<u32>,
     },
+    /// There is no git on this computer.
+    #[error("git is not installed on this computer")]
+    NoGit,
+    /// The folder behind `/repo` is no git repository.
+    #[error("{} is no git repository", path.display())]
+    NoRepo {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// git could not do it.
+    #[error("git {doing} failed in the machine's repo")]
+    Git {
+        /// Its subcommand.
+        doing: String,
+        /// What it said.
+        words: String,
+    },
+    /// The engine's disk is nearly full.
+    #[error("there is too little space for a new image")]
+    NoSpace {
+        /// What is free.
+        free_bytes: u64,
+    },
+    /// A candidate did not show that it is well.
+    #[error("the candidate did not prove itself")]
+    NotProved {
+        /// What it failed at.
+        checks: Vec<String>,
+        /// Last lines of its log.
+        log: Vec<String>,
+    },
+    /// Cells run or wait, and the run was not to wait longer.
+    #[error("cells are not over ({count})")]
+    CellsRun {
+        /// How many.
+        count: usize,
+    },
+    /// What runs inside a machine failed a request.
+    #[error("the machine could not {doing}")]
+    Inside {
+        /// What was asked, as a verb phrase.
+        doing: String,
+        /// What it said.
+        words: String,
+    },
+    /// There is no generation of that number.
+    #[error("there is no generation {number}")]
+    NoGeneration {
+        /// The number.
+        number: u32,
+    },
+    /// There is no good generation before the current one.
+    #[error("there is no earlier generation to go back to")]
+    NoEarlier,
+    /// A generation's image is not here any more.
+    #[error("the image of generation {number} is gone")]
+    GenerationGone {
+        /// The number.
+        number: u32,
+    },
+    /// The machine is made of that generation.
+    #[error("the machine is made of generation {number}")]
+    GenerationInUse {
+        /// The number.
+        number: u32,
+    },
+    /// A run failed, and the old machine could not be brought back yet.
+    #[error("the old machine could not be brought back yet")]
+    NotUndone {
+        /// Why.
+        failure: Failure,
+    },
     /// Somebody asked for it.
     #[error("cancelled")]
     Cancelled,
@@ -173,6 +245,35 @@ impl From<LifecycleError> for Failure {
                 Failure { cause, ..failure(FailureCode::Busy) }
                     .next("Wait until that run has ended, or cancel it.")
             }
+            LifecycleError::NoGit => failure(FailureCode::NotFound)
+                .because("the machine's repo is a git repository")
+                .next("Install it (sudo apt install git) and try again."),
+            LifecycleError::NoRepo { path } => failure(FailureCode::Invalid)
+                .because("an evolve commits what the machine is built from")
+                .next(format!("Run git init in {} and commit what is there.", path.display())),
+            LifecycleError::Git { words, .. } => failure(FailureCode::Internal).because(words),
+            LifecycleError::NoSpace { free_bytes } => failure(FailureCode::DiskFull)
+                .because(format!("{} MB are free where the engine keeps its images", free_bytes >> 20))
+                .next("Free some space (vivarium generations, docker system df) and try again."),
+            LifecycleError::NotProved { checks, log } => failure(FailureCode::Unhealthy)
+                .because(checks.join("; "))
+                .next("Correct the repo and try again; the machine is as it was.")
+                .detail(log.join("\n")),
+            LifecycleError::CellsRun { .. } => failure(FailureCode::Busy)
+                .because("their namespace is stored only between two cells")
+                .next("Wait for their end, interrupt them, or let the run do that."),
+            LifecycleError::Inside { words, .. } => failure(FailureCode::Internal).because(words),
+            LifecycleError::NoGeneration { .. } | LifecycleError::NoEarlier => {
+                failure(FailureCode::NotFound).next("vivarium generations lists those that are there.")
+            }
+            LifecycleError::GenerationGone { .. } => failure(FailureCode::NotFound)
+                .because("somebody removed it from the container engine")
+                .next("Choose another generation: vivarium generations."),
+            LifecycleError::GenerationInUse { .. } => failure(FailureCode::Busy)
+                .next("Go back to another one first: vivarium rollback."),
+            LifecycleError::NotUndone { failure: why } => Failure { detail: why.detail, ..failure(FailureCode::Internal) }
+                .because(format!("{}{}", why.message, why.cause.map(|cause| format!(": {cause}")).unwrap_or_default()))
+                .next("vivarium up tries again, as does the next start of the app."),
             LifecycleError::Cancelled => failure(FailureCode::Cancelled),
         }
     }

@@ -1,9 +1,10 @@
 //! A machine's image and container: its spec, build context, start, health and
-//! end. Used by the host's engine, and later by a self-evolve inside the machine.
+//! end; and `evolve`, by which it is rebuilt and replaced. Used by the host's engine.
 
 mod build;
 pub mod context;
 mod error;
+mod evolve;
 pub mod http;
 mod life;
 mod machine;
@@ -20,8 +21,9 @@ mod watch;
 
 pub use dock::{CancellationToken, Dock, DockError, EngineChoice, Usage};
 pub use error::LifecycleError;
+pub use evolve::{FAILPOINTS, Hear, Order, Told, What};
 pub use life::suits;
 pub use machine::{Machine, MachineOptions, Tell};
 pub use paths::Paths;
-pub use spec::{MountSpec, Spec, SpecError};
+pub use spec::{Executor, MountSpec, Spec, SpecError};
 pub use watch::Change;

@@ -21,9 +21,9 @@ use crate::{
 };
 
 /// How long the kernel may take to answer.
-const READY: Duration = Duration::from_secs(90);
+pub(crate) const READY: Duration = Duration::from_secs(90);
 /// Between two looks at a machine that starts.
-const LOOK: Duration = Duration::from_millis(150);
+const LOOK: Duration = Duration::from_millis(50);
 
 impl Machine {
     /// Brings it up: image, container, and an answering kernel.
@@ -40,9 +40,35 @@ impl Machine {
         tell: Tell<'_>,
     ) -> Result<MachineStatus, LifecycleError> {
         let _lock = self.lock()?;
-        let image_id = self.ensure_image(dock, rebuild, cancel, tell).await?;
+        if self.recover_locked(dock, &mut |_| {}).await?.is_some() {
+            phase(tell, "recover");
+            // Another generation may be in place.
+            let after = self.reread()?;
+            return after.up_locked(dock, rebuild, cancel, tell).await;
+        }
+        self.up_locked(dock, rebuild, cancel, tell).await
+    }
+
+    async fn up_locked(
+        &self,
+        dock: &Dock,
+        rebuild: bool,
+        cancel: &CancellationToken,
+        tell: Tell<'_>,
+    ) -> Result<MachineStatus, LifecycleError> {
+        let (machine, image_id) = self.ensure_image(dock, rebuild, cancel, tell).await?;
+        machine.up_with(dock, &image_id, cancel, tell).await
+    }
+
+    async fn up_with(
+        &self,
+        dock: &Dock,
+        image_id: &str,
+        cancel: &CancellationToken,
+        tell: Tell<'_>,
+    ) -> Result<MachineStatus, LifecycleError> {
         phase(tell, "create");
-        self.create(dock, &image_id).await?;
+        self.create(dock, image_id).await?;
         phase(tell, "start");
         self.start(dock).await?;
         self.wait_ready(dock, cancel).await?;
@@ -56,6 +82,7 @@ impl Machine {
     /// [`LifecycleError::Dock`], [`LifecycleError::Busy`].
     pub async fn down(&self, dock: &Dock) -> Result<MachineStatus, LifecycleError> {
         let _lock = self.lock()?;
+        self.recover_locked(dock, &mut |_| {}).await?;
         if self.ours(dock).await?.is_some() {
             dock.stop_container(&self.names.container, STOP_S).await?;
         }
@@ -72,6 +99,7 @@ impl Machine {
         cancel: &CancellationToken,
     ) -> Result<MachineStatus, LifecycleError> {
         let _lock = self.lock()?;
+        self.recover_locked(dock, &mut |_| {}).await?;
         if self.ours(dock).await?.is_none() {
             return Err(self.not_running());
         }
@@ -87,6 +115,7 @@ impl Machine {
     /// [`LifecycleError::Dock`], [`LifecycleError::Busy`].
     pub async fn remove(&self, dock: &Dock, home: bool) -> Result<MachineStatus, LifecycleError> {
         let _lock = self.lock()?;
+        self.recover_locked(dock, &mut |_| {}).await?;
         if let Some(container) = self.ours(dock).await? {
             if container.is_running() {
                 dock.stop_container(&self.names.container, STOP_S).await?;
@@ -99,10 +128,15 @@ impl Machine {
         }
         self.status(dock).await
     }
-    async fn create(&self, dock: &Dock, image_id: &str) -> Result<(), LifecycleError> {
+
+    /// What a plan takes from this computer and the engine.
+    pub(crate) async fn site(
+        &self,
+        dock: &Dock,
+        image: &str,
+        image_id: &str,
+    ) -> Result<Site, LifecycleError> {
         let user_namespace = user_namespace(dock).await?;
-        let existing = self.ours(dock).await?;
-        let repo = self.ensure_repo()?;
         let seccomp = if dock.is_podman() {
             seccomp::file(&self.paths.machine_dir(&self.names.machine))?
         } else {
@@ -110,14 +144,20 @@ impl Machine {
         };
         let socket = (self.spec.executor == Executor::Socket)
             .then(|| EngineSocket::find(&dock.info().endpoint, user_namespace.is_some()));
-        let site = Site {
-            repo: &repo,
-            image_id,
-            seccomp: &seccomp,
+        Ok(Site {
+            repo: self.ensure_repo()?,
+            image: image.into(),
+            image_id: image_id.into(),
+            seccomp,
             socket,
             podman: dock.is_podman(),
             user_namespace,
-        };
+        })
+    }
+
+    async fn create(&self, dock: &Dock, image_id: &str) -> Result<(), LifecycleError> {
+        let existing = self.ours(dock).await?;
+        let site = self.site(dock, &self.image(), image_id).await?;
         let plan = plan::container(&self.spec, &self.names, &self.paths, &site);
         self.paths.ensure_secrets(&self.names.machine)?;
         plan::make_sources(&self.spec, &self.paths)?;
@@ -138,7 +178,7 @@ impl Machine {
         Ok(())
     }
 
-    async fn start(&self, dock: &Dock) -> Result<(), LifecycleError> {
+    pub(crate) async fn start(&self, dock: &Dock) -> Result<(), LifecycleError> {
         if self
             .ours(dock)
             .await?
@@ -181,7 +221,17 @@ impl Machine {
         dock: &Dock,
         cancel: &CancellationToken,
     ) -> Result<(), LifecycleError> {
-        let deadline = tokio::time::Instant::now() + READY;
+        self.wait_ready_for(dock, cancel, READY).await
+    }
+
+    /// Waits so long until its kernel answers; one that ended is stopped for good.
+    pub(crate) async fn wait_ready_for(
+        &self,
+        dock: &Dock,
+        cancel: &CancellationToken,
+        limit: Duration,
+    ) -> Result<(), LifecycleError> {
+        let deadline = tokio::time::Instant::now() + limit;
         let mut first_life_ms = None;
         let cause = loop {
             let container = dock.container(&self.names.container).await?;
@@ -211,7 +261,7 @@ impl Machine {
                 },
             };
             if tokio::time::Instant::now() >= deadline {
-                break format!("after {} s: {cause}", READY.as_secs());
+                break format!("after {} s: {cause}", limit.as_secs());
             }
             tokio::select! {
                 () = cancel.cancelled() => return Err(LifecycleError::Cancelled),

@@ -9,6 +9,7 @@ use wire::machine::{Addresses, MachineState, MachineStatus, Progress};
 use crate::{
     build::reused,
     error::LifecycleError,
+    evolve::Current,
     http::{Ping, ping},
     paths::{Paths, make_dir},
     plan::{KERNEL_PORT, MCP_PORT, Names, VNC_PORT, label},
@@ -44,6 +45,9 @@ pub struct Machine {
     pub(crate) template: PathBuf,
     pub(crate) repo: Option<PathBuf>,
     pub(crate) engine: EngineChoice,
+    /// The generation that it is made of, where it is one's.
+    pub(crate) current: Option<Current>,
+    options: MachineOptions,
 }
 
 impl Machine {
@@ -69,14 +73,37 @@ impl Machine {
         overrides.extend(options.overrides.iter().cloned());
         let spec = Spec::parse(&text, &file, &overrides)?;
         let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.into());
-        Ok(Self {
+        let mut machine = Self {
             names: Names::new(&spec, options.instance.as_deref()),
             spec,
             paths,
             template: absolute(&options.template),
             repo: options.repo.as_deref().map(absolute),
             engine: options.engine.clone(),
-        })
+            current: None,
+            options: options.clone(),
+        };
+        let all = machine.read_generations()?;
+        machine.current = all
+            .current
+            .and_then(|number| all.get(number))
+            .map(|record| Current {
+                image: record.image.clone(),
+            });
+        Ok(machine)
+    }
+
+    /// The same machine as spec and generations say now.
+    pub(crate) fn reread(&self) -> Result<Self, LifecycleError> {
+        Self::load(&self.options)
+    }
+
+    /// Its image: its generation's, else the template's.
+    pub(crate) fn image(&self) -> String {
+        match &self.current {
+            Some(current) => current.image.clone(),
+            None => self.names.image.clone(),
+        }
     }
 
     /// Its spec.
@@ -116,8 +143,8 @@ impl Machine {
     /// # Errors
     /// [`LifecycleError::Dock`], [`LifecycleError::Foreign`].
     pub async fn status(&self, dock: &Dock) -> Result<MachineStatus, LifecycleError> {
-        let image = dock.image(&self.names.image).await?;
-        let wanted = if reused() {
+        let image = dock.image(&self.image()).await?;
+        let wanted = if reused() || self.current.is_some() {
             None
         } else {
             self.inputs().ok().map(|(_, _, digest)| digest)
@@ -129,7 +156,7 @@ impl Machine {
         let mut status = MachineStatus {
             name: self.names.machine.clone(),
             state: MachineState::Absent,
-            image: self.names.image.clone(),
+            image: self.image(),
             image_present: image.is_some(),
             image_stale,
             container_id: None,

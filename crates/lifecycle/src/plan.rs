@@ -1,6 +1,10 @@
 //! From a spec to the container that the engine is asked for.
 
-use std::{collections::BTreeMap, os::unix::fs::MetadataExt, path::Path};
+use std::{
+    collections::BTreeMap,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+};
 
 use dock::{Bind, ContainerSpec, Limits, PublishedPort};
 
@@ -22,6 +26,10 @@ pub(crate) mod label {
     pub(crate) const INPUTS: &str = "vivarium.inputs";
     /// Digest of the container's plan.
     pub(crate) const PLAN: &str = "vivarium.plan";
+    /// Number of an image's generation.
+    pub(crate) const GENERATION: &str = "vivarium.generation";
+    /// The repo's commit that an image was built from.
+    pub(crate) const COMMIT: &str = "vivarium.commit";
 }
 
 /// Ports inside.
@@ -46,6 +54,19 @@ pub(crate) struct Names {
     pub container: String,
     /// Image tag.
     pub image: String,
+    /// Name of the images of its generations, without their tags.
+    pub repository: String,
+}
+
+/// What stands beside a machine's container while it is replaced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Placed {
+    /// The candidate that is proved.
+    Next,
+    /// The new one, before it has the machine's name.
+    New,
+    /// The one that is replaced.
+    Old,
 }
 
 impl Names {
@@ -61,7 +82,22 @@ impl Names {
             instance: instance.unwrap_or_default().into(),
             container: prefixed(&spec.name),
             image: reused.unwrap_or_else(|| prefixed("os")),
+            repository: prefixed("os"),
         }
+    }
+
+    pub(crate) fn placed(&self, place: Placed) -> String {
+        let end = match place {
+            Placed::Next => "next",
+            Placed::New => "new",
+            Placed::Old => "old",
+        };
+        format!("{}-{end}", self.container)
+    }
+
+    /// The image of a generation.
+    pub(crate) fn generation(&self, number: u32) -> String {
+        format!("{}:gen-{number}", self.repository)
     }
 
     pub(crate) fn network(&self) -> String {
@@ -86,13 +122,15 @@ impl Names {
 
 /// What a plan takes from its surroundings rather than from the spec.
 #[derive(Clone, Debug)]
-pub(crate) struct Site<'a> {
+pub(crate) struct Site {
     /// Working copy behind `/repo`.
-    pub repo: &'a Path,
+    pub repo: PathBuf,
+    /// The image's name.
+    pub image: String,
     /// Pins what runs; part of the plan's digest.
-    pub image_id: &'a str,
+    pub image_id: String,
     /// Our seccomp profile as the engine takes it: JSON, or a path.
-    pub seccomp: &'a str,
+    pub seccomp: String,
     /// The engine's socket, where the machine gets it.
     pub socket: Option<EngineSocket>,
     /// Whether the engine is Podman.
@@ -128,14 +166,9 @@ impl EngineSocket {
 }
 
 /// The container of a machine.
-pub(crate) fn container(
-    spec: &Spec,
-    names: &Names,
-    paths: &Paths,
-    site: &Site<'_>,
-) -> ContainerSpec {
+pub(crate) fn container(spec: &Spec, names: &Names, paths: &Paths, site: &Site) -> ContainerSpec {
     let (uid, gid) = machine_ids();
-    let repo = site.repo;
+    let repo = &site.repo;
     let mut environment: BTreeMap<String, String> = [
         ("BROWSER_USE_HEADLESS", "false".to_owned()),
         ("FILESYSTEM_ROOT", "/root".into()),
@@ -189,7 +222,7 @@ pub(crate) fn container(
     let port = |host, container| PublishedPort { host, container };
     let mut plan = ContainerSpec {
         name: names.container.clone(),
-        image: names.image.clone(),
+        image: site.image.clone(),
         hostname: Some(names.machine.clone()),
         command: None,
         // Without capabilities nobody could drop from root to the machine's user later.
@@ -306,9 +339,10 @@ mod tests {
             group: 998,
         };
         let site = Site {
-            repo: Path::new("/r"),
-            image_id,
-            seccomp: "{}",
+            repo: "/r".into(),
+            image: names.image.clone(),
+            image_id: image_id.into(),
+            seccomp: "{}".into(),
             socket: (spec.executor == Executor::Socket).then_some(socket),
             podman: false,
             user_namespace: None,

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::{
-    context::Context,
+    context::{self, Context},
     error::LifecycleError,
     machine::Machine,
     paths::{make_dir, own},
@@ -12,10 +12,10 @@ use crate::{
 impl Machine {
     /// The folder behind `/repo`.
     pub(crate) fn ensure_repo(&self) -> Result<PathBuf, LifecycleError> {
-        if let Some(repo) = &self.repo {
-            return Ok(repo.clone());
+        let repo = self.repo_dir();
+        if self.repo.is_some() {
+            return Ok(repo);
         }
-        let repo = self.paths.machine_dir(&self.names.machine).join("repo");
         if !repo.exists() {
             let parent = self.paths.machine_dir(&self.names.machine);
             make_dir(&parent, 0o755)?;
@@ -25,11 +25,35 @@ impl Machine {
             if self.template.join("body/Dockerfile").is_file() {
                 Context::whole(&self.template)?.copy_to(aside.path())?;
             }
+            // By it a later evolve knows whether the shipped binary is still of these sources.
+            let digest = context::sources_digest(aside.path())?;
+            let noted = self.sources_file();
+            std::fs::write(&noted, digest).map_err(LifecycleError::file("write", &noted))?;
             let aside = aside.keep();
             std::fs::rename(&aside, &repo).map_err(LifecycleError::file("create", &repo))?;
             own_all(&repo)?;
         }
         Ok(repo)
+    }
+
+    /// Where the repo lies on this computer.
+    #[must_use]
+    pub fn repo_dir(&self) -> PathBuf {
+        match &self.repo {
+            Some(repo) => repo.clone(),
+            None => self.paths.machine_dir(&self.names.machine).join("repo"),
+        }
+    }
+
+    fn sources_file(&self) -> PathBuf {
+        self.paths
+            .machine_dir(&self.names.machine)
+            .join("repo.sources")
+    }
+
+    /// Digest of the repo's Rust sources as they were copied.
+    pub(crate) fn sources_at_creation(&self) -> Option<String> {
+        std::fs::read_to_string(self.sources_file()).ok()
     }
 }
 

@@ -24,6 +24,8 @@ pub struct Spec {
     pub criu: bool,
     /// How many old images are kept.
     pub generations_to_keep: u32,
+    /// How it is rebuilt and replaced.
+    pub evolve: EvolveSpec,
     /// Host ports.
     pub ports: Ports,
     /// Limits.
@@ -54,6 +56,32 @@ pub enum Executor {
     Host,
     /// The machine itself, through a mounted engine socket.
     Socket,
+}
+
+/// How a machine is rebuilt and replaced.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct EvolveSpec {
+    /// Whether a run that the machine asks for waits for a person's yes.
+    pub needs_yes: bool,
+    /// How long a candidate may take to prove itself.
+    pub prove_s: u32,
+    /// How long the new machine may take until it answers.
+    pub settle_s: u32,
+    /// What all earlier generations may take of the disk together, such as `20g`; no limit where
+    /// empty.
+    pub generations_size: String,
+}
+
+impl Default for EvolveSpec {
+    fn default() -> Self {
+        Self {
+            needs_yes: false,
+            prove_s: 180,
+            settle_s: 60,
+            generations_size: String::new(),
+        }
+    }
 }
 
 /// Host ports on 127.0.0.1; 0 takes any free one.
@@ -130,6 +158,7 @@ impl Default for Spec {
             executor: Executor::Host,
             criu: false,
             generations_to_keep: 3,
+            evolve: EvolveSpec::default(),
             ports: Ports::default(),
             limits: LimitsSpec::default(),
             environment: BTreeMap::new(),
@@ -215,6 +244,11 @@ impl Spec {
         Ok(spec)
     }
 
+    /// What all earlier generations may take together.
+    pub(crate) fn generations_bytes(&self) -> Option<u64> {
+        size_bytes(&self.evolve.generations_size)
+    }
+
     /// Memory limit.
     #[must_use]
     pub fn memory_bytes(&self) -> Option<u64> {
@@ -256,7 +290,11 @@ impl Spec {
                 return Err((name, format!("{port} is used twice")));
             }
         }
-        for (name, size) in [("memory", &self.limits.memory), ("shm", &self.limits.shm)] {
+        for (name, size) in [
+            ("memory", &self.limits.memory),
+            ("shm", &self.limits.shm),
+            ("generations_size", &self.evolve.generations_size),
+        ] {
             if !size.is_empty() && size_bytes(size).is_none() {
                 return Err((name, format!("{size:?} is no size (such as 512m or 4g)")));
             }

@@ -323,6 +323,11 @@ wire! {
             /// Its name.
             name: String,
         },
+        /// A run of evolve is asked for, goes on, or ended.
+        Evolve {
+            /// The run.
+            run_id: String,
+        },
         /// A snapshot was stored or removed.
         Cryo {
             /// Its name.

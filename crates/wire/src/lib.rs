@@ -17,6 +17,7 @@ macro_rules! wire {
 
 pub mod body;
 pub mod commands;
+pub mod evolve;
 pub mod failure;
 pub mod inspector;
 pub mod kernel;

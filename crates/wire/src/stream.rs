@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     body::InputPrompt,
+    evolve::EvolveRun,
     failure::Failure,
     kernel::ExecAnswer,
     machine::{MachineStatus, Progress},
@@ -59,6 +60,20 @@ pub enum Event {
         /// Why, where it failed.
         failure: Option<Failure>,
     },
+    /// A run of evolve is asked for, goes on, or ended; also where another process carries it out.
+    Evolve {
+        /// As it stands now.
+        run: EvolveRun,
+    },
+    /// Lines of a run of evolve's log.
+    EvolveLog {
+        /// Which run.
+        run_id: String,
+        /// Oldest first.
+        lines: Vec<String>,
+    },
+    /// The machine's generations are others now: fetch them anew.
+    Generations,
     /// A cell was handed in; what it put out before is void.
     CellQueued {
         /// The view's id of the cell.

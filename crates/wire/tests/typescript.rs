@@ -8,6 +8,7 @@ use ts_rs::{Config, TS, TypeVisitor};
 use wire::{
     body::*,
     commands::*,
+    evolve::*,
     inspector::*,
     machine::{EngineInfo, MachineDisk, MachineStats, MachineStatus},
     mcp::*,

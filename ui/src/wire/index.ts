@@ -18,6 +18,22 @@ config_dir: string,
 /** Where data lies. */
 data_dir: string, };
 
+/** Who asked for a run. */
+export type Asker = "person" | "machine";
+
+/** A namespace as a run took it over. */
+export type CarriedKernel = {
+/** The kernel. */
+kernel: string,
+/** The snapshot's name. */
+snapshot: string,
+/** Names that were stored. */
+saved: Array<string>,
+/** Names that could not be. */
+skipped: Array<Skipped>,
+/** Names that did not come back. */
+failed: Array<NotRestored>, };
+
 /** What a failing cell raised. */
 export type CellError = {
 /** Class name. */
@@ -26,6 +42,17 @@ type: string,
 message: string,
 /** Traceback, one text, ANSI colours as IPython writes them. */
 traceback: string, };
+
+/** A file of the repo that changed. */
+export type ChangedFile = {
+/** From the repo's root. */
+path: string,
+/** How. */
+change: FileChange,
+/** Lines added; `None` for what is no text. */
+added: number | null,
+/** Lines removed; `None` for what is no text. */
+removed: number | null, };
 
 /** Answer of `POST /complete`. */
 export type CompleteAnswer = {
@@ -133,7 +160,13 @@ progress: Progress, } | { "kind": "run_ended",
 /** Which run. */
 run_id: string,
 /** Why, where it failed. */
-failure: Failure | null, } | { "kind": "cell_queued",
+failure: Failure | null, } | { "kind": "evolve",
+/** As it stands now. */
+run: EvolveRun, } | { "kind": "evolve_log",
+/** Which run. */
+run_id: string,
+/** Oldest first. */
+lines: Array<string>, } | { "kind": "generations" } | { "kind": "cell_queued",
 /** The view's id of the cell. */
 cell_id: string, } | { "kind": "cell_output",
 /** The view's id of the cell. */
@@ -163,6 +196,105 @@ answer: ExecAnswer | null,
 /** Why, where it did not. */
 failure: Failure | null, };
 
+/** Asks for `evolve_answer`. */
+export type EvolveAnswer = {
+/** The run that waits for it. */
+run_id: string,
+/** Whether it may go on. */
+yes: boolean, };
+
+/** Lines of a run's log. */
+export type EvolveLog = {
+/** Oldest first. */
+lines: Array<string>,
+/** Where to go on reading. */
+next: number, };
+
+/** Asks for `evolve_log`. */
+export type EvolveLogRequest = {
+/** Which run. */
+run_id: string,
+/** From here on: 0, or the last answer's `next`. */
+after: number, };
+
+/** Asks for `evolve_start`. */
+export type EvolveRequest = {
+/** Why. */
+note?: string,
+/** What to do about cells that run or wait. */
+running_cell: RunningCell,
+/** How long to wait for them, in seconds; 60 where it is 0. */
+cell_limit_s: number, };
+
+/** A run, as the status shows it; its log is read for itself. */
+export type EvolveRun = {
+/** Its name. */
+run_id: string,
+/** What it is for. */
+kind: RunKind,
+/** Where it stands. */
+state: RunState,
+/** Who asked for it. */
+asked_by: Asker,
+/** Why, in the words of who asked. */
+note: string | null,
+/** What to do about cells that run or wait. */
+running_cell: RunningCell,
+/** Unix milliseconds. */
+started_at: number,
+/** Unix milliseconds. */
+ended_at: number | null,
+/** Steps begun so far. */
+steps: Array<EvolveStep>,
+/** Why it failed. */
+error: string | null,
+/** The same in full, where a host carried it out. */
+failure: Failure | null,
+/** The generation that it makes, or goes back to. */
+generation: number | null,
+/** The generation that was in place before. */
+from_generation: number | null,
+/** The repo's commit. */
+commit: string | null,
+/** Findings. */
+report: RunReport, };
+
+/** Names a run. */
+export type EvolveRunId = {
+/** Which. */
+run_id: string, };
+
+/** Answer of the machine's `GET /evolve/runs`. */
+export type EvolveRunList = {
+/** Newest first. */
+runs: Array<EvolveRun>, };
+
+/** Answer of `evolve_status`. */
+export type EvolveStatus = {
+/** The newest run, of the host's history or one that the machine asks for. */
+latest_run: EvolveRun | null,
+/** A run that was cut off and that nobody carries on yet. */
+interrupted: boolean,
+/** Who carries runs out. */
+executor: ExecutorKind,
+/** Whether runs that the machine asks for wait for a person's yes. */
+needs_yes: boolean,
+/** The repo's folder on this computer. */
+repo: string, };
+
+/** One step of a run. */
+export type EvolveStep = {
+/** Which. */
+name: StepName,
+/** Where it stands. */
+state: StepState,
+/** Unix milliseconds. */
+started_at: number,
+/** Unix milliseconds. */
+ended_at: number | null,
+/** What there is to say of it, in a sentence. */
+note: string | null, };
+
 /** Answer of `POST /exec` once the cell has ended. */
 export type ExecAnswer = {
 /** The client's id, or one of ours. */
@@ -189,6 +321,9 @@ outputs: Array<Record<string, unknown>>, };
 /** How a cell ended. */
 export type ExecStatus = "completed" | "failed" | "interrupted" | "timeout" | "died";
 
+/** Who carries runs out. */
+export type ExecutorKind = "host" | "socket";
+
 /** A failure in words: what failed, why, what next. */
 export type Failure = {
 /** Cause, for programs. */
@@ -204,6 +339,71 @@ detail: string | null, };
 
 /** A closed set of causes a consumer acts on. Add one only if a consumer uses it. */
 export type FailureCode = "engine_missing" | "engine_denied" | "port_taken" | "disk_full" | "build_failed" | "not_running" | "not_found" | "unhealthy" | "invalid" | "changed" | "cancelled" | "busy" | "internal";
+
+/** How a file of the repo changed. */
+export type FileChange = "added" | "changed" | "removed";
+
+/** A machine as it was at one time: its image and its repo's commit. */
+export type Generation = {
+/** Counts up, over all machines of one engine and instance. */
+number: number,
+/** The image's name, such as `os:gen-4`. */
+image: string,
+/** The image's id. */
+image_id: string,
+/** Unix milliseconds. */
+created_at: number,
+/** Of the image; layers that others share are counted whole. */
+size_bytes: number,
+/** Where it stands. */
+state: GenerationState,
+/** Whether the machine is made of it now. */
+current: boolean,
+/** Whether it is kept whatever the number of generations. */
+kept: boolean,
+/** What its owner calls it. */
+name: string | null,
+/** The note of the run that made it. */
+note: string | null,
+/** Who asked for it. */
+asked_by: Asker,
+/** That run. */
+run_id: string | null,
+/** The repo's commit. */
+commit: string | null,
+/** Whether the namespaces are stored with which it was left last. */
+has_state: boolean,
+/** Whether its image is there; without it nobody can go back to it. */
+image_present: boolean, };
+
+/** Asks for `generation_keep`. */
+export type GenerationKeep = {
+/** Which. */
+number: number,
+/** Whether it is kept whatever the number of generations. */
+kept: boolean, };
+
+/** Answer of `generation_list` and of what changes one. */
+export type GenerationList = {
+/** Newest first. Empty before the first evolve. */
+generations: Array<Generation>,
+/** How many good ones the spec keeps beside the current one and those kept by name. */
+generations_to_keep: number, };
+
+/** Asks for `generation_name`. */
+export type GenerationName = {
+/** Which. */
+number: number,
+/** Empty for none. */
+name: string, };
+
+/** Names a generation. */
+export type GenerationNumber = {
+/** Which. */
+number: number, };
+
+/** Where a generation stands. */
+export type GenerationState = "candidate" | "good" | "failed";
 
 /** What an `input()` asks. */
 export type InputPrompt = {
@@ -643,20 +843,99 @@ text: string, } | { "kind": "phase",
 /** Which. */
 name: string, };
 
+/** What `body prove --json` says. */
+export type Proof = {
+/** Whether all checks are well. */
+ok: boolean,
+/** In the order in which they were made. */
+checks: Array<ProofCheck>, };
+
+/** One thing that a candidate was asked to show. */
+export type ProofCheck = {
+/** Such as `display`, `kernel`, `mcp filesystem`, `tests`. */
+name: string,
+/** Whether it is well. */
+ok: boolean,
+/** What was seen. */
+detail: string,
+/** How long it took. */
+took_ms: number, };
+
 /** Asks for `machine_remove`. */
 export type RemoveRequest = {
 /** The home volume too: logins, files in `/root`. */
 home: boolean, };
+
+/** Answer of `evolve_preview` and `generation_diff`: what changed in the repo. */
+export type RepoDiff = {
+/** The commit that it is against; `None` where there is none, so that all is new. */
+from_commit: string | null,
+/** The generation of that commit. */
+from_generation: number | null,
+/** The changed files. */
+files: Array<ChangedFile>,
+/** A unified diff, cut where it is very long. */
+patch: string,
+/** Whether it was cut. */
+cut: boolean,
+/** Whether sources of `body` changed, so that it is compiled: that takes minutes. */
+compiles: boolean, };
+
+/** Asks for `generation_rollback`. */
+export type RollbackRequest = {
+/** Which; the good one before the current one where left out. */
+number?: number,
+/**
+ * Whether the repo stays as it is; else its files become those of that generation. What was
+ * there stays on a branch.
+ */
+keep_repo: boolean,
+/**
+ * Whether the namespaces become those with which that generation was left; else the present
+ * ones are taken along.
+ */
+state: boolean,
+/** What to do about cells that run or wait. */
+running_cell: RunningCell,
+/** How long to wait for them, in seconds; 60 where it is 0. */
+cell_limit_s: number, };
 
 /** Asks for `run_cancel`. */
 export type RunCancelRequest = {
 /** Which. */
 run_id: string, };
 
+/** What a run is for. */
+export type RunKind = "evolve" | "rollback";
+
+/** What a run found out and did, beside its steps. */
+export type RunReport = {
+/** What the candidate showed. */
+proof: Proof | null,
+/** The namespaces. */
+kernels: Array<CarriedKernel>,
+/**
+ * Files changed in the old container outside its volumes: they are gone with it. The
+ * first few hundred.
+ */
+lost_files: Array<string>,
+/** How many such files there are. */
+lost_files_count: number,
+/** From the old machine's stop to the new one's first answer. */
+downtime_ms: number | null,
+/** What a person should know: a changed port, a state that could not be kept. */
+warnings: Array<string>, };
+
 /** Long work has begun. */
 export type RunStarted = {
 /** Names it in the stream's events. */
 run_id: string, };
+
+/** Where a run stands, and at its end how it ended. */
+export type RunState = "asked" | "awaits_yes" | "running" | "good" | "undone" | "failed" | "refused" | "cancelled";
+
+/** What to do about cells that run or wait. */
+export type RunningCell = "wait" | "interrupt" | "refuse";
 
 /** Answer of `GET /services`. */
 export type ServiceList = {
@@ -744,6 +1023,12 @@ name: string, };
 export type SnapshotRequest = {
 /** A new name, or the newest snapshot, where left out. */
 name?: string, };
+
+/** What a run does, in this order; `undo` only where one of the others failed. */
+export type StepName = "prepare" | "build" | "prove" | "carry" | "swap" | "settle" | "tidy" | "undo";
+
+/** Where a step stands. */
+export type StepState = "running" | "done" | "failed" | "skipped";
 
 /** An event with its place in the stream. */
 export type StreamEvent = {
@@ -868,6 +1153,32 @@ export interface Commands {
   mcp_tell: { request: McpTell; answer: Nothing };
   /** Ends a session. */
   mcp_close: { request: McpSessionName; answer: Nothing };
+  /** What changed in the machine's repo since its generation. */
+  evolve_preview: { request: Nothing; answer: RepoDiff };
+  /** Builds, proves and puts in place a new machine; goes on as stream events. */
+  evolve_start: { request: EvolveRequest; answer: RunStarted };
+  /** The newest run. */
+  evolve_status: { request: Nothing; answer: EvolveStatus };
+  /** All runs that are remembered, newest first. */
+  evolve_runs: { request: Nothing; answer: EvolveRunList };
+  /** A run's log, from a place on. */
+  evolve_log: { request: EvolveLogRequest; answer: EvolveLog };
+  /** Says yes or no to a run that the machine asks for. */
+  evolve_answer: { request: EvolveAnswer; answer: Nothing };
+  /** Gives a run up; the old machine stays, or comes back. */
+  evolve_cancel: { request: EvolveRunId; answer: Nothing };
+  /** The machine's generations. */
+  generation_list: { request: Nothing; answer: GenerationList };
+  /** What a generation changed in the repo, against the one before. */
+  generation_diff: { request: GenerationNumber; answer: RepoDiff };
+  /** Puts an earlier generation in place; goes on as stream events. */
+  generation_rollback: { request: RollbackRequest; answer: RunStarted };
+  /** Keeps a generation whatever their number, or no longer. */
+  generation_keep: { request: GenerationKeep; answer: GenerationList };
+  /** Gives a generation a name. */
+  generation_name: { request: GenerationName; answer: GenerationList };
+  /** Removes a generation and its image. */
+  generation_remove: { request: GenerationNumber; answer: GenerationList };
   /** Reads a notebook file of this computer. */
   notebook_open: { request: NotebookPath; answer: NotebookFile };
   /** What a notebook file is now, to notice changes by others. */

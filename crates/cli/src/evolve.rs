@@ -1,0 +1,266 @@
+//! `vivarium evolve`, `generations` and `rollback`.
+
+use engine::Engine;
+use serde_json::{Value, json};
+use wire::{
+    commands::{Nothing, RunStarted},
+    evolve::{
+        EvolveRun, FileChange, Generation, GenerationList, GenerationState, RepoDiff, RunState,
+        RunningCell, StepState,
+    },
+    failure::{Failure, FailureCode},
+    stream::Event,
+};
+
+use crate::{
+    arguments::Command,
+    commands::{call, terminated},
+    print,
+};
+
+/// Carries out one of the three.
+pub async fn run(engine: &Engine, command: Command, json: bool) -> Result<u8, Failure> {
+    engine.recover().await?;
+    match command {
+        Command::Evolve { watch: true, .. } => watch(engine, json).await,
+        Command::Evolve { diff: true, .. } => {
+            let diff: RepoDiff = call(engine, "evolve_preview", Value::Null).await?;
+            show_diff(&diff, json);
+            Ok(0)
+        }
+        Command::Evolve {
+            note,
+            interrupt_cells,
+            refuse_cells,
+            cell_limit,
+            ..
+        } => {
+            let running_cell = match (interrupt_cells, refuse_cells) {
+                (true, _) => RunningCell::Interrupt,
+                (_, true) => RunningCell::Refuse,
+                _ => RunningCell::Wait,
+            };
+            let request = json!({
+                "note": note, "running_cell": running_cell, "cell_limit_s": cell_limit,
+            });
+            follow(engine, "evolve_start", request, json).await
+        }
+        Command::Rollback {
+            number,
+            keep_repo,
+            state,
+            interrupt_cells,
+        } => {
+            let running_cell = match interrupt_cells {
+                true => RunningCell::Interrupt,
+                false => RunningCell::Wait,
+            };
+            let request = json!({
+                "number": number, "keep_repo": keep_repo, "state": state, "running_cell": running_cell,
+            });
+            follow(engine, "generation_rollback", request, json).await
+        }
+        Command::Generations {
+            keep,
+            release,
+            name,
+            remove,
+        } => {
+            let change = |command, request| call::<GenerationList>(engine, command, request);
+            if let Some(number) = keep {
+                change("generation_keep", json!({ "number": number, "kept": true })).await?;
+            }
+            if let Some(number) = release {
+                change(
+                    "generation_keep",
+                    json!({ "number": number, "kept": false }),
+                )
+                .await?;
+            }
+            if let Some([number, name]) = name.as_deref() {
+                let number: u32 = number.parse().map_err(|_| {
+                    Failure::new(FailureCode::Invalid, format!("{number} is no generation"))
+                })?;
+                change("generation_name", json!({ "number": number, "name": name })).await?;
+            }
+            if let Some(number) = remove {
+                change("generation_remove", json!({ "number": number })).await?;
+            }
+            let list: GenerationList = call(engine, "generation_list", Value::Null).await?;
+            if json {
+                print::json(&list);
+            } else if list.generations.is_empty() {
+                print::line("There are no generations yet: vivarium evolve makes the first.");
+            } else {
+                list.generations.iter().for_each(show_generation);
+            }
+            Ok(0)
+        }
+        _ => Ok(2),
+    }
+}
+
+/// Prints a run until it ends; Ctrl-C gives it up.
+async fn follow(engine: &Engine, command: &str, request: Value, json: bool) -> Result<u8, Failure> {
+    let after = engine.last_seq();
+    let run: RunStarted = call(engine, command, request).await?;
+    let mut events = engine.subscribe(after);
+    let mut last: Option<EvolveRun> = None;
+    let mut interrupted = false;
+    loop {
+        let event = tokio::select! {
+            event = events.next() => event,
+            signal = tokio::signal::ctrl_c(), if !interrupted => {
+                interrupted = true;
+                if signal.is_ok() {
+                    // It may have ended just now: then its end is the next event.
+                    let _: Result<Nothing, Failure> =
+                        call(engine, "evolve_cancel", json!({ "run_id": run.run_id })).await;
+                }
+                continue;
+            }
+        };
+        let Some(event) = event else {
+            return Err(Failure::new(FailureCode::Cancelled, "Cancelled"));
+        };
+        match event.event {
+            Event::Evolve { run: told } if told.run_id == run.run_id => {
+                if json {
+                    print::json(&told);
+                }
+                last = Some(told);
+            }
+            Event::EvolveLog { run_id, lines } if run_id == run.run_id && !json => {
+                lines.iter().for_each(|line| eprintln!("{line}"));
+            }
+            Event::RunEnded { run_id, failure } if run_id == run.run_id => {
+                if let (Some(run), false) = (&last, json) {
+                    show_end(run);
+                }
+                return failure.map_or(Ok(0), Err);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Carries out what the machine asks for, until Ctrl-C or SIGTERM.
+async fn watch(engine: &Engine, json: bool) -> Result<u8, Failure> {
+    engine.carry_out_wishes();
+    let mut events = engine.subscribe(engine.last_seq());
+    if !json {
+        print::line("Runs that the machine asks for are carried out now, until Ctrl-C.");
+    }
+    loop {
+        let event = tokio::select! {
+            event = events.next() => event,
+            _ = tokio::signal::ctrl_c() => return Ok(0),
+            () = terminated() => return Ok(0),
+        };
+        match event.map(|event| event.event) {
+            Some(Event::Evolve { run }) if json => print::json(&run),
+            Some(Event::Evolve { run }) if run.ended_at.is_some() => show_end(&run),
+            Some(Event::Evolve { run }) if run.state == RunState::AwaitsYes => {
+                let note = run.note.as_deref().unwrap_or("no note");
+                print::line(&format!(
+                    "The machine asks for an evolve ({note}); {} waits for a yes in the app.",
+                    run.run_id
+                ));
+            }
+            Some(Event::EvolveLog { lines, .. }) if !json => {
+                lines.iter().for_each(|line| eprintln!("{line}"));
+            }
+            Some(_) => {}
+            None => return Ok(0),
+        }
+    }
+}
+
+fn show_end(run: &EvolveRun) {
+    let took = run
+        .ended_at
+        .unwrap_or(run.started_at)
+        .saturating_sub(run.started_at);
+    let steps = run
+        .steps
+        .iter()
+        .filter(|step| step.state == StepState::Done);
+    let seconds = took as f64 / 1000.0;
+    match run.state {
+        RunState::Good => {
+            let number = run.generation.unwrap_or_default();
+            print::line(&format!(
+                "Generation {number} is in place after {seconds:.1} s, {} steps.",
+                steps.count()
+            ));
+            if let Some(ms) = run.report.downtime_ms {
+                print::line(&format!("  down    {:.1} s", ms as f64 / 1000.0));
+            }
+        }
+        state => print::line(&format!("{state:?} after {seconds:.1} s.")),
+    }
+    for kernel in &run.report.kernels {
+        let lost = kernel.skipped.iter().map(|skipped| skipped.name.as_str());
+        let lost: Vec<&str> = lost
+            .chain(kernel.failed.iter().map(|failed| failed.name.as_str()))
+            .collect();
+        if !lost.is_empty() {
+            print::line(&format!("  lost    {}: {}", kernel.kernel, lost.join(", ")));
+        }
+    }
+    if run.state == RunState::Good && run.report.lost_files_count > 0 {
+        print::line(&format!(
+            "  lost    {} files outside volumes; the run's log names them",
+            run.report.lost_files_count
+        ));
+    }
+    for warning in &run.report.warnings {
+        print::line(&format!("  note    {warning}"));
+    }
+}
+
+fn show_generation(generation: &Generation) {
+    let mark = if generation.current { "*" } else { " " };
+    let state = match generation.state {
+        GenerationState::Candidate => "candidate",
+        GenerationState::Good => "good",
+        GenerationState::Failed => "failed",
+    };
+    let mut words = vec![format!("{mark} {:>4}  {state:<9}", generation.number)];
+    words.push(if generation.image_present {
+        format!("{:>6} MB", generation.size_bytes / 1_000_000)
+    } else {
+        "   gone  ".to_owned()
+    });
+    if generation.kept {
+        words.push("kept".into());
+    }
+    words.extend(generation.name.iter().map(|name| format!("\"{name}\"")));
+    words.extend(generation.note.clone());
+    print::line(&words.join("  "));
+}
+
+fn show_diff(diff: &RepoDiff, json: bool) {
+    if json {
+        print::json(diff);
+        return;
+    }
+    if diff.files.is_empty() {
+        print::line("Nothing changed in the repo since the machine's generation.");
+    }
+    for file in &diff.files {
+        let letter = match file.change {
+            FileChange::Added => 'A',
+            FileChange::Changed => 'M',
+            FileChange::Removed => 'D',
+        };
+        let count = |count: Option<u32>| count.map_or("-".into(), |count| count.to_string());
+        let lines = format!("+{} -{}", count(file.added), count(file.removed));
+        print::line(&format!("{letter}  {}  {lines}", file.path));
+    }
+    if diff.compiles {
+        print::line("Sources of body changed: it is compiled, which takes minutes.");
+    }
+    print::line("");
+    print::bytes(diff.patch.as_bytes());
+}

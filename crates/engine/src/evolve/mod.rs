@@ -1,0 +1,191 @@
+//! Evolve at the host: runs that views ask for, those that the machine asks for, the picking up
+//! of what was cut off, and the generations.
+
+mod wishes;
+
+use lifecycle::{CancellationToken, Order, Told, What};
+use wire::{
+    commands::RunStarted,
+    evolve::{
+        Asker, EvolveRequest, EvolveRun, EvolveRunList, EvolveStatus, ExecutorKind, GenerationList,
+        RollbackRequest, RunState,
+    },
+    failure::{Failure, FailureCode},
+    stream::Event,
+};
+
+use crate::Engine;
+
+impl Engine {
+    /// Begins an evolve; goes on as events.
+    pub(crate) fn evolve(&self, request: EvolveRequest) -> Result<RunStarted, Failure> {
+        self.begin_evolve(What::Evolve(request))
+    }
+
+    /// Begins to go back to a generation; goes on as events.
+    pub(crate) fn rollback(&self, request: RollbackRequest) -> Result<RunStarted, Failure> {
+        self.begin_evolve(What::Rollback(request))
+    }
+
+    fn begin_evolve(&self, what: What) -> Result<RunStarted, Failure> {
+        // A spec that can't be read is told at once.
+        self.machine()?;
+        let (run_id, cancel) = self.begin_run();
+        let order = Order {
+            run_id: run_id.clone(),
+            asked_by: Asker::Person,
+            what,
+        };
+        let engine = self.clone();
+        self.inner.tasks.spawn(async move {
+            let id = order.run_id.clone();
+            let ended = engine.carry_out(order, &cancel).await;
+            let failure = match ended {
+                Ok(run) => run.failure,
+                Err(failure) => Some(failure),
+            };
+            if let Some(failure) = &failure {
+                tracing::warn!(run_id = id, %failure, "an evolve failed");
+            }
+            engine.end_run(&id);
+            engine.inner.journal.publish(Event::RunEnded {
+                run_id: id,
+                failure,
+            });
+        });
+        Ok(RunStarted { run_id })
+    }
+
+    /// Carries a run out to its end, and tells the stream.
+    async fn carry_out(
+        &self,
+        order: Order,
+        cancel: &CancellationToken,
+    ) -> Result<EvolveRun, Failure> {
+        let run_id = order.run_id.clone();
+        let machine = self.machine()?;
+        let dock = self.connect().await?;
+        let mut hear = |told| self.hear(&run_id, told);
+        let ended = machine.carry_out(&dock, order, cancel, &mut hear).await;
+        self.evolve_ended().await;
+        Ok(ended?)
+    }
+
+    fn hear(&self, run_id: &str, told: Told) {
+        self.inner.journal.publish(match told {
+            Told::Run(run) => Event::Evolve { run: *run },
+            Told::Line(line) => Event::EvolveLog {
+                run_id: run_id.to_owned(),
+                lines: vec![line],
+            },
+        });
+    }
+
+    /// Generations and the machine may be others now.
+    async fn evolve_ended(&self) {
+        self.inner.journal.publish(Event::Generations);
+        match self.status_now().await {
+            Ok(status) => self.inner.journal.publish(Event::Machine { status }),
+            Err(failure) => tracing::debug!(%failure, "could not look at the machine"),
+        }
+    }
+
+    /// Finishes or undoes a run that was cut off, where there is one that nobody carries out.
+    ///
+    /// # Errors
+    /// Where it could not be brought to an end.
+    pub async fn recover(&self) -> Result<(), Failure> {
+        let machine = self.machine()?;
+        if !machine.is_interrupted() {
+            return Ok(());
+        }
+        let dock = self.connect().await?;
+        let run_id = machine
+            .runs()?
+            .into_iter()
+            .next()
+            .map(|run| run.run_id)
+            .unwrap_or_default();
+        let mut hear = |told| self.hear(&run_id, told);
+        let recovered = machine.recover(&dock, &mut hear).await;
+        match recovered {
+            // Another process was quicker.
+            Err(error) if is_busy(&error) => return Ok(()),
+            other => other?,
+        };
+        self.evolve_ended().await;
+        Ok(())
+    }
+
+    pub(crate) async fn evolve_now(&self) -> Result<EvolveStatus, Failure> {
+        let machine = self.machine()?;
+        let spec = machine.spec();
+        let mut status = EvolveStatus {
+            latest_run: machine.runs()?.into_iter().next(),
+            interrupted: machine.is_interrupted(),
+            executor: match spec.executor {
+                lifecycle::Executor::Host => ExecutorKind::Host,
+                lifecycle::Executor::Socket => ExecutorKind::Socket,
+            },
+            needs_yes: spec.evolve.needs_yes,
+            repo: machine.repo_dir().display().to_string(),
+        };
+        if let Some(wish) = self.wish().await
+            && status
+                .latest_run
+                .as_ref()
+                .is_none_or(|run| run.started_at < wish.started_at)
+        {
+            status.latest_run = Some(wish);
+        }
+        Ok(status)
+    }
+
+    pub(crate) async fn all_runs(&self) -> Result<EvolveRunList, Failure> {
+        let mut runs = self.machine()?.runs()?;
+        if let Some(wish) = self.wish().await
+            && runs.iter().all(|run| run.run_id != wish.run_id)
+        {
+            runs.push(wish);
+            runs.sort_by_key(|run| std::cmp::Reverse(run.started_at));
+        }
+        Ok(EvolveRunList { runs })
+    }
+
+    pub(crate) async fn generations(&self) -> Result<GenerationList, Failure> {
+        let dock = self.connect().await?;
+        Ok(self.machine()?.generations(&dock).await?)
+    }
+
+    /// Tells that they changed, and which they are.
+    pub(crate) async fn changed_generations(&self) -> Result<GenerationList, Failure> {
+        self.inner.journal.publish(Event::Generations);
+        self.generations().await
+    }
+
+    pub(crate) fn cancel_evolve(&self, run_id: &str) -> Result<(), Failure> {
+        if self.cancel(run_id).is_ok() {
+            return Ok(());
+        }
+        let runs = self.machine()?.runs()?;
+        let elsewhere = runs
+            .iter()
+            .any(|run| run.run_id == run_id && run.state == RunState::Running);
+        Err(if elsewhere {
+            Failure::new(
+                FailureCode::Busy,
+                "The run is carried out by another process",
+            )
+            .next("End it there: Ctrl-C in its terminal, or the button in its window.")
+        } else {
+            Failure::new(
+                FailureCode::NotFound,
+                "There is no such run, or it has ended",
+            )
+        })
+    }
+}
+
+fn is_busy(error: &lifecycle::LifecycleError) -> bool {
+    matches!(error, lifecycle::LifecycleError::Busy { .. })
+}

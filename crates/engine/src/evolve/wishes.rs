@@ -1,0 +1,213 @@
+//! Runs that something inside the machine asks for: `POST /evolve` there only takes the wish down.
+//! Here it is claimed, put to a person where the spec says so, carried out, and reported.
+
+use std::{collections::HashSet, time::Duration};
+
+use lifecycle::{Order, What};
+use wire::{
+    body::Completed,
+    evolve::{
+        Asker, EvolveAnswer, EvolveClaim, EvolveMachineStatus, EvolveReport, EvolveRequest,
+        EvolveRun, RunState,
+    },
+    failure::{Failure, FailureCode},
+    stream::Event,
+};
+
+use crate::{Engine, body::segment};
+
+/// Between two looks at what the machine asks for; each is also the sign that an executor is here.
+const LOOK: Duration = Duration::from_secs(2);
+/// How long a claim holds: longer than one step is silent.
+const LEASE_S: u32 = 30;
+
+impl Engine {
+    /// The run that the machine asks for and that nobody has taken; `None` also where the machine
+    /// does not answer.
+    pub(super) async fn wish(&self) -> Option<EvolveRun> {
+        let status: Result<EvolveMachineStatus, Failure> = self.get("/evolve/status").await;
+        let run = status.ok()?.latest_run?;
+        matches!(run.state, RunState::Asked | RunState::AwaitsYes).then_some(run)
+    }
+
+    /// Carries out what the machine asks for, until the engine stops.
+    pub fn carry_out_wishes(&self) {
+        let engine = self.clone();
+        self.inner.tasks.spawn(async move {
+            let stop = engine.inner.stop.clone();
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = engine.wishes() => {}
+            }
+        });
+    }
+
+    /// A person's yes or no to it.
+    pub(crate) async fn answer_wish(&self, answer: EvolveAnswer) -> Result<(), Failure> {
+        let wish = self.wish().await;
+        let Some(mut run) = wish.filter(|run| run.run_id == answer.run_id) else {
+            return Err(Failure::new(
+                FailureCode::NotFound,
+                "There is no such run that waits for an answer",
+            ));
+        };
+        if answer.yes {
+            // The yes is ours: what stands in the machine anybody inside could have written.
+            let engine = self.clone();
+            self.inner.tasks.spawn(async move {
+                let executor = ulid::Ulid::generate().to_string();
+                if let Err(failure) = engine.take(&executor, run).await {
+                    tracing::warn!(%failure, "a run that the machine asked for was not carried out");
+                }
+            });
+            return Ok(());
+        }
+        run.state = RunState::Refused;
+        run.error = Some("The person said no".into());
+        run.ended_at = Some(run.started_at);
+        self.report(EvolveReport {
+            run: run.clone(),
+            log: Vec::new(),
+        })
+        .await?;
+        self.inner.journal.publish(Event::Evolve { run });
+        Ok(())
+    }
+}
+
+impl Engine {
+    async fn wishes(&self) {
+        let executor = ulid::Ulid::generate().to_string();
+        let mut told = HashSet::new();
+        loop {
+            tokio::time::sleep(LOOK).await;
+            let Ok(machine) = self.machine() else {
+                continue;
+            };
+            if machine.spec().executor != lifecycle::Executor::Host {
+                continue;
+            }
+            // The machine hears that we are here, whether it asks for something or not.
+            if self.claim(&executor, None).await.is_err() {
+                continue;
+            }
+            let Some(mut run) = self.wish().await else {
+                continue;
+            };
+            if machine.spec().evolve.needs_yes {
+                run.state = RunState::AwaitsYes;
+                if told.insert(run.run_id.clone()) {
+                    let log = Vec::new();
+                    let run_told = run.clone();
+                    if let Err(failure) = self.report(EvolveReport { run, log }).await {
+                        tracing::debug!(%failure, "the machine did not hear that its run waits");
+                    }
+                    self.inner.journal.publish(Event::Evolve { run: run_told });
+                }
+                continue;
+            }
+            if let Err(failure) = self.take(&executor, run).await {
+                tracing::warn!(%failure, "a run that the machine asked for was not carried out");
+            }
+        }
+    }
+
+    async fn claim(&self, executor: &str, run_id: Option<&str>) -> Result<(), Failure> {
+        let claim = EvolveClaim {
+            executor: executor.to_owned(),
+            run_id: run_id.map(str::to_owned),
+            lease_s: LEASE_S,
+        };
+        let _: Completed = self.post("/evolve/claim", &claim).await?;
+        Ok(())
+    }
+
+    /// Claims a run and carries it out; the machine hears of each step, also the new one.
+    async fn take(&self, executor: &str, wish: EvolveRun) -> Result<(), Failure> {
+        self.claim(executor, Some(&wish.run_id)).await?;
+        let request = EvolveRequest {
+            note: wish.note.clone(),
+            running_cell: wish.running_cell,
+            cell_limit_s: 0,
+        };
+        let order = Order {
+            run_id: wish.run_id.clone(),
+            asked_by: Asker::Machine,
+            what: What::Evolve(request),
+        };
+        let cancel = self.begin_named_run(&wish.run_id);
+        let after = self.last_seq();
+        let stop = self.inner.stop.child_token();
+        let reporting = self.report_on(executor, &wish.run_id, after, &stop);
+        let carrying = async {
+            let ended = self.carry_out(order, &cancel).await;
+            stop.cancel();
+            ended
+        };
+        let (ended, ()) = tokio::join!(carrying, reporting);
+        self.end_run(&wish.run_id);
+        if let Err(failure) = ended {
+            let mut run = wish;
+            run.state = RunState::Failed;
+            run.ended_at = Some(run.started_at);
+            run.error = Some(failure.to_string());
+            run.failure = Some(failure);
+            self.report(EvolveReport {
+                run,
+                log: Vec::new(),
+            })
+            .await?;
+        }
+        Ok(())
+    }
+
+    /// Passes events of a run on to the machine until it ends, and keeps the lease.
+    async fn report_on(
+        &self,
+        executor: &str,
+        run_id: &str,
+        after: u64,
+        stop: &lifecycle::CancellationToken,
+    ) {
+        let mut events = self.subscribe(after);
+        let mut last: Option<EvolveRun> = None;
+        let mut log = Vec::new();
+        loop {
+            let event = tokio::select! {
+                event = events.next() => event,
+                () = tokio::time::sleep(LOOK * 4) => {
+                    let _ = self.claim(executor, Some(run_id)).await;
+                    continue;
+                }
+                () = stop.cancelled(), if last.as_ref().is_some_and(|run| run.ended_at.is_some()) => None,
+            };
+            match event.map(|event| event.event) {
+                Some(Event::EvolveLog { run_id: of, lines }) if of == run_id => log.extend(lines),
+                Some(Event::Evolve { run }) if run.run_id == run_id => {
+                    let over = run.ended_at.is_some();
+                    let report = EvolveReport {
+                        run: run.clone(),
+                        log: log.clone(),
+                    };
+                    last = Some(run);
+                    // Between the old machine and the new one nobody hears; the next report has it all.
+                    if self.report(report).await.is_ok() {
+                        log.clear();
+                    }
+                    if over {
+                        return;
+                    }
+                }
+                Some(_) if stop.is_cancelled() => return,
+                Some(_) => {}
+                None => return,
+            }
+        }
+    }
+
+    async fn report(&self, report: EvolveReport) -> Result<(), Failure> {
+        let path = format!("/evolve/runs/{}/report", segment(&report.run.run_id));
+        let _: Completed = self.post(&path, &report).await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,287 @@
+//! What runs leave on the disk: where one stands, so that a crash at any moment can be picked
+//! up; its log; and the history of those that ended.
+
+use std::{
+    fs::{self, File},
+    io::{ErrorKind, Read, Seek, SeekFrom, Write},
+    path::{Path, PathBuf},
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use wire::evolve::{EvolveLog, EvolveRun, RunningCell, StepName};
+
+use crate::{error::LifecycleError, paths::make_dir};
+
+/// Runs that are remembered.
+const KEPT_RUNS: usize = 50;
+/// The most of a log that one answer carries.
+const LOG_PAGE: u64 = 1 << 20;
+
+/// How a run was asked for.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Asked {
+    /// What to do about cells.
+    pub running_cell: RunningCell,
+    /// How long to wait for them.
+    pub cell_limit_s: u32,
+    /// Of a rollback: the repo's files stay.
+    pub keep_repo: bool,
+    /// Of a rollback: the namespaces of that generation come back.
+    pub state: bool,
+    /// Of a rollback: which generation.
+    #[serde(default)]
+    pub to: Option<u32>,
+}
+
+/// The container that a run replaces.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Old {
+    /// Its id: names change.
+    pub id: String,
+    /// Its image.
+    pub image_id: String,
+    /// Whether it answered when the run began.
+    pub answered: bool,
+}
+
+/// A run that is not over: what is written before each step.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct RunFile {
+    /// The run as it is shown.
+    pub run: EvolveRun,
+    /// How it was asked for.
+    pub asked: Asked,
+    /// The step that is done next, or was being done.
+    pub next: StepName,
+    /// What it replaces.
+    pub old: Option<Old>,
+    /// Id of the image that it puts in place.
+    pub image_id: Option<String>,
+    /// That image's name.
+    pub image: Option<String>,
+    /// Id of the container that takes the old one's place.
+    pub new_id: Option<String>,
+    /// When the old one was stopped, in Unix milliseconds.
+    pub stopped_at: Option<u64>,
+    /// Of a rollback: the commit of the repo as it was.
+    pub repo_before: Option<String>,
+    /// Short ids of what the build made or used.
+    #[serde(default)]
+    pub built: Vec<String>,
+}
+
+/// A machine's folder of runs.
+#[derive(Clone, Debug)]
+pub(crate) struct Book {
+    folder: PathBuf,
+}
+
+impl Book {
+    /// The one in this folder, which is made on first use.
+    pub(crate) fn at(folder: PathBuf) -> Self {
+        Self { folder }
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    fn state_file(&self) -> PathBuf {
+        self.folder.join("run.json")
+    }
+
+    fn run_file(&self, run_id: &str, end: &str) -> PathBuf {
+        // An id is ours, but it also comes in from outside.
+        let plain = run_id.chars().filter(char::is_ascii_alphanumeric);
+        let name: String = plain.collect();
+        self.folder.join("runs").join(format!("{name}.{end}"))
+    }
+
+    /// The run that is not over, where there is one.
+    pub(crate) fn unfinished(&self) -> Result<Option<RunFile>, LifecycleError> {
+        read(&self.state_file())
+    }
+
+    /// Writes where a run stands.
+    pub(crate) fn write(&self, file: &RunFile) -> Result<(), LifecycleError> {
+        write(&self.state_file(), file)
+    }
+
+    /// Puts an ended run into the history.
+    pub(crate) fn end(&self, run: &EvolveRun) -> Result<(), LifecycleError> {
+        write(&self.run_file(&run.run_id, "json"), run)?;
+        let state = self.state_file();
+        match fs::remove_file(&state) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                return Err(LifecycleError::file("remove", &state)(error));
+            }
+            _ => {}
+        }
+        for old in self.runs()?.iter().skip(KEPT_RUNS) {
+            for end in ["json", "log"] {
+                let _ = fs::remove_file(self.run_file(&old.run_id, end));
+            }
+        }
+        Ok(())
+    }
+
+    /// All runs, the unfinished one too, newest first.
+    pub(crate) fn runs(&self) -> Result<Vec<EvolveRun>, LifecycleError> {
+        let folder = self.folder.join("runs");
+        let mut runs: Vec<EvolveRun> = Vec::new();
+        let entries = match fs::read_dir(&folder) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                return Ok(self
+                    .unfinished()?
+                    .map(|file| file.run)
+                    .into_iter()
+                    .collect());
+            }
+            Err(error) => return Err(LifecycleError::file("read", &folder)(error)),
+        };
+        for entry in entries.flatten() {
+            let path = entry.path();
+            if path.extension().is_some_and(|end| end == "json")
+                && let Some(run) = read(&path)?
+            {
+                runs.push(run);
+            }
+        }
+        if let Some(file) = self.unfinished()? {
+            runs.retain(|run| run.run_id != file.run.run_id);
+            runs.push(file.run);
+        }
+        runs.sort_by(|a, b| (b.started_at, &b.run_id).cmp(&(a.started_at, &a.run_id)));
+        Ok(runs)
+    }
+
+    /// Adds a line to a run's log.
+    pub(crate) fn log(&self, run_id: &str, line: &str) -> Result<(), LifecycleError> {
+        let path = self.run_file(run_id, "log");
+        if let Some(folder) = path.parent() {
+            make_dir(folder, 0o755)?;
+        }
+        let file = File::options().create(true).append(true).open(&path);
+        let written = file.and_then(|mut file| file.write_all(format!("{line}\n").as_bytes()));
+        written.map_err(LifecycleError::file("write", &path))
+    }
+
+    /// A run's log from a byte on.
+    pub(crate) fn read_log(&self, run_id: &str, after: u64) -> Result<EvolveLog, LifecycleError> {
+        let path = self.run_file(run_id, "log");
+        let mut bytes = Vec::new();
+        match File::open(&path) {
+            Ok(mut file) => {
+                let read = file
+                    .seek(SeekFrom::Start(after))
+                    .and_then(|_| file.take(LOG_PAGE).read_to_end(&mut bytes));
+                read.map_err(LifecycleError::file("read", &path))?;
+            }
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => return Err(LifecycleError::file("read", &path)(error)),
+        }
+        // A line that is being written comes the next time.
+        let whole = bytes
+            .iter()
+            .rposition(|byte| *byte == b'\n')
+            .map_or(0, |at| at + 1);
+        let text = String::from_utf8_lossy(&bytes[..whole]);
+        Ok(EvolveLog {
+            lines: text.lines().map(str::to_owned).collect(),
+            next: after + whole as u64,
+        })
+    }
+}
+
+/// Unix milliseconds.
+pub(crate) fn now_ms() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    u64::try_from(now.unwrap_or_default().as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Reads JSON; `None` where there is no such file.
+pub(crate) fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, LifecycleError> {
+    match fs::read(path) {
+        Ok(bytes) => serde_json::from_slice(&bytes)
+            .map(Some)
+            .map_err(|error| LifecycleError::file("read", path)(error.into())),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(LifecycleError::file("read", path)(error)),
+    }
+}
+
+/// Writes JSON aside, onto the disk, and then in place, so that a power cut leaves the old or the new.
+pub(crate) fn write(path: &Path, value: &impl Serialize) -> Result<(), LifecycleError> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    make_dir(folder, 0o755)?;
+    let written = || -> std::io::Result<()> {
+        let mut aside = tempfile::NamedTempFile::new_in(folder)?;
+        aside.write_all(&serde_json::to_vec_pretty(value)?)?;
+        aside.as_file().sync_all()?;
+        aside.persist(path).map_err(|error| error.error)?;
+        File::open(folder)?.sync_all()
+    };
+    written().map_err(LifecycleError::file("write", path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wire::evolve::{Asker, RunKind, RunState};
+
+    fn run(id: &str, started_at: u64) -> EvolveRun {
+        EvolveRun {
+            run_id: id.into(),
+            kind: RunKind::Evolve,
+            state: RunState::Running,
+            asked_by: Asker::Person,
+            note: None,
+            running_cell: RunningCell::Wait,
+            started_at,
+            ended_at: None,
+            steps: Vec::new(),
+            error: None,
+            failure: None,
+            generation: None,
+            from_generation: None,
+            commit: None,
+            report: Default::default(),
+        }
+    }
+
+    #[test]
+    fn the_history_keeps_the_newest_runs() {
+        let folder = tempfile::tempdir().unwrap();
+        let book = Book::at(folder.path().join("evolve"));
+        assert!(book.runs().unwrap().is_empty());
+        for number in 0..KEPT_RUNS as u64 + 3 {
+            let run = run(&format!("r{number}"), number);
+            book.log(&run.run_id, "line").unwrap();
+            book.end(&run).unwrap();
+        }
+        let runs = book.runs().unwrap();
+        assert_eq!(runs.len(), KEPT_RUNS);
+        assert_eq!(runs[0].run_id, format!("r{}", KEPT_RUNS + 2));
+        assert!(book.read_log("r0", 0).unwrap().lines.is_empty());
+    }
+
+    #[test]
+    fn a_log_is_read_in_whole_lines() {
+        let folder = tempfile::tempdir().unwrap();
+        let book = Book::at(folder.path().into());
+        book.log("a", "one").unwrap();
+        let first = book.read_log("a", 0).unwrap();
+        assert_eq!(
+            (first.lines.as_slice(), first.next),
+            (&["one".to_owned()][..], 4)
+        );
+        fs::write(folder.path().join("runs/a.log"), "one\ntwo\nthr").unwrap();
+        let second = book.read_log("a", first.next).unwrap();
+        assert_eq!(
+            (second.lines.as_slice(), second.next),
+            (&["two".to_owned()][..], 8)
+        );
+    }
+}

@@ -1,0 +1,169 @@
+//! A machine's API from outside without a network path: `body call`, run in the container by the
+//! engine. Both executors reach a machine so, one without published ports too.
+
+use std::time::Duration;
+
+use dock::Dock;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use wire::{
+    body::{CellList, CellState, CryoReloaded, CryoStored, KernelList},
+    evolve::Proof,
+    kernel::ErrorAnswer,
+};
+
+use crate::error::LifecycleError;
+
+/// How long a plain question may take.
+const QUESTION: Duration = Duration::from_secs(20);
+/// How long a namespace may take to be stored or read.
+const NAMESPACE: Duration = Duration::from_secs(300);
+
+/// A running container's inside.
+#[derive(Clone, Copy)]
+pub(crate) struct Inside<'a> {
+    pub dock: &'a Dock,
+    pub container: &'a str,
+    /// Whose the socket is; `None` where the container runs as nobody else.
+    pub user: Option<&'a str>,
+}
+
+impl Inside<'_> {
+    /// Runs the candidate's own checks.
+    pub(crate) async fn prove(&self, limit: Duration) -> Result<Proof, LifecycleError> {
+        let output = self.exec(&["body", "prove", "--json"], limit).await?;
+        serde_json::from_slice(&output.stdout).map_err(|error| LifecycleError::Inside {
+            doing: "prove itself".into(),
+            words: format!(
+                "what it said is no proof ({error}): {}{}",
+                String::from_utf8_lossy(&output.stdout),
+                String::from_utf8_lossy(&output.stderr)
+            ),
+        })
+    }
+
+    /// Whether the main kernel takes cells.
+    pub(crate) async fn answers(&self) -> bool {
+        self.call::<Value>("GET", "/ping", None, Duration::from_secs(5))
+            .await
+            .is_ok()
+    }
+
+    /// Closes the queue of cells for so long, or opens it.
+    pub(crate) async fn queue(&self, closed: bool, for_s: u32) -> Result<(), LifecycleError> {
+        let body = serde_json::json!({ "closed": closed, "for_s": for_s });
+        self.call::<Value>("POST", "/evolve/queue", Some(body), QUESTION)
+            .await
+            .map(|_| ())
+    }
+
+    /// Ids of the cells that wait or run.
+    pub(crate) async fn cells(&self) -> Result<Vec<String>, LifecycleError> {
+        let list: CellList = self.call("GET", "/executions", None, QUESTION).await?;
+        let open = list
+            .executions
+            .into_iter()
+            .filter(|cell| cell.state != CellState::Over);
+        Ok(open.map(|cell| cell.execution_id).collect())
+    }
+
+    /// Takes a cell out of the queue, or interrupts it. One that is over by now is no failure.
+    pub(crate) async fn end_cell(&self, id: &str) -> Result<(), LifecycleError> {
+        let path = format!("/executions/{id}");
+        match self.call::<Value>("DELETE", &path, None, QUESTION).await {
+            Ok(_) | Err(LifecycleError::Inside { .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Names of its kernels.
+    pub(crate) async fn kernels(&self) -> Result<Vec<String>, LifecycleError> {
+        let list: KernelList = self.call("GET", "/kernels", None, QUESTION).await?;
+        Ok(list.kernels.into_iter().map(|kernel| kernel.name).collect())
+    }
+
+    /// Starts a kernel; one that is there is no failure.
+    pub(crate) async fn start_kernel(&self, name: &str) -> Result<(), LifecycleError> {
+        let body = serde_json::json!({ "name": name });
+        match self
+            .call::<Value>("POST", "/kernels", Some(body), Duration::from_secs(60))
+            .await
+        {
+            Err(LifecycleError::Inside { words, .. }) if words.contains("already") => Ok(()),
+            other => other.map(|_| ()),
+        }
+    }
+
+    /// Stores a kernel's namespace.
+    pub(crate) async fn store(
+        &self,
+        kernel: &str,
+        snapshot: &str,
+    ) -> Result<CryoStored, LifecycleError> {
+        let body = serde_json::json!({ "name": snapshot, "kernel": kernel });
+        self.call("POST", "/cryo/store", Some(body), NAMESPACE)
+            .await
+    }
+
+    /// Brings one back.
+    pub(crate) async fn reload(
+        &self,
+        kernel: &str,
+        snapshot: &str,
+    ) -> Result<CryoReloaded, LifecycleError> {
+        let body = serde_json::json!({ "name": snapshot, "kernel": kernel });
+        self.call("POST", "/cryo/reload", Some(body), NAMESPACE)
+            .await
+    }
+
+    /// Removes a snapshot; one that is not there is no failure.
+    pub(crate) async fn forget(&self, snapshot: &str) -> Result<(), LifecycleError> {
+        let path = format!("/cryo/{snapshot}");
+        match self.call::<Value>("DELETE", &path, None, QUESTION).await {
+            Ok(_) | Err(LifecycleError::Inside { .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// One request to its API.
+    pub(crate) async fn call<T: DeserializeOwned>(
+        &self,
+        method: &str,
+        path: &str,
+        body: Option<Value>,
+        limit: Duration,
+    ) -> Result<T, LifecycleError> {
+        let text = body.map(|body| body.to_string());
+        let mut words = vec!["body", "call", method, path];
+        words.extend(text.as_deref());
+        let output = self.exec(&words, limit).await?;
+        let failed = |words: String| LifecycleError::Inside {
+            doing: format!("answer {method} {path}"),
+            words,
+        };
+        if output.exit_code != 0 {
+            let told = serde_json::from_slice::<ErrorAnswer>(&output.stdout);
+            return Err(failed(told.map_or_else(
+                |_| String::from_utf8_lossy(&output.stderr).trim().to_owned(),
+                |answer| answer.error.message,
+            )));
+        }
+        serde_json::from_slice(&output.stdout)
+            .map_err(|error| failed(format!("its answer can't be read: {error}")))
+    }
+
+    async fn exec(
+        &self,
+        words: &[&str],
+        limit: Duration,
+    ) -> Result<dock::ExecOutput, LifecycleError> {
+        let run = self.dock.exec(self.container, words, self.user);
+        match tokio::time::timeout(limit, run).await {
+            Ok(output) => Ok(output?),
+            Err(_) => Err(LifecycleError::Inside {
+                doing: words[1..].join(" "),
+                words: format!("it took longer than {} s", limit.as_secs()),
+            }),
+        }
+    }
+}

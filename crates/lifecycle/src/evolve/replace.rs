@@ -1,0 +1,371 @@
+//! The second half of a run, in which the machine changes: carry, swap, settle.
+
+use std::time::Duration;
+
+use dock::{ContainerSpec, ContainerState};
+use wire::evolve::{CarriedKernel, GenerationState, RunningCell};
+
+use super::{CELL_LIMIT_S, Done, Run, book::now_ms, failpoint::failpoint, inside::Inside};
+use crate::{
+    error::LifecycleError,
+    plan::{self, Placed, STOP_S},
+};
+
+/// How long the queue of cells stays closed where nobody opens it: longer than a swap takes.
+const CLOSED_S: u32 = 900;
+/// Between two looks at cells that are waited for.
+const LOOK: Duration = Duration::from_millis(200);
+/// How long a port may take to be free again after the old machine's end.
+const PORT: Duration = Duration::from_secs(5);
+/// How long a new machine has to stay well until it counts as good.
+const STEADY: Duration = Duration::from_secs(3);
+/// So many lost files are named.
+const NAMED_FILES: usize = 300;
+
+/// Written by the system while it runs, or at every start.
+const NOISE: &[&str] = &[
+    "/run",
+    "/tmp",
+    "/proc",
+    "/sys",
+    "/dev",
+    "/root",
+    "/repo",
+    "/data",
+    "/var/tmp",
+    "/var/cache",
+    "/var/lib/apt",
+    "/var/log",
+    "/etc/passwd",
+    "/etc/group",
+    "/etc/mtab",
+];
+
+impl Run<'_> {
+    /// Closes the queue of cells, sees to those that run, stores the namespaces.
+    pub(super) async fn carry(&mut self) -> Result<Done, LifecycleError> {
+        let machine = self.machine;
+        let Some(old) = self.file.old.clone().filter(|old| old.answered) else {
+            self.warn("The machine did not answer: its namespaces can't be taken along".into());
+            return Ok(Done::Skipped("the machine did not answer".into()));
+        };
+        let dock = self.dock;
+        let inside = machine.inside(dock, &old.id);
+        inside.queue(true, CLOSED_S).await?;
+        failpoint("closed");
+        self.see_to_cells(&inside).await?;
+        let mut names = 0;
+        self.file.run.report.kernels.clear();
+        for kernel in inside.kernels().await? {
+            let number = self.file.run.from_generation.unwrap_or_default();
+            let snapshot = if kernel == "main" {
+                format!("gen-{number}")
+            } else {
+                format!("gen-{number}-{kernel}")
+            };
+            let stored = inside.store(&kernel, &snapshot).await?;
+            for skipped in &stored.skipped {
+                let line = format!(
+                    "{kernel}: {} is not stored: {}",
+                    skipped.name, skipped.reason
+                );
+                self.line(&line);
+            }
+            names += stored.saved.len();
+            self.file.run.report.kernels.push(CarriedKernel {
+                kernel,
+                snapshot,
+                saved: stored.saved,
+                skipped: stored.skipped,
+                failed: Vec::new(),
+            });
+        }
+        if !machine
+            .spec
+            .mounts
+            .iter()
+            .any(|mount| mount.target == "/data")
+        {
+            self.warn("/data is on no mount: the namespaces go with the old container".into());
+        }
+        let lost = self.lost_files(&old.id).await?;
+        self.file.run.report.lost_files_count = u32::try_from(lost.len()).unwrap_or(u32::MAX);
+        for path in lost.iter().take(NAMED_FILES) {
+            self.line(&format!("lost with the old container: {path}"));
+        }
+        self.file.run.report.lost_files = lost.into_iter().take(NAMED_FILES).collect();
+        let snapshots: Vec<_> = self
+            .file
+            .run
+            .report
+            .kernels
+            .iter()
+            .map(|kernel| (kernel.kernel.clone(), kernel.snapshot.clone()))
+            .collect();
+        // A rollback to the state of its generation needs the snapshots as they were.
+        machine.change_record(self.file.run.from_generation, |record| {
+            record.snapshots = snapshots;
+        })?;
+        self.save()?;
+        failpoint("stored");
+        self.cancelled()?;
+        Ok(Done::With(Some(format!("{names} names are stored"))))
+    }
+
+    async fn see_to_cells(&mut self, inside: &Inside<'_>) -> Result<(), LifecycleError> {
+        let seconds = match self.file.asked.cell_limit_s {
+            0 => CELL_LIMIT_S,
+            seconds => seconds,
+        };
+        let deadline = tokio::time::Instant::now() + Duration::from_secs(seconds.into());
+        let mut told = false;
+        loop {
+            let cells = inside.cells().await?;
+            if cells.is_empty() {
+                return Ok(());
+            }
+            match self.file.asked.running_cell {
+                RunningCell::Refuse => return Err(LifecycleError::CellsRun { count: cells.len() }),
+                RunningCell::Interrupt => {
+                    for cell in &cells {
+                        inside.end_cell(cell).await?;
+                    }
+                }
+                RunningCell::Wait => {}
+            }
+            if !std::mem::replace(&mut told, true) {
+                self.line(&format!("cells that are not over: {}", cells.len()));
+            }
+            if tokio::time::Instant::now() >= deadline {
+                return Err(LifecycleError::CellsRun { count: cells.len() });
+            }
+            tokio::select! {
+                () = self.cancel.cancelled() => return Err(LifecycleError::Cancelled),
+                () = tokio::time::sleep(LOOK) => {}
+            }
+        }
+    }
+
+    /// What changed in the old container outside its volumes. The engine names folders too: only
+    /// what has nothing below it in the list counts.
+    async fn lost_files(&self, container: &str) -> Result<Vec<String>, LifecycleError> {
+        let mut changed = self.dock.changed_files(container).await?;
+        let mounts = &self.machine.spec.mounts;
+        let below = |path: &str, folder: &str| {
+            path.strip_prefix(folder)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', ' ']))
+        };
+        changed.sort();
+        let leaves: Vec<String> = changed
+            .iter()
+            .enumerate()
+            .filter(|(index, path)| {
+                !changed
+                    .get(index + 1)
+                    .is_some_and(|next| next.starts_with(&format!("{path}/")))
+            })
+            .map(|(_, path)| path.clone())
+            .filter(|path| !NOISE.iter().any(|noise| below(path, noise)))
+            .filter(|path| !mounts.iter().any(|mount| below(path, &mount.target)))
+            .collect();
+        Ok(leaves)
+    }
+
+    /// The container that takes the machine's place: as `up` would make it, on the ports that
+    /// the old one has now.
+    async fn successor(&self) -> Result<ContainerSpec, LifecycleError> {
+        let machine = self.machine;
+        let image = self.file.image.as_deref().unwrap_or_default();
+        let image_id = self.file.image_id.as_deref().unwrap_or_default();
+        let site = machine.site(self.dock, image, image_id).await?;
+        machine.paths.ensure_secrets(&machine.names.machine)?;
+        plan::make_sources(&machine.spec, &machine.paths)?;
+        Ok(plan::container(
+            &machine.spec,
+            &machine.names,
+            &machine.paths,
+            &site,
+        ))
+    }
+
+    /// Stops the old machine and starts the new one in its place.
+    pub(super) async fn swap(&mut self) -> Result<Done, LifecycleError> {
+        let (machine, dock) = (self.machine, self.dock);
+        let Some(old) = self.file.old.clone() else {
+            return Err(machine.not_running());
+        };
+        let mut plan = self.successor().await?;
+        if let Some(found) = dock.container(&old.id).await? {
+            for port in plan.ports.iter_mut().filter(|port| port.host == 0) {
+                port.host = found.ports.get(&port.container).copied().unwrap_or(0);
+            }
+        }
+        let name = std::mem::replace(&mut plan.name, self.placed(Placed::New));
+        let labels = machine.names.labels();
+        dock.ensure_network(&machine.names.network(), &labels)
+            .await?;
+        dock.ensure_volume(&machine.names.home_volume(), &labels)
+            .await?;
+        let id = dock.create_container(&plan).await?;
+        self.file.new_id = Some(id.clone());
+        self.save()?;
+        failpoint("created");
+        self.file.stopped_at = Some(now_ms());
+        self.save()?;
+        dock.stop_container(&old.id, STOP_S).await?;
+        failpoint("stopped");
+        dock.rename_container(&old.id, &self.placed(Placed::Old))
+            .await?;
+        failpoint("renamed");
+        dock.rename_container(&id, &name).await?;
+        failpoint("placed");
+        plan.name = name;
+        self.start_in_place(plan).await?;
+        failpoint("started");
+        Ok(Done::With(None))
+    }
+
+    /// Starts the container that has the machine's name. Where something else has taken one of its
+    /// ports meanwhile, it gets another: a machine elsewhere is better than none.
+    pub(super) async fn start_in_place(
+        &mut self,
+        mut plan: ContainerSpec,
+    ) -> Result<(), LifecycleError> {
+        let (machine, dock) = (self.machine, self.dock);
+        let mut deadline = tokio::time::Instant::now() + PORT;
+        loop {
+            let (port, holder) = match machine.start(dock).await {
+                Err(LifecycleError::PortTaken { port, holder, .. }) => (port, holder),
+                other => return other,
+            };
+            if tokio::time::Instant::now() < deadline {
+                tokio::time::sleep(LOOK).await;
+                continue;
+            }
+            let holder = holder.unwrap_or_else(|| "something else".into());
+            self.warn(format!(
+                "port {port} was taken by {holder}: the machine got another; vivarium up brings it back to its own"
+            ));
+            let Some(taken) = plan
+                .ports
+                .iter_mut()
+                .find(|published| published.host == port)
+            else {
+                return Err(LifecycleError::PortTaken {
+                    port,
+                    holder: Some(holder),
+                    source: None,
+                });
+            };
+            taken.host = 0;
+            // By another digest `up` sees that this is not what the spec says.
+            plan.labels
+                .insert(plan::label::PLAN.into(), "another port".into());
+            dock.remove_container(&plan.name).await?;
+            let id = dock.create_container(&plan).await?;
+            if self.file.next == wire::evolve::StepName::Swap {
+                self.file.new_id = Some(id);
+                self.save()?;
+            }
+            dock.start_container(&plan.name).await?;
+            deadline = tokio::time::Instant::now();
+        }
+    }
+
+    /// Waits until the new machine is well, brings the namespaces back, and marks it good.
+    pub(super) async fn settle(&mut self) -> Result<Done, LifecycleError> {
+        let (machine, dock) = (self.machine, self.dock);
+        let never = dock::CancellationToken::new();
+        let limit = Duration::from_secs(machine.spec.evolve.settle_s.into());
+        // After a crash it may lie still.
+        machine.start(dock).await?;
+        machine.wait_ready_for(dock, &never, limit).await?;
+        if self.file.run.report.downtime_ms.is_none()
+            && let Some(stopped_at) = self.file.stopped_at
+        {
+            self.file.run.report.downtime_ms = Some(now_ms().saturating_sub(stopped_at));
+        }
+        let steady_since = tokio::time::Instant::now();
+        let Some(first) = machine.ours(dock).await? else {
+            return Err(machine.not_running());
+        };
+        self.bring_back(&first.id).await?;
+        failpoint("reloaded");
+        tokio::time::sleep_until(steady_since + STEADY).await;
+        let same_life = machine
+            .ours(dock)
+            .await?
+            .is_some_and(|now| now.state == first.state && is_running(now.state));
+        if !same_life || !machine.inside(dock, &first.id).answers().await {
+            return Err(LifecycleError::Unhealthy {
+                name: machine.names.container.clone(),
+                cause: "it was well, and then no longer".into(),
+                log: dock.logs(&first.id, 40).await.unwrap_or_default(),
+            });
+        }
+        let mut all = machine.read_generations()?;
+        all.current = self.file.run.generation;
+        if let Some(record) = self
+            .file
+            .run
+            .generation
+            .and_then(|number| all.get_mut(number))
+        {
+            record.state = GenerationState::Good;
+        }
+        machine.write_generations(&all)?;
+        failpoint("marked");
+        let downtime = self.file.run.report.downtime_ms;
+        Ok(Done::With(downtime.map(|ms| {
+            format!("it answered {ms} ms after the old one was stopped")
+        })))
+    }
+
+    /// The namespaces: those that were carried, or those with which the generation was left.
+    async fn bring_back(&mut self, container: &str) -> Result<(), LifecycleError> {
+        let machine = self.machine;
+        let dock = self.dock;
+        let inside = machine.inside(dock, container);
+        let mut wanted: Vec<(String, String)> = self
+            .file
+            .run
+            .report
+            .kernels
+            .iter()
+            .map(|kernel| (kernel.kernel.clone(), kernel.snapshot.clone()))
+            .collect();
+        if self.file.asked.state {
+            let all = machine.read_generations()?;
+            let record = self.file.asked.to.and_then(|number| all.get(number));
+            match record.filter(|record| !record.snapshots.is_empty()) {
+                Some(record) => wanted.clone_from(&record.snapshots),
+                None => self.warn(
+                    "no namespaces are stored of that generation: the present ones are kept".into(),
+                ),
+            }
+        }
+        for (kernel, snapshot) in wanted {
+            if kernel != "main" {
+                inside.start_kernel(&kernel).await?;
+            }
+            let back = inside.reload(&kernel, &snapshot).await?;
+            let count = back.restored.len();
+            self.line(&format!("{kernel}: {count} names are back"));
+            for failed in &back.failed {
+                self.warn(format!(
+                    "{kernel}: {} did not come back: {}",
+                    failed.name, failed.reason
+                ));
+            }
+            let report = &mut self.file.run.report.kernels;
+            if let Some(carried) = report.iter_mut().find(|one| one.kernel == kernel) {
+                carried.failed = back.failed;
+            }
+        }
+        self.save()
+    }
+}
+
+fn is_running(state: ContainerState) -> bool {
+    matches!(state, ContainerState::Running { .. })
+}
