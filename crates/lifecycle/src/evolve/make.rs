@@ -88,6 +88,8 @@ impl Run<'_> {
         let Some(root) = self.dock.root_dir().await? else {
             return Ok(None);
         };
+        // Their widths differ between systems.
+        #[allow(clippy::unnecessary_cast)]
         Ok(statvfs(&root)
             .ok()
             .map(|found| found.blocks_available() as u64 * found.fragment_size() as u64))
