@@ -1,6 +1,7 @@
-//! `body`: what runs inside a machine. One static binary, three words:
-//! `init` is PID 1 (a process table), `supervise` its child (the policy and the
-//! HTTP API), `version` says which one this is.
+//! `body`: what runs inside a machine. One static binary, four words:
+//! `init` is PID 1 (a process table), `supervise` its child (the policy, the
+//! HTTP API and the MCP endpoint), `mcp` the MCP endpoint alone, `version` says
+//! which one this is.
 
 mod changes;
 mod cryo;
@@ -8,6 +9,7 @@ mod desktop;
 mod http;
 mod init;
 mod kernel;
+mod mcp;
 mod paths;
 mod secrets;
 mod shell;
@@ -19,12 +21,13 @@ fn main() -> std::process::ExitCode {
     match word.as_str() {
         "init" => init::run(),
         "supervise" => supervisor::run(),
+        "mcp" => mcp::run::alone(),
         "version" => {
             println!("{}", wire::VERSION);
             std::process::ExitCode::SUCCESS
         }
         _ => {
-            eprintln!("usage: body init|supervise|version");
+            eprintln!("usage: body init|supervise|mcp|version");
             std::process::ExitCode::from(2)
         }
     }

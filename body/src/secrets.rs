@@ -24,3 +24,22 @@ pub fn make(length: usize) -> String {
         .map(|_| char::from(LETTERS[random.random_range(0..LETTERS.len())]))
         .collect()
 }
+
+/// All secrets that are keys of services: `*_API_KEY`.
+pub fn api_keys() -> Vec<(String, String)> {
+    let folders = [crate::paths::secrets_dir(), "/run/secrets".into()];
+    let entries = folders
+        .iter()
+        .flat_map(|folder| std::fs::read_dir(folder).into_iter().flatten().flatten());
+    let files = entries.map(|entry| entry.file_name().to_string_lossy().to_uppercase());
+    let mut names: Vec<String> = files
+        .chain(std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()))
+        .filter(|name| name.ends_with("_API_KEY"))
+        .collect();
+    names.sort();
+    names.dedup();
+    names
+        .into_iter()
+        .filter_map(|name| find(&name).map(|value| (name, value)))
+        .collect()
+}

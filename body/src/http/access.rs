@@ -115,10 +115,13 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
         .then(|| token.trim())
 }
 
-/// Event streams and WebSockets can't set headers in a browser: they may pass `?token=`.
+/// Event streams and WebSockets can't set headers in a browser, and MCP clients often take an
+/// address alone: they may pass `?token=`.
 fn query_token<'a>(uri: &'a Uri, headers: &HeaderMap) -> Option<&'a str> {
     let streams = headers.contains_key(header::UPGRADE)
-        || uri.path().ends_with("/events")
+        || ["/events", "/mcp", "/sse", "/message"]
+            .iter()
+            .any(|end| uri.path().ends_with(end))
         || super::cells::wants_stream(headers);
     if !streams {
         return None;

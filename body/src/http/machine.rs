@@ -68,9 +68,9 @@ pub async fn status(
 
 /// `GET /services`.
 pub async fn services(State(parts): State<Parts>) -> Json<ServiceList> {
-    Json(ServiceList {
-        services: parts.keeper.status(),
-    })
+    let mut services = parts.keeper.status();
+    services.extend(parts.mcp.services());
+    Json(ServiceList { services })
 }
 
 /// `POST /services/{name}/restart`.
@@ -78,6 +78,11 @@ pub async fn restart(
     State(parts): State<Parts>,
     Name(name): Name,
 ) -> Result<Json<Completed>, ApiError> {
+    if let Some(restarted) = parts.mcp.restart_service(&name).await {
+        return restarted.map(|()| COMPLETED).map_err(|problem| {
+            ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "service_starting", problem)
+        });
+    }
     match tokio::time::timeout(RESTART, parts.keeper.restart(&name)).await {
         Ok(true) => Ok(COMPLETED),
         Ok(false) => Err(no_service(&name)),
@@ -104,7 +109,7 @@ pub async fn logs(
     Name(name): Name,
     Params(from): Params<From>,
 ) -> Result<Response, ApiError> {
-    if !parts.keeper.has(&name) {
+    if !parts.keeper.has(&name) && !parts.mcp.has_service(&name) {
         return Err(no_service(&name));
     }
     if !from.follow {

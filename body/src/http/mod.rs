@@ -1,18 +1,18 @@
 //! The machine's API: over TCP with the access rules, over a Unix socket for
 //! callers inside the machine, without a token.
 
-mod access;
+pub mod access;
 mod api;
 mod cells;
 mod commands;
 mod cryo;
-mod error;
+pub mod error;
 mod json;
 mod kernels;
 mod machine;
 mod metrics;
 mod routes;
-mod serve;
+pub mod serve;
 mod terminal;
 
 use std::{os::unix::fs::PermissionsExt, sync::Arc};
@@ -23,8 +23,8 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::{access::Access, error::ApiError, serve::Limits};
 use crate::{
-    changes::Changes, cryo::Cryo, kernel::Kernels, shell::Shell, supervisor::keeper::Keeper,
-    terminal::Terminals,
+    changes::Changes, cryo::Cryo, kernel::Kernels, mcp::Relay, shell::Shell,
+    supervisor::keeper::Keeper, terminal::Terminals,
 };
 
 /// The largest body of a request.
@@ -42,6 +42,7 @@ pub struct Inner {
     cryo: Arc<Cryo>,
     terminals: Arc<Terminals>,
     changes: Changes,
+    mcp: Arc<Relay>,
     tasks: TaskTracker,
     /// Ends what would never end by itself: event streams, terminals.
     stop: CancellationToken,
@@ -54,6 +55,7 @@ impl Parts {
         shell: Arc<Shell>,
         keeper: Arc<Keeper>,
         changes: Changes,
+        mcp: Arc<Relay>,
         tasks: TaskTracker,
         stop: CancellationToken,
     ) -> Self {
@@ -64,6 +66,7 @@ impl Parts {
             cryo: crate::cryo::of_machine(),
             terminals: Arc::default(),
             changes,
+            mcp,
             tasks,
             stop,
         }))
@@ -97,11 +100,10 @@ impl Http {
     }
 
     /// Serves until `stop`, then lets requests in flight end.
-    pub async fn serve(self, parts: Parts, stop: CancellationToken) {
-        let port = self.tcp.local_addr().map_or(0, |address| address.port());
-        let access = Arc::new(Access::from_environment(port));
-        let inside = routes(parts);
-        let outside = inside
+    pub async fn serve(self, parts: Parts, access: Arc<Access>, stop: CancellationToken) {
+        let relay = Router::new().nest("/mcp-relay", crate::mcp::http::routes(parts.mcp.clone()));
+        let routes = routes(parts);
+        let outside = routes
             .clone()
             .layer(middleware::from_fn_with_state(access, access::check));
         let tcp = self.tcp.tap_io(|stream| {
@@ -111,7 +113,7 @@ impl Http {
         let limits = Limits::default();
         tokio::join!(
             serve::serve(tcp, outside, limits, stop.clone()),
-            serve::serve(self.unix, inside, limits, stop),
+            serve::serve(self.unix, relay.fallback_service(routes), limits, stop),
         );
     }
 }

@@ -27,6 +27,35 @@ pub fn page(name: &str, after: u64) -> std::io::Result<LogPage> {
     page_of(&log_file(name), after)
 }
 
+/// The last lines of a log, oldest first.
+pub fn last_lines(path: &Path, most: usize) -> Vec<String> {
+    const ENOUGH: u64 = 16 << 10;
+    let read = || -> std::io::Result<Vec<u8>> {
+        let mut file = std::fs::File::open(path)?;
+        let length = file.metadata()?.len();
+        file.seek(SeekFrom::Start(length.saturating_sub(ENOUGH)))?;
+        let mut bytes = Vec::new();
+        file.take(ENOUGH).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    };
+    let bytes = read().unwrap_or_default();
+    let text = String::from_utf8_lossy(&bytes);
+    let lines: Vec<&str> = text.lines().collect();
+    let from = lines.len().saturating_sub(most);
+    lines[from..]
+        .iter()
+        .map(|line| (*line).to_owned())
+        .collect()
+}
+
+/// Rotates a log that is too long.
+pub fn rotate_long(path: &Path) {
+    let long = std::fs::metadata(path).is_ok_and(|found| found.len() > LONGEST);
+    if long && let Err(error) = rotate_one(path) {
+        tracing::warn!(%error, path = %path.display(), "the log could not be rotated");
+    }
+}
+
 fn page_of(path: &Path, after: u64) -> std::io::Result<LogPage> {
     let base = base(path);
     let mut file = match std::fs::File::open(path) {
@@ -71,11 +100,7 @@ pub async fn rotate(keeper: std::sync::Arc<Keeper>, stop: CancellationToken) {
             () = tokio::time::sleep(LOOK_EVERY) => {}
         }
         for service in keeper.status() {
-            let path = log_file(&service.name);
-            let long = std::fs::metadata(&path).is_ok_and(|found| found.len() > LONGEST);
-            if long && let Err(error) = rotate_one(&path) {
-                tracing::warn!(%error, service = service.name, "the log could not be rotated");
-            }
+            rotate_long(&log_file(&service.name));
         }
     }
 }

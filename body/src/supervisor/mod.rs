@@ -2,7 +2,7 @@
 //! order, restarted how) and serves the machine's API. It may die: what it keeps
 //! goes on, and the next one finds it again.
 
-mod backoff;
+pub mod backoff;
 pub mod keeper;
 mod life;
 pub mod logs;
@@ -15,7 +15,12 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::{keeper::Keeper, table::TableClient};
-use crate::{changes::Changes, http::Parts, kernel::Kernels, shell::Shell};
+use crate::{
+    changes::Changes,
+    http::{Parts, access::Access},
+    kernel::Kernels,
+    shell::Shell,
+};
 
 /// Runs until it is told to end.
 pub fn run() -> ExitCode {
@@ -90,16 +95,25 @@ async fn supervise() -> Result<(), Box<dyn std::error::Error>> {
         stop.clone(),
         &keeper.running().await?,
     );
+    let kernel_port = port("KERNEL_PORT", 8080);
+    let http = crate::http::Http::bind(kernel_port).await?;
+    let access = Arc::new(Access::from_environment(kernel_port));
+    let mcp = crate::mcp::run::start(
+        port("MCP_PORT", 8765),
+        Arc::clone(&access),
+        changes.clone(),
+        stop.clone(),
+    )?;
     let parts = Parts::new(
         kernels,
         shell,
         Arc::clone(&keeper),
         changes,
+        Arc::clone(&mcp.relay),
         tasks.clone(),
         stop.clone(),
     );
-    let http = crate::http::Http::bind(port("KERNEL_PORT", 8080)).await?;
-    tasks.spawn(http.serve(parts, stop.clone()));
+    tasks.spawn(http.serve(parts, access, stop.clone()));
 
     tokio::select! {
         _ = terminated.recv() => {}
@@ -114,6 +128,6 @@ async fn supervise() -> Result<(), Box<dyn std::error::Error>> {
     {
         tracing::warn!("some requests were still served; they are cut");
     }
-    keeper.stop_all().await;
+    tokio::join!(keeper.stop_all(), mcp.ended());
     Ok(())
 }

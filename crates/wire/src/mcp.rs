@@ -28,7 +28,7 @@ wire! {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         #[cfg_attr(feature = "ts", ts(optional))]
         pub command: Option<String>,
-        /// Its arguments; `$NAME` and `${NAME}` are replaced from the environment.
+        /// Its arguments; `${NAME}` and `${NAME:-word}` are replaced from the environment.
         #[serde(default)]
         pub args: Vec<String>,
         /// Variables of its environment. Secret ones are shown as `•••`, and `•••` keeps the value.

@@ -1,0 +1,511 @@
+//! Which servers there are: the built-in ones, `/repo/mcp.json` over them, `/data/mcp.json` over
+//! both, name by name. A broken file is told, and what it last said when it was sound goes on.
+
+use std::{
+    collections::BTreeMap,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+    sync::Mutex,
+    sync::PoisonError,
+};
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+use wire::mcp::{McpFile, McpServerEntry, McpSource};
+
+/// What stands for a value that is not shown.
+pub const HIDDEN: &str = "•••";
+
+/// A server's configuration can't be taken.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    #[error("{0}")]
+    Invalid(String),
+    #[error("there is no server {0:?}")]
+    Unknown(String),
+    #[error("{path} could not be written: {source}")]
+    Unwritten {
+        path: String,
+        source: std::io::Error,
+    },
+    #[error("{path} is broken, and would be lost: {problem}")]
+    Broken { path: String, problem: String },
+}
+
+/// A server as it is configured.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Configured {
+    pub entry: McpServerEntry,
+    pub source: McpSource,
+}
+
+/// A file as it was read last.
+struct Read {
+    path: PathBuf,
+    source: McpSource,
+    stamp: Option<(u64, i64, i64, u64)>,
+    sound: BTreeMap<String, McpServerEntry>,
+    error: Option<String>,
+}
+
+/// The files and what they say.
+pub struct Config {
+    builtin: BTreeMap<String, McpServerEntry>,
+    files: Mutex<Vec<Read>>,
+}
+
+#[derive(Deserialize)]
+struct File {
+    #[serde(rename = "mcpServers", default)]
+    servers: BTreeMap<String, McpServerEntry>,
+}
+
+impl Config {
+    /// Reads the files; those that are not there say nothing.
+    pub fn new(
+        builtin: BTreeMap<String, McpServerEntry>,
+        files: Vec<(PathBuf, McpSource)>,
+    ) -> Self {
+        let files = files
+            .into_iter()
+            .map(|(path, source)| Read {
+                path,
+                source,
+                stamp: None,
+                sound: BTreeMap::new(),
+                error: None,
+            })
+            .collect();
+        let config = Self {
+            builtin,
+            files: Mutex::new(files),
+        };
+        config.reread();
+        config
+    }
+
+    /// Reads what changed; whether anything did.
+    pub fn reread(&self) -> bool {
+        let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut changed = false;
+        for file in files.iter_mut() {
+            let stamp = stamp(&file.path);
+            if stamp == file.stamp {
+                continue;
+            }
+            changed = true;
+            file.stamp = stamp;
+            match read(&file.path) {
+                Ok(servers) => {
+                    file.sound = servers;
+                    file.error = None;
+                }
+                Err(problem) => {
+                    tracing::warn!(path = %file.path.display(), problem, "the servers of this file are as they were");
+                    file.error = Some(problem);
+                }
+            }
+        }
+        changed
+    }
+
+    /// The servers, by name.
+    pub fn servers(&self) -> BTreeMap<String, Configured> {
+        let mut all: BTreeMap<String, Configured> = BTreeMap::new();
+        let builtin = self.builtin.iter();
+        all.extend(builtin.map(|(name, entry)| {
+            let (entry, source) = (entry.clone(), McpSource::Builtin);
+            (name.clone(), Configured { entry, source })
+        }));
+        let files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+        for file in files.iter() {
+            for (name, entry) in &file.sound {
+                let mut entry = entry.clone();
+                // An entry with neither turns on or off what lies below it.
+                if entry.command.is_none()
+                    && entry.url.is_none()
+                    && let Some(below) = all.get(name)
+                {
+                    entry = McpServerEntry {
+                        disabled: entry.disabled,
+                        ..below.entry.clone()
+                    };
+                }
+                let source = file.source;
+                all.insert(name.clone(), Configured { entry, source });
+            }
+        }
+        all.retain(|_, configured| configured.entry.command.is_some());
+        all
+    }
+
+    /// How the files stand.
+    pub fn files(&self) -> Vec<McpFile> {
+        let files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+        files
+            .iter()
+            .map(|file| McpFile {
+                path: file.path.display().to_string(),
+                source: file.source,
+                found: file.stamp.is_some(),
+                error: file.error.clone(),
+            })
+            .collect()
+    }
+
+    /// Enters a server into the last file.
+    pub fn put(&self, name: &str, mut entry: McpServerEntry) -> Result<(), ConfigError> {
+        if let Some(now) = self.servers().get(name) {
+            for (variable, value) in &mut entry.env {
+                if value == HIDDEN {
+                    value.clone_from(now.entry.env.get(variable).unwrap_or(&String::new()));
+                }
+            }
+        }
+        check(name, &entry).map_err(ConfigError::Invalid)?;
+        self.change(|servers| {
+            servers.insert(name.to_owned(), plain(&entry));
+        })
+    }
+
+    /// Turns a server on or off.
+    pub fn enable(&self, name: &str, enabled: bool) -> Result<(), ConfigError> {
+        let servers = self.servers();
+        let now = servers
+            .get(name)
+            .ok_or_else(|| ConfigError::Unknown(name.to_owned()))?;
+        if now.entry.disabled != enabled {
+            return Ok(());
+        }
+        let own = self.own(name);
+        self.change(|servers| {
+            if own.is_some_and(|own| own.command.is_some()) {
+                servers[name]["disabled"] = json!(!enabled);
+            } else {
+                servers.insert(name.to_owned(), json!({"disabled": !enabled}));
+            }
+        })
+    }
+
+    /// Takes a server out of the last file; false where it is not in it.
+    pub fn remove(&self, name: &str) -> Result<bool, ConfigError> {
+        if self.own(name).is_none() {
+            return Ok(false);
+        }
+        self.change(|servers| {
+            servers.remove(name);
+        })?;
+        Ok(true)
+    }
+
+    /// What the last file says of a server.
+    pub fn own(&self, name: &str) -> Option<McpServerEntry> {
+        let files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+        files.last()?.sound.get(name).cloned()
+    }
+
+    /// Changes the last file: aside, and renamed, with all else in it kept.
+    fn change(
+        &self,
+        change: impl FnOnce(&mut serde_json::Map<String, Value>),
+    ) -> Result<(), ConfigError> {
+        self.reread();
+        let (path, error) = {
+            let files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+            let last = files
+                .last()
+                .ok_or_else(|| ConfigError::Invalid("there is no file to write to".into()))?;
+            (last.path.clone(), last.error.clone())
+        };
+        let shown = path.display().to_string();
+        if let Some(problem) = error {
+            return Err(ConfigError::Broken {
+                path: shown,
+                problem,
+            });
+        }
+        let mut whole: Value = std::fs::read(&path)
+            .ok()
+            .and_then(|text| serde_json::from_slice(&text).ok())
+            .unwrap_or_else(|| json!({}));
+        if !whole["mcpServers"].is_object() {
+            whole["mcpServers"] = json!({});
+        }
+        if let Some(servers) = whole["mcpServers"].as_object_mut() {
+            change(servers);
+        }
+        write(&path, &whole).map_err(|source| ConfigError::Unwritten {
+            path: shown,
+            source,
+        })?;
+        self.reread();
+        Ok(())
+    }
+}
+
+/// An entry as it is written: what is left out stays out.
+fn plain(entry: &McpServerEntry) -> Value {
+    let mut value = serde_json::to_value(entry).unwrap_or_default();
+    if let Some(fields) = value.as_object_mut() {
+        fields.retain(|name, field| match field {
+            Value::Bool(on) => *on,
+            Value::Object(inside) => !inside.is_empty(),
+            // A list of no tools is a list.
+            Value::Array(inside) => name == "tools" || !inside.is_empty(),
+            _ => true,
+        });
+    }
+    value
+}
+
+fn write(path: &Path, value: &Value) -> std::io::Result<()> {
+    use std::{io::Write, os::unix::fs::OpenOptionsExt};
+    let aside = path.with_extension(format!("json.{}", std::process::id()));
+    let mut text = serde_json::to_vec_pretty(value)?;
+    text.push(b'\n');
+    // It may hold keys: for its owner alone.
+    let mut file = std::fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&aside)?;
+    file.write_all(&text)?;
+    file.sync_all()?;
+    std::fs::rename(&aside, path)
+}
+
+fn stamp(path: &Path) -> Option<(u64, i64, i64, u64)> {
+    let found = std::fs::metadata(path).ok()?;
+    Some((found.len(), found.mtime(), found.mtime_nsec(), found.ino()))
+}
+
+fn read(path: &Path) -> Result<BTreeMap<String, McpServerEntry>, String> {
+    let text = match std::fs::read(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(BTreeMap::new()),
+        Err(error) => return Err(format!("it can't be read: {error}")),
+    };
+    let file: File = serde_json::from_slice(&text)
+        .map_err(|error| format!("it is not as it should be: {error}"))?;
+    for (name, entry) in &file.servers {
+        if entry.command.is_some() || entry.url.is_some() {
+            check(name, entry)?;
+        } else {
+            check_name(name)?;
+        }
+    }
+    Ok(file.servers)
+}
+
+fn check_name(name: &str) -> Result<(), String> {
+    let plain = |letter: char| letter.is_ascii_alphanumeric() || "-_.".contains(letter);
+    if name.is_empty() || name.len() > 48 || !name.chars().all(plain) || name.contains("__") {
+        return Err(format!(
+            "{name:?} is no name for a server: 1 to 48 letters, digits, '-', '_' and '.', without '__'"
+        ));
+    }
+    Ok(())
+}
+
+fn check(name: &str, entry: &McpServerEntry) -> Result<(), String> {
+    check_name(name)?;
+    if entry.url.is_some() {
+        return Err(format!(
+            "{name}: servers elsewhere (\"url\") are not served yet; name a \"command\""
+        ));
+    }
+    if entry.kind.as_deref().is_some_and(|kind| kind != "stdio") {
+        return Err(format!("{name}: \"type\" may only be \"stdio\""));
+    }
+    let Some(command) = entry.command.as_deref().filter(|word| !word.is_empty()) else {
+        return Err(format!("{name}: a \"command\" is needed"));
+    };
+    let words = entry.args.iter().chain(entry.env.values());
+    if words
+        .chain([&command.to_owned()])
+        .any(|word| word.contains('\0'))
+    {
+        return Err(format!("{name}: no word may contain a zero byte"));
+    }
+    if let Some(variable) = entry
+        .env
+        .keys()
+        .find(|variable| variable.is_empty() || variable.contains(['=', '\0']))
+    {
+        return Err(format!("{name}: {variable:?} is no name of a variable"));
+    }
+    Ok(())
+}
+
+/// The entry with secret values of its environment hidden.
+pub fn shown(entry: &McpServerEntry) -> McpServerEntry {
+    let mut entry = entry.clone();
+    for (name, value) in &mut entry.env {
+        // A reference names where the value is, and is none.
+        if looks_secret(name) && !value.starts_with("${") && !value.is_empty() {
+            *value = HIDDEN.to_owned();
+        }
+    }
+    entry
+}
+
+/// Whether a variable's name says that its value is not for everybody.
+pub fn looks_secret(name: &str) -> bool {
+    let name = name.to_uppercase();
+    [
+        "KEY",
+        "TOKEN",
+        "SECRET",
+        "PASSWORD",
+        "PASSWD",
+        "CREDENTIAL",
+        "AUTH",
+        "COOKIE",
+        "DSN",
+    ]
+    .iter()
+    .any(|word| name.contains(word))
+}
+
+/// `${NAME}`, `${env:NAME}` and `${NAME:-word}` replaced; what is not set is empty.
+pub fn expanded(text: &str, variable: impl Fn(&str) -> Option<String>) -> String {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("${") {
+        out.push_str(before);
+        let Some((inside, left)) = after.split_once('}') else {
+            out.push_str("${");
+            rest = after;
+            continue;
+        };
+        let (name, word) = inside.split_once(":-").unwrap_or((inside, ""));
+        let name = name.strip_prefix("env:").unwrap_or(name);
+        let value = variable(name).filter(|value| !value.is_empty());
+        out.push_str(value.as_deref().unwrap_or(word));
+        rest = left;
+    }
+    out.push_str(rest);
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(command: &str) -> McpServerEntry {
+        McpServerEntry {
+            command: Some(command.to_owned()),
+            ..McpServerEntry::default()
+        }
+    }
+
+    struct Files {
+        folder: tempfile::TempDir,
+        config: Config,
+    }
+
+    fn files(repo: &str, data: &str) -> Files {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        std::fs::write(path("repo.json"), repo).unwrap();
+        std::fs::write(path("data.json"), data).unwrap();
+        let config = Config::new(
+            [("linux".to_owned(), entry("/opt/linux"))].into(),
+            vec![
+                (path("repo.json"), McpSource::Repo),
+                (path("data.json"), McpSource::Data),
+            ],
+        );
+        Files { folder, config }
+    }
+
+    #[test]
+    fn files_cover_each_other_name_by_name_and_a_broken_one_is_told() {
+        let made = files(
+            r#"{"mcpServers":{"a":{"command":"x","args":["1"],"unknown":1},"b":{"command":"y"}}}"#,
+            r#"{"mcpServers":{"b":{"command":"z","isolate":true},"linux":{"disabled":true}}}"#,
+        );
+        let servers = made.config.servers();
+        assert_eq!(servers["a"].source, McpSource::Repo);
+        assert_eq!(servers["b"].entry.command.as_deref(), Some("z"));
+        assert_eq!(
+            servers["linux"].entry.command.as_deref(),
+            Some("/opt/linux")
+        );
+        assert!(servers["linux"].entry.disabled && servers["b"].entry.isolate);
+        assert!(!made.config.reread());
+        std::fs::write(made.folder.path().join("data.json"), "{").unwrap();
+        assert!(made.config.reread());
+        assert_eq!(made.config.servers(), servers);
+        assert!(
+            made.config.files()[1]
+                .error
+                .as_ref()
+                .unwrap()
+                .contains("not as it should be")
+        );
+        assert!(matches!(
+            made.config.put("c", entry("w")),
+            Err(ConfigError::Broken { .. })
+        ));
+    }
+
+    #[test]
+    fn entries_are_put_and_removed_and_the_rest_of_the_file_stays() {
+        let made = files(
+            "{}",
+            r#"{"theme":"dark","mcpServers":{"b":{"command":"z","extra":1}}}"#,
+        );
+        let secret = McpServerEntry {
+            env: [("API_KEY".to_owned(), "s3cret".to_owned())].into(),
+            ..entry("w")
+        };
+        made.config.put("c", secret).unwrap();
+        let seen = shown(&made.config.servers()["c"].entry);
+        assert_eq!(seen.env["API_KEY"], HIDDEN);
+        made.config.put("c", seen).unwrap();
+        assert_eq!(made.config.servers()["c"].entry.env["API_KEY"], "s3cret");
+        made.config.enable("linux", false).unwrap();
+        made.config.enable("b", false).unwrap();
+        assert!(made.config.servers()["linux"].entry.disabled);
+        made.config.enable("linux", true).unwrap();
+        assert!(!made.config.servers()["linux"].entry.disabled);
+        assert!(made.config.remove("c").unwrap() && !made.config.remove("c").unwrap());
+        let text = std::fs::read_to_string(made.folder.path().join("data.json")).unwrap();
+        let whole: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(whole["theme"], "dark");
+        assert_eq!(
+            whole["mcpServers"]["b"],
+            json!({"command": "z", "extra": 1, "disabled": true})
+        );
+        assert_eq!(std::fs::read_dir(made.folder.path()).unwrap().count(), 2);
+    }
+
+    #[test]
+    fn what_can_not_be_is_refused_with_a_reason() {
+        let made = files("{}", "{}");
+        let refused = |name: &str, entry| made.config.put(name, entry).unwrap_err().to_string();
+        assert!(refused("a__b", entry("x")).contains("'__'"));
+        assert!(refused("a", McpServerEntry::default()).contains("command"));
+        let elsewhere = McpServerEntry {
+            url: Some("https://x".to_owned()),
+            ..McpServerEntry::default()
+        };
+        assert!(refused("a", elsewhere).contains("elsewhere"));
+        let odd = McpServerEntry {
+            env: [("A=B".to_owned(), String::new())].into(),
+            ..entry("x")
+        };
+        assert!(refused("a", odd).contains("A=B"));
+    }
+
+    #[test]
+    fn variables_are_replaced() {
+        let variable = |name: &str| (name == "A").then(|| "1".to_owned());
+        assert_eq!(
+            expanded("x${A}y${B:-2}${env:A}${B} $A ${", variable),
+            "x1y21 $A ${"
+        );
+    }
+}

@@ -1,0 +1,177 @@
+//! What waits for a client's event stream of its own (the GET of Streamable HTTP): numbered, kept
+//! for a client that comes back with the last number it saw, and bounded.
+
+use std::{
+    collections::VecDeque,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use bytes::Bytes;
+use tokio::sync::Notify;
+
+use super::queue::{Full, Outgoing, Sink};
+
+const MOST: usize = 512;
+const MOST_BYTES: usize = 8 << 20;
+
+/// The mailbox.
+#[derive(Default)]
+pub struct Mailbox {
+    inner: Mutex<Inner>,
+    news: Notify,
+}
+
+#[derive(Default)]
+struct Inner {
+    kept: VecDeque<(u64, Bytes)>,
+    bytes: usize,
+    last: u64,
+    /// The last one that was handed to a stream.
+    seen: u64,
+    /// Counts streams; only the newest reads.
+    readers: u64,
+    reading: bool,
+    /// POSTs that are being answered: they carry what a client without a stream must get.
+    posts: Vec<(u64, Sink)>,
+    next_post: u64,
+}
+
+impl Mailbox {
+    /// Puts a message: for the stream where there is one, else onto the answer of a POST.
+    pub fn put(&self, text: Bytes) -> Result<(), Full> {
+        let mut inner = self.inner();
+        if !inner.reading
+            && let Some((_, post)) = inner.posts.last()
+        {
+            return post.put(Outgoing::Note(text));
+        }
+        inner.last += 1;
+        inner.bytes += text.len();
+        let number = inner.last;
+        inner.kept.push_back((number, text));
+        while inner.kept.len() > MOST || (inner.bytes > MOST_BYTES && inner.kept.len() > 1) {
+            if let Some((number, gone)) = inner.kept.pop_front() {
+                inner.bytes -= gone.len();
+                if inner.reading && number > inner.seen {
+                    return Err(Full::Stuck);
+                }
+            }
+        }
+        drop(inner);
+        self.news.notify_waiters();
+        Ok(())
+    }
+
+    /// A POST is being answered, until the number is given back.
+    pub fn post(&self, sink: Sink) -> u64 {
+        let mut inner = self.inner();
+        inner.next_post += 1;
+        let number = inner.next_post;
+        inner.posts.push((number, sink));
+        number
+    }
+
+    /// It is answered.
+    pub fn posted(&self, number: u64) {
+        self.inner().posts.retain(|(other, _)| *other != number);
+    }
+
+    /// A stream reads from now on, from after this number or where the last one stopped.
+    pub fn read(&self, after: Option<u64>) -> u64 {
+        let mut inner = self.inner();
+        inner.readers += 1;
+        inner.reading = true;
+        if let Some(after) = after {
+            inner.seen = after.min(inner.last);
+        }
+        let reader = inner.readers;
+        drop(inner);
+        // The one before ends.
+        self.news.notify_waiters();
+        reader
+    }
+
+    /// The stream ended.
+    pub fn unread(&self, reader: u64) {
+        let mut inner = self.inner();
+        if inner.readers == reader {
+            inner.reading = false;
+        }
+    }
+
+    pub fn is_read(&self) -> bool {
+        self.inner().reading
+    }
+
+    /// The next message of a stream; none when a newer stream took its place.
+    pub async fn next(&self, reader: u64) -> Option<(u64, Bytes)> {
+        loop {
+            let news = self.news.notified();
+            tokio::pin!(news);
+            news.as_mut().enable();
+            {
+                let mut inner = self.inner();
+                if inner.readers != reader {
+                    return None;
+                }
+                let seen = inner.seen;
+                let place = inner.kept.partition_point(|(number, _)| *number <= seen);
+                if let Some((number, text)) = inner.kept.get(place).cloned() {
+                    inner.seen = number;
+                    return Some((number, text));
+                }
+            }
+            news.await;
+        }
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::queue::queue;
+    use super::*;
+
+    #[tokio::test]
+    async fn a_stream_that_comes_back_gets_what_it_missed() {
+        let mailbox = Mailbox::default();
+        for word in ["a", "b", "c"] {
+            mailbox.put(Bytes::from_static(word.as_bytes())).unwrap();
+        }
+        let first = mailbox.read(None);
+        assert_eq!(mailbox.next(first).await.unwrap().1, "a");
+        assert_eq!(mailbox.next(first).await.unwrap().1, "b");
+        let second = mailbox.read(Some(1));
+        assert_eq!(mailbox.next(first).await, None);
+        assert_eq!(
+            mailbox.next(second).await,
+            Some((2, Bytes::from_static(b"b")))
+        );
+        mailbox.unread(first);
+        assert!(mailbox.is_read());
+        mailbox.unread(second);
+        assert!(!mailbox.is_read());
+    }
+
+    #[tokio::test]
+    async fn without_a_stream_a_post_carries_it_and_with_a_stuck_one_it_ends() {
+        let mailbox = Mailbox::default();
+        let (sink, mut outbox) = queue();
+        let post = mailbox.post(sink);
+        mailbox.put(Bytes::from_static(b"x")).unwrap();
+        assert_eq!(outbox.next().await.unwrap().text(), b"x");
+        mailbox.posted(post);
+        for _ in 0..2 * MOST {
+            mailbox.put(Bytes::from_static(b"dropped")).unwrap();
+        }
+        mailbox.read(None);
+        let mut put = Ok(());
+        for _ in 0..2 * MOST {
+            put = put.and_then(|()| mailbox.put(Bytes::from_static(b"y")));
+        }
+        assert_eq!(put, Err(Full::Stuck));
+    }
+}

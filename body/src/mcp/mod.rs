@@ -1,0 +1,281 @@
+//! The MCP endpoint: servers that speak over pipes, shared by clients that speak HTTP. It owns the
+//! servers' processes, and none of them outlives it.
+
+mod aggregate;
+mod builtin;
+mod config;
+mod dispatch;
+pub mod http;
+mod incoming;
+mod life;
+mod lines;
+mod mailbox;
+mod message;
+mod process;
+mod queue;
+mod reply;
+pub mod run;
+mod server;
+mod session;
+mod sse;
+mod stateless;
+mod stats;
+mod streamable;
+mod traces;
+mod upstream;
+mod version;
+
+#[cfg(test)]
+mod tests;
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use futures_util::{Stream, StreamExt};
+use tokio_util::sync::CancellationToken;
+use wire::{body::ServiceStatus, mcp::McpStatus};
+
+use self::{
+    config::Config,
+    server::{Common, Server},
+    session::Session,
+    traces::Traces,
+    upstream::Order,
+};
+
+/// How often files, idle sessions and logs are looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// A session that nobody used for so long is over; one with a process of its own sooner.
+const IDLE: Duration = Duration::from_secs(60 * 60);
+const IDLE_OWN: Duration = Duration::from_secs(15 * 60);
+/// Sessions that are kept; beyond, those that nobody used for longest go.
+const MOST_SESSIONS: usize = 1024;
+/// A server has so long to be ready again.
+const RESTART: Duration = Duration::from_secs(30);
+
+/// The relay.
+pub struct Relay {
+    config: Config,
+    common: Arc<Common>,
+    servers: Mutex<BTreeMap<String, Arc<Server>>>,
+    sessions: Mutex<HashMap<Arc<str>, Arc<Session>>>,
+}
+
+impl Relay {
+    /// Knows its servers, and starts none.
+    pub fn new(config: Config, common: Common) -> Arc<Self> {
+        let relay = Arc::new(Self {
+            config,
+            common: Arc::new(common),
+            servers: Mutex::default(),
+            sessions: Mutex::default(),
+        });
+        relay.apply();
+        relay
+    }
+
+    /// Makes the servers those of the configuration.
+    pub fn apply(&self) {
+        let configured = self.config.servers();
+        let mut gone = Vec::new();
+        let mut servers = lock(&self.servers);
+        servers.retain(|name, server| {
+            let stays = configured.contains_key(name);
+            if !stays {
+                gone.push(Arc::clone(server));
+            }
+            stays
+        });
+        let new = !gone.is_empty() || configured.keys().any(|name| !servers.contains_key(name));
+        for (name, one) in configured {
+            match servers.get(&name) {
+                Some(server) => server.configure(one),
+                None => {
+                    let server = Server::new(&name, one, &self.common);
+                    servers.insert(name, server);
+                }
+            }
+        }
+        drop(servers);
+        for server in gone {
+            server.order(Order::Stop);
+            for session in self.all_sessions() {
+                if session.server.as_ref() == Some(&server.core.name) {
+                    self.end(&session);
+                }
+            }
+        }
+        if new {
+            self.common.lists.notify_waiters();
+        }
+    }
+
+    /// Keeps the files, the sessions and the logs in order, until it is stopped.
+    pub async fn tend(self: Arc<Self>) {
+        let mut look = tokio::time::interval(LOOK_EVERY);
+        loop {
+            tokio::select! {
+                () = self.common.stop.cancelled() => break,
+                () = self.common.lists.notified() => {
+                    for session in self.all_sessions() {
+                        if session.server.is_none() {
+                            lists_changed(&session);
+                        }
+                    }
+                }
+                _ = look.tick() => {
+                    if self.config.reread() {
+                        self.apply();
+                    }
+                    self.tidy();
+                    for server in self.servers() {
+                        crate::supervisor::logs::rotate_long(&server.core.log());
+                    }
+                }
+            }
+        }
+        for session in self.all_sessions() {
+            session.end();
+        }
+    }
+
+    /// Ends sessions that nobody uses.
+    fn tidy(&self) {
+        let mut idle: Vec<(Duration, Arc<Session>)> = Vec::new();
+        let mut sessions = lock(&self.sessions);
+        sessions.retain(|_, session| !session.has_ended());
+        for session in sessions.values() {
+            let Some(since) = session.idle() else {
+                continue;
+            };
+            idle.push((since, Arc::clone(session)));
+        }
+        let many = sessions.len().saturating_sub(MOST_SESSIONS);
+        drop(sessions);
+        idle.sort_by_key(|(since, _)| std::cmp::Reverse(*since));
+        for (place, (since, session)) in idle.iter().enumerate() {
+            let own = session
+                .upstreams()
+                .iter()
+                .any(|upstream| upstream.owner.is_some());
+            if place < many || *since > if own { IDLE_OWN } else { IDLE } {
+                self.end(session);
+            }
+        }
+    }
+
+    fn server(&self, name: &str) -> Option<Arc<Server>> {
+        lock(&self.servers).get(name).cloned()
+    }
+
+    fn servers(&self) -> Vec<Arc<Server>> {
+        lock(&self.servers).values().cloned().collect()
+    }
+
+    fn keep(&self, session: &Arc<Session>) {
+        lock(&self.sessions).insert(Arc::clone(&session.id), Arc::clone(session));
+    }
+
+    fn session(&self, id: &str) -> Option<Arc<Session>> {
+        let session = lock(&self.sessions).get(id).cloned();
+        session.filter(|session| !session.has_ended())
+    }
+
+    fn all_sessions(&self) -> Vec<Arc<Session>> {
+        lock(&self.sessions).values().cloned().collect()
+    }
+
+    fn end(&self, session: &Session) {
+        lock(&self.sessions).remove(&session.id);
+        session.end();
+    }
+
+    fn traces(&self) -> &Traces {
+        &self.common.traces
+    }
+
+    /// A stream that ends with the relay: else it would hold up its end.
+    fn until_the_end<S: Stream>(&self, events: S) -> impl Stream<Item = S::Item> + use<S> {
+        let stop: CancellationToken = self.common.stop.clone();
+        events.take_until(Box::pin(async move { stop.cancelled().await }))
+    }
+
+    fn status(&self) -> McpStatus {
+        let sessions = self.all_sessions();
+        McpStatus {
+            servers: self
+                .servers()
+                .iter()
+                .map(|server| server.status())
+                .collect(),
+            files: self.config.files(),
+            aggregate_sessions: sessions
+                .iter()
+                .filter(|session| session.server.is_none())
+                .count() as u64,
+            last_trace: *self.traces().last().borrow(),
+            version: wire::VERSION.to_owned(),
+        }
+    }
+
+    async fn restart(&self, server: &Server) -> Result<(), String> {
+        if !server.core.enabled() {
+            return Err(server.core.says("is turned off"));
+        }
+        let life = server.shared.life();
+        server.order(Order::Restart);
+        let again = async {
+            let mut state = server.shared.state.subscribe();
+            while server.shared.life() == life {
+                if state.changed().await.is_err() {
+                    break;
+                }
+                if matches!(server.shared.state(), upstream::State::Missing) {
+                    break;
+                }
+            }
+            server.shared.ready().await.map(drop)
+        };
+        tokio::time::timeout(RESTART, again)
+            .await
+            .unwrap_or_else(|_| Err(server.core.says("is not ready yet; its log tells more")))
+    }
+
+    // What the machine's API asks.
+
+    /// Lines of `GET /services`.
+    pub fn services(&self) -> Vec<ServiceStatus> {
+        self.servers()
+            .iter()
+            .filter_map(|server| server.service())
+            .collect()
+    }
+
+    /// Whether there is a service of this name.
+    pub fn has_service(&self, name: &str) -> bool {
+        name.strip_prefix("mcp:")
+            .is_some_and(|name| self.server(name).is_some())
+    }
+
+    /// Starts a server's processes anew; none where there is no service of this name.
+    pub async fn restart_service(&self, name: &str) -> Option<Result<(), String>> {
+        let server = self.server(name.strip_prefix("mcp:")?)?;
+        Some(self.restart(&server).await)
+    }
+}
+
+fn lists_changed(session: &Session) {
+    for what in ["tools", "resources", "prompts"] {
+        let method = format!("notifications/{what}/list_changed");
+        if session.hears(&method) {
+            session.deliver(message::notification(&method, None));
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,238 @@
+//! How answers go back over HTTP: a JSON body where the answer is all there is, an event stream
+//! as soon as there is more, or nothing for long.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    body::Body,
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use bytes::Bytes;
+use futures_util::stream;
+
+use super::{
+    message::{Answer, code},
+    queue::{Outbox, Outgoing},
+    session::{Busy, Channel, Session},
+    upstream::Upstream,
+};
+
+/// After so long without an answer a stream is begun, so that the connection is seen to live.
+const SILENCE: Duration = Duration::from_secs(15);
+
+/// A request that is being answered: dropped, it is cancelled at the server.
+pub struct Call {
+    upstream: Option<Arc<Upstream>>,
+    number: u64,
+}
+
+impl Call {
+    pub fn new(upstream: &Arc<Upstream>, number: u64) -> Self {
+        Self {
+            upstream: Some(Arc::clone(upstream)),
+            number,
+        }
+    }
+
+    /// It ends with its answer or with its session, and not before.
+    pub fn leave(mut self) {
+        self.upstream = None;
+    }
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        if let Some(upstream) = &self.upstream {
+            upstream.abandon(self.number, "the client is gone");
+        }
+    }
+}
+
+/// A POST that is being answered.
+pub struct Post {
+    session: Option<(Arc<Session>, u64, Busy)>,
+    /// A session that is over with this.
+    only: Option<Arc<Session>>,
+    calls: Vec<Call>,
+}
+
+impl Post {
+    /// Of a session that has a mailbox: what the mailbox may put onto its answer.
+    pub fn of(session: &Arc<Session>, sink: &super::queue::Sink) -> Self {
+        let number = match &session.channel {
+            Channel::Mailbox(mailbox) => mailbox.post(sink.clone()),
+            Channel::Stream(_) => 0,
+        };
+        Self {
+            session: Some((Arc::clone(session), number, session.busy())),
+            only: None,
+            calls: Vec::new(),
+        }
+    }
+
+    /// Of a session that lasts no longer.
+    pub fn only(session: &Arc<Session>) -> Self {
+        Self {
+            session: None,
+            only: Some(Arc::clone(session)),
+            calls: Vec::new(),
+        }
+    }
+
+    pub fn add(&mut self, call: Option<Call>) {
+        self.calls.extend(call);
+    }
+}
+
+impl Drop for Post {
+    fn drop(&mut self) {
+        if let Some((session, number, _)) = &self.session
+            && let Channel::Mailbox(mailbox) = &session.channel
+        {
+            mailbox.posted(*number);
+        }
+        // The calls first: they are told why.
+        self.calls.clear();
+        if let Some(session) = &self.only {
+            session.end();
+        }
+    }
+}
+
+/// What is done to an answer before it goes out, and the status where it is all there is.
+pub type Finish = Box<dyn Fn(Answer) -> (StatusCode, Answer) + Send>;
+
+/// Waits for the answers and sends them.
+pub async fn respond(
+    mut outbox: Outbox,
+    expected: usize,
+    batch: bool,
+    post: Post,
+    finish: Option<Finish>,
+) -> Response {
+    let mut answers: Vec<Answer> = Vec::new();
+    let mut done = 0;
+    let mut status = StatusCode::OK;
+    let silence = tokio::time::sleep(SILENCE);
+    tokio::pin!(silence);
+    let first = loop {
+        tokio::select! {
+            next = outbox.next() => match next {
+                Some(Outgoing::Answer(answer)) => {
+                    let (found, answer) = match &finish {
+                        Some(finish) => finish(answer),
+                        None => (StatusCode::OK, answer),
+                    };
+                    status = found;
+                    answers.push(answer);
+                    done += 1;
+                }
+                Some(Outgoing::Cancelled) => done += 1,
+                Some(Outgoing::Note(text)) => break Some(text),
+                None => break None,
+            },
+            () = &mut silence => break None,
+        }
+        if done == expected {
+            return match answers.as_slice() {
+                [] => streamed(stream::empty::<Bytes>()),
+                [answer] if !batch => json(status, answer.text.clone()),
+                answers => json(StatusCode::OK, joined(answers)),
+            };
+        }
+    };
+    let waiting: Vec<Bytes> = answers
+        .into_iter()
+        .map(|answer| answer.text)
+        .chain(first)
+        .collect();
+    let state = (outbox, waiting.into_iter(), expected - done, post, finish);
+    streamed(stream::unfold(state, |mut state| async move {
+        let (outbox, waiting, left, _, finish) = &mut state;
+        if let Some(text) = waiting.next() {
+            return Some((event(None, &text), state));
+        }
+        loop {
+            if *left == 0 {
+                return None;
+            }
+            let chunk = match tokio::time::timeout(SILENCE, outbox.next()).await {
+                Ok(Some(Outgoing::Answer(answer))) => {
+                    *left -= 1;
+                    let answer = match finish {
+                        Some(finish) => finish(answer).1,
+                        None => answer,
+                    };
+                    event(None, &answer.text)
+                }
+                Ok(Some(Outgoing::Note(text))) => event(None, &text),
+                Ok(Some(Outgoing::Cancelled)) => {
+                    *left -= 1;
+                    continue;
+                }
+                Ok(None) => return None,
+                Err(_) => Bytes::from_static(b":\n\n"),
+            };
+            return Some((chunk, state));
+        }
+    }))
+}
+
+fn joined(answers: &[Answer]) -> Bytes {
+    let texts: Vec<&[u8]> = answers.iter().map(|answer| &*answer.text).collect();
+    [b"[".as_slice(), &texts.join(b",".as_slice()), b"]"]
+        .concat()
+        .into()
+}
+
+/// An event of a stream.
+pub fn event(id: Option<u64>, text: &[u8]) -> Bytes {
+    let mut event = Vec::with_capacity(text.len() + 48);
+    event.extend_from_slice(b"event: message\n");
+    if let Some(id) = id {
+        event.extend_from_slice(format!("id: {id}\n").as_bytes());
+    }
+    event.extend_from_slice(b"data: ");
+    event.extend_from_slice(text);
+    event.extend_from_slice(b"\n\n");
+    event.into()
+}
+
+/// A response that is an event stream.
+pub fn streamed(events: impl futures_util::Stream<Item = Bytes> + Send + 'static) -> Response {
+    use futures_util::StreamExt;
+    let body = Body::from_stream(events.map(Ok::<_, std::convert::Infallible>));
+    let headers = [
+        (
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("text/event-stream"),
+        ),
+        (
+            header::CACHE_CONTROL,
+            HeaderValue::from_static("no-cache, no-transform"),
+        ),
+        (
+            header::HeaderName::from_static("x-accel-buffering"),
+            HeaderValue::from_static("no"),
+        ),
+    ];
+    (headers, body).into_response()
+}
+
+/// A response of JSON text.
+pub fn json(status: StatusCode, text: impl Into<Bytes>) -> Response {
+    let kind = [(header::CONTENT_TYPE, "application/json")];
+    (status, kind, Body::from(text.into())).into_response()
+}
+
+/// A refusal that belongs to no request that could be read.
+pub fn refused(status: StatusCode, code: i32, message: &str) -> Response {
+    json(status, Answer::refusal("null", code, message).text)
+}
+
+/// There is no such session: the client is to begin anew.
+pub fn no_session() -> Response {
+    let message = "there is no such session; initialize again";
+    refused(StatusCode::NOT_FOUND, code::SESSION_NOT_FOUND, message)
+}

@@ -1,0 +1,327 @@
+//! A configured server: its entry, its counts, the process that clients share, and those that
+//! belong to one session each.
+
+use std::{
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError, RwLock},
+};
+
+use serde_json::json;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use wire::{
+    body::{Change, ServiceState, ServiceStatus},
+    mcp::{McpServerEntry, McpServerState, McpServerStatus},
+};
+
+use super::{
+    config::Configured,
+    life,
+    session::Session,
+    stats::Stats,
+    traces::Traces,
+    upstream::{Order, State, Upstream},
+    version,
+};
+use crate::changes::Changes;
+
+/// What all servers share.
+pub struct Common {
+    pub traces: Traces,
+    pub tasks: TaskTracker,
+    /// Where processes are started: the relay's own thread, with which they end.
+    pub runtime: tokio::runtime::Handle,
+    pub stop: CancellationToken,
+    pub changes: Option<Changes>,
+    pub logs: PathBuf,
+    /// Processes of one session each that a server may have.
+    pub most_own: usize,
+    /// Tells sessions over all servers that lists are to be fetched anew.
+    pub lists: tokio::sync::Notify,
+}
+
+/// What a process must know of its server.
+pub struct Core {
+    pub name: Arc<str>,
+    pub common: Arc<Common>,
+    pub stats: Stats,
+    configured: RwLock<Configured>,
+    /// How the shared process stands, for who is told of changes.
+    shown: Mutex<Option<ServiceStatus>>,
+    told: RwLock<Option<std::sync::Weak<Upstream>>>,
+}
+
+impl Core {
+    pub fn configured(&self) -> Configured {
+        let configured = self.configured.read();
+        configured.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub fn entry(&self) -> McpServerEntry {
+        self.configured().entry
+    }
+
+    pub fn enabled(&self) -> bool {
+        let configured = self.configured.read();
+        !configured
+            .unwrap_or_else(PoisonError::into_inner)
+            .entry
+            .disabled
+    }
+
+    pub fn redact(&self) -> bool {
+        let configured = self.configured.read();
+        configured
+            .unwrap_or_else(PoisonError::into_inner)
+            .entry
+            .redact
+    }
+
+    /// A sentence about it.
+    pub fn says(&self, what: &str) -> String {
+        format!("the MCP server {:?} {what}", &*self.name)
+    }
+
+    /// Name of its log, and of its service.
+    pub fn service(&self) -> String {
+        format!("mcp:{}", self.name)
+    }
+
+    pub fn log(&self) -> PathBuf {
+        self.common.logs.join(format!("{}.log", self.service()))
+    }
+
+    /// The shared process stands elsewhere.
+    pub fn changed(&self) {
+        let (Some(changes), Some(upstream)) = (&self.common.changes, self.shared()) else {
+            return;
+        };
+        let status = service_status(self, &upstream);
+        let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        if shown.as_ref() != Some(&status) {
+            *shown = Some(status.clone());
+            changes.tell(|| Change::Service { service: status });
+        }
+    }
+
+    /// A process began anew: what it lists may be another.
+    pub fn refresh(&self, upstream: &Upstream) {
+        if upstream.life() > 1 {
+            self.common.lists.notify_waiters();
+        }
+    }
+
+    fn shared(&self) -> Option<Arc<Upstream>> {
+        let told = self.told.read().unwrap_or_else(PoisonError::into_inner);
+        told.as_ref()?.upgrade()
+    }
+}
+
+/// A session can't have a process of its own.
+#[derive(Debug, thiserror::Error)]
+pub enum NoProcess {
+    #[error(
+        "the MCP server {server:?} has {most} processes of one session each, which is the most; close a session first"
+    )]
+    TooMany { server: String, most: usize },
+}
+
+/// A server.
+pub struct Server {
+    pub core: Arc<Core>,
+    pub shared: Arc<Upstream>,
+    own: Mutex<Vec<Arc<Upstream>>>,
+}
+
+impl Server {
+    pub fn new(name: &str, configured: Configured, common: &Arc<Common>) -> Arc<Self> {
+        let core = Arc::new(Core {
+            name: name.into(),
+            common: Arc::clone(common),
+            stats: Stats::default(),
+            configured: RwLock::new(configured),
+            shown: Mutex::default(),
+            told: RwLock::default(),
+        });
+        let hello = json!({
+            "protocolVersion": version::NEWEST_WITH_SESSIONS,
+            "capabilities": {},
+            "clientInfo": {"name": "vivarium", "title": "Vivarium", "version": wire::VERSION},
+        });
+        let (shared, orders) = Upstream::new(Arc::clone(&core), None, hello.to_string());
+        *core.told.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::downgrade(&shared));
+        let keeping = life::keep(Arc::clone(&shared), orders);
+        common.tasks.spawn_on(keeping, &common.runtime);
+        Arc::new(Self {
+            core,
+            shared,
+            own: Mutex::default(),
+        })
+    }
+
+    /// The process that a session is with: the shared one, or one of its own.
+    pub fn process(&self, session: &Arc<Session>) -> Result<Arc<Upstream>, NoProcess> {
+        let client = session.client().cloned().unwrap_or_default();
+        if !client.answers && !self.core.entry().isolate {
+            return Ok(Arc::clone(&self.shared));
+        }
+        let common = &self.core.common;
+        let mut own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
+        own.retain(|upstream| !upstream.is_over());
+        if own.len() >= common.most_own {
+            return Err(NoProcess::TooMany {
+                server: self.core.name.to_string(),
+                most: common.most_own,
+            });
+        }
+        let (upstream, orders) = Upstream::new(
+            Arc::clone(&self.core),
+            Some(Arc::downgrade(session)),
+            client.hello,
+        );
+        let keeping = life::keep(Arc::clone(&upstream), orders);
+        common.tasks.spawn_on(keeping, &common.runtime);
+        own.push(Arc::clone(&upstream));
+        Ok(upstream)
+    }
+
+    /// Every process of its.
+    pub fn processes(&self) -> Vec<Arc<Upstream>> {
+        let mut own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
+        own.retain(|upstream| !upstream.is_over());
+        std::iter::once(&self.shared)
+            .chain(own.iter())
+            .cloned()
+            .collect()
+    }
+
+    pub fn order(&self, order: Order) {
+        for upstream in self.processes() {
+            upstream.order(order);
+        }
+    }
+
+    /// Another entry counts from now on.
+    pub fn configure(&self, configured: Configured) {
+        let before = self.core.configured();
+        if before == configured {
+            return;
+        }
+        *self
+            .core
+            .configured
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = configured.clone();
+        let how = |entry: &McpServerEntry| {
+            let entry = entry.clone();
+            (entry.command, entry.args, entry.env, entry.cwd)
+        };
+        if configured.entry.disabled {
+            self.order(Order::Halt);
+        } else if how(&before.entry) != how(&configured.entry) {
+            for upstream in self.processes() {
+                match upstream.state() {
+                    // It is looked for again when it is wanted.
+                    State::Idle => {}
+                    State::Missing => upstream.set(State::Idle),
+                    _ => upstream.order(Order::Restart),
+                }
+            }
+        }
+        self.core.changed();
+        self.core.common.lists.notify_waiters();
+    }
+
+    /// Its line in `GET /status`.
+    pub fn status(&self) -> McpServerStatus {
+        let configured = self.core.configured();
+        let counts = self.core.stats.counts();
+        let processes = self.processes();
+        let own = processes.len() as u64 - 1;
+        let state = self.shared.state();
+        let hello = processes
+            .iter()
+            .rev()
+            .find_map(|upstream| match upstream.state() {
+                State::Ready { hello, .. } => Some(hello),
+                _ => None,
+            });
+        let table = self.shared.table();
+        let (restarts, last_exit, problem) =
+            (table.restarts, table.last_exit, table.problem.clone());
+        drop(table);
+        let sessions: usize = processes
+            .iter()
+            .map(|upstream| upstream.sessions().len())
+            .sum();
+        let in_flight: usize = processes.iter().map(|upstream| upstream.in_flight()).sum();
+        McpServerStatus {
+            name: self.core.name.to_string(),
+            state: shown_state(&configured, &state),
+            source: configured.source,
+            isolate: configured.entry.isolate,
+            restarts,
+            last_exit,
+            problem,
+            server_info: hello.as_ref().map(|hello| hello.server_info.clone()),
+            protocol: hello.as_ref().map(|hello| hello.version.clone()),
+            sessions: sessions as u64,
+            own_processes: own,
+            calls: counts.calls,
+            errors: counts.errors,
+            in_flight: in_flight as u64,
+            p50_ms: counts.p50_ms,
+            p95_ms: counts.p95_ms,
+            stderr: crate::supervisor::logs::last_lines(&self.core.log(), 20),
+        }
+    }
+
+    /// Its line in `GET /services`; none where it is off, or not there.
+    pub fn service(&self) -> Option<ServiceStatus> {
+        let shown = shown_state(&self.core.configured(), &self.shared.state());
+        if matches!(shown, McpServerState::Disabled | McpServerState::Missing) {
+            return None;
+        }
+        Some(service_status(&self.core, &self.shared))
+    }
+}
+
+fn shown_state(configured: &Configured, state: &State) -> McpServerState {
+    if configured.entry.disabled {
+        return McpServerState::Disabled;
+    }
+    match *state {
+        State::Idle | State::Over if !super::process::exists(&configured.entry) => {
+            McpServerState::Missing
+        }
+        State::Idle | State::Over => McpServerState::Idle,
+        State::Missing => McpServerState::Missing,
+        State::Starting { pid, since_ms } => McpServerState::Starting { pid, since_ms },
+        State::Ready { pid, since_ms, .. } => McpServerState::Ready { pid, since_ms },
+        State::Backoff { retry_in_ms } => McpServerState::Backoff { retry_in_ms },
+    }
+}
+
+fn service_status(core: &Core, upstream: &Upstream) -> ServiceStatus {
+    let pid = |pid: u32| i32::try_from(pid).unwrap_or(i32::MAX);
+    let state = match upstream.state() {
+        State::Idle | State::Missing | State::Over => ServiceState::Waiting,
+        State::Starting { pid: id, since_ms } => ServiceState::Starting {
+            pid: pid(id),
+            since_ms,
+        },
+        State::Ready {
+            pid: id, since_ms, ..
+        } => ServiceState::Ready {
+            pid: pid(id),
+            since_ms,
+        },
+        State::Backoff { retry_in_ms } => ServiceState::Backoff { retry_in_ms },
+    };
+    let table = upstream.table();
+    ServiceStatus {
+        name: core.service(),
+        state,
+        restarts: table.restarts,
+        last_exit: table.last_exit,
+    }
+}

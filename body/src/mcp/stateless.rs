@@ -1,0 +1,491 @@
+//! Revision 2026-07-28: no session, every request stands for itself. To the server it goes as one
+//! of a session's, so that servers need not know the revision.
+//! <https://modelcontextprotocol.io/specification/2026-07-28/basic/transports/streamable-http>
+
+use std::sync::Arc;
+
+use axum::{
+    http::{HeaderMap, StatusCode},
+    response::{IntoResponse, Response},
+};
+use bytes::Bytes;
+use futures_util::{StreamExt, stream};
+use serde::{Deserialize, de::IgnoredAny};
+use serde_json::{Map, Value, json};
+use wire::mcp::McpKind;
+
+use super::{
+    Relay,
+    aggregate::{self, Filter},
+    dispatch,
+    message::{Answer, Message, code},
+    queue::{self, Outbox, Outgoing},
+    reply::{self, Finish, Post, event, json, refused, respond},
+    session::{Channel, Client, Level, Session},
+    streamable::{At, VERSION},
+    version,
+};
+
+/// What the protocol's own keys of `_meta` begin with.
+const OURS: &str = "io.modelcontextprotocol/";
+/// Methods that this revision no longer has.
+const GONE: [&str; 5] = [
+    "initialize",
+    "ping",
+    "logging/setLevel",
+    "resources/subscribe",
+    "resources/unsubscribe",
+];
+/// Whose results a client may keep for a while: it is told not to.
+const CACHED: [&str; 5] = [
+    "tools/list",
+    "prompts/list",
+    "resources/list",
+    "resources/templates/list",
+    "resources/read",
+];
+
+/// The protocol's keys of a request's `_meta`, without their common beginning.
+fn meta(message: &Message) -> Map<String, Value> {
+    let fields = message.fields().unwrap_or_default();
+    let meta = fields.meta.map(|place| message.at(place));
+    let meta: Option<Map<String, Value>> = meta.and_then(|text| serde_json::from_str(text).ok());
+    let ours = meta.unwrap_or_default().into_iter();
+    ours.filter_map(|(name, value)| Some((name.strip_prefix(OURS)?.to_owned(), value)))
+        .collect()
+}
+
+/// Whether a message is of this revision.
+pub fn is_meant(spoken: Option<&str>, message: &Message) -> bool {
+    spoken == Some(version::STATELESS)
+        || (spoken.is_none_or(|spoken| version::WITH_SESSIONS.contains(&spoken))
+            && meta(message).contains_key("protocolVersion"))
+}
+
+/// A revision that nobody knows here.
+pub fn unsupported(message: &Message, spoken: &str) -> Response {
+    let error = json!({
+        "code": code::UNSUPPORTED_VERSION,
+        "message": format!("revision {spoken:?} is not spoken here"),
+        "data": {"supported": version::all(), "requested": spoken},
+    });
+    let answer = Answer::error(message.id().unwrap_or("null"), error.to_string().as_bytes());
+    json(StatusCode::BAD_REQUEST, answer.text)
+}
+
+/// Checks the headers against the body; the reason where they differ.
+fn mismatch(headers: &HeaderMap, message: &Message, meta: &Map<String, Value>) -> Option<String> {
+    let word = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let Some(spoken) = word(VERSION) else {
+        return Some("the header MCP-Protocol-Version is missing".to_owned());
+    };
+    let version = meta.get("protocolVersion").and_then(Value::as_str);
+    if version.is_some_and(|version| version != spoken) {
+        return Some(format!(
+            "MCP-Protocol-Version says {spoken:?}, the body {version:?}"
+        ));
+    }
+    let method = message.method();
+    if word("mcp-method") != Some(method) {
+        return Some(format!("Mcp-Method is to be {method:?}"));
+    }
+    let fields = message.fields().unwrap_or_default();
+    let place = match method {
+        "tools/call" | "prompts/get" => fields.name,
+        "resources/read" => fields.uri,
+        _ => return None,
+    };
+    let name: Option<String> = place.and_then(|place| serde_json::from_str(message.at(place)).ok());
+    let given = word("mcp-name").and_then(decoded);
+    (given != name).then(|| format!("Mcp-Name is to be {:?}", name.unwrap_or_default()))
+}
+
+/// A header's value, which may be in Base64 between `=?base64?` and `?=`.
+fn decoded(value: &str) -> Option<String> {
+    let Some(coded) = value
+        .strip_prefix("=?base64?")
+        .and_then(|rest| rest.strip_suffix("?="))
+    else {
+        return Some(value.to_owned());
+    };
+    let mut bytes = Vec::new();
+    let (mut bits, mut count) = (0_u32, 0);
+    for letter in coded.trim_end_matches('=').bytes() {
+        let six = match letter {
+            b'A'..=b'Z' => letter - b'A',
+            b'a'..=b'z' => letter - b'a' + 26,
+            b'0'..=b'9' => letter - b'0' + 52,
+            b'+' => 62,
+            b'/' => 63,
+            _ => return None,
+        };
+        bits = bits << 6 | u32::from(six);
+        count += 6;
+        if count >= 8 {
+            count -= 8;
+            bytes.push(u8::try_from(bits >> count & 0xff).ok()?);
+        }
+    }
+    String::from_utf8(bytes).ok()
+}
+
+/// `POST` of this revision.
+pub async fn post(
+    relay: Arc<Relay>,
+    at: At,
+    filter: Filter,
+    headers: &HeaderMap,
+    message: Message,
+) -> Response {
+    match message.kind {
+        McpKind::Notification => return StatusCode::ACCEPTED.into_response(),
+        McpKind::Request => {}
+        _ => {
+            let text = "a POST has one request; answers to servers go with a retried one";
+            return refused(StatusCode::BAD_REQUEST, code::INVALID_REQUEST, text);
+        }
+    }
+    let id = message.id().unwrap_or("null").to_owned();
+    let refusal = |status: StatusCode, code: i32, text: &str| {
+        json(status, Answer::refusal(&id, code, text).text)
+    };
+    let meta = meta(&message);
+    if let Some(reason) = mismatch(headers, &message, &meta) {
+        return refusal(StatusCode::BAD_REQUEST, code::HEADER_MISMATCH, &reason);
+    }
+    if !meta.contains_key("protocolVersion") || !meta.contains_key("clientCapabilities") {
+        let text =
+            "params._meta needs io.modelcontextprotocol/protocolVersion and /clientCapabilities";
+        return refusal(StatusCode::BAD_REQUEST, code::INVALID_PARAMS, text);
+    }
+    if GONE.contains(&message.method()) {
+        let text = format!(
+            "revision {} has no {}",
+            version::STATELESS,
+            message.method()
+        );
+        return refusal(StatusCode::NOT_FOUND, code::METHOD_NOT_FOUND, &text);
+    }
+    match message.method() {
+        "server/discover" => return discover(&at, &id).await,
+        "subscriptions/listen" => return listen(&relay, &at, filter, &message).await,
+        _ => {}
+    }
+    let level = meta
+        .get("logLevel")
+        .and_then(Value::as_str)
+        .and_then(Level::read);
+    let hears = level.map(|_| "notifications/message");
+    let (sink, outbox) = queue::queue();
+    let session = session(
+        &at,
+        filter,
+        Channel::Stream(sink.clone()),
+        hears.into_iter().collect(),
+    );
+    if let Some(level) = level {
+        session.set_level(level);
+    }
+    let Some(plain) = without_ours(&message) else {
+        return refusal(
+            StatusCode::BAD_REQUEST,
+            code::INVALID_PARAMS,
+            "params can't be read",
+        );
+    };
+    let mut post = Post::only(&session);
+    match &at {
+        At::All => post.add(aggregate::request(&relay, &session, &plain, &sink).await),
+        At::One(server) => {
+            let process = if level.is_some() || server.core.entry().isolate {
+                session.attached(&server.core.name, || server.process(&session))
+            } else {
+                Ok(Arc::clone(&server.shared))
+            };
+            match process {
+                Ok(upstream) => {
+                    upstream.greet();
+                    if level.is_some() {
+                        upstream.level();
+                    }
+                    post.add(dispatch::request(&session, &upstream, &plain, &sink));
+                }
+                Err(error) => {
+                    return refusal(StatusCode::OK, code::SERVER_GONE, &error.to_string());
+                }
+            }
+        }
+    }
+    // The session has a sink as well, so the queue does not end before its answer.
+    drop(sink);
+    let method = message.method.clone();
+    let finish: Finish = Box::new(move |answer| finished(method.as_deref(), &id, answer));
+    respond(outbox, 1, false, post, Some(finish)).await
+}
+
+/// A session for one request.
+fn session(at: &At, filter: Filter, channel: Channel, hears: Vec<&'static str>) -> Arc<Session> {
+    let id: Arc<str> = crate::secrets::make(16).into();
+    // What servers would ask can't be passed on here: so they are told that nobody answers.
+    let client = Client {
+        hello: json!({
+            "protocolVersion": version::NEWEST_WITH_SESSIONS,
+            "capabilities": {},
+            "clientInfo": {"name": "vivarium", "title": "Vivarium", "version": wire::VERSION},
+        })
+        .to_string(),
+        version: version::STATELESS.to_owned(),
+        answers: false,
+    };
+    Session::hearing(id, at.name(), client, filter, channel, hears)
+}
+
+/// The request as a server of a session gets it.
+fn without_ours(message: &Message) -> Option<Message> {
+    let place = message.fields().ok()?.meta?;
+    let mut meta: Map<String, Value> = serde_json::from_str(message.at(place.clone())).ok()?;
+    meta.retain(|name, _| !name.starts_with(OURS));
+    let text = message.with(None, &[(place, &Value::Object(meta).to_string())]);
+    Message::read(text).ok()
+}
+
+/// An answer as this revision has it.
+fn finished(method: Option<&str>, id: &str, answer: Answer) -> (StatusCode, Answer) {
+    let payload = answer.payload();
+    if answer.is_error {
+        let Ok(mut error) = serde_json::from_slice::<Value>(&payload) else {
+            return (StatusCode::OK, answer);
+        };
+        return match error["code"].as_i64() {
+            // Codes that this revision gave up.
+            Some(-32002) => {
+                error["code"] = code::INVALID_PARAMS.into();
+                (
+                    StatusCode::OK,
+                    Answer::error(id, error.to_string().as_bytes()),
+                )
+            }
+            Some(-32601) => (StatusCode::NOT_FOUND, answer),
+            _ => (StatusCode::OK, answer),
+        };
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Has {
+        result_type: Option<IgnoredAny>,
+        ttl_ms: Option<IgnoredAny>,
+    }
+    let Ok(has) = serde_json::from_slice::<Has>(&payload) else {
+        return (StatusCode::OK, answer);
+    };
+    let mut first = String::new();
+    if has.result_type.is_none() {
+        first.push_str(r#""resultType":"complete","#);
+    }
+    if has.ttl_ms.is_none() && method.is_some_and(|method| CACHED.contains(&method)) {
+        first.push_str(r#""ttlMs":0,"cacheScope":"private","#);
+    }
+    let rest = payload
+        .trim_ascii_start()
+        .strip_prefix(b"{")
+        .unwrap_or_default();
+    if rest.trim_ascii_start().first() == Some(&b'}') {
+        first.pop();
+    }
+    let result = [b"{", first.as_bytes(), rest].concat();
+    (StatusCode::OK, Answer::result(id, &result))
+}
+
+async fn discover(at: &At, id: &str) -> Response {
+    let mut result = json!({
+        "resultType": "complete",
+        "supportedVersions": version::all(),
+        "ttlMs": 0,
+        "cacheScope": "private",
+    });
+    match at {
+        At::All => {
+            result["capabilities"] = aggregate::capabilities();
+            result["_meta"] =
+                json!({"io.modelcontextprotocol/serverInfo": aggregate::server_info()});
+        }
+        At::One(server) => match server.shared.ready().await {
+            Ok(hello) => {
+                let mut capabilities = hello.capabilities.clone();
+                if let Some(capabilities) = capabilities.as_object_mut() {
+                    // Another thing in this revision.
+                    capabilities.remove("tasks");
+                }
+                result["capabilities"] = capabilities;
+                result["_meta"] = json!({"io.modelcontextprotocol/serverInfo": hello.server_info});
+                if let Some(instructions) = &hello.instructions {
+                    result["instructions"] = instructions.as_str().into();
+                }
+            }
+            Err(problem) => {
+                let answer = Answer::refusal(id, code::SERVER_GONE, &problem);
+                return json(StatusCode::OK, answer.text);
+            }
+        },
+    }
+    json(
+        StatusCode::OK,
+        Answer::result(id, result.to_string().as_bytes()).text,
+    )
+}
+
+/// `subscriptions/listen`: a stream of the changes that the client names.
+async fn listen(relay: &Arc<Relay>, at: &At, filter: Filter, message: &Message) -> Response {
+    #[derive(Deserialize, Default)]
+    #[serde(rename_all = "camelCase", default)]
+    struct Wanted {
+        tools_list_changed: bool,
+        prompts_list_changed: bool,
+        resources_list_changed: bool,
+        resource_subscriptions: Vec<String>,
+    }
+    #[derive(Deserialize)]
+    struct Params {
+        notifications: Wanted,
+    }
+    let id = message.id().unwrap_or("null").to_owned();
+    let Some(Params {
+        notifications: wanted,
+    }) = message.params_as()
+    else {
+        let text = "params.notifications is missing";
+        let answer = Answer::refusal(&id, code::INVALID_PARAMS, text);
+        return json(StatusCode::BAD_REQUEST, answer.text);
+    };
+    let mut hears = Vec::new();
+    let mut agreed = Map::new();
+    for (on, field, method) in [
+        (
+            wanted.tools_list_changed,
+            "toolsListChanged",
+            "notifications/tools/list_changed",
+        ),
+        (
+            wanted.prompts_list_changed,
+            "promptsListChanged",
+            "notifications/prompts/list_changed",
+        ),
+        (
+            wanted.resources_list_changed,
+            "resourcesListChanged",
+            "notifications/resources/list_changed",
+        ),
+    ] {
+        if on {
+            hears.push(method);
+            agreed.insert(field.to_owned(), true.into());
+        }
+    }
+    if !wanted.resource_subscriptions.is_empty() {
+        hears.push("notifications/resources/updated");
+        agreed.insert(
+            "resourceSubscriptions".to_owned(),
+            json!(wanted.resource_subscriptions),
+        );
+    }
+    let (sink, outbox) = queue::queue();
+    let session = session(at, filter, Channel::Stream(sink.clone()), hears);
+    let post = Post::only(&session);
+    if matches!(at, At::All) {
+        relay.keep(&session);
+    }
+    let (answers, _unread) = queue::queue();
+    if let At::One(server) = at
+        && let Ok(upstream) = session.attached(&server.core.name, || server.process(&session))
+    {
+        upstream.greet();
+    }
+    for uri in &wanted.resource_subscriptions {
+        let params = json!({"uri": uri});
+        let text =
+            json!({"jsonrpc": "2.0", "id": 0, "method": "resources/subscribe", "params": params});
+        let Ok(subscribe) = Message::read(Bytes::from(text.to_string())) else {
+            continue;
+        };
+        let call = match at {
+            At::All => aggregate::request(relay, &session, &subscribe, &answers).await,
+            At::One(_) => session
+                .upstreams()
+                .first()
+                .and_then(|upstream| dispatch::request(&session, upstream, &subscribe, &answers)),
+        };
+        if let Some(call) = call {
+            call.leave();
+        }
+    }
+    let acknowledged = json!({
+        "jsonrpc": "2.0",
+        "method": "notifications/subscriptions/acknowledged",
+        "params": {"notifications": agreed},
+    });
+    let _ = sink.put(Outgoing::Note(acknowledged.to_string().into()));
+    drop(sink);
+    let ended = session.ended();
+    drop(session);
+    let events = stream::unfold((outbox, id, post), |mut state| async move {
+        let chunk = next_heard(&mut state.0, &state.1).await?;
+        Some((chunk, state))
+    });
+    let events = events.take_until(Box::pin(async move { ended.cancelled().await }));
+    reply::streamed(relay.until_the_end(events))
+}
+
+/// The next notification, with the request's id as that of the subscription.
+async fn next_heard(outbox: &mut Outbox, id: &str) -> Option<Bytes> {
+    loop {
+        let next = tokio::time::timeout(super::http::PING, outbox.next());
+        let text = match next.await {
+            Ok(Some(Outgoing::Note(text))) => text,
+            Ok(Some(_)) => continue,
+            Ok(None) => return None,
+            Err(_) => return Some(Bytes::from_static(b":\n\n")),
+        };
+        let Ok(mut note) = serde_json::from_slice::<Value>(&text) else {
+            continue;
+        };
+        if !note["params"].is_object() {
+            note["params"] = json!({});
+        }
+        let id: Value = serde_json::from_str(id).unwrap_or_default();
+        note["params"]["_meta"]["io.modelcontextprotocol/subscriptionId"] = id;
+        return Some(event(None, note.to_string().as_bytes()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_in_headers_may_be_coded() {
+        assert_eq!(decoded("plain").as_deref(), Some("plain"));
+        assert_eq!(
+            decoded("=?base64?SGVsbG8sIOS4lueVjA==?=").as_deref(),
+            Some("Hello, 世界")
+        );
+        assert_eq!(decoded("=?base64?!?="), None);
+    }
+
+    #[test]
+    fn results_get_what_the_revision_wants() {
+        let finish = |method, result: &str| {
+            let (_, answer) = finished(Some(method), "1", Answer::result("1", result.as_bytes()));
+            String::from_utf8(answer.payload().to_vec()).unwrap()
+        };
+        assert_eq!(finish("tools/call", "{}"), r#"{"resultType":"complete"}"#);
+        assert_eq!(
+            finish("tools/list", r#"{"tools":[]}"#),
+            r#"{"resultType":"complete","ttlMs":0,"cacheScope":"private","tools":[]}"#
+        );
+        let whole = r#"{"resultType":"input_required"}"#;
+        assert_eq!(
+            serde_json::from_str::<Value>(&finish("tools/call", whole)).unwrap()["resultType"],
+            "input_required"
+        );
+    }
+}
