@@ -2,6 +2,7 @@
 
 import type { Failure, MachineState, MachineStatus, Progress, StreamEvent, Event } from "../wire";
 import type { Answer, Command, Host, Request } from "./host";
+import { fakeMcp } from "./fakeMcp";
 import { download, pageClipboard } from "./page";
 
 const ENGINE_AWAY: Failure = {
@@ -46,6 +47,7 @@ export class FakeHost implements Host {
         if (engine.includes("tcp")) throw ENGINE_AWAY;
         return { name: "Docker", version: "29.1.0", api_version: "1.52", endpoint: engine, chosen_by: "chosen by hand" };
       },
+      ...fakeMcp,
       settings_get: () => ({ settings: { theme: "system", close_to_tray: false, notify: true, engine: null }, trouble: null }),
       settings_set: (settings) => ({ settings, trouble: null }),
       machine_status: () => this.#status(),

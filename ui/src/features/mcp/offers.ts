@@ -1,0 +1,94 @@
+// Tools, resources and prompts in one shape: a name, a form, and the request that it makes.
+
+import type { Json, Schema } from "./schema";
+import type { Session } from "./session.svelte";
+
+export type Kind = "tools" | "resources" | "prompts";
+
+export interface Offer {
+  key: string;
+  name: string;
+  description: string;
+  /** Small letters of all that people look for. */
+  search: string;
+  badges: string[];
+  schema: Schema;
+  method: string;
+  /** The word on the button. */
+  action: string;
+  params: (value: { [key: string]: Json }) => { [key: string]: Json };
+  /** The form's value of a request that was made before. */
+  value: (params: { [key: string]: Json }) => { [key: string]: Json };
+}
+
+const HOLE = /\{[?&+#./;]?([^}]+)\}/g;
+const asObject = (value: Json | undefined) => (typeof value === "object" && value !== null && !Array.isArray(value) ? value : {});
+
+/** A template's address with its holes filled (the simple forms of RFC 6570). */
+export function expand(template: string, values: { [key: string]: Json }): string {
+  return template.replace(HOLE, (hole, names: string) => {
+    const sign = hole[1] as string;
+    const filled = names.split(",").map((name) => [name.replace(/[*:].*$/, ""), values[name.replace(/[*:].*$/, "")]] as const);
+    const given = filled.filter(([, value]) => value !== undefined && value !== "");
+    if (given.length === 0) return "";
+    const code = (value: Json | undefined) => (sign === "+" || sign === "#" ? encodeURI(String(value)) : encodeURIComponent(String(value)));
+    if (sign === "?" || sign === "&") return sign + given.map(([name, value]) => `${name}=${code(value)}`).join("&");
+    const lead = "#./;".includes(sign) ? sign : "";
+    return lead + given.map(([, value]) => code(value)).join(lead || ",");
+  });
+}
+
+export function holes(template: string): string[] {
+  return [...template.matchAll(HOLE)].flatMap(([, names]) => (names ?? "").split(",").map((name) => name.replace(/[*:].*$/, "")));
+}
+
+const texts = (names: { name: string; description?: string; required?: boolean }[]): Schema => ({
+  type: "object",
+  properties: Object.fromEntries(names.map(({ name, description }) => [name, { type: "string", ...(description && { description }) }])),
+  required: names.filter(({ required }) => required).map(({ name }) => name),
+});
+
+export function toOffers(kind: Kind, { tools, resources, prompts }: Session): Offer[] {
+  const search = (...parts: (string | undefined)[]) => parts.join(" ").toLowerCase();
+  switch (kind) {
+    case "tools":
+      return tools.map(({ name, title, description = "", inputSchema, annotations }) => ({
+        key: name,
+        name,
+        description,
+        search: search(name, title, description),
+        badges: [title ?? annotations?.title, annotations?.readOnlyHint ? "only reads" : "", annotations?.destructiveHint && !annotations.readOnlyHint ? "may destroy" : ""].filter((word) => word !== undefined && word !== "") as string[],
+        schema: inputSchema,
+        method: "tools/call",
+        action: "Call",
+        params: (value) => ({ name, arguments: value }),
+        value: (params) => asObject(params["arguments"]),
+      }));
+    case "resources":
+      return resources.map(({ uri, template, name, title, description = "", mimeType }) => ({
+        key: uri,
+        name: title ?? name,
+        description: description || uri,
+        search: search(name, title, uri, description),
+        badges: [template ? "template" : "", mimeType ?? "", uri].filter(Boolean),
+        schema: texts(template ? holes(uri).map((hole) => ({ name: hole, required: true })) : []),
+        method: "resources/read",
+        action: "Read",
+        params: (value) => ({ uri: template ? expand(uri, value) : uri }),
+        value: () => ({}),
+      }));
+    case "prompts":
+      return prompts.map(({ name, title, description = "", arguments: taken = [] }) => ({
+        key: name,
+        name,
+        description,
+        search: search(name, title, description),
+        badges: title ? [title] : [],
+        schema: texts(taken),
+        method: "prompts/get",
+        action: "Get",
+        params: (value) => ({ name, arguments: value }),
+        value: (params) => asObject(params["arguments"]),
+      }));
+  }
+}

@@ -1,0 +1,44 @@
+import { expect, test } from "vitest";
+
+import { complaints, field, initial, resolve, type Schema } from "./schema";
+
+const ROOT: Schema = {
+  type: "object",
+  properties: {
+    path: { type: "string" },
+    depth: { type: "integer", minimum: 0, default: 3 },
+    mode: { enum: ["fast", "whole"] },
+    filters: { type: "array", items: { $ref: "#/$defs/Filter" } },
+    at: { anyOf: [{ type: "integer" }, { type: "null" }] },
+    size: { oneOf: [{ type: "string" }, { type: "object", properties: { width: { type: "number" } }, required: ["width"] }] },
+  },
+  required: ["path", "mode"],
+  $defs: { Filter: { type: "object", properties: { name: { type: "string" }, on: { type: "boolean", default: true } }, required: ["name"] } },
+};
+
+test("a form begins with defaults and with what must be there", () => {
+  expect(initial(ROOT, ROOT, true)).toEqual({ path: "", depth: 3, mode: "fast" });
+  expect(initial({ $ref: "#/$defs/Filter" }, ROOT, true)).toEqual({ name: "", on: true });
+});
+
+test("each schema asks for its field", () => {
+  const properties = ROOT["properties"] as Record<string, Schema>;
+  const kind = (name: string) => field(resolve(properties[name] ?? {}, ROOT)).kind;
+  expect(["path", "depth", "mode", "filters", "at", "size"].map(kind)).toEqual(["text", "number", "choice", "array", "number", "variants"]);
+  expect(field({ type: ["string", "null"] }).kind).toBe("text");
+  expect(field({ oneOf: [{ const: "a", title: "A" }, { const: "b" }] })).toEqual({ kind: "choice", values: ["a", "b"] });
+  expect(field({}).kind).toBe("any");
+});
+
+test("a schema that refers to itself does not hang", () => {
+  const loop: Schema = { $defs: { A: { $ref: "#/$defs/A" } }, $ref: "#/$defs/A" };
+  expect(field(resolve(loop, loop)).kind).toBe("any");
+  const nested: Schema = { $defs: { Node: { type: "object", properties: { next: { $ref: "#/$defs/Node" } } } }, $ref: "#/$defs/Node" };
+  expect(initial(nested, nested, true)).toEqual({});
+});
+
+test("complaints name the place, and not its containers", () => {
+  const found = complaints({ path: 3, mode: "fast", filters: [{}] }, ROOT);
+  expect(found.map(({ place }) => place).sort()).toEqual(["/filters/0", "/path"]);
+  expect(complaints({ path: "x", mode: "whole" }, ROOT)).toEqual([]);
+});

@@ -1,0 +1,96 @@
+// The machine's MCP servers as the page shows them: state, and how much they were asked of late.
+
+import { toFailure } from "../../host";
+import type { Live } from "../../shared/live/live.svelte";
+import type { Tone } from "../../shared/tone";
+import type { Failure, McpFile, McpServerShown, McpServerStatus } from "../../wire";
+
+const EVERY_MS = 1500;
+/** Looks that the small plots hold: 90 seconds. */
+export const KEPT = 60;
+
+interface Rate {
+  calls: number;
+  errors: number;
+  /** Calls and errors between two looks, newest last. */
+  called: number[];
+  failed: number[];
+}
+
+export class Servers {
+  list = $state.raw<McpServerStatus[]>([]);
+  shown = $state.raw<McpServerShown[]>([]);
+  files = $state.raw<McpFile[]>([]);
+  failure = $state.raw<Failure | null>(null);
+  known = $state(false);
+  rates = $state.raw<Record<string, Rate>>({});
+  #live: Live;
+
+  constructor(live: Live) {
+    this.#live = live;
+  }
+
+  /** Looks until it is stopped. */
+  watch(): () => void {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    let stopped = false;
+    const again = async () => {
+      await this.look();
+      if (!stopped) timer = setTimeout(() => void again(), EVERY_MS);
+    };
+    void again();
+    return () => {
+      stopped = true;
+      clearTimeout(timer);
+    };
+  }
+
+  async look(): Promise<void> {
+    try {
+      const [status, configured] = await Promise.all([this.#live.call("mcp_status", {}), this.#live.call("mcp_servers", {})]);
+      this.list = status.servers;
+      this.shown = configured.servers;
+      this.files = configured.files;
+      this.failure = null;
+      this.known = true;
+      this.#count();
+    } catch (thrown) {
+      this.failure = toFailure(thrown);
+    }
+  }
+
+  entry(name: string): McpServerShown | undefined {
+    return this.shown.find((one) => one.name === name);
+  }
+
+  #count(): void {
+    const rates: Record<string, Rate> = {};
+    for (const { name, calls, errors } of this.list) {
+      const before = this.rates[name];
+      rates[name] = {
+        calls,
+        errors,
+        called: [...(before?.called ?? []), Math.max(0, calls - (before?.calls ?? calls))].slice(-KEPT),
+        failed: [...(before?.failed ?? []), Math.max(0, errors - (before?.errors ?? errors))].slice(-KEPT),
+      };
+    }
+    this.rates = rates;
+  }
+}
+
+export function stateWords(server: McpServerStatus): { tone: Tone; words: string } {
+  switch (server.state) {
+    case "ready":
+      return { tone: "good", words: "runs" };
+    case "starting":
+      return { tone: "busy", words: "starting" };
+    case "idle":
+      return { tone: "idle", words: "starts when it is used" };
+    case "disabled":
+      return { tone: "idle", words: "off" };
+    case "missing":
+      return { tone: "bad", words: "its program is missing" };
+    case "backoff":
+      return { tone: "bad", words: `ended, starts again in ${Math.ceil(server.retry_in_ms / 1000)} s` };
+  }
+}
