@@ -164,6 +164,9 @@ pub enum Command {
         #[arg(long)]
         interrupt_cells: bool,
     },
+    /// The machine's MCP servers
+    #[command(subcommand)]
+    Mcp(McpCommand),
     /// Lists the container engines of this computer, and which of them answer
     Engines,
     /// Looks at what is needed on this computer, and says what to do
@@ -176,6 +179,36 @@ pub enum Command {
         /// Loopback port; any free one where left out
         #[arg(long, default_value_t = 0)]
         port: u16,
+    },
+}
+
+/// What `vivarium mcp` does.
+#[derive(Debug, Subcommand)]
+pub enum McpCommand {
+    /// How the servers stand
+    List,
+    /// Tools of a server, or of all of them
+    Tools {
+        /// Its name; all of them, with tools named server__tool, where left out
+        server: Option<String>,
+    },
+    /// Calls a tool and prints what it answers; exit code 1 where the tool says that it failed
+    Call {
+        /// Its name; server__tool where no server is given
+        tool: String,
+        /// A JSON object, `-` for one on stdin, or name=value pairs
+        arguments: Vec<String>,
+        /// The server that has it
+        #[arg(long)]
+        server: Option<String>,
+    },
+    /// Prints what servers and their clients said to each other
+    Trace {
+        /// Of this server alone
+        server: Option<String>,
+        /// Goes on with what they say, until Ctrl-C
+        #[arg(short, long)]
+        follow: bool,
     },
 }
 

@@ -13,7 +13,7 @@ use wire::{
 
 use crate::{
     arguments::Command,
-    evolve, exec,
+    evolve, exec, mcp,
     print::{self, ProgressPrinter},
 };
 
@@ -67,6 +67,7 @@ pub async fn carry_out(engine: &Engine, command: Command, json: bool) -> Result<
         command @ (Command::Evolve { .. }
         | Command::Generations { .. }
         | Command::Rollback { .. }) => evolve::run(engine, command, json).await,
+        Command::Mcp(command) => mcp::carry_out(engine, command, json).await,
         Command::Engines => engines(engine, json).await,
         Command::Doctor => {
             let checks = engine.doctor().await;

@@ -4,6 +4,7 @@ mod arguments;
 mod commands;
 mod evolve;
 mod exec;
+mod mcp;
 mod print;
 mod template;
 

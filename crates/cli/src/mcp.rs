@@ -1,0 +1,326 @@
+//! `vivarium mcp`: the machine's MCP servers, their tools, a call, what passes between them and
+//! their clients.
+
+use std::{io::Read, time::Duration};
+
+use engine::Engine;
+use serde_json::{Map, Value, json};
+use wire::{
+    failure::{Failure, FailureCode},
+    inspector::{McpAnswer, McpSession},
+    mcp::{McpDirection, McpServerState, McpServerStatus, McpStatus, McpTrace, McpTracePage},
+    stream::Event,
+};
+
+use crate::{arguments::McpCommand, commands::call, print};
+
+/// Between two looks at the traces.
+const LOOK: Duration = Duration::from_millis(300);
+/// Pages of a list that are read at most.
+const PAGES: usize = 1000;
+
+/// Carries out one of them.
+pub async fn carry_out(engine: &Engine, command: McpCommand, json: bool) -> Result<u8, Failure> {
+    match command {
+        McpCommand::List => list(engine, json).await,
+        McpCommand::Tools { server } => tools(engine, server, json).await,
+        McpCommand::Call {
+            tool,
+            arguments,
+            server,
+        } => call_tool(engine, server, &tool, &arguments, json).await,
+        McpCommand::Trace { server, follow } => trace(engine, server, follow, json).await,
+    }
+}
+
+async fn list(engine: &Engine, json: bool) -> Result<u8, Failure> {
+    let status: McpStatus = call(engine, "mcp_status", Value::Null).await?;
+    if json {
+        print::json(&status);
+        return Ok(0);
+    }
+    let width = status.servers.iter().map(|server| server.name.len()).max();
+    for server in &status.servers {
+        let name = &server.name;
+        print::line(&format!(
+            "{name:<width$}  {}",
+            words(server),
+            width = width.unwrap_or(0)
+        ));
+    }
+    for file in &status.files {
+        if let Some(error) = &file.error {
+            eprintln!("{}: {error}", file.path);
+        }
+    }
+    Ok(0)
+}
+
+fn words(server: &McpServerStatus) -> String {
+    let state = match server.state {
+        McpServerState::Missing => "its program is missing".to_owned(),
+        McpServerState::Disabled => "off".into(),
+        McpServerState::Idle => "starts when it is used".into(),
+        McpServerState::Starting { pid, .. } => format!("starting, process {pid}"),
+        McpServerState::Ready { pid, .. } => format!("runs, process {pid}"),
+        McpServerState::Backoff { retry_in_ms } => {
+            format!("ended, starts again in {} s", retry_in_ms.div_ceil(1000))
+        }
+    };
+    match (server.calls, &server.problem) {
+        (_, Some(problem)) => format!("{state} ({problem})"),
+        (0, None) => state,
+        (calls, None) => format!("{state}, {calls} calls, {} failed", server.errors),
+    }
+}
+
+async fn tools(engine: &Engine, server: Option<String>, json: bool) -> Result<u8, Failure> {
+    let session = open(engine, server).await?;
+    let mut cursor = Value::Null;
+    for page in 0..PAGES {
+        let params = if cursor.is_null() {
+            json!({})
+        } else {
+            json!({ "cursor": cursor })
+        };
+        let answer = ask(engine, &session, page as u64 + 1, "tools/list", params).await?;
+        for tool in answer["tools"].as_array().into_iter().flatten() {
+            if json {
+                print::json(tool);
+            } else {
+                let about = tool["description"].as_str().unwrap_or_default();
+                let first = about.lines().next().unwrap_or_default();
+                print::line(&format!(
+                    "{}  {first}",
+                    tool["name"].as_str().unwrap_or_default()
+                ));
+            }
+        }
+        cursor = answer["nextCursor"].clone();
+        if cursor.is_null() {
+            break;
+        }
+    }
+    close(engine, &session).await;
+    Ok(0)
+}
+
+async fn call_tool(
+    engine: &Engine,
+    server: Option<String>,
+    tool: &str,
+    arguments: &[String],
+    json: bool,
+) -> Result<u8, Failure> {
+    let arguments = read_arguments(arguments)?;
+    let mut events = engine.subscribe(engine.last_seq());
+    let session = open(engine, server).await?;
+    let params = json!({"name": tool, "arguments": arguments, "_meta": {"progressToken": 1}});
+    let answer = {
+        let answer = ask(engine, &session, 1, "tools/call", params);
+        tokio::pin!(answer);
+        loop {
+            tokio::select! {
+                answer = &mut answer => break answer,
+                event = events.next() => if let Some(event) = event {
+                    progress(&event.event);
+                },
+                signal = tokio::signal::ctrl_c() => if signal.is_ok() {
+                    let cancelled = json!({"method": "notifications/cancelled", "params": {"requestId": 1}});
+                    let tell = json!({"session": session.session, "message": cancelled});
+                    let _: Result<Value, Failure> = engine.rpc("mcp_tell", tell).await;
+                    close(engine, &session).await;
+                    return Err(Failure::new(FailureCode::Cancelled, "The call was cancelled"));
+                }
+            }
+        }
+    };
+    close(engine, &session).await;
+    let result = answer?;
+    if json {
+        print::json(&result);
+    } else {
+        show(&result);
+    }
+    Ok(u8::from(result["isError"] == true))
+}
+
+fn progress(event: &Event) {
+    let Event::McpMessage { message, .. } = event else {
+        return;
+    };
+    if message["method"] == "notifications/progress" {
+        let params = &message["params"];
+        eprintln!(
+            "{}{} {}",
+            params["progress"],
+            params["total"]
+                .as_f64()
+                .map_or(String::new(), |total| format!(" of {total}")),
+            params["message"].as_str().unwrap_or_default()
+        );
+    }
+}
+
+/// Texts as they are; what can't be shown on a terminal in a word.
+fn show(result: &Value) {
+    for block in result["content"].as_array().into_iter().flatten() {
+        match (block["type"].as_str(), block["text"].as_str()) {
+            (Some("text"), Some(text)) => print::line(text),
+            (Some("resource"), _) if block["resource"]["text"].is_string() => {
+                print::line(block["resource"]["text"].as_str().unwrap_or_default());
+            }
+            (kind, _) => print::line(&format!(
+                "({} {}, {} characters of base64; --json has it)",
+                kind.unwrap_or("content"),
+                block["mimeType"].as_str().unwrap_or_default(),
+                block["data"].as_str().unwrap_or_default().len()
+            )),
+        }
+    }
+}
+
+/// One JSON object, `-` for one on stdin, or `name=value` pairs, whose values are JSON where they
+/// can be read so, and texts otherwise.
+fn read_arguments(given: &[String]) -> Result<Value, Failure> {
+    let invalid = |message: String| {
+        Failure::new(FailureCode::Invalid, message).next(
+            "Give a JSON object, or name=value pairs: vivarium mcp call run_shell command='ls -l'.",
+        )
+    };
+    let text = match given {
+        [only] if only == "-" => {
+            let mut text = String::new();
+            std::io::stdin()
+                .read_to_string(&mut text)
+                .map_err(|error| {
+                    invalid("The arguments could not be read".into()).because(error.to_string())
+                })?;
+            text
+        }
+        [only] if only.trim_start().starts_with('{') => only.clone(),
+        pairs => {
+            let mut object = Map::new();
+            for pair in pairs {
+                let (name, value) = pair
+                    .split_once('=')
+                    .ok_or_else(|| invalid(format!("{pair:?} is no name=value")))?;
+                let value = serde_json::from_str(value).unwrap_or_else(|_| value.into());
+                object.insert(name.into(), value);
+            }
+            return Ok(object.into());
+        }
+    };
+    match serde_json::from_str::<Value>(&text) {
+        Ok(object @ Value::Object(_)) => Ok(object),
+        Ok(_) => Err(invalid("The arguments are no JSON object".into())),
+        Err(error) => Err(invalid("The arguments are no JSON".into()).because(error.to_string())),
+    }
+}
+
+/// What passed, then what passes, until Ctrl-C.
+async fn trace(
+    engine: &Engine,
+    server: Option<String>,
+    follow: bool,
+    json: bool,
+) -> Result<u8, Failure> {
+    let mut after = 0;
+    loop {
+        let query = json!({"after": after, "server": server});
+        let page: McpTracePage = call(engine, "mcp_traces", query).await?;
+        // A machine that was started anew counts from 1 again.
+        after = page.last;
+        for trace in &page.events {
+            if json {
+                print::json(trace);
+            } else {
+                print::line(&told(trace));
+            }
+        }
+        if !follow {
+            return Ok(0);
+        }
+        tokio::select! {
+            _ = tokio::signal::ctrl_c() => return Ok(0),
+            () = tokio::time::sleep(LOOK) => {}
+        }
+    }
+}
+
+fn told(trace: &McpTrace) -> String {
+    let arrow = match trace.direction {
+        McpDirection::ClientToServer => "->",
+        McpDirection::ServerToClient => "<-",
+    };
+    let kind = serde_json::to_value(trace.kind).unwrap_or_default();
+    let message = match &trace.message {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    format!(
+        "{} {arrow} {} {} {}{} {message}",
+        trace.seq,
+        trace.server,
+        kind.as_str().unwrap_or_default(),
+        trace.method.as_deref().unwrap_or_default(),
+        trace
+            .duration_ms
+            .map_or(String::new(), |ms| format!(" {ms:.1} ms")),
+    )
+}
+
+async fn open(engine: &Engine, server: Option<String>) -> Result<McpSession, Failure> {
+    call(engine, "mcp_open", json!({ "server": server })).await
+}
+
+async fn close(engine: &Engine, session: &McpSession) {
+    // The relay forgets it by itself, later.
+    let _: Result<Value, Failure> = engine
+        .rpc("mcp_close", json!({ "session": session.session }))
+        .await;
+}
+
+async fn ask(
+    engine: &Engine,
+    session: &McpSession,
+    id: u64,
+    method: &str,
+    params: Value,
+) -> Result<Value, Failure> {
+    let request = json!({"session": session.session, "id": id, "method": method, "params": params});
+    let answer: McpAnswer = call(engine, "mcp_request", request).await?;
+    match answer.error {
+        None => Ok(answer.result),
+        Some(error) => Err(Failure::new(
+            FailureCode::Invalid,
+            format!("The server refused {method}"),
+        )
+        .because(error["message"].as_str().unwrap_or("it did not say why"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments_are_an_object_or_pairs() {
+        let read = |given: &[&str]| {
+            read_arguments(
+                &given
+                    .iter()
+                    .map(|text| (*text).to_owned())
+                    .collect::<Vec<_>>(),
+            )
+        };
+        assert_eq!(read(&[]).unwrap(), json!({}));
+        assert_eq!(read(&["{\"a\": 1}"]).unwrap(), json!({"a": 1}));
+        assert_eq!(
+            read(&["n=3", "s=a b", "list=[1]", "q=x=y", "t=\"3\""]).unwrap(),
+            json!({"n": 3, "s": "a b", "list": [1], "q": "x=y", "t": "3"})
+        );
+        assert_eq!(read(&["[1]"]).unwrap_err().code, FailureCode::Invalid);
+        assert_eq!(read(&["{1}"]).unwrap_err().code, FailureCode::Invalid);
+    }
+}
