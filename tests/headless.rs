@@ -2,6 +2,8 @@
 
 #[path = "support/body.rs"]
 mod body;
+#[path = "support/limits.rs"]
+mod limits;
 
 use std::{net::TcpStream, time::Duration};
 
@@ -307,6 +309,30 @@ fn the_body(profile: &'static str) {
     });
     let rounds = number("VIVARIUM_TEST_KILLS").unwrap_or(12);
     body::kills(&machine, seed, usize::try_from(rounds).expect("a number"));
+}
+
+#[test]
+fn a_machine_at_its_limits_says_so_and_goes_on() {
+    at_its_limits("default");
+}
+
+#[test]
+fn so_does_a_locked_one_at_its_limits() {
+    at_its_limits("locked");
+}
+
+fn at_its_limits(profile: &'static str) {
+    let machine = Instance::of(profile);
+    let small = [
+        "limits.pids=250",
+        "limits.shm=8m",
+        "environment.VIVARIUM_DATA_DIR=/dev/shm/data",
+        "environment.VIVARIUM_RUN_DIR=/dev/shm/run",
+    ];
+    let sets = small.iter().flat_map(|one| ["--set", *one]);
+    machine.ok(&std::iter::once("up").chain(sets).collect::<Vec<_>>());
+    limits::fork_bombs(&machine);
+    limits::full_disk(&machine);
 }
 
 fn the_profile_holds(machine: &Instance) {

@@ -32,11 +32,21 @@ pub enum CryoError {
     #[error("the snapshot {name:?} is damaged: {reason}")]
     Damaged { name: String, reason: String },
     #[error("the snapshots can't be read or written: {0}")]
-    Disk(#[from] std::io::Error),
+    Disk(std::io::Error),
     #[error("the disk of /data is full; the snapshots before this one are whole")]
     Full,
     #[error(transparent)]
     Kernel(#[from] AskError),
+}
+
+impl From<std::io::Error> for CryoError {
+    fn from(error: std::io::Error) -> Self {
+        use std::io::ErrorKind::{QuotaExceeded, StorageFull};
+        match error.kind() {
+            StorageFull | QuotaExceeded => Self::Full,
+            _ => Self::Disk(error),
+        }
+    }
 }
 
 /// The parts of a manifest that are of interest here.
@@ -78,7 +88,12 @@ impl Cryo {
         self.clear_up();
         drop(lock);
         stored.map_err(|error| match error {
-            AskError::Failed(text) if text.contains("[Errno 28]") => CryoError::Full,
+            // No room, or no more of the quota.
+            AskError::Failed(text)
+                if text.contains("[Errno 28]") || text.contains("[Errno 122]") =>
+            {
+                CryoError::Full
+            }
             error => error.into(),
         })
     }

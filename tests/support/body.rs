@@ -10,7 +10,8 @@ use std::{
 use e2e::{Instance, docker, wait_until};
 use serde_json::{Value, json};
 
-const DEADLINE: Duration = Duration::from_secs(30);
+/// For what a test waits for.
+pub const DEADLINE: Duration = Duration::from_secs(30);
 /// How soon after a kill all has to be up again.
 const BACK: Duration = Duration::from_secs(5);
 
@@ -39,7 +40,10 @@ impl Stream {
     /// The next event of this name; its data.
     pub fn until(&mut self, name: &str) -> Value {
         let mut event = String::new();
+        let begin = Instant::now();
         for line in &mut self.lines {
+            // Comments keep the connection alive for ever.
+            assert!(begin.elapsed() < 2 * DEADLINE, "not in time: {name}");
             let line = line.expect("the stream goes on");
             if let Some(found) = line.strip_prefix("event: ") {
                 found.clone_into(&mut event);
@@ -53,13 +57,15 @@ impl Stream {
     }
 }
 
-fn post(machine: &Instance, path: &str, body: &Value) -> Value {
+/// An answer that must be 200.
+pub fn post(machine: &Instance, path: &str, body: &Value) -> Value {
     let (status, answer) = machine.api("POST", path, &body.to_string());
     assert_eq!(status, 200, "{path}: {answer}");
     answer
 }
 
-fn run(machine: &Instance, code: &str) -> Value {
+/// A cell that must end well; its result.
+pub fn run(machine: &Instance, code: &str) -> Value {
     let answer = post(machine, "/exec", &json!({"code": code}));
     assert_eq!(answer["status"], "completed", "{answer}");
     answer["result"].clone()
@@ -356,14 +362,16 @@ pub fn crowd(machine: &Instance) {
     }
 }
 
-fn pid(machine: &Instance, service: &str) -> Option<u64> {
+/// A service's process.
+pub fn pid(machine: &Instance, service: &str) -> Option<u64> {
     let (_, answer) = machine.api("GET", "/services", "");
     let services = answer["services"].as_array()?;
     let found = services.iter().find(|found| found["name"] == service)?;
     found["pid"].as_u64()
 }
 
-fn is_well(machine: &Instance) -> bool {
+/// Whether all services are ready and cells are taken.
+pub fn is_well(machine: &Instance) -> bool {
     let Ok(stream) = TcpStream::connect(("127.0.0.1", machine.ports[0])) else {
         return false;
     };

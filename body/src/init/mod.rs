@@ -5,6 +5,7 @@
 mod setup;
 mod spawn;
 mod table;
+mod tree;
 
 use std::{
     io::{Read, Write},
@@ -108,8 +109,14 @@ fn serve() -> std::io::Result<()> {
             }
         }
         if respawn_at.is_some_and(|at| at <= Instant::now()) {
-            supervisor = Some(start_supervisor()?);
-            respawn_at = None;
+            // At the limit of processes there is none to be had now.
+            (supervisor, respawn_at) = match start_supervisor() {
+                Ok(pid) => (Some(pid), None),
+                Err(error) => {
+                    eprintln!("body init: the supervisor can't be started yet: {error}");
+                    (None, Some(Instant::now() + RESPAWN))
+                }
+            };
         }
         accept(&listener, &mut connections);
         connections.retain_mut(|connection| serve_connection(connection, &mut table).is_ok());

@@ -40,6 +40,12 @@ impl Table {
                 },
             },
             TableRequest::Signal { name, signal } => self.signal(&name, signal),
+            TableRequest::End { name } => match super::tree::end(&name) {
+                0 => TableAnswer::Done,
+                left => TableAnswer::Refused {
+                    reason: format!("{left} processes of {name} can't be ended"),
+                },
+            },
             TableRequest::List => TableAnswer::Services {
                 services: self.entries.values().cloned().collect(),
             },
@@ -73,6 +79,7 @@ impl Table {
             .args(arguments)
             .envs(super::setup::identity())
             .envs(env)
+            .env(super::tree::MARK, name)
             .current_dir(cwd)
             .stdin(Stdio::null())
             .stdout(output.try_clone()?)

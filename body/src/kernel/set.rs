@@ -228,6 +228,7 @@ pub fn service(name: &str) -> Service {
         ]),
         leftovers: vec![socket],
         stop_signal: Signal::SIGTERM,
+        takes_all: true,
         ..Service::new(service_name(name), argv.into())
     }
 }

@@ -183,9 +183,12 @@ impl Keeper {
                     service.name
                 );
                 self.table.signal(&service.name, Signal::SIGKILL).await;
-                return;
+                break;
             }
             tokio::time::sleep(ENDED_EVERY).await;
+        }
+        if service.takes_all {
+            self.table.end(&service.name).await;
         }
     }
 

@@ -94,6 +94,8 @@ pub async fn keep(
                 order = orders.recv() => match order {
                     Some(Order::Restart(done)) => {
                         waiting.push(done);
+                        // What it left may be why it can't start: processes up to the limit.
+                        keeper.end(service).await;
                         break;
                     }
                     Some(Order::Ended(_)) => {}

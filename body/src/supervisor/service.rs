@@ -28,6 +28,8 @@ pub struct Service {
     pub stop_signal: Signal,
     /// How long it has to, before it is killed.
     pub grace: Duration,
+    /// Whether all that it started ends with it, also what left its process group.
+    pub takes_all: bool,
 }
 
 impl Service {
@@ -42,6 +44,7 @@ impl Service {
             leftovers: Vec::new(),
             stop_signal: Signal::SIGTERM,
             grace: Duration::from_secs(3),
+            takes_all: false,
         }
     }
 }

@@ -85,6 +85,14 @@ impl TableClient {
         }
     }
 
+    /// Kills all that a service started, wherever it went.
+    pub async fn end(&self, name: &str) {
+        let name = name.to_owned();
+        if let Err(error) = self.ask(&TableRequest::End { name }).await {
+            tracing::warn!(%error, "not all processes of a service are gone");
+        }
+    }
+
     /// Turns this connection into a stream of ends.
     pub async fn watch(self) -> Result<Ends, TableError> {
         self.ask(&TableRequest::Watch).await?;

@@ -125,7 +125,7 @@ impl Default for LimitsSpec {
         Self {
             memory: String::new(),
             cpus: 0.0,
-            pids: 4096,
+            pids: 2048,
             shm: "1g".into(),
         }
     }

@@ -28,6 +28,11 @@ pub enum TableRequest {
         /// Number of the signal.
         signal: i32,
     },
+    /// Kills all that a service started in this life or one before, also what left its process group.
+    End {
+        /// Its name; it need not run any more.
+        name: String,
+    },
     /// Everything that was ever started, with how it ended.
     List,
     /// From now on this connection hears of every end, as [`TableAnswer::Exited`].

@@ -68,7 +68,7 @@ async fn what_others_do_to_the_machine_is_heard() {
     assert!(here && image && created && started && ended && removed);
     let usage = usage.unwrap();
     assert!(usage.memory_bytes > 0 && usage.memory_limit_bytes > usage.memory_bytes);
-    assert_eq!(usage.pids_limit, Some(4096));
+    assert_eq!(usage.pids_limit, Some(2048));
     let disk = disk.unwrap();
     assert!(
         disk.image_bytes > Some(0) && disk.home_bytes.is_some(),

@@ -1,0 +1,176 @@
+//! All processes of a service, wherever they went: found in `/proc` and ended without a new process,
+//! so that a service that used up the machine's limit of processes can still be ended.
+//!
+//! They are known by a variable of their environment, which children inherit over `setsid` and the
+//! death of their parents; and where one has overwritten that, by its parent, group or session.
+
+use std::{
+    collections::HashSet,
+    time::{Duration, Instant},
+};
+
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::{Pid, getpgrp, getsid},
+};
+
+/// The variable that names the service.
+pub const MARK: &str = "VIVARIUM_SERVICE";
+/// How long a service's processes may take to be gone.
+const LONGEST: Duration = Duration::from_secs(5);
+const LOOK_EVERY: Duration = Duration::from_millis(2);
+
+/// A process as `/proc` shows it.
+struct Seen {
+    pid: i32,
+    parent: i32,
+    group: i32,
+    session: i32,
+    marked: bool,
+}
+
+/// Kills all of a service's processes; how many are left after a while, which nobody can end.
+///
+/// First all are stopped, again and again until there is no new one: what has a stop before it forks
+/// no more. A number is not used again within the moment between look and signal: Linux gives them
+/// out in order.
+pub fn end(name: &str) -> usize {
+    let deadline = Instant::now() + LONGEST;
+    let mut stopped = HashSet::new();
+    loop {
+        let members = members(name);
+        let all_stopped = members.iter().all(|pid| stopped.contains(pid));
+        let late = deadline <= Instant::now();
+        if members.is_empty() || (late && all_stopped) {
+            return members.len();
+        }
+        let number = if all_stopped || late {
+            Signal::SIGKILL
+        } else {
+            Signal::SIGSTOP
+        };
+        for pid in members {
+            if number == Signal::SIGKILL || stopped.insert(pid) {
+                // It may have ended, or be another user's.
+                let _ = kill(Pid::from_raw(pid), number);
+            }
+            stopped.insert(pid);
+        }
+        std::thread::sleep(LOOK_EVERY);
+    }
+}
+
+/// The numbers of a service's processes that have not ended.
+fn members(name: &str) -> HashSet<i32> {
+    let mark = format!("{MARK}={name}");
+    let seen: Vec<Seen> = std::fs::read_dir("/proc")
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|entry| look(entry.file_name().to_str()?.parse().ok()?, &mark))
+        .collect();
+    let (our_group, our_session) = (getpgrp().as_raw(), getsid(None).map_or(0, Pid::as_raw));
+    let mut members = HashSet::new();
+    let (mut groups, mut sessions) = (HashSet::new(), HashSet::new());
+    loop {
+        let before = members.len();
+        for one in &seen {
+            if !members.contains(&one.pid)
+                && (one.marked
+                    || members.contains(&one.parent)
+                    || groups.contains(&one.group)
+                    || sessions.contains(&one.session))
+            {
+                members.insert(one.pid);
+                if one.group != our_group {
+                    groups.insert(one.group);
+                }
+                if one.session != our_session {
+                    sessions.insert(one.session);
+                }
+            }
+        }
+        if members.len() == before {
+            return members;
+        }
+    }
+}
+
+/// A process that has not ended; never this one.
+fn look(pid: i32, mark: &str) -> Option<Seen> {
+    if pid == std::process::id().cast_signed() {
+        return None;
+    }
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace();
+    if matches!(fields.next()?, "Z" | "X") {
+        return None;
+    }
+    let mut number = || fields.next()?.parse().ok();
+    let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+    Some(Seen {
+        pid,
+        parent: number()?,
+        group: number()?,
+        session: number()?,
+        marked: environment
+            .split(|byte| *byte == 0)
+            .any(|variable| variable == mark.as_bytes()),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io::Read,
+        os::unix::process::CommandExt,
+        process::{Command, Stdio},
+    };
+
+    use super::*;
+
+    #[test]
+    fn what_left_its_group_its_parent_or_its_mark_is_ended_too() {
+        let name = format!("tree-{}", std::process::id());
+        // The last one that holds the pipe is gone when it ends.
+        let script = "setsid sleep 600 & (setsid sh -c 'sleep 600 & sleep 600' &) & \
+                      env -i sleep 600 & setsid env -i sh -c 'sleep 600; true' & echo up; wait";
+        let mut child = Command::new("sh")
+            .args(["-c", script])
+            .env(MARK, &name)
+            .process_group(0)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut out = child.stdout.take().unwrap();
+        out.read_exact(&mut [0; 3]).unwrap();
+        while members(&name).len() < 7 {
+            std::thread::yield_now();
+        }
+        assert!(members("another").is_empty());
+        let ending = std::thread::spawn(move || (end(&name), name));
+        child.wait().unwrap();
+        let (left, name) = ending.join().unwrap();
+        assert_eq!((left, members(&name).len()), (0, 0));
+        assert_eq!(out.read(&mut [0]).unwrap(), 0);
+    }
+
+    #[test]
+    fn one_that_forks_as_fast_as_it_can_is_ended() {
+        let name = format!("bomb-{}", std::process::id());
+        // A chain: each starts its successor in a session of its own, and ends.
+        let next = "[ $1 = 0 ] || setsid sh -c \"$0\" \"$0\" $(($1 - 1)) & exit";
+        let mut child = Command::new("sh")
+            .args(["-c", "sh -c \"$0\" \"$0\" 9999", next])
+            .env(MARK, &name)
+            .process_group(0)
+            .spawn()
+            .unwrap();
+        child.wait().unwrap();
+        while members(&name).is_empty() {
+            std::thread::yield_now();
+        }
+        assert_eq!(end(&name), 0);
+        assert!(members(&name).is_empty());
+    }
+}

@@ -1,0 +1,141 @@
+//! What a machine has no more of: processes, disk. It says so, and goes on.
+
+use std::time::{Duration, Instant};
+
+use e2e::{Instance, wait_until};
+use serde_json::json;
+
+use crate::body::{DEADLINE, Stream, is_well, pid, post, run};
+
+/// How soon a restart has to end what used up all processes.
+const ENDED: Duration = Duration::from_secs(15);
+
+/// Cells that fork up to the machine's limit of processes. They are ended by what the API has for it.
+pub fn fork_bombs(machine: &Instance) {
+    run(machine, "before = 1");
+    let desktop = ["xvnc", "openbox", "pcmanfm"].map(|service| pid(machine, service));
+    // Copies of the kernel itself; then processes that left its group and lost their parents.
+    let copies = "import os\nme, told = os.getpid(), False\nwhile True:\n    try:\n        os.fork()\n    \
+                  except OSError:\n        if os.getpid() == me and not told:\n            told = True\n            \
+                  print('full', flush=True)";
+    let strangers = "import subprocess\nbomb = ['bash', '-c', 'bomb() { bomb | bomb & }; bomb; sleep 600']\n\
+                     subprocess.Popen(bomb, start_new_session=True).wait()";
+    for code in [copies, strangers] {
+        let mut stream = Stream::open(machine, "POST", "/exec", &json!({"code": code}).to_string());
+        loop {
+            let said = stream.until("output").to_string();
+            if said.contains("full") || said.contains("retry") {
+                break;
+            }
+        }
+        let begin = Instant::now();
+        let (status, error) = machine.api("POST", "/shell", r#"{"command": "true"}"#);
+        assert!(status == 200 || error["error"].is_object(), "{error}");
+        // It reaches the cell; what the cell started goes on.
+        post(machine, "/interrupt", &json!({}));
+        post(machine, "/restart", &json!({}));
+        let took = begin.elapsed();
+        assert!(took < ENDED, "{took:?}");
+        println!("a fork bomb was over after {took:?}");
+        let status = stream.until("done")["status"].clone();
+        assert!(status == "died" || status == "interrupted", "{status}");
+        assert_eq!(run(machine, "'before' in dir(), 6 * 7"), "(False, 42)");
+        let shell = post(
+            machine,
+            "/shell",
+            &json!({"command": "pgrep -fc '[b]omb\\(\\)'; pgrep -fc '[k]ernels/main'"}),
+        );
+        assert_eq!(shell["stdout"], "0\n1\n");
+    }
+    wait_until("all is well", DEADLINE, || is_well(machine));
+    let after = ["xvnc", "openbox", "pcmanfm"].map(|service| pid(machine, service));
+    assert_eq!(desktop, after, "the desktop went on");
+}
+
+/// `VIVARIUM_DATA_DIR` and `VIVARIUM_RUN_DIR` of this machine lie on a disk of 8 MB, which fills up.
+pub fn full_disk(machine: &Instance) {
+    let store = |name: &str| machine.api("POST", "/cryo/store", &json!({"name": name}).to_string());
+    let files = || machine.inside("find /dev/shm/data/cryo -type f | sort");
+    let full = |name: &str| {
+        let (status, answer) = store(name);
+        assert_eq!(
+            (status, &answer["error"]["code"]),
+            (507, &json!("disk_full")),
+            "{answer}"
+        );
+        assert!(
+            answer["error"]["message"]
+                .as_str()
+                .is_some_and(|text| text.contains("full"))
+        );
+    };
+
+    // The very first store finds no room.
+    let fill = "import os\nfile = open('/dev/shm/fill', 'wb', buffering=0)\ntry:\n    \
+                while file.write(bytes(4096)): pass\nexcept OSError as error: print(error.errno)\ndel file";
+    run(machine, &format!("kept = list(range(1000))\n{fill}"));
+    full("kept");
+    run(machine, "os.unlink('/dev/shm/fill')");
+
+    // A large one, beside one that is whole; compressed while it is written, and not.
+    assert_eq!(store("kept").0, 200);
+    let whole = files();
+    for large in [
+        "os.urandom(20 << 20)",
+        "os.urandom(1 << 20).hex() * 40 + os.urandom(7 << 20).hex()",
+    ] {
+        run(machine, &format!("kept.append(1)\nlarge = {large}"));
+        full("kept");
+        full("other");
+        assert_eq!(files(), whole, "nothing half-written remains");
+    }
+    let (_, listed) = machine.api("GET", "/cryo", "");
+    assert_eq!(
+        listed["snapshots"].as_array().map(Vec::len),
+        Some(1),
+        "{listed}"
+    );
+
+    // Not a byte is left: cells, the queue, logs, commands and a new kernel need none.
+    run(machine, &format!("del large\n{fill}"));
+    full("other");
+    let running = json!({"code": "print('on', flush=True)\ninput()", "stdin": true});
+    let mut first = Stream::open(machine, "POST", "/exec", &running.to_string());
+    let id = first.until("accepted")["execution_id"].clone();
+    first.until("input_request");
+    let mut second = Stream::open(
+        machine,
+        "POST",
+        "/exec",
+        &json!({"code": "1 + 1"}).to_string(),
+    );
+    second.until("accepted");
+    post(
+        machine,
+        &format!("/executions/{}/input", id.as_str().expect("an id")),
+        &json!({"value": "x"}),
+    );
+    assert_eq!(first.until("done")["result"], "'x'");
+    assert_eq!(second.until("done")["result"], "2");
+    assert_eq!(
+        post(machine, "/shell", &json!({"command": "echo up"}))["stdout"],
+        "up\n"
+    );
+    let (_, logs) = machine.api("GET", "/services/xvnc/logs", "");
+    assert!(
+        logs["text"]
+            .as_str()
+            .is_some_and(|text| text.contains("VNC")),
+        "{logs}"
+    );
+    post(machine, "/services/pcmanfm/restart", &json!({}));
+    post(machine, "/restart", &json!({}));
+    let back = post(machine, "/cryo/reload", &json!({"name": "kept"}));
+    assert_eq!(back["failed"], json!([]));
+    assert_eq!(run(machine, "len(kept)"), "1000");
+
+    // And with room again, it is stored.
+    run(machine, "import os; os.unlink('/dev/shm/fill')");
+    assert_eq!(store("kept").0, 200);
+    wait_until("all is well", DEADLINE, || is_well(machine));
+}
