@@ -68,6 +68,8 @@ cargo test --quiet --locked --package wire --features ts
 step 'body'
 build_body
 cargo test --quiet --locked --package body --target-dir target/body
+step 'MCP: real clients'
+./tests/mcp/run.sh
 step 'crates'
 cargo test --quiet --locked --workspace --exclude body --exclude e2e
 step 'the Python worker'

@@ -102,35 +102,35 @@ pub fn request(
         let _ = sink.put(Outgoing::Answer(answer));
         None
     };
-    if upstream.owner.is_none() {
-        let fields = message.fields().unwrap_or_default();
-        let uri = fields.uri.map(|place| message.at(place));
-        let uri: Option<String> = uri.and_then(|uri| serde_json::from_str(uri).ok());
-        match (message.method(), uri) {
-            ("logging/setLevel", _) => {
-                let level = fields
-                    .level
-                    .and_then(|place| Level::read(message.at(place)));
-                if let Some(level) = level.filter(|_| has(upstream, "logging")) {
-                    session.set_level(level);
-                    upstream.level();
-                    return at_once(Answer::result(id, b"{}"));
-                }
+    let fields = message.fields().unwrap_or_default();
+    let uri = fields.uri.map(|place| message.at(place));
+    let uri: Option<String> = uri.and_then(|uri| serde_json::from_str(uri).ok());
+    let shared = upstream.owner.is_none();
+    match (message.method(), uri) {
+        ("logging/setLevel", _) => {
+            let level = fields
+                .level
+                .and_then(|place| Level::read(message.at(place)));
+            if let Some(level) = level.filter(|_| has(upstream, "logging")) {
+                session.set_level(level);
+                // Of a shared process the lowest that anybody asked for; of one's own, this one.
+                upstream.level();
+                return at_once(Answer::result(id, b"{}"));
             }
-            ("resources/subscribe", Some(uri)) => {
-                session.subscribe(&uri);
-                upstream.table().subscribed.insert(uri);
-            }
-            ("resources/unsubscribe", Some(uri)) => {
-                session.unsubscribe(&uri);
-                let sessions = upstream.sessions();
-                if sessions.iter().any(|session| session.is_subscribed(&uri)) {
-                    return at_once(Answer::result(id, b"{}"));
-                }
-                upstream.table().subscribed.remove(&uri);
-            }
-            _ => {}
         }
+        ("resources/subscribe", Some(uri)) => {
+            session.subscribe(&uri);
+            upstream.table().subscribed.insert(uri);
+        }
+        ("resources/unsubscribe", Some(uri)) => {
+            session.unsubscribe(&uri);
+            let sessions = upstream.sessions();
+            if shared && sessions.iter().any(|session| session.is_subscribed(&uri)) {
+                return at_once(Answer::result(id, b"{}"));
+            }
+            upstream.table().subscribed.remove(&uri);
+        }
+        _ => {}
     }
     if message.method() == "initialize" {
         let text = "this session is initialized already";

@@ -105,7 +105,6 @@ pub fn start(
 
 /// Serves until the relay is stopped and its servers have ended.
 pub async fn serve(relay: Arc<Relay>, listener: TcpListener, access: Arc<Access>) {
-    process::sweep();
     if let Ok(address) = listener.local_addr() {
         tracing::info!(%address, "the MCP endpoint listens");
     }
@@ -118,6 +117,8 @@ pub async fn serve(relay: Arc<Relay>, listener: TcpListener, access: Arc<Access>
     });
     let mut own = JoinSet::new();
     own.spawn(Arc::clone(&relay).tend());
+    // Looking at a process can take long while it is busy with its memory.
+    own.spawn_blocking(process::sweep);
     own.spawn(serve::serve(
         listener,
         routes,
@@ -169,13 +170,17 @@ pub fn alone() -> ExitCode {
         .enable_all()
         .build()
     {
-        Ok(runtime) => match runtime.block_on(run_alone(port, files)) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => {
-                eprintln!("the MCP relay can't go on: {error}");
-                ExitCode::FAILURE
+        Ok(runtime) => {
+            let ended = runtime.block_on(run_alone(port, files));
+            runtime.shutdown_background();
+            match ended {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(error) => {
+                    eprintln!("the MCP relay can't go on: {error}");
+                    ExitCode::FAILURE
+                }
             }
-        },
+        }
         Err(error) => {
             eprintln!("no runtime: {error}");
             ExitCode::FAILURE

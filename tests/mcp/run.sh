@@ -1,0 +1,25 @@
+#!/usr/bin/env bash
+# Real clients against the relay: the official Python SDK 1.x and 2.x and the TypeScript SDK, with
+# the reference server behind it. Needs python3 with venv, node and npm.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+if [ -z "${VIVARIUM_BODY:-}" ]; then
+  # With the tests of body, which need the same.
+  cargo build --quiet --locked --package body --target-dir target/body
+  VIVARIUM_BODY=$PWD/target/body/debug/body
+fi
+export VIVARIUM_BODY PYTHONDONTWRITEBYTECODE=1
+cd tests/mcp
+if [ ! -d node_modules ] || [ package-lock.json -nt node_modules/.package-lock.json ]; then
+  npm ci --silent --no-audit --no-fund
+fi
+for major in 1 2; do
+  venv=../../target/venv-mcp-$major
+  if [ ! -x "$venv/bin/python" ] || [ "requirements-$major.txt" -nt "$venv/.made" ]; then
+    python3 -m venv "$venv"
+    "$venv/bin/pip" install --quiet --disable-pip-version-check -r "requirements-$major.txt"
+    touch "$venv/.made"
+  fi
+  "$venv/bin/python" "v$major.py" --quiet
+done
+node --test --test-reporter=dot typescript.mjs
