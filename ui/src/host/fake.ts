@@ -2,6 +2,7 @@
 
 import type { Failure, MachineState, MachineStatus, Progress, StreamEvent, Event } from "../wire";
 import type { Answer, Command, Host, Request } from "./host";
+import { fakeEvolve } from "./fakeEvolve";
 import { fakeMcp } from "./fakeMcp";
 import { download, pageClipboard } from "./page";
 
@@ -20,7 +21,7 @@ const BUILD_FAILED: Failure = {
   detail: "E: Unable to locate package tigervnc-standalone-servr\nThe command returned a non-zero code: 100",
 };
 
-/** Scenes: absent, stopped, running, building, build-failed, no-engine, busy. */
+/** Scenes: absent, stopped, running, building, build-failed, no-engine, busy, evolving, asked. */
 export class FakeHost implements Host {
   #scene: string;
   #take: (event: StreamEvent) => void = () => {};
@@ -48,6 +49,7 @@ export class FakeHost implements Host {
         return { name: "Docker", version: "29.1.0", api_version: "1.52", endpoint: engine, chosen_by: "chosen by hand" };
       },
       ...fakeMcp,
+      ...fakeEvolve(this.#scene),
       settings_get: () => ({ settings: { theme: "system", close_to_tray: false, notify: true, engine: null }, trouble: null }),
       settings_set: (settings) => ({ settings, trouble: null }),
       machine_status: () => this.#status(),

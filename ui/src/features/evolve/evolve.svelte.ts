@@ -1,0 +1,152 @@
+// The machine's evolves as the page shows them: what changed, the run that goes on, its log, and
+// the generations. A copy of what the engine says, fetched anew whenever it says that it changed.
+
+import { toFailure } from "../../host";
+import type { Live } from "../../shared/live/live.svelte";
+import type { EvolveRequest, EvolveRun, EvolveStatus, Event, Failure, Generation, RepoDiff, RollbackRequest } from "../../wire";
+
+export type Diff = { kind: "reading" } | { kind: "read"; diff: RepoDiff } | { kind: "failed"; failure: Failure };
+
+const LOG_LINES = 5000;
+
+export class Evolve {
+  status = $state.raw<EvolveStatus | null>(null);
+  run = $state.raw<EvolveRun | null>(null);
+  runs = $state.raw<EvolveRun[]>([]);
+  diff = $state.raw<Diff>({ kind: "reading" });
+  generations = $state.raw<Generation[]>([]);
+  keeps = $state(0);
+  lines = $state.raw<{ number: number; text: string }[]>([]);
+  failure = $state.raw<Failure | null>(null);
+  #live: Live;
+  #log = { run_id: "", next: 0 };
+
+  constructor(live: Live) {
+    this.#live = live;
+  }
+
+  get going(): boolean {
+    return this.run?.state === "running" || this.run?.state === "asked";
+  }
+
+  get current(): Generation | undefined {
+    return this.generations.find(({ current }) => current);
+  }
+
+  /** Fetches all, and hears what changes; call what is returned to stop. */
+  watch(): () => void {
+    void this.look();
+    return this.#live.listen((event) => this.#take(event));
+  }
+
+  async look(): Promise<void> {
+    await Promise.all([this.#status(), this.#list(), this.read()]);
+  }
+
+  /** What changed in the repo since the machine's generation. */
+  async read(): Promise<void> {
+    try {
+      this.diff = { kind: "read", diff: await this.#live.call("evolve_preview", {}) };
+    } catch (thrown) {
+      this.diff = { kind: "failed", failure: toFailure(thrown) };
+    }
+  }
+
+  start(request: EvolveRequest): Promise<void> {
+    return this.#do(() => this.#live.call("evolve_start", request));
+  }
+
+  rollback(request: RollbackRequest): Promise<void> {
+    return this.#do(() => this.#live.call("generation_rollback", request));
+  }
+
+  cancel(): Promise<void> {
+    const run_id = this.run?.run_id;
+    return run_id === undefined ? Promise.resolve() : this.#do(() => this.#live.call("evolve_cancel", { run_id }));
+  }
+
+  answer(yes: boolean): Promise<void> {
+    const run_id = this.run?.run_id;
+    return run_id === undefined ? Promise.resolve() : this.#do(() => this.#live.call("evolve_answer", { run_id, yes }));
+  }
+
+  keep(number: number, kept: boolean): Promise<void> {
+    return this.#do(() => this.#live.call("generation_keep", { number, kept }));
+  }
+
+  name(number: number, name: string): Promise<void> {
+    return this.#do(() => this.#live.call("generation_name", { number, name }));
+  }
+
+  remove(number: number): Promise<void> {
+    return this.#do(() => this.#live.call("generation_remove", { number }));
+  }
+
+  changesOf(number: number): Promise<RepoDiff> {
+    return this.#live.call("generation_diff", { number });
+  }
+
+  async #do(work: () => Promise<unknown>): Promise<void> {
+    this.failure = null;
+    try {
+      await work();
+      await Promise.all([this.#status(), this.#list()]);
+    } catch (thrown) {
+      this.failure = toFailure(thrown);
+    }
+  }
+
+  async #status(): Promise<void> {
+    try {
+      this.status = await this.#live.call("evolve_status", {});
+      this.runs = (await this.#live.call("evolve_runs", {})).runs;
+      this.run = this.status.latest_run;
+      await this.#readLog();
+    } catch (thrown) {
+      this.failure = toFailure(thrown);
+    }
+  }
+
+  async #list(): Promise<void> {
+    try {
+      const { generations, generations_to_keep } = await this.#live.call("generation_list", {});
+      this.generations = generations;
+      this.keeps = generations_to_keep;
+    } catch (thrown) {
+      this.failure = toFailure(thrown);
+    }
+  }
+
+  /** The log of a run that this page has not followed from its beginning. */
+  async #readLog(): Promise<void> {
+    const run_id = this.run?.run_id;
+    if (run_id === undefined || this.#log.run_id === run_id) return;
+    this.#log = { run_id, next: 0 };
+    const log = await this.#live.call("evolve_log", { run_id, after: 0 });
+    this.#show([], log.lines);
+  }
+
+  #show(before: { number: number; text: string }[], lines: string[]): void {
+    const first = (before.at(-1)?.number ?? -1) + 1;
+    this.lines = [...before, ...lines.map((text, at) => ({ number: first + at, text }))].slice(-LOG_LINES);
+  }
+
+  #take(event: Event): void {
+    switch (event.kind) {
+      case "evolve":
+        if (this.run?.run_id !== event.run.run_id) {
+          this.#log = { run_id: event.run.run_id, next: 0 };
+          this.lines = [];
+        }
+        this.run = event.run;
+        if (event.run.ended_at !== null) void this.look();
+        break;
+      case "evolve_log":
+        if (event.run_id === this.run?.run_id) this.#show(this.lines, event.lines);
+        break;
+      case "generations":
+        void this.#list();
+        break;
+    }
+  }
+}
