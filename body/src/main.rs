@@ -1,11 +1,13 @@
-//! `body`: what runs inside a machine. One static binary, four words:
+//! `body`: what runs inside a machine. One static binary, a few words:
 //! `init` is PID 1 (a process table), `supervise` its child (the policy, the
-//! HTTP API and the MCP endpoint), `mcp` the MCP endpoint alone, `version` says
-//! which one this is.
+//! HTTP API and the MCP endpoint), `mcp` the MCP endpoint alone; `call` and
+//! `evolve` are clients of the HTTP API, `prove` tries out what runs here,
+//! `version` says which one this is.
 
 mod changes;
 mod cryo;
 mod desktop;
+mod evolve;
 mod http;
 mod init;
 mod kernel;
@@ -17,8 +19,15 @@ mod supervisor;
 mod terminal;
 
 fn main() -> std::process::ExitCode {
-    let word = std::env::args().nth(1).unwrap_or_default();
-    match word.as_str() {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let (word, rest) = match words.split_first() {
+        Some((word, rest)) => (word.as_str(), rest),
+        None => ("", &[][..]),
+    };
+    match word {
+        "call" => evolve::call::run(rest),
+        "evolve" => evolve::word::run(rest),
+        "prove" => evolve::prove::run(rest),
         "init" => init::run(),
         "supervise" => supervisor::run(),
         "mcp" => mcp::run::alone(),
@@ -27,7 +36,7 @@ fn main() -> std::process::ExitCode {
             std::process::ExitCode::SUCCESS
         }
         _ => {
-            eprintln!("usage: body init|supervise|mcp|version");
+            eprintln!("usage: body init|supervise|mcp|call|evolve|prove|version");
             std::process::ExitCode::from(2)
         }
     }

@@ -116,6 +116,7 @@ class Runtime:
     runtime.shell.run(cmd)                       {"stdout", "stderr", "returncode"} of a command
     runtime.shell.cd(path), .env(key, value)     folder and environment of the commands that follow
     runtime.shell.resource(...)                  a connection that lives in that folder and environment
+    runtime.evolve(note=...)                     a new machine, built from /repo, takes this one's place
 
     `help(runtime.resource)` and `help(runtime.shell)` tell more. Handles and the shell's context are
     kept in snapshots (POST /cryo/store).
@@ -132,11 +133,20 @@ class Runtime:
         """
         return Resource(factory, args, kwargs)
 
+    def evolve(self, note=None, running_cell=None):
+        """Asks for a new machine, built from /repo; returns `{"status", "run_id", "message"}` at once.
+
+        It is built and tried beside this one; then cells are waited for (`running_cell="interrupt"`
+        ends them), the namespace is stored, and the new machine takes this one's place.
+        """
+        wish = {"note": note, "running_cell": running_cell}
+        return _ask("POST", "/evolve", {name: value for name, value in wish.items() if value is not None})
+
     def __reduce__(self):
         return _the_runtime, ()
 
     def __repr__(self):
-        return "<runtime: resource, shell>"
+        return "<runtime: resource, shell, evolve>"
 
 
 def _the_runtime():
@@ -148,6 +158,30 @@ def _the_runtime():
 
 def _the_shell():
     return _the_runtime().shell
+
+
+def _ask(method, path, body):
+    """The machine's own API, over its Unix socket; a refusal is a RuntimeError with its words."""
+    import http.client
+    import json
+    import socket
+
+    class Connection(http.client.HTTPConnection):
+        def connect(self):
+            self.sock = socket.socket(socket.AF_UNIX)
+            self.sock.settimeout(self.timeout)
+            self.sock.connect(os.path.join(os.environ.get("VIVARIUM_RUN_DIR", "/run/vivarium"), "body.sock"))
+
+    connection = Connection("localhost", timeout=30)
+    try:
+        connection.request(method, path, json.dumps(body), {"Content-Type": "application/json"})
+        answer = connection.getresponse()
+        told = json.loads(answer.read())
+    finally:
+        connection.close()
+    if answer.status != 200:
+        raise RuntimeError(told["error"]["message"])
+    return told
 
 
 def _runs(process):

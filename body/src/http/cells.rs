@@ -65,6 +65,13 @@ pub async fn exec(
     Body(request): Body<ExecRequest>,
 ) -> Result<Response, ApiError> {
     limit(request.timeout_s)?;
+    if parts.evolve.is_closed() {
+        return Err(ApiError::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "evolving",
+            "the machine is being replaced: the new one takes cells in a moment",
+        ));
+    }
     let execution = parts
         .kernels
         .get(request.kernel.as_deref())?

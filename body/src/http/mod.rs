@@ -7,6 +7,7 @@ mod cells;
 mod commands;
 mod cryo;
 pub mod error;
+mod evolve;
 mod json;
 mod kernels;
 mod machine;
@@ -23,7 +24,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::{access::Access, error::ApiError, serve::Limits};
 use crate::{
-    changes::Changes, cryo::Cryo, kernel::Kernels, mcp::Relay, shell::Shell,
+    changes::Changes, cryo::Cryo, evolve::Evolve, kernel::Kernels, mcp::Relay, shell::Shell,
     supervisor::keeper::Keeper, terminal::Terminals,
 };
 
@@ -40,6 +41,7 @@ pub struct Inner {
     shell: Arc<Shell>,
     keeper: Arc<Keeper>,
     cryo: Arc<Cryo>,
+    evolve: Evolve,
     terminals: Arc<Terminals>,
     changes: Changes,
     mcp: Arc<Relay>,
@@ -64,6 +66,7 @@ impl Parts {
             shell,
             keeper,
             cryo: crate::cryo::of_machine(),
+            evolve: crate::evolve::of_machine(),
             terminals: Arc::default(),
             changes,
             mcp,

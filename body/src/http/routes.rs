@@ -9,12 +9,16 @@ use wire::{
         InspectAnswer, KernelChoice, KernelList, KernelShown, LogPage, NewKernel, PingAnswer,
         ServiceList, Snapshot, SnapshotList, StatusAnswer, VariablesAnswer,
     },
+    evolve::{
+        EvolveClaim, EvolveLog, EvolveMachineStatus, EvolveQueue, EvolveReport, EvolveRunList,
+        EvolveStarted, EvolveWish,
+    },
     kernel::{ExecAnswer, ExecRequest, ShellAnswer, ShellRequest},
 };
 
 use super::{
     api::{Operation, document, operation},
-    cells, commands, cryo, kernels, machine, metrics, terminal,
+    cells, commands, cryo, evolve, kernels, machine, metrics, terminal,
 };
 
 /// All of them.
@@ -207,7 +211,7 @@ pub fn operations() -> Vec<Operation> {
         .may_take::<CryoRequest>()
         .answers::<CryoStored>(),
         operation(
-            post,
+            post.clone(),
             "/cryo/reload",
             "Brings a stored namespace back.",
             cryo::reload,
@@ -224,6 +228,55 @@ pub fn operations() -> Vec<Operation> {
         .answers::<Snapshot>(),
         operation(delete, "/cryo/{name}", "Removes a snapshot.", cryo::remove)
             .answers::<Completed>(),
+        operation(
+            post.clone(),
+            "/evolve",
+            "Asks for a new machine, built from the repo.",
+            evolve::wish,
+        )
+        .may_take::<EvolveWish>()
+        .answers::<EvolveStarted>(),
+        operation(
+            get.clone(),
+            "/evolve/status",
+            "Whether a run is asked for or goes on, and the newest one.",
+            evolve::status,
+        )
+        .answers::<EvolveMachineStatus>(),
+        operation(get.clone(), "/evolve/runs", "The runs.", evolve::runs)
+            .answers::<EvolveRunList>(),
+        operation(
+            get.clone(),
+            "/evolve/runs/{id}/log",
+            "A run's log.",
+            evolve::log,
+        )
+        .query("after", "integer")
+        .answers::<EvolveLog>(),
+        operation(
+            post.clone(),
+            "/evolve/claim",
+            "An executor is here, and takes a run.",
+            evolve::claim,
+        )
+        .takes::<EvolveClaim>()
+        .answers::<Completed>(),
+        operation(
+            post.clone(),
+            "/evolve/runs/{id}/report",
+            "An executor tells where a run stands.",
+            evolve::report,
+        )
+        .takes::<EvolveReport>()
+        .answers::<Completed>(),
+        operation(
+            post,
+            "/evolve/queue",
+            "Closes the queue of cells for a while, or opens it.",
+            evolve::queue,
+        )
+        .takes::<EvolveQueue>()
+        .answers::<Completed>(),
         operation(
             get,
             "/criu/status",

@@ -96,9 +96,9 @@ impl Context {
             });
         }
         let mut context = Self::whole(folder)?;
-        let binaries = format!("body/bin/{}", std::env::consts::ARCH);
-        if shipped && template.join(&binaries).join("body").is_file() {
-            walk(template, &binaries, true, &mut context.files)?;
+        let binary = format!("body/bin/{}/body", std::env::consts::ARCH);
+        if shipped && template.join(&binary).is_file() {
+            walk(template, &binary, true, &mut context.files)?;
             context.prebuilt = true;
         }
         context

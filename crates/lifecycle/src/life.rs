@@ -144,8 +144,13 @@ impl Machine {
         };
         let socket = (self.spec.executor == Executor::Socket)
             .then(|| EngineSocket::find(&dock.info().endpoint, user_namespace.is_some()));
+        let repo = self.ensure_repo()?;
+        if let Err(error) = self.git().await {
+            // Only an evolve needs it, and says what is missing.
+            tracing::debug!(%error, "the machine's repo is no git repository");
+        }
         Ok(Site {
-            repo: self.ensure_repo()?,
+            repo,
             image: image.into(),
             image_id: image_id.into(),
             seccomp,

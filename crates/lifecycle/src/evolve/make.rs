@@ -232,7 +232,14 @@ impl Run<'_> {
     /// Starts the candidate beside the machine, on scratch folders, and has it show that it is well.
     pub(super) async fn prove(&mut self) -> Result<Done, LifecycleError> {
         let name = self.placed(Placed::Next);
-        let proved = self.try_candidate(&name).await;
+        // Some engines walk through the whole image for it: that takes seconds, which are free now.
+        let old = self.file.old.as_ref().map(|old| old.id.clone());
+        let (proved, lost) = {
+            let (dock, id) = (self.dock, old.unwrap_or_default());
+            let looking = dock.changed_files(&id);
+            tokio::join!(self.try_candidate(&name), looking)
+        };
+        self.note_lost_files(lost?);
         let log = match &proved {
             Err(_) => self.dock.logs(&name, 40).await.unwrap_or_default(),
             Ok(_) => Vec::new(),

@@ -7,7 +7,7 @@
 mod book;
 mod failpoint;
 mod generations;
-mod git;
+pub(crate) mod git;
 mod inside;
 mod leave;
 mod make;

@@ -88,12 +88,6 @@ impl Run<'_> {
         {
             self.warn("/data is on no mount: the namespaces go with the old container".into());
         }
-        let lost = self.lost_files(&old.id).await?;
-        self.file.run.report.lost_files_count = u32::try_from(lost.len()).unwrap_or(u32::MAX);
-        for path in lost.iter().take(NAMED_FILES) {
-            self.line(&format!("lost with the old container: {path}"));
-        }
-        self.file.run.report.lost_files = lost.into_iter().take(NAMED_FILES).collect();
         let snapshots: Vec<_> = self
             .file
             .run
@@ -146,17 +140,16 @@ impl Run<'_> {
         }
     }
 
-    /// What changed in the old container outside its volumes. The engine names folders too: only
-    /// what has nothing below it in the list counts.
-    async fn lost_files(&self, container: &str) -> Result<Vec<String>, LifecycleError> {
-        let mut changed = self.dock.changed_files(container).await?;
+    /// Names what changed in the old container outside its volumes. The engine tells of folders
+    /// too: only what has nothing below it in the list counts.
+    pub(super) fn note_lost_files(&mut self, mut changed: Vec<String>) {
         let mounts = &self.machine.spec.mounts;
         let below = |path: &str, folder: &str| {
             path.strip_prefix(folder)
                 .is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', ' ']))
         };
         changed.sort();
-        let leaves: Vec<String> = changed
+        let lost: Vec<String> = changed
             .iter()
             .enumerate()
             .filter(|(index, path)| {
@@ -168,7 +161,11 @@ impl Run<'_> {
             .filter(|path| !NOISE.iter().any(|noise| below(path, noise)))
             .filter(|path| !mounts.iter().any(|mount| below(path, &mount.target)))
             .collect();
-        Ok(leaves)
+        self.file.run.report.lost_files_count = u32::try_from(lost.len()).unwrap_or(u32::MAX);
+        for path in lost.iter().take(NAMED_FILES) {
+            self.line(&format!("goes with the old container: {path}"));
+        }
+        self.file.run.report.lost_files = lost.into_iter().take(NAMED_FILES).collect();
     }
 
     /// The container that takes the machine's place: as `up` would make it, on the ports that

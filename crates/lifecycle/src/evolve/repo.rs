@@ -13,7 +13,7 @@ pub(super) fn branch(run_id: &str) -> String {
 
 impl Machine {
     /// The repo; a machine's own that has none yet becomes one.
-    pub(super) async fn git(&self) -> Result<Repo, LifecycleError> {
+    pub(crate) async fn git(&self) -> Result<Repo, LifecycleError> {
         let folder = self.ensure_repo()?;
         match Repo::open(&folder).await {
             Err(LifecycleError::NoRepo { .. }) if self.repo.is_none() => Repo::init(&folder).await,

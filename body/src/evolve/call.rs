@@ -1,0 +1,97 @@
+//! A request to the machine's own API over its Unix socket, for callers inside: `body call`, by
+//! which the host's engine reaches a machine without a network path, and `body prove`.
+
+use std::{
+    io::{Error, ErrorKind, Read, Write},
+    os::unix::net::UnixStream,
+    process::ExitCode,
+    time::Duration,
+};
+
+/// How long an answer may be silent.
+const SILENCE: Duration = Duration::from_secs(600);
+
+/// Sends a request; answers status and body.
+pub fn request(method: &str, path: &str, body: &str) -> std::io::Result<(u16, Vec<u8>)> {
+    let mut stream = UnixStream::connect(crate::paths::body_socket())?;
+    stream.set_read_timeout(Some(SILENCE))?;
+    exchange(&mut stream, method, path, body, "")
+}
+
+/// The same over any stream. HTTP/1.0, so that the answer ends where the connection does.
+pub fn exchange(
+    stream: &mut (impl Read + Write),
+    method: &str,
+    path: &str,
+    body: &str,
+    headers: &str,
+) -> std::io::Result<(u16, Vec<u8>)> {
+    let head = format!(
+        "{method} {path} HTTP/1.0\r\nHost: localhost\r\n{headers}Content-Type: application/json\r\n\
+         Content-Length: {}\r\n\r\n",
+        body.len()
+    );
+    stream.write_all(head.as_bytes())?;
+    stream.write_all(body.as_bytes())?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer)?;
+    let odd = || Error::new(ErrorKind::InvalidData, "what answered speaks no HTTP");
+    let end = answer
+        .windows(4)
+        .position(|four| four == b"\r\n\r\n")
+        .ok_or_else(odd)?;
+    let head = String::from_utf8_lossy(&answer[..end]);
+    let status = head.split(' ').nth(1).and_then(|code| code.parse().ok());
+    let status = status.ok_or_else(odd)?;
+    Ok((status, answer.split_off(end + 4)))
+}
+
+/// `body call METHOD PATH [JSON]`: the answer on stdout; 0 where it is a good one, 22 for a refusal,
+/// 7 where nobody answers (curl's numbers).
+pub fn run(words: &[String]) -> ExitCode {
+    let (method, path, body) = match words {
+        [method, path] => (method, path, ""),
+        [method, path, body] => (method, path, body.as_str()),
+        _ => {
+            eprintln!("usage: body call METHOD PATH [JSON]");
+            return ExitCode::from(2);
+        }
+    };
+    match request(method, path, body) {
+        Ok((status, answer)) => {
+            // A reader that has gone away needs no answer.
+            let _ = std::io::stdout().write_all(&answer);
+            ExitCode::from(if (200..300).contains(&status) { 0 } else { 22 })
+        }
+        Err(error) => {
+            eprintln!("body call: {error}");
+            ExitCode::from(7)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::net::UnixListener;
+
+    #[test]
+    fn an_answer_is_read_to_its_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s");
+        let listener = UnixListener::bind(&path).unwrap();
+        let server = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut seen = [0; 512];
+            let count = stream.read(&mut seen).unwrap();
+            stream
+                .write_all(b"HTTP/1.0 409 Conflict\r\nX: y\r\n\r\n{\"a\":1}")
+                .unwrap();
+            String::from_utf8_lossy(&seen[..count]).into_owned()
+        });
+        let mut stream = UnixStream::connect(&path).unwrap();
+        let answer = exchange(&mut stream, "POST", "/x", "{}", "").unwrap();
+        assert_eq!(answer, (409, b"{\"a\":1}".to_vec()));
+        assert!(server.join().unwrap().starts_with("POST /x HTTP/1.0\r\n"));
+    }
+}

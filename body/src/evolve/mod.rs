@@ -1,0 +1,353 @@
+//! Evolve as the machine sees it: the wish that something inside has, the executor that takes it,
+//! the history under `/data/evolve`, and the queue of cells that is closed meanwhile. Building and
+//! replacing is an executor's work, never this process's.
+
+pub mod call;
+pub mod prove;
+pub mod word;
+
+use std::{
+    fs::{self, File},
+    io::{Read, Seek, SeekFrom, Write},
+    path::PathBuf,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use wire::evolve::{
+    Asker, EvolveClaim, EvolveLog, EvolveMachineStatus, EvolveReport, EvolveRun, EvolveWish,
+    ExecutorKind, RunKind, RunState,
+};
+
+/// Runs that are remembered.
+const KEPT: usize = 50;
+/// A run that goes on while its executor is silent so long is nobody's.
+const SILENCE: Duration = Duration::from_secs(120);
+/// The longest lease.
+const LONGEST_LEASE_S: u32 = 600;
+/// The most of a log that one answer carries.
+const LOG_PAGE: u64 = 1 << 20;
+
+/// Why a request about a run can't be met.
+#[derive(Debug, thiserror::Error)]
+pub enum EvolveError {
+    #[error("the run {0} is not over")]
+    Busy(String),
+    #[error("another executor has taken the run")]
+    Taken,
+    #[error("there is no run {0:?}")]
+    Unknown(String),
+    #[error("the history in /data/evolve can't be used: {0}")]
+    Disk(#[from] std::io::Error),
+}
+
+/// Who has taken which run, and until when.
+struct Lease {
+    executor: String,
+    run_id: Option<String>,
+    until: Instant,
+}
+
+struct Now {
+    leases: Vec<Lease>,
+    closed_until: Option<Instant>,
+}
+
+/// The machine's part in its evolves.
+pub struct Evolve {
+    folder: PathBuf,
+    /// Until when a run that was going on at the start of this process is believed to go on.
+    grace_until: Instant,
+    now: Mutex<Now>,
+}
+
+impl Evolve {
+    /// With the history in this folder.
+    pub fn new(folder: PathBuf) -> Self {
+        Self {
+            folder,
+            grace_until: Instant::now() + SILENCE,
+            now: Mutex::new(Now {
+                leases: Vec::new(),
+                closed_until: None,
+            }),
+        }
+    }
+
+    fn now(&self) -> MutexGuard<'_, Now> {
+        self.now.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes a wish down.
+    pub fn wish(&self, wish: EvolveWish) -> Result<(EvolveRun, String), EvolveError> {
+        if let Some(run) = self.open_run()? {
+            return Err(EvolveError::Busy(run.run_id));
+        }
+        let run = EvolveRun {
+            run_id: ulid::Ulid::generate().to_string(),
+            kind: RunKind::Evolve,
+            state: RunState::Asked,
+            asked_by: Asker::Machine,
+            note: wish.note,
+            running_cell: wish.running_cell.unwrap_or_default(),
+            started_at: now_ms(),
+            ended_at: None,
+            steps: Vec::new(),
+            error: None,
+            failure: None,
+            generation: None,
+            from_generation: None,
+            commit: None,
+            report: Default::default(),
+        };
+        self.write(&run)?;
+        let message = if self.executor_present() {
+            "The host takes it up.".to_owned()
+        } else {
+            "No executor is there: it waits until the app runs on the host, or `vivarium evolve --watch`."
+                .to_owned()
+        };
+        Ok((run, message))
+    }
+
+    /// Whether an executor was heard of lately.
+    pub fn executor_present(&self) -> bool {
+        let now = Instant::now();
+        self.now().leases.iter().any(|lease| lease.until > now)
+    }
+
+    /// Who would carry a run out, whether one goes on, and the newest one.
+    pub fn status(&self) -> Result<EvolveMachineStatus, EvolveError> {
+        let latest_run = self.runs()?.into_iter().next();
+        Ok(EvolveMachineStatus {
+            in_progress: latest_run.as_ref().is_some_and(|run| self.is_open(run)),
+            executor: ExecutorKind::Host,
+            executor_present: self.executor_present(),
+            latest_run,
+        })
+    }
+
+    fn open_run(&self) -> Result<Option<EvolveRun>, EvolveError> {
+        let latest = self.runs()?.into_iter().next();
+        Ok(latest.filter(|run| self.is_open(run)))
+    }
+
+    fn is_open(&self, run: &EvolveRun) -> bool {
+        match run.state {
+            RunState::Asked | RunState::AwaitsYes => true,
+            RunState::Running => {
+                let now = Instant::now();
+                now < self.grace_until
+                    || self.now().leases.iter().any(|lease| {
+                        lease.run_id.as_ref() == Some(&run.run_id) && lease.until + SILENCE > now
+                    })
+            }
+            _ => false,
+        }
+    }
+
+    /// An executor is here; where it names a run, that is its own as long as the lease holds.
+    pub fn claim(&self, claim: &EvolveClaim) -> Result<(), EvolveError> {
+        if let Some(run_id) = &claim.run_id {
+            self.run(run_id)?;
+        }
+        let seconds = claim.lease_s.clamp(1, LONGEST_LEASE_S);
+        let until = Instant::now() + Duration::from_secs(seconds.into());
+        let mut now = self.now();
+        let taken = now.leases.iter().any(|lease| {
+            claim.run_id.is_some()
+                && lease.run_id == claim.run_id
+                && lease.executor != claim.executor
+                && lease.until > Instant::now()
+        });
+        if taken {
+            return Err(EvolveError::Taken);
+        }
+        now.leases.retain(|lease| {
+            lease.until + SILENCE > Instant::now()
+                && !(lease.executor == claim.executor && lease.run_id == claim.run_id)
+        });
+        now.leases.push(Lease {
+            executor: claim.executor.clone(),
+            run_id: claim.run_id.clone(),
+            until,
+        });
+        Ok(())
+    }
+
+    /// An executor tells where a run stands; also one that was asked for at the host.
+    pub fn report(&self, run_id: &str, report: &EvolveReport) -> Result<(), EvolveError> {
+        let known = self.run(run_id)?;
+        if report.run.run_id != known.run_id {
+            return Err(EvolveError::Unknown(report.run.run_id.clone()));
+        }
+        if !report.log.is_empty() {
+            let mut file = File::options()
+                .create(true)
+                .append(true)
+                .open(self.path(run_id, "log"))?;
+            file.write_all((report.log.join("\n") + "\n").as_bytes())?;
+        }
+        self.write(&report.run)
+    }
+
+    /// Closes the queue of cells for a while, or opens it.
+    pub fn close_queue(&self, closed: bool, for_s: u32) {
+        let until = Instant::now() + Duration::from_secs(for_s.into());
+        self.now().closed_until = closed.then_some(until);
+    }
+
+    /// Whether new cells are refused.
+    pub fn is_closed(&self) -> bool {
+        self.now()
+            .closed_until
+            .is_some_and(|until| until > Instant::now())
+    }
+
+    /// All runs, newest first.
+    pub fn runs(&self) -> Result<Vec<EvolveRun>, EvolveError> {
+        let mut runs = Vec::new();
+        let entries = match fs::read_dir(self.folder.join("runs")) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(runs),
+            Err(error) => return Err(error.into()),
+        };
+        for entry in entries.flatten() {
+            let path = entry.path();
+            if path.extension().is_some_and(|end| end == "json")
+                && let Ok(text) = fs::read(&path)
+                && let Ok(run) = serde_json::from_slice::<EvolveRun>(&text)
+            {
+                runs.push(run);
+            }
+        }
+        runs.sort_by(|a, b| (b.started_at, &b.run_id).cmp(&(a.started_at, &a.run_id)));
+        Ok(runs)
+    }
+
+    fn run(&self, run_id: &str) -> Result<EvolveRun, EvolveError> {
+        let unknown = || EvolveError::Unknown(run_id.to_owned());
+        let text = fs::read(self.path(run_id, "json")).map_err(|_| unknown())?;
+        serde_json::from_slice(&text).map_err(|_| unknown())
+    }
+
+    /// A run's log from a byte on.
+    pub fn log(&self, run_id: &str, after: u64) -> Result<EvolveLog, EvolveError> {
+        self.run(run_id)?;
+        let mut bytes = Vec::new();
+        if let Ok(mut file) = File::open(self.path(run_id, "log")) {
+            file.seek(SeekFrom::Start(after))?;
+            file.take(LOG_PAGE).read_to_end(&mut bytes)?;
+        }
+        let whole = bytes
+            .iter()
+            .rposition(|byte| *byte == b'\n')
+            .map_or(0, |at| at + 1);
+        let text = String::from_utf8_lossy(&bytes[..whole]);
+        Ok(EvolveLog {
+            lines: text.lines().map(str::to_owned).collect(),
+            next: after + whole as u64,
+        })
+    }
+
+    fn path(&self, run_id: &str, end: &str) -> PathBuf {
+        // An id comes in from outside: nothing in it may lead elsewhere.
+        let plain: String = run_id.chars().filter(char::is_ascii_alphanumeric).collect();
+        self.folder.join("runs").join(format!("{plain}.{end}"))
+    }
+
+    /// Aside, onto the disk, in place; and the oldest go.
+    fn write(&self, run: &EvolveRun) -> Result<(), EvolveError> {
+        let path = self.path(&run.run_id, "json");
+        fs::create_dir_all(self.folder.join("runs"))?;
+        let aside = path.with_extension("aside");
+        let mut file = File::create(&aside)?;
+        file.write_all(&serde_json::to_vec(run).map_err(std::io::Error::other)?)?;
+        file.sync_all()?;
+        fs::rename(&aside, &path)?;
+        for old in self.runs()?.iter().skip(KEPT) {
+            for end in ["json", "log"] {
+                let _ = fs::remove_file(self.path(&old.run_id, end));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The machine's, under `/data`.
+pub fn of_machine() -> Evolve {
+    Evolve::new(crate::paths::data_dir().join("evolve"))
+}
+
+fn now_ms() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    u64::try_from(now.unwrap_or_default().as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn evolve() -> (tempfile::TempDir, Evolve) {
+        let folder = tempfile::tempdir().unwrap();
+        let evolve = Evolve::new(folder.path().join("evolve"));
+        (folder, evolve)
+    }
+
+    fn claim(executor: &str, run_id: Option<&str>) -> EvolveClaim {
+        EvolveClaim {
+            executor: executor.into(),
+            run_id: run_id.map(str::to_owned),
+            lease_s: 30,
+        }
+    }
+
+    #[test]
+    fn one_wish_at_a_time_and_it_waits_for_an_executor() {
+        let (_folder, evolve) = evolve();
+        let (run, message) = evolve.wish(EvolveWish::default()).unwrap();
+        assert!(message.contains("waits"), "{message}");
+        assert!(matches!(
+            evolve.wish(EvolveWish::default()),
+            Err(EvolveError::Busy(id)) if id == run.run_id
+        ));
+        evolve.claim(&claim("a", None)).unwrap();
+        assert!(evolve.status().unwrap().executor_present);
+        evolve.claim(&claim("a", Some(&run.run_id))).unwrap();
+        evolve.claim(&claim("a", Some(&run.run_id))).unwrap();
+        assert!(matches!(
+            evolve.claim(&claim("b", Some(&run.run_id))),
+            Err(EvolveError::Taken)
+        ));
+    }
+
+    #[test]
+    fn a_run_is_over_when_its_executor_says_so() {
+        let (_folder, evolve) = evolve();
+        let (mut run, _) = evolve.wish(EvolveWish::default()).unwrap();
+        let id = run.run_id.clone();
+        run.state = RunState::Good;
+        let log = vec!["one".to_owned(), "two".to_owned()];
+        let report = EvolveReport { run, log };
+        evolve.report(&id, &report).unwrap();
+        assert!(!evolve.status().unwrap().in_progress);
+        assert_eq!(evolve.log(&id, 0).unwrap().lines, ["one", "two"]);
+        assert_eq!(evolve.log(&id, 4).unwrap().lines, ["two"]);
+        evolve.wish(EvolveWish::default()).unwrap();
+        assert!(matches!(
+            evolve.log("../../x", 0),
+            Err(EvolveError::Unknown(_))
+        ));
+    }
+
+    #[test]
+    fn a_closed_queue_opens_by_itself() {
+        let (_folder, evolve) = evolve();
+        evolve.close_queue(true, 60);
+        assert!(evolve.is_closed());
+        evolve.close_queue(false, 0);
+        assert!(!evolve.is_closed());
+        evolve.close_queue(true, 0);
+        assert!(!evolve.is_closed());
+    }
+}

@@ -1,0 +1,329 @@
+//! `body prove [--json]`: what a candidate has to show before it takes the machine's place. Each
+//! check is made against the machine that runs here, as a client would.
+
+use std::{
+    io::Write,
+    net::TcpStream,
+    os::unix::fs::PermissionsExt,
+    path::Path,
+    process::{Command, ExitCode, Stdio},
+    time::{Duration, Instant},
+};
+
+use serde_json::{Value, json};
+use wire::{
+    body::{ServiceList, ServiceState},
+    evolve::{Proof, ProofCheck},
+    mcp::{McpServerState, McpStatus},
+};
+
+use super::call;
+
+/// How long the machine may take to come up.
+const BOOT: Duration = Duration::from_secs(90);
+/// How long one MCP server may take to answer for the first time.
+const SERVER: Duration = Duration::from_secs(60);
+/// How long the repo's own tests may take.
+const TESTS: Duration = Duration::from_secs(120);
+const LOOK: Duration = Duration::from_millis(50);
+/// The repo's own tests.
+const REPO_TESTS: &str = "/repo/tests/run.sh";
+/// Of a failing test's output.
+const TAIL: usize = 2000;
+
+/// Makes all checks; 0 where all are well.
+pub fn run(words: &[String]) -> ExitCode {
+    let proof = prove();
+    let text = if words.iter().any(|word| word == "--json") {
+        serde_json::to_string(&proof).unwrap_or_default()
+    } else {
+        let line = |check: &ProofCheck| {
+            let mark = if check.ok { "ok " } else { "BAD" };
+            format!("{mark}  {:<16} {}", check.name, check.detail)
+        };
+        proof.checks.iter().map(line).collect::<Vec<_>>().join("\n")
+    };
+    let _ = writeln!(std::io::stdout(), "{text}");
+    ExitCode::from(u8::from(!proof.ok))
+}
+
+fn prove() -> Proof {
+    let mut checks = Vec::new();
+    let mut check = |name: &str, made: &dyn Fn() -> Result<String, String>| {
+        let begin = Instant::now();
+        let seen = made();
+        let ok = seen.is_ok();
+        checks.push(ProofCheck {
+            name: name.to_owned(),
+            ok,
+            detail: seen.unwrap_or_else(|problem| problem),
+            took_ms: u64::try_from(begin.elapsed().as_millis()).unwrap_or(u64::MAX),
+        });
+        ok
+    };
+    if check("kernel", &kernel) {
+        check("cells", &cells);
+        check("shell", &shell);
+    }
+    check("services", &services);
+    if std::env::var("VIVARIUM_DESKTOP").as_deref() != Ok("off") {
+        check("display", &display);
+    }
+    for (name, made) in servers() {
+        check(&name, &|| made.clone());
+    }
+    if let Some(path) = repo_tests(Path::new(REPO_TESTS)) {
+        check("tests", &|| tests(path));
+    }
+    Proof {
+        ok: checks.iter().all(|check| check.ok),
+        checks,
+    }
+}
+
+/// The main kernel takes cells.
+fn kernel() -> Result<String, String> {
+    let begin = Instant::now();
+    loop {
+        let seen = match call::request("GET", "/ping", "") {
+            Ok((200, _)) => return Ok("takes cells".into()),
+            Ok((status, body)) => format!("{status}: {}", String::from_utf8_lossy(&body)),
+            Err(error) => error.to_string(),
+        };
+        if begin.elapsed() > BOOT {
+            return Err(format!("not within {} s: {seen}", BOOT.as_secs()));
+        }
+        std::thread::sleep(LOOK);
+    }
+}
+
+/// What a cell puts out, its value, and its failure arrive.
+fn cells() -> Result<String, String> {
+    let code = "import sys\nprint('out')\nprint('err', file=sys.stderr)\n6 * 7";
+    let answer = post("/exec", &json!({ "code": code, "timeout_s": 30 }))?;
+    if answer["status"] != "completed" || answer["result"] != "42" || answer["stdout"] != "out\n" {
+        return Err(format!("6 * 7 gave {answer}"));
+    }
+    let answer = post("/exec", &json!({ "code": "1 / 0", "timeout_s": 30 }))?;
+    if answer["error"]["type"] != "ZeroDivisionError" {
+        return Err(format!("1 / 0 gave {answer}"));
+    }
+    let code = "runtime.shell.run('echo from a cell')['stdout']";
+    let answer = post("/exec", &json!({ "code": code, "timeout_s": 30 }))?;
+    if answer["result"] != "'from a cell\\n'" {
+        return Err(format!("runtime.shell gave {answer}"));
+    }
+    Ok("output, value, failure, runtime".into())
+}
+
+fn shell() -> Result<String, String> {
+    let answer = post("/shell", &json!({ "command": "id -un", "timeout_s": 30 }))?;
+    match (answer["returncode"].as_i64(), answer["stdout"].as_str()) {
+        (Some(0), Some(user)) => Ok(format!("runs as {}", user.trim())),
+        _ => Err(format!("id -un gave {answer}")),
+    }
+}
+
+/// All that the supervisor keeps is ready.
+fn services() -> Result<String, String> {
+    let begin = Instant::now();
+    loop {
+        let list: ServiceList = get("/services")?;
+        let waiting: Vec<&str> = list
+            .services
+            .iter()
+            .filter(|service| !matches!(service.state, ServiceState::Ready { .. }))
+            .map(|service| service.name.as_str())
+            .collect();
+        if waiting.is_empty() && !list.services.is_empty() {
+            return Ok(format!("{} are ready", list.services.len()));
+        }
+        if begin.elapsed() > BOOT {
+            return Err(format!("not ready: {}", waiting.join(", ")));
+        }
+        std::thread::sleep(LOOK);
+    }
+}
+
+/// The display answers, and speaks RFB to the outside.
+fn display() -> Result<String, String> {
+    let asked = Command::new("xdotool")
+        .arg("getdisplaygeometry")
+        .env("DISPLAY", ":99")
+        .output()
+        .map_err(|error| format!("xdotool: {error}"))?;
+    if !asked.status.success() {
+        return Err(String::from_utf8_lossy(&asked.stderr).trim().to_owned());
+    }
+    let size = String::from_utf8_lossy(&asked.stdout).trim().to_owned();
+    let port = std::env::var("VNC_PORT").unwrap_or_else(|_| "5900".into());
+    let mut hello = [0; 4];
+    let greeted = TcpStream::connect(("127.0.0.1", port.parse().unwrap_or(5900)))
+        .and_then(|mut stream| std::io::Read::read_exact(&mut stream, &mut hello));
+    match greeted {
+        Ok(()) if &hello == b"RFB " => Ok(size.replace(' ', "×")),
+        Ok(()) => Err("what listens for VNC speaks no RFB".into()),
+        Err(error) => Err(format!("nobody answers for VNC: {error}")),
+    }
+}
+
+/// A check for each MCP server that is turned on: its tools are listed. None where no endpoint runs.
+fn servers() -> Vec<(String, Result<String, String>)> {
+    let port = std::env::var("MCP_PORT")
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(8765);
+    if TcpStream::connect(("127.0.0.1", port)).is_err() {
+        return Vec::new();
+    }
+    let status = match mcp(port, "GET", "/status", "") {
+        Ok((200, body)) => serde_json::from_slice::<McpStatus>(&body).map_err(|e| e.to_string()),
+        Ok((status, _)) => Err(format!("GET /status answers {status}")),
+        Err(error) => Err(error.to_string()),
+    };
+    let status = match status {
+        Ok(status) => status,
+        Err(problem) => return vec![("mcp".into(), Err(problem))],
+    };
+    let mut seen = Vec::new();
+    for server in status.servers {
+        let made = match server.state {
+            McpServerState::Disabled => continue,
+            McpServerState::Missing => Err("its program is not in the image".into()),
+            _ => tools(port, &server.name),
+        };
+        seen.push((format!("mcp {}", server.name), made));
+    }
+    seen
+}
+
+/// A session of the Streamable HTTP kind that only lists tools.
+fn tools(port: u16, server: &str) -> Result<String, String> {
+    let path = format!("/servers/{server}/mcp");
+    let hello = json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {
+        "protocolVersion": "2025-06-18", "capabilities": {},
+        "clientInfo": {"name": "body prove", "version": wire::VERSION},
+    }});
+    let (first, session) = rpc(port, &path, &hello, None)?;
+    if first["result"]["serverInfo"].is_null() {
+        return Err(format!("initialize gave {first}"));
+    }
+    let told = json!({"jsonrpc": "2.0", "method": "notifications/initialized"});
+    // A notification has no answer.
+    let _ = rpc(port, &path, &told, session.as_deref());
+    let ask = json!({"jsonrpc": "2.0", "id": 2, "method": "tools/list", "params": {}});
+    let (answer, _) = rpc(port, &path, &ask, session.as_deref())?;
+    match answer["result"]["tools"].as_array() {
+        Some(tools) if !tools.is_empty() => Ok(format!("{} tools", tools.len())),
+        _ => Err(format!("tools/list gave {answer}")),
+    }
+}
+
+fn rpc(
+    port: u16,
+    path: &str,
+    message: &Value,
+    session: Option<&str>,
+) -> Result<(Value, Option<String>), String> {
+    let session = session.map_or(String::new(), |id| format!("Mcp-Session-Id: {id}\r\n"));
+    let answer = send(port, "POST", path, &message.to_string(), &session)
+        .map_err(|error| error.to_string())?;
+    let text = String::from_utf8_lossy(&answer).into_owned();
+    let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
+    let id = head.lines().find_map(|line| {
+        let (name, value) = line.split_once(':')?;
+        name.eq_ignore_ascii_case("mcp-session-id")
+            .then(|| value.trim().to_owned())
+    });
+    // JSON, or one event of a stream that carries it.
+    let json = body
+        .lines()
+        .map(|line| line.strip_prefix("data:").unwrap_or(line).trim())
+        .find_map(|line| serde_json::from_str::<Value>(line).ok());
+    Ok((json.unwrap_or(Value::Null), id))
+}
+
+fn mcp(port: u16, method: &str, path: &str, body: &str) -> std::io::Result<(u16, Vec<u8>)> {
+    let answer = send(port, method, path, body, "")?;
+    let text = String::from_utf8_lossy(&answer);
+    let status = text.split(' ').nth(1).and_then(|code| code.parse().ok());
+    let body = text.split_once("\r\n\r\n").map_or("", |(_, body)| body);
+    Ok((status.unwrap_or(0), body.as_bytes().to_vec()))
+}
+
+fn send(
+    port: u16,
+    method: &str,
+    path: &str,
+    body: &str,
+    headers: &str,
+) -> std::io::Result<Vec<u8>> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port))?;
+    stream.set_read_timeout(Some(SERVER))?;
+    let token = crate::secrets::find("OS_TOKEN").unwrap_or_default();
+    let head = format!(
+        "{method} {path} HTTP/1.0\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n{headers}\
+         Accept: application/json, text/event-stream\r\nContent-Type: application/json\r\n\
+         Content-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    stream.write_all(head.as_bytes())?;
+    let mut answer = Vec::new();
+    std::io::Read::read_to_end(&mut stream, &mut answer)?;
+    Ok(answer)
+}
+
+/// The repo's own tests, where it has any.
+fn repo_tests(path: &Path) -> Option<&Path> {
+    let found = std::fs::metadata(path).ok()?;
+    (found.is_file() && found.permissions().mode() & 0o111 != 0).then_some(path)
+}
+
+fn tests(path: &Path) -> Result<String, String> {
+    let folder = path.parent().and_then(Path::parent).unwrap_or(path);
+    let log = crate::paths::run_dir().join("prove-tests.log");
+    let file = std::fs::File::create(&log).map_err(|error| error.to_string())?;
+    let also = file.try_clone().map_err(|error| error.to_string())?;
+    let mut child = Command::new(path)
+        .current_dir(folder)
+        .env("DISPLAY", ":99")
+        .stdin(Stdio::null())
+        .stdout(file)
+        .stderr(also)
+        .spawn()
+        .map_err(|error| format!("{}: {error}", path.display()))?;
+    let begin = Instant::now();
+    let ended = loop {
+        match child.try_wait().map_err(|error| error.to_string())? {
+            Some(status) => break status.to_string(),
+            None if begin.elapsed() > TESTS => {
+                let _ = child.kill();
+                let _ = child.wait();
+                break format!("it took longer than {} s", TESTS.as_secs());
+            }
+            None => std::thread::sleep(LOOK),
+        }
+    };
+    if ended == "exit status: 0" {
+        return Ok(format!("{} is well", path.display()));
+    }
+    let text = std::fs::read(&log).unwrap_or_default();
+    let text = String::from_utf8_lossy(&text[text.len().saturating_sub(TAIL)..]).into_owned();
+    Err(format!("{}: {ended}\n{text}", path.display()))
+}
+
+fn post(path: &str, body: &Value) -> Result<Value, String> {
+    let (status, answer) =
+        call::request("POST", path, &body.to_string()).map_err(|error| error.to_string())?;
+    let answer = serde_json::from_slice(&answer).map_err(|error| error.to_string())?;
+    if status == 200 {
+        Ok(answer)
+    } else {
+        Err(format!("POST {path} answers {status}: {answer}"))
+    }
+}
+
+fn get<T: serde::de::DeserializeOwned>(path: &str) -> Result<T, String> {
+    let (_, answer) = call::request("GET", path, "").map_err(|error| error.to_string())?;
+    serde_json::from_slice(&answer).map_err(|error| format!("GET {path}: {error}"))
+}

@@ -1,0 +1,104 @@
+//! `evolve` on the command line inside: asks for a run, and follows it where that is wanted.
+
+use std::{process::ExitCode, time::Duration};
+
+use wire::{
+    evolve::{EvolveMachineStatus, EvolveStarted, RunState},
+    kernel::ErrorAnswer,
+};
+
+use super::call;
+
+const USAGE: &str = "usage: evolve [--note TEXT] [--interrupt-cells] | evolve --status";
+/// Between two looks at a run.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// `body evolve …`.
+pub fn run(words: &[String]) -> ExitCode {
+    let mut wish = serde_json::Map::new();
+    let mut words = words.iter();
+    while let Some(word) = words.next() {
+        match word.as_str() {
+            "--status" => return told(status()),
+            "--interrupt-cells" => {
+                wish.insert("running_cell".into(), "interrupt".into());
+            }
+            "--note" => match words.next() {
+                Some(note) => {
+                    wish.insert("note".into(), note.as_str().into());
+                }
+                None => return usage(),
+            },
+            _ => return usage(),
+        }
+    }
+    told(ask(&serde_json::Value::Object(wish)))
+}
+
+fn usage() -> ExitCode {
+    eprintln!("{USAGE}");
+    ExitCode::from(2)
+}
+
+fn told(ended: Result<(), String>) -> ExitCode {
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(problem) => {
+            eprintln!("evolve: {problem}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn ask(wish: &serde_json::Value) -> Result<(), String> {
+    let (status, body) =
+        call::request("POST", "/evolve", &wish.to_string()).map_err(|error| error.to_string())?;
+    if status != 200 {
+        return Err(match serde_json::from_slice::<ErrorAnswer>(&body) {
+            Ok(answer) => answer.error.message,
+            Err(_) => format!("the machine answered {status}"),
+        });
+    }
+    let started: EvolveStarted =
+        serde_json::from_slice(&body).map_err(|error| error.to_string())?;
+    println!("Run {}: {}", started.run_id, started.message);
+    // This terminal ends with the machine; until then it shows where the run is.
+    let mut seen = 0;
+    loop {
+        std::thread::sleep(LOOK);
+        let Some(run) = read()?.latest_run else {
+            return Ok(());
+        };
+        if run.run_id != started.run_id {
+            return Ok(());
+        }
+        for step in run.steps.iter().skip(seen) {
+            println!("{:?}", step.name);
+        }
+        seen = run.steps.len();
+        match run.state {
+            RunState::Asked | RunState::AwaitsYes if !read()?.executor_present => return Ok(()),
+            RunState::Asked | RunState::AwaitsYes | RunState::Running => {}
+            RunState::Good => return Ok(()),
+            state => {
+                return Err(format!(
+                    "{state:?}: {}",
+                    run.error.unwrap_or_else(|| "no reason was told".into())
+                ));
+            }
+        }
+    }
+}
+
+fn status() -> Result<(), String> {
+    let status = read()?;
+    let text = serde_json::to_string_pretty(&status).map_err(|error| error.to_string())?;
+    println!("{text}");
+    Ok(())
+}
+
+fn read() -> Result<EvolveMachineStatus, String> {
+    let (_, body) =
+        call::request("GET", "/evolve/status", "").map_err(|error| error.to_string())?;
+    serde_json::from_slice(&body).map_err(|error| error.to_string())
+}

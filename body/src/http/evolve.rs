@@ -1,0 +1,102 @@
+//! Routes of evolve: what something inside asks for, and what an executor tells.
+
+use axum::{Json, extract::State, http::StatusCode};
+use serde::Deserialize;
+use wire::{
+    body::{Change, Completed},
+    evolve::{
+        EvolveClaim, EvolveLog, EvolveMachineStatus, EvolveQueue, EvolveReport, EvolveRunList,
+        EvolveStarted, EvolveWish, StartedWord,
+    },
+};
+
+use super::{
+    Parts,
+    error::ApiError,
+    json::{Body, MaybeBody, Name, Params},
+    kernels::COMPLETED,
+};
+use crate::evolve::EvolveError;
+
+impl From<EvolveError> for ApiError {
+    fn from(error: EvolveError) -> Self {
+        let (status, code) = match error {
+            EvolveError::Busy(_) => (StatusCode::CONFLICT, "evolve_in_progress"),
+            EvolveError::Taken => (StatusCode::CONFLICT, "evolve_taken"),
+            EvolveError::Unknown(_) => (StatusCode::NOT_FOUND, "not_found"),
+            EvolveError::Disk(_) => (StatusCode::SERVICE_UNAVAILABLE, "disk_failed"),
+        };
+        Self::new(status, code, error.to_string())
+    }
+}
+
+/// `POST /evolve`.
+pub async fn wish(
+    State(parts): State<Parts>,
+    MaybeBody(wish): MaybeBody<EvolveWish>,
+) -> Result<Json<EvolveStarted>, ApiError> {
+    let (run, message) = parts.evolve.wish(wish)?;
+    let run_id = run.run_id;
+    parts.changes.tell(|| Change::Evolve {
+        run_id: run_id.clone(),
+    });
+    Ok(Json(EvolveStarted {
+        status: StartedWord::Started,
+        run_id,
+        message,
+    }))
+}
+
+/// `GET /evolve/status`.
+pub async fn status(State(parts): State<Parts>) -> Result<Json<EvolveMachineStatus>, ApiError> {
+    Ok(Json(parts.evolve.status()?))
+}
+
+/// `GET /evolve/runs`.
+pub async fn runs(State(parts): State<Parts>) -> Result<Json<EvolveRunList>, ApiError> {
+    Ok(Json(EvolveRunList {
+        runs: parts.evolve.runs()?,
+    }))
+}
+
+/// Query of a log.
+#[derive(Deserialize)]
+pub struct After {
+    #[serde(default)]
+    after: u64,
+}
+
+/// `GET /evolve/runs/{id}/log`.
+pub async fn log(
+    State(parts): State<Parts>,
+    Name(id): Name,
+    Params(from): Params<After>,
+) -> Result<Json<EvolveLog>, ApiError> {
+    Ok(Json(parts.evolve.log(&id, from.after)?))
+}
+
+/// `POST /evolve/claim`.
+pub async fn claim(
+    State(parts): State<Parts>,
+    Body(claim): Body<EvolveClaim>,
+) -> Result<Json<Completed>, ApiError> {
+    parts.evolve.claim(&claim)?;
+    Ok(COMPLETED)
+}
+
+/// `POST /evolve/runs/{id}/report`.
+pub async fn report(
+    State(parts): State<Parts>,
+    Name(id): Name,
+    Body(report): Body<EvolveReport>,
+) -> Result<Json<Completed>, ApiError> {
+    parts.evolve.report(&id, &report)?;
+    parts.changes.tell(|| Change::Evolve { run_id: id });
+    Ok(COMPLETED)
+}
+
+/// `POST /evolve/queue`.
+pub async fn queue(State(parts): State<Parts>, Body(queue): Body<EvolveQueue>) -> Json<Completed> {
+    parts.evolve.close_queue(queue.closed, queue.for_s);
+    COMPLETED
+}
