@@ -68,6 +68,8 @@ pub struct EvolveSpec {
     pub prove_s: u32,
     /// How long the new machine may take until it answers.
     pub settle_s: u32,
+    /// How long candidate and new machine have to stay well until they count as good.
+    pub steady_s: u32,
     /// What all earlier generations may take of the disk together, such as `20g`; no limit where
     /// empty.
     pub generations_size: String,
@@ -79,6 +81,7 @@ impl Default for EvolveSpec {
             needs_yes: false,
             prove_s: 180,
             settle_s: 60,
+            steady_s: 4,
             generations_size: String::new(),
         }
     }

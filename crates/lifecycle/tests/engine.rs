@@ -1,6 +1,8 @@
 //! Against a real container engine, with a tiny image of our own making. Only
 //! where VIVARIUM_TEST_ENGINE=1 says that one may be used.
 
+#[path = "engine/evolve.rs"]
+mod evolve;
 #[path = "engine/faults.rs"]
 mod faults;
 #[path = "engine/machine.rs"]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use dock::{Bind, BuildRequest, ContainerState};
 use nix::sys::statvfs::statvfs;
 use wire::{
-    evolve::{GenerationState, RunKind},
+    evolve::{GenerationState, RunKind, RunningCell},
     machine::Progress,
 };
 
@@ -25,8 +25,6 @@ use crate::{
 
 /// What a build may need besides the layers that are there.
 const LEAST_FREE: u64 = 1 << 30;
-/// How long a candidate has to live until it counts as one that lives.
-const LIFE: Duration = Duration::from_secs(4);
 /// Between two looks at a candidate that comes up.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -48,6 +46,13 @@ impl Run<'_> {
             image_id: container.image_id.clone(),
             answered,
         });
+        if answered && self.file.asked.running_cell == RunningCell::Refuse {
+            // Before minutes of work.
+            let cells = machine.inside(self.dock, &container.id).cells().await?;
+            if !cells.is_empty() {
+                return Err(LifecycleError::CellsRun { count: cells.len() });
+            }
+        }
         if let Some(free) = self.free_bytes().await?
             && free < LEAST_FREE
         {
@@ -288,10 +293,21 @@ impl Run<'_> {
         let proof = tokio::select! {
             ended = alive => return Err(not_proved(ended?)),
             () = self.cancel.cancelled() => return Err(LifecycleError::Cancelled),
-            proof = inside.prove(limit) => match proof {
-                Err(LifecycleError::Inside { words, .. }) => return Err(not_proved(words)),
-                other => other?,
-            },
+            proof = inside.prove(limit) => proof,
+        };
+        let proof = match proof {
+            Ok(proof) => proof,
+            // A candidate that ends takes what runs in it along: its end is the reason.
+            Err(error) => {
+                let state = self.dock.container(name).await?.map(|found| found.state);
+                return Err(match (state, error) {
+                    (Some(ContainerState::Stopped { exit_code }), _) => {
+                        not_proved(format!("it ended with exit status {exit_code}"))
+                    }
+                    (_, LifecycleError::Inside { words, .. }) => not_proved(words),
+                    (_, error) => error,
+                });
+            }
         };
         for check in &proof.checks {
             let mark = if check.ok { "ok" } else { "BAD" };
@@ -316,7 +332,8 @@ impl Run<'_> {
                 log: Vec::new(),
             });
         }
-        tokio::time::sleep_until(began + LIFE).await;
+        let life = Duration::from_secs(machine.spec.evolve.steady_s.into());
+        tokio::time::sleep_until(began + life).await;
         match self.dock.container(name).await?.map(|found| found.state) {
             Some(ContainerState::Running { .. }) => {}
             _ => return Err(not_proved("it ended soon after its start".into())),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use dock::{ContainerSpec, ContainerState};
-use wire::evolve::{CarriedKernel, GenerationState, RunningCell};
+use wire::evolve::{CarriedKernel, GenerationState, RunKind, RunningCell};
 
 use super::{CELL_LIMIT_S, Done, Run, book::now_ms, failpoint::failpoint, inside::Inside};
 use crate::{
@@ -17,8 +17,8 @@ const CLOSED_S: u32 = 900;
 const LOOK: Duration = Duration::from_millis(200);
 /// How long a port may take to be free again after the old machine's end.
 const PORT: Duration = Duration::from_secs(5);
-/// How long a new machine has to stay well until it counts as good.
-const STEADY: Duration = Duration::from_secs(3);
+/// How long a rollback waits for the list of files that are lost.
+const LOST: Duration = Duration::from_secs(1);
 /// So many lost files are named.
 const NAMED_FILES: usize = 300;
 
@@ -87,6 +87,16 @@ impl Run<'_> {
             .any(|mount| mount.target == "/data")
         {
             self.warn("/data is on no mount: the namespaces go with the old container".into());
+        }
+        if self.file.run.kind == RunKind::Rollback {
+            // An evolve has looked while it proved its candidate.
+            let looking = dock.changed_files(&old.id);
+            match tokio::time::timeout(LOST, looking).await {
+                Ok(changed) => self.note_lost_files(changed?),
+                Err(_) => self.warn(
+                    "files changed outside volumes are not listed: the engine took too long".into(),
+                ),
+            }
         }
         let snapshots: Vec<_> = self
             .file
@@ -288,7 +298,8 @@ impl Run<'_> {
         };
         self.bring_back(&first.id).await?;
         failpoint("reloaded");
-        tokio::time::sleep_until(steady_since + STEADY).await;
+        let steady = Duration::from_secs(machine.spec.evolve.steady_s.into());
+        tokio::time::sleep_until(steady_since + steady).await;
         let same_life = machine
             .ours(dock)
             .await?

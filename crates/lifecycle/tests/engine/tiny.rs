@@ -1,6 +1,6 @@
 //! A machine from a template of a few lines, for what needs no real one.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use lifecycle::{CancellationToken, Dock, EngineChoice, LifecycleError, Machine, MachineOptions};
 
@@ -8,8 +8,19 @@ use lifecycle::{CancellationToken, Dock, EngineChoice, LifecycleError, Machine, 
 pub struct TinyMachine {
     pub instance: String,
     pub machine: Machine,
-    template: PathBuf,
-    _folder: tempfile::TempDir,
+    pub options: MachineOptions,
+    folder: tempfile::TempDir,
+}
+
+/// A machine's options, with all its folders below one.
+pub fn options(instance: &str, folder: &Path, overrides: &[&str]) -> MachineOptions {
+    MachineOptions {
+        instance: Some(instance.to_owned()),
+        home: Some(folder.join("home")),
+        template: folder.join("template"),
+        overrides: overrides.iter().map(|&one| one.into()).collect(),
+        ..Default::default()
+    }
 }
 
 impl TinyMachine {
@@ -22,20 +33,15 @@ impl TinyMachine {
     pub fn at(engine: EngineChoice, name: &str, dockerfile: &str, overrides: &[&str]) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let instance = format!("vtest-{name}-{}", std::process::id());
-        let template = folder.path().join("template");
         let options = MachineOptions {
-            instance: Some(instance.clone()),
-            home: Some(folder.path().join("home")),
-            template: template.clone(),
             engine,
-            overrides: overrides.iter().map(|&one| one.into()).collect(),
-            ..Default::default()
+            ..options(&instance, folder.path(), overrides)
         };
         let machine = Self {
             machine: Machine::load(&options).expect("a spec"),
             instance,
-            template,
-            _folder: folder,
+            options,
+            folder,
         };
         machine.dockerfile(dockerfile);
         machine
@@ -48,10 +54,23 @@ impl TinyMachine {
 
     /// Writes a file of the template.
     pub fn write(&self, path: &str, text: &str) {
-        let path = self.template.join(path);
+        let path = self.folder.path().join("template").join(path);
         let parent: &Path = path.parent().expect("a parent");
         std::fs::create_dir_all(parent).expect("a folder");
         std::fs::write(path, text).expect("written");
+    }
+
+    /// The folder that holds all of it.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Brings it up as its spec and generations say now.
+    pub async fn up_again(&self, dock: &Dock) -> Result<(), LifecycleError> {
+        let cancel = CancellationToken::new();
+        let machine = Machine::load(&self.options)?;
+        let up = machine.up(dock, false, &cancel, &mut |_| {}).await;
+        up.map(|_| ())
     }
 
     /// Brings it up, quietly.
@@ -62,7 +81,7 @@ impl TinyMachine {
     }
 
     /// Removes what it left at the engine.
-    pub async fn tidy(self, dock: &Dock) {
+    pub async fn tidy(&self, dock: &Dock) {
         self.machine.remove(dock, true).await.expect("removed");
         let image = format!("{}-os", self.instance);
         dock.remove_image(&image).await.expect("removed");

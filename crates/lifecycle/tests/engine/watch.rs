@@ -81,7 +81,7 @@ async fn what_others_do_to_the_machine_is_heard() {
 }
 
 /// Passes connections on to the engine; dropping what it answers cuts them all.
-fn in_between(socket: &std::path::Path, engine: &str) -> JoinSet<()> {
+pub fn in_between(socket: &std::path::Path, engine: &str) -> JoinSet<()> {
     let listener = UnixListener::bind(socket).expect("a socket");
     let engine = engine.to_owned();
     let mut listening = JoinSet::new();

@@ -1,0 +1,608 @@
+//! Evolve against the real engine, with a machine of a few lines that speaks just enough of the
+//! body's API. A run that is to be killed runs in a process of its own: this test's program again.
+
+#![allow(clippy::unwrap_used)]
+
+use std::{
+    path::Path,
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use dock::{CancellationToken, Dock, DockError};
+use lifecycle::{FAILPOINTS, LifecycleError, Machine, MachineOptions, Order, What};
+use wire::{
+    evolve::{
+        EvolveRequest, EvolveRun, GenerationState, RollbackRequest, RunState, RunningCell, StepName,
+    },
+    failure::FailureCode,
+    machine::MachineState,
+};
+
+use crate::tiny::TinyMachine;
+
+/// Debian's base has Perl: a web server of a few lines is enough of a machine. What a cell would
+/// keep is the file `/tmp/namespace`, which a snapshot copies to `/data`.
+const DOCKERFILE: &str = "ARG BASE\nFROM ${BASE}\nLABEL vivarium.stage=os\n\
+    RUN useradd --uid 1000 --home-dir /root --no-create-home os; chmod 0755 /root; chown os /root\n\
+    COPY body/rootfs/ /\n\
+    RUN chmod 0755 /usr/local/bin/*\n\
+    LABEL vivarium.stage=os vivarium.test=NAME\n\
+    CMD [\"/usr/local/bin/machine\"]\n";
+
+/// PID 1: `/ping` on the kernel's port. `BOOT` is put in by a test.
+const MACHINE: &str = r#"#!/usr/bin/perl
+use IO::Socket::INET;
+$SIG{TERM} = sub { exit 0 };
+sub candidate { $ENV{VIVARIUM_CANDIDATE} }
+BOOT
+my $s = IO::Socket::INET->new(LocalPort => 8080, Listen => 20, ReuseAddr => 1) or die;
+while (1) {
+  my $c = $s->accept or next;
+  while (<$c>) { last if /^\r?\n$/ }
+  my $text = '{"status":"ok","version":"tiny"}';
+  print $c "HTTP/1.0 200 OK\r\nContent-Length: " . length($text) . "\r\n\r\n$text";
+  close $c;
+}
+"#;
+
+/// `body call` and `body prove`.
+const BODY: &str = r#"#!/usr/bin/perl
+use strict; use IO::Socket::INET;
+sub copy { system("cp", @_) }
+my ($word, $method, $path, $json) = @ARGV;
+sub up { IO::Socket::INET->new(PeerAddr => "127.0.0.1:8080", Timeout => 1) }
+sub say_ { print $_[0]; exit 0 }
+sub refuse { print '{"error":{"code":"x","message":"' . $_[0] . '"},"request_id":"x"}'; exit 22 }
+if ($word eq "prove") {
+PROVE
+  for (1..200) { last if up(); select(undef, undef, undef, 0.05) }
+  my $ok = up() ? "true" : "false";
+  say_ qq({"ok":$ok,"checks":[{"name":"kernel","ok":$ok,"detail":"tiny","took_ms":1}]});
+}
+my ($name) = ($json // "") =~ /"name":"([^"]+)"/;
+if ($path eq "/ping") { up() ? say_('{"status":"ok"}') : refuse("not yet") }
+if ($path eq "/evolve/queue") {
+  $json =~ /"closed":true/ ? open(my $f, ">", "/tmp/closed") : unlink("/tmp/closed"); say_('{"status":"completed"}')
+}
+if ($path eq "/executions") {
+  say_(-e "/tmp/cell" ? '{"executions":[{"id":"a","execution_id":"a","kernel":"main","state":"running","code":"","last_seq":0,"outputs":[],"input":null,"answer":null}]}' : '{"executions":[]}')
+}
+if ($path =~ m,^/executions/,) { unlink "/tmp/cell"; say_('{"status":"completed","state":"over"}') }
+if ($path eq "/kernels") { say_('{"kernels":[{"name":"main","state":"idle","waiting":0}]}') }
+if ($path eq "/cryo/store") {
+  copy("/tmp/namespace", "/data/$name"); say_(qq({"status":"completed","name":"$name","saved":["x"],"skipped":[{"name":"t","type":"thread","reason":"no"}],"size_bytes":1,"timing_ms":1}))
+}
+if ($path eq "/cryo/reload") {
+  -e "/data/$name" or refuse("no such snapshot"); copy("/data/$name", "/tmp/namespace");
+  say_(qq({"status":"completed","name":"$name","restored":["x"],"failed":[],"timing_ms":1}))
+}
+if ($method eq "DELETE") { unlink "/data/" . substr($path, 6); say_('{"status":"completed"}') }
+refuse("no such route: $path");
+"#;
+
+/// For machines that come up in no time.
+const QUICK: &[&str] = &[
+    "evolve.settle_s=15",
+    "evolve.prove_s=15",
+    "evolve.steady_s=0",
+];
+
+/// A machine that is up, of generation 0: the template's image.
+struct Tiny {
+    tiny: TinyMachine,
+    dock: Dock,
+}
+
+impl Tiny {
+    async fn up(name: &str, overrides: &[&str]) -> Self {
+        let dock = Dock::connect().await.unwrap();
+        let mut all = QUICK.to_vec();
+        all.extend(overrides);
+        let tiny = TinyMachine::new(name, DOCKERFILE, &all);
+        tiny.write("body/rootfs/usr/local/bin/machine", &machine(""));
+        tiny.write("body/rootfs/usr/local/bin/body", &body(""));
+        tiny.write("body/rootfs/version", "1");
+        tiny.up(&dock).await.unwrap();
+        let this = Self { tiny, dock };
+        this.shell(
+            "printf kept > /tmp/namespace; printf home > /root/kept; printf data > /data/kept",
+        )
+        .await;
+        this
+    }
+
+    fn machine(&self) -> Machine {
+        Machine::load(&self.tiny.options).unwrap()
+    }
+
+    /// Writes a file of the machine's repo.
+    fn edit(&self, path: &str, text: &str) {
+        let path = self.machine().repo_dir().join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+
+    async fn run(&self, what: What) -> Result<EvolveRun, LifecycleError> {
+        carry_out(&self.tiny.options, what).await
+    }
+
+    async fn evolve(&self) -> EvolveRun {
+        self.run(What::Evolve(EvolveRequest::default()))
+            .await
+            .unwrap()
+    }
+
+    async fn shell(&self, script: &str) -> String {
+        let name = self.machine().container_name().to_owned();
+        let output = self.dock.exec(&name, &["sh", "-c", script], None).await;
+        let output = output.unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// What a machine has to be after whatever happened: up, alone, with all that it had.
+    async fn is_whole(&self, version: &str, what: &str) {
+        let status = self.machine().status(&self.dock).await.unwrap();
+        assert_eq!(status.state, MachineState::Running, "{what}");
+        let seen = "cat /version /tmp/namespace /root/kept /data/kept; ls /tmp/closed 2>/dev/null";
+        let seen = self.shell(seen).await;
+        assert_eq!(seen, format!("{version}kepthomedata"), "{what}");
+        let beside = self
+            .dock
+            .containers_labelled("vivarium.instance", &self.tiny.instance)
+            .await
+            .unwrap();
+        assert_eq!(beside, [self.machine().container_name()], "{what}");
+        let candidate = format!("{}-next-home", self.machine().container_name());
+        assert!(!volumes().contains(&candidate), "{what}");
+    }
+
+    async fn tidy(self) {
+        let all = self.machine().generations(&self.dock).await.unwrap();
+        self.machine().remove(&self.dock, true).await.unwrap();
+        for generation in all.generations {
+            self.dock.remove_image(&generation.image).await.unwrap();
+        }
+        self.tiny.tidy(&self.dock).await;
+    }
+}
+
+impl Drop for Tiny {
+    /// A test that failed leaves nothing either.
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            return;
+        }
+        let instance = &self.tiny.instance;
+        let label = format!("label=vivarium.instance={instance}");
+        for container in docker(&["ps", "-aq", "--filter", &label]) {
+            docker(&["rm", "-fv", &container]);
+        }
+        docker(&["network", "rm", &format!("{instance}-os-host-net")]);
+        for volume in docker(&["volume", "ls", "-q", "--filter", &label]) {
+            docker(&["volume", "rm", &volume]);
+        }
+        for image in docker(&["images", "-q", "--filter", &label]) {
+            docker(&["rmi", "-f", &image]);
+        }
+    }
+}
+
+fn machine(boot: &str) -> String {
+    MACHINE.replace("BOOT", boot)
+}
+
+fn body(prove: &str) -> String {
+    BODY.replace("PROVE", prove)
+}
+
+fn volumes() -> Vec<String> {
+    docker(&["volume", "ls", "-q"])
+}
+
+fn docker(words: &[&str]) -> Vec<String> {
+    let output = Command::new("docker").args(words).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    text.lines().map(str::to_owned).collect()
+}
+
+async fn carry_out(options: &MachineOptions, what: What) -> Result<EvolveRun, LifecycleError> {
+    let dock = options
+        .engine
+        .connect()
+        .await
+        .map_err(LifecycleError::from)?;
+    let machine = Machine::load(options)?;
+    let order = Order {
+        run_id: format!("r{}", unique()),
+        asked_by: Default::default(),
+        what,
+    };
+    let cancel = CancellationToken::new();
+    machine.carry_out(&dock, order, &cancel, &mut |_| {}).await
+}
+
+fn unique() -> u128 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    now.unwrap().as_nanos()
+}
+
+/// The step at which a run failed, and why.
+fn failed_at(run: &EvolveRun) -> (StepName, String) {
+    use wire::evolve::StepState;
+    let step = run
+        .steps
+        .iter()
+        .find(|step| step.state == StepState::Failed);
+    (
+        step.unwrap_or_else(|| panic!("{run:?}")).name,
+        run.error.clone().unwrap_or_default(),
+    )
+}
+
+#[tokio::test]
+async fn a_new_machine_takes_the_old_ones_place_and_there_is_a_way_back() {
+    if !super::wanted() {
+        return;
+    }
+    let tiny = Tiny::up("evolve", &["generations_to_keep=2"]).await;
+    let port = tiny.machine().kernel_port(&tiny.dock).await.unwrap();
+    assert!(tiny.machine().preview().await.unwrap().files.is_empty());
+    tiny.shell("touch /opt/lost").await;
+    tiny.edit("body/rootfs/version", "2");
+    let diff = tiny.machine().preview().await.unwrap();
+    assert_eq!(diff.files[0].path, "body/rootfs/version");
+    assert!(diff.patch.contains("+2") && !diff.compiles);
+
+    let run = tiny.evolve().await;
+    assert_eq!(run.state, RunState::Good, "{run:?}");
+    assert_eq!((run.from_generation, run.generation), (Some(1), Some(2)));
+    assert_eq!(run.report.lost_files, ["/opt/lost"]);
+    assert_eq!(run.report.kernels[0].skipped[0].name, "t");
+    assert!(run.report.downtime_ms.is_some_and(|ms| ms < 15_000));
+    tiny.is_whole("2", "after an evolve").await;
+    // On the same ports, though the spec takes any.
+    assert_eq!(tiny.machine().kernel_port(&tiny.dock).await.unwrap(), port);
+    // `up` finds nothing to do.
+    let id = |status: wire::machine::MachineStatus| status.container_id;
+    let before = id(tiny.machine().status(&tiny.dock).await.unwrap());
+    tiny.tiny.up_again(&tiny.dock).await.unwrap();
+    assert_eq!(id(tiny.machine().status(&tiny.dock).await.unwrap()), before);
+    // The owner's branch and files are as they were.
+    assert!(tiny.machine().preview().await.unwrap().files.is_empty());
+
+    tiny.edit("body/rootfs/added", "x");
+    let back = tiny.run(What::Rollback(RollbackRequest::default())).await;
+    let back = back.unwrap();
+    assert_eq!(back.state, RunState::Good, "{back:?}");
+    tiny.is_whole("1", "after a rollback").await;
+    let repo = tiny.machine().repo_dir();
+    assert_eq!(
+        std::fs::read_to_string(repo.join("body/rootfs/version")).unwrap(),
+        "1"
+    );
+    assert!(!repo.join("body/rootfs/added").exists());
+    let again = tiny.run(What::Rollback(RollbackRequest {
+        number: Some(2),
+        ..Default::default()
+    }));
+    assert_eq!(again.await.unwrap().state, RunState::Good);
+    tiny.is_whole("2", "after a way forward").await;
+    let nowhere = tiny.run(What::Rollback(RollbackRequest {
+        number: Some(99),
+        ..Default::default()
+    }));
+    assert!(matches!(
+        nowhere.await,
+        Err(LifecycleError::NoGeneration { number: 99 })
+    ));
+    tiny.tidy().await;
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_a_candidate_leaves_the_machine_as_it_is() {
+    if !super::wanted() {
+        return;
+    }
+    let tiny = Tiny::up(
+        "broken",
+        &["evolve.prove_s=3", "evolve.settle_s=4", "evolve.steady_s=3"],
+    )
+    .await;
+    let dies = "if (candidate()) { exit 3 }";
+    let dies_late = "if (candidate()) { alarm 2; $SIG{ALRM} = sub { exit 4 } }";
+    let never = "if (candidate()) { sleep 600 }";
+    let not_in_place = "if (!candidate()) { exit 5 }";
+    let hangs_in_place = "if (!candidate()) { sleep 600 }";
+    let dies_in_place = "if (!candidate()) { alarm 2; $SIG{ALRM} = sub { exit 6 } }";
+    let cases = [
+        (dies, "", StepName::Prove, "exit status 3"),
+        (dies_late, "", StepName::Prove, "ended"),
+        (never, "", StepName::Prove, "longer than 3 s"),
+        ("", "sleep 600;", StepName::Prove, "longer than 3 s"),
+        ("", "print 'no proof'; exit 0;", StepName::Prove, "no proof"),
+        (
+            "",
+            r#"say_('{"ok":false,"checks":[{"name":"mcp linux","ok":false,"detail":"no tools","took_ms":1}]}');"#,
+            StepName::Prove,
+            "mcp linux: no tools",
+        ),
+        (not_in_place, "", StepName::Settle, "ended"),
+        (hangs_in_place, "", StepName::Settle, "after 4 s"),
+        (dies_in_place, "", StepName::Settle, "ended|was well"),
+    ];
+    for (boot, prove, step, words) in cases {
+        let what = format!("{boot}{prove}");
+        tiny.edit("body/rootfs/usr/local/bin/machine", &machine(boot));
+        tiny.edit("body/rootfs/usr/local/bin/body", &body(prove));
+        tiny.edit("body/rootfs/version", "2");
+        let run = tiny.evolve().await;
+        assert_eq!(run.state, RunState::Undone, "{what}: {run:?}");
+        let (at, why) = failed_at(&run);
+        assert_eq!(at, step, "{what}: {why}");
+        assert!(
+            words.split('|').any(|word| why.contains(word)),
+            "{what}: {why}"
+        );
+        tiny.is_whole("1", &what).await;
+    }
+    tiny.edit("body/Dockerfile", "ARG BASE\nFROM ${BASE}\nRUN false\n");
+    let run = tiny.evolve().await;
+    assert_eq!(run.state, RunState::Undone);
+    assert_eq!(run.failure.unwrap().code, FailureCode::BuildFailed);
+    tiny.is_whole("1", "after a broken Dockerfile").await;
+    let all = tiny.machine().generations(&tiny.dock).await.unwrap();
+    let good = all
+        .generations
+        .iter()
+        .filter(|one| one.state == GenerationState::Good);
+    assert_eq!(good.map(|one| one.number).collect::<Vec<_>>(), [1]);
+    tiny.tidy().await;
+}
+
+#[tokio::test]
+async fn cells_that_run_are_waited_for_interrupted_or_a_reason_to_refuse() {
+    if !super::wanted() {
+        return;
+    }
+    let tiny = Tiny::up("cells", &[]).await;
+    let evolve = |running_cell, cell_limit_s| {
+        tiny.run(What::Evolve(EvolveRequest {
+            note: None,
+            running_cell,
+            cell_limit_s,
+        }))
+    };
+    tiny.shell("touch /tmp/cell; chown os /tmp/cell").await;
+    let cases = [
+        (RunningCell::Refuse, StepName::Prepare),
+        (RunningCell::Wait, StepName::Carry),
+    ];
+    for (how, step) in cases {
+        let run = evolve(how, 1).await.unwrap();
+        assert_eq!(failed_at(&run).0, step, "{run:?}");
+        assert_eq!(run.failure.unwrap().code, FailureCode::Busy);
+        tiny.is_whole("1", "after a refusal").await;
+    }
+    let run = evolve(RunningCell::Interrupt, 0).await.unwrap();
+    assert_eq!(run.state, RunState::Good, "{run:?}");
+    tiny.tidy().await;
+}
+
+/// Not a test of its own: the process that the next ones kill.
+#[tokio::test]
+async fn child() {
+    let Some(home) = std::env::var_os("VIVARIUM_TEST_EVOLVE") else {
+        return;
+    };
+    let options = crate::tiny::options(
+        &std::env::var("VIVARIUM_INSTANCE").unwrap(),
+        Path::new(&home),
+        QUICK,
+    );
+    let run = carry_out(&options, What::Evolve(EvolveRequest::default())).await;
+    println!("{run:?}");
+}
+
+impl Tiny {
+    /// Starts a run in a process of its own; it ends at the failpoint.
+    fn child(&self, failpoint: &str) -> std::process::Child {
+        Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "evolve::child", "--nocapture"])
+            .env("VIVARIUM_TEST_EVOLVE", self.tiny.folder())
+            .env("VIVARIUM_INSTANCE", &self.tiny.instance)
+            .env("VIVARIUM_FAILPOINT", failpoint)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap()
+    }
+}
+
+#[tokio::test]
+async fn a_run_that_is_killed_anywhere_is_finished_or_undone() {
+    if !super::wanted() {
+        return;
+    }
+    let tiny = Tiny::up("killed", &["generations_to_keep=0"]).await;
+    let mut version = "1".to_owned();
+    for (number, failpoint) in FAILPOINTS.iter().enumerate() {
+        let wanted = format!("v{number}");
+        tiny.edit("body/rootfs/version", &wanted);
+        // Only a run that fails comes by there.
+        let boot = if *failpoint == "undo" {
+            "if (candidate()) { exit 3 }"
+        } else {
+            ""
+        };
+        tiny.edit("body/rootfs/usr/local/bin/machine", &machine(boot));
+        let ended = tiny.child(failpoint).wait().unwrap();
+        use std::os::unix::process::ExitStatusExt;
+        assert_eq!(ended.signal(), Some(9), "{failpoint}: {ended:?}");
+        assert!(tiny.machine().is_interrupted(), "{failpoint}");
+        let run = tiny
+            .machine()
+            .recover(&tiny.dock, &mut |_| {})
+            .await
+            .unwrap_or_else(|error| panic!("{failpoint}: {error:?}"));
+        let run = run.expect("a run");
+        match run.state {
+            RunState::Good => version = wanted,
+            RunState::Undone => {
+                assert!(run.error.is_some(), "{failpoint}: {run:?}");
+            }
+            state => panic!("{failpoint}: {state:?}"),
+        }
+        tiny.is_whole(&version, failpoint).await;
+        assert!(!tiny.machine().is_interrupted(), "{failpoint}");
+    }
+    // Once with `up`, as people do.
+    tiny.edit("body/rootfs/version", "last");
+    tiny.child("stopped").wait().unwrap();
+    tiny.tiny.up_again(&tiny.dock).await.unwrap();
+    tiny.is_whole(&version, "up after a kill").await;
+    tiny.tidy().await;
+}
+
+#[tokio::test]
+async fn a_second_run_is_refused_and_a_taken_port_does_not_lose_the_machine() {
+    if !super::wanted() {
+        return;
+    }
+    let tiny = Tiny::up("second", &[]).await;
+    tiny.edit("body/rootfs/version", "2");
+    // The first one waits for a cell until it is over.
+    tiny.shell("touch /tmp/cell").await;
+    let options = tiny.tiny.options.clone();
+    let first =
+        tokio::spawn(
+            async move { carry_out(&options, What::Evolve(EvolveRequest::default())).await },
+        );
+    let begin = Instant::now();
+    while !tiny
+        .machine()
+        .runs()
+        .unwrap()
+        .iter()
+        .any(|run| run.steps.iter().any(|step| step.name == StepName::Carry))
+    {
+        assert!(begin.elapsed() < Duration::from_secs(60));
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let second = tiny.run(What::Evolve(EvolveRequest::default())).await;
+    assert!(matches!(second, Err(LifecycleError::Busy { .. })));
+    // Something takes the machine's port as soon as the old one lets go of it.
+    let port = tiny.machine().kernel_port(&tiny.dock).await.unwrap();
+    let thief = tokio::task::spawn_blocking(move || {
+        let begin = Instant::now();
+        loop {
+            if let Ok(held) = std::net::TcpListener::bind(("127.0.0.1", port)) {
+                return held;
+            }
+            assert!(begin.elapsed() < Duration::from_secs(60));
+        }
+    });
+    tiny.shell("rm /tmp/cell").await;
+    let held = thief.await.unwrap();
+    let run = first.await.unwrap().unwrap();
+    drop(held);
+    assert_eq!(run.state, RunState::Good, "{run:?}");
+    assert!(
+        run.report
+            .warnings
+            .iter()
+            .any(|text| text.contains(&port.to_string())),
+        "{:?}",
+        run.report.warnings
+    );
+    tiny.is_whole("2", "after a stolen port").await;
+    tiny.tidy().await;
+}
+
+#[tokio::test]
+async fn an_engine_that_goes_away_in_the_middle_is_survived() {
+    if !super::wanted() {
+        return;
+    }
+    let tiny = Tiny::up("gone", &[]).await;
+    let Some(engine) = tiny.dock.info().endpoint.strip_prefix("unix://") else {
+        eprintln!("left out: the engine has no socket here");
+        return;
+    };
+    let socket = tiny.tiny.folder().join("engine.sock");
+    let between = crate::watch::in_between(&socket, engine);
+    let mut options = tiny.tiny.options.clone();
+    options.engine = lifecycle::EngineChoice::new(Some(socket.display().to_string()));
+    tiny.edit("body/rootfs/version", "2");
+    tiny.shell("touch /tmp/cell").await;
+    let run =
+        tokio::spawn(
+            async move { carry_out(&options, What::Evolve(EvolveRequest::default())).await },
+        );
+    let begin = Instant::now();
+    while tiny
+        .shell("ls /tmp/closed 2>/dev/null; true")
+        .await
+        .is_empty()
+    {
+        assert!(begin.elapsed() < Duration::from_secs(60));
+    }
+    drop(between);
+    std::fs::remove_file(&socket).unwrap();
+    let ended = run.await.unwrap();
+    assert!(
+        matches!(
+            ended,
+            Err(LifecycleError::NotUndone { .. }
+                | LifecycleError::Dock(DockError::Transport { .. }))
+        ),
+        "{ended:?}"
+    );
+    tiny.shell("rm /tmp/cell").await;
+    let run = tiny
+        .machine()
+        .recover(&tiny.dock, &mut |_| {})
+        .await
+        .unwrap();
+    assert_eq!(run.unwrap().state, RunState::Undone);
+    tiny.is_whole("1", "after the engine was away").await;
+    tiny.tidy().await;
+}
+
+#[tokio::test]
+async fn runs_one_after_another_leave_nothing() {
+    if !super::wanted() {
+        return;
+    }
+    // VIVARIUM_TEST_EVOLVES=50 for a long run.
+    let rounds = std::env::var("VIVARIUM_TEST_EVOLVES").ok();
+    let rounds: usize = rounds.and_then(|text| text.parse().ok()).unwrap_or(5);
+    let tiny = Tiny::up("leaks", &["generations_to_keep=1"]).await;
+    let label = format!("label=vivarium.instance={}", tiny.tiny.instance);
+    let images = || docker(&["images", "-aq", "--filter", &label]).len();
+    let mut counts = Vec::new();
+    for round in 0..rounds {
+        tiny.edit("body/rootfs/version", &format!("r{round}"));
+        let run = tiny.evolve().await;
+        assert_eq!(run.state, RunState::Good, "{run:?}");
+        tiny.is_whole(&format!("r{round}"), "a round").await;
+        counts.push(images());
+    }
+    let all = tiny.machine().generations(&tiny.dock).await.unwrap();
+    // The current one, the way back, and one more.
+    assert!(all.generations.len() <= 3, "{all:?}");
+    assert!(
+        counts[rounds - 1] <= counts[2],
+        "images pile up: {counts:?}"
+    );
+    let folder = tiny.machine().repo_dir();
+    let branches = std::process::Command::new("git")
+        .args(["-c", "safe.directory=*", "-C"])
+        .arg(&folder)
+        .args(["for-each-ref", "refs"])
+        .output()
+        .unwrap();
+    let branches = String::from_utf8_lossy(&branches.stdout).lines().count();
+    assert!(branches <= 8, "{branches} branches");
+    tiny.tidy().await;
+}
