@@ -124,11 +124,14 @@ fn shell() -> Result<String, String> {
     }
 }
 
-/// All that the supervisor keeps is ready.
+/// All that the supervisor keeps is ready; MCP servers start at their first use, and have checks
+/// of their own.
 fn services() -> Result<String, String> {
     let begin = Instant::now();
     loop {
-        let list: ServiceList = get("/services")?;
+        let mut list: ServiceList = get("/services")?;
+        list.services
+            .retain(|service| !service.name.starts_with("mcp:"));
         let waiting: Vec<&str> = list
             .services
             .iter()
