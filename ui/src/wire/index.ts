@@ -599,7 +599,7 @@ params: unknown, };
 export type McpServerEntry = {
 /** Program: a path, or a name looked up in `PATH`. */
 command?: string,
-/** Its arguments; `$NAME` and `${NAME}` are replaced from the environment. */
+/** Its arguments; `${NAME}` and `${NAME:-word}` are replaced from the environment. */
 args: Array<string>,
 /** Variables of its environment. Secret ones are shown as `•••`, and `•••` keeps the value. */
 env: { [key in string]: string },
