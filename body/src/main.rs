@@ -1,10 +1,11 @@
 //! `body`: what runs inside a machine. One static binary, a few words:
 //! `init` is PID 1 (a process table), `supervise` its child (the policy, the
-//! HTTP API and the MCP endpoint), `mcp` the MCP endpoint alone; `call` and
-//! `evolve` are clients of the HTTP API, `prove` tries out what runs here,
-//! `version` says which one this is.
+//! HTTP API and the MCP endpoint), `mcp` the MCP endpoint alone, `computer` an MCP
+//! server about the machine itself; `call` and `evolve` are clients of the HTTP API,
+//! `prove` tries out what runs here, `version` says which one this is.
 
 mod changes;
+mod computer;
 mod cryo;
 mod desktop;
 mod evolve;
@@ -16,6 +17,7 @@ mod paths;
 mod secrets;
 mod shell;
 mod supervisor;
+mod takeover;
 mod terminal;
 
 fn main() -> std::process::ExitCode {
@@ -31,12 +33,13 @@ fn main() -> std::process::ExitCode {
         "init" => init::run(),
         "supervise" => supervisor::run(),
         "mcp" => mcp::run::alone(),
+        "computer" => computer::run(),
         "version" => {
             println!("{}", wire::VERSION);
             std::process::ExitCode::SUCCESS
         }
         _ => {
-            eprintln!("usage: body init|supervise|mcp|call|evolve|prove|version");
+            eprintln!("usage: body init|supervise|mcp|computer|call|evolve|prove|version");
             std::process::ExitCode::from(2)
         }
     }

@@ -28,6 +28,11 @@ pub fn secrets_dir() -> PathBuf {
     run_dir().join("secrets")
 }
 
+/// Who has mouse and keyboard, for a supervisor that is started anew.
+pub fn takeover_file() -> PathBuf {
+    run_dir().join("takeover.json")
+}
+
 /// A kernel's socket.
 pub fn kernel_socket(name: &str) -> PathBuf {
     run_dir().join("kernels").join(format!("{name}.sock"))

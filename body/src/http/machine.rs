@@ -16,13 +16,14 @@ use serde::Deserialize;
 use tokio::sync::broadcast::error::RecvError;
 use wire::body::{
     Change, Completed, CriuStatus, KernelChoice, LogPage, PingAnswer, ServiceList, StatusAnswer,
+    Takeover, TakeoverRequest,
 };
 
 use super::{
     Parts,
     cells::named,
     error::ApiError,
-    json::{Name, Params},
+    json::{Body, Name, Params},
     kernels::COMPLETED,
 };
 use crate::supervisor::logs;
@@ -140,6 +141,27 @@ pub async fn events(State(parts): State<Parts>) -> Response {
         Some((named("change", Some(seq), &change), (listener, seq + 1)))
     });
     until_the_end(parts, changes).into_response()
+}
+
+/// `GET /takeover`.
+pub async fn takeover(State(parts): State<Parts>) -> Json<Takeover> {
+    Json(parts.takeovers.get())
+}
+
+/// `POST /takeover`.
+pub async fn take_over(
+    State(parts): State<Parts>,
+    Body(request): Body<TakeoverRequest>,
+) -> Result<Json<Takeover>, ApiError> {
+    let (takeover, changed) = parts.takeovers.set(request).map_err(|error| {
+        let message = format!("it could not be kept: {error}");
+        ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", message)
+    })?;
+    if changed {
+        let takeover = takeover.clone();
+        parts.changes.tell(|| Change::Takeover { takeover });
+    }
+    Ok(Json(takeover))
 }
 
 /// `GET /criu/status`.

@@ -25,7 +25,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use self::{access::Access, error::ApiError, serve::Limits};
 use crate::{
     changes::Changes, cryo::Cryo, evolve::Evolve, kernel::Kernels, mcp::Relay, shell::Shell,
-    supervisor::keeper::Keeper, terminal::Terminals,
+    supervisor::keeper::Keeper, takeover::Takeovers, terminal::Terminals,
 };
 
 /// The largest body of a request.
@@ -43,6 +43,7 @@ pub struct Inner {
     cryo: Arc<Cryo>,
     evolve: Evolve,
     terminals: Arc<Terminals>,
+    takeovers: Takeovers,
     changes: Changes,
     mcp: Arc<Relay>,
     tasks: TaskTracker,
@@ -68,6 +69,7 @@ impl Parts {
             cryo: crate::cryo::of_machine(),
             evolve: crate::evolve::of_machine(),
             terminals: Arc::default(),
+            takeovers: Takeovers::load(crate::paths::takeover_file()),
             changes,
             mcp,
             tasks,

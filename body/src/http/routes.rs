@@ -7,7 +7,8 @@ use wire::{
         CdAnswer, CdRequest, CellList, CellRemoved, CellShown, CompleteAnswer, Completed,
         CriuStatus, CryoReloaded, CryoRequest, CryoStored, CursorRequest, EnvRequest, InputRequest,
         InspectAnswer, KernelChoice, KernelList, KernelShown, LogPage, NewKernel, PingAnswer,
-        ServiceList, Snapshot, SnapshotList, StatusAnswer, VariablesAnswer,
+        ServiceList, Snapshot, SnapshotList, StatusAnswer, Takeover, TakeoverRequest,
+        VariablesAnswer,
     },
     evolve::{
         EvolveClaim, EvolveLog, EvolveMachineStatus, EvolveQueue, EvolveReport, EvolveRunList,
@@ -54,7 +55,7 @@ pub fn operations() -> Vec<Operation> {
         operation(
             get.clone(),
             "/events",
-            "What changes: services, kernels, snapshots.",
+            "What changes: services, kernels, snapshots, who has the desktop.",
             machine::events,
         )
         .events(),
@@ -82,6 +83,21 @@ pub fn operations() -> Vec<Operation> {
         .query("follow", "boolean")
         .answers::<LogPage>()
         .streams(),
+        operation(
+            get.clone(),
+            "/takeover",
+            "Whether the person has the desktop's mouse and keyboard.",
+            machine::takeover,
+        )
+        .answers::<Takeover>(),
+        operation(
+            post.clone(),
+            "/takeover",
+            "Takes them, or gives them back.",
+            machine::take_over,
+        )
+        .takes::<TakeoverRequest>()
+        .answers::<Takeover>(),
         operation(post.clone(), "/exec", "Runs a cell.", cells::exec)
             .takes::<ExecRequest>()
             .answers::<ExecAnswer>()

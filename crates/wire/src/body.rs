@@ -333,12 +333,41 @@ wire! {
             /// Its name.
             name: String,
         },
+        /// Mouse and keyboard of the desktop were taken over, or given back.
+        Takeover {
+            /// How it is now.
+            takeover: Takeover,
+        },
         /// So many events were missed: fetch what matters anew.
         Missed {
             /// How many.
             #[cfg_attr(feature = "ts", ts(type = "number"))]
             count: u64,
         },
+    }
+
+    /// Whether the person has mouse and keyboard of the desktop for themselves: `GET /takeover`, and
+    /// the answer of `POST /takeover`.
+    #[derive(Eq, Default)]
+    pub struct Takeover {
+        /// Then tools of an AI may look and not touch.
+        pub on: bool,
+        /// Who took them, where they said so.
+        pub by: Option<String>,
+        /// Since when it is so, in Unix milliseconds; none where it was never otherwise.
+        #[cfg_attr(feature = "ts", ts(type = "number | null"))]
+        pub since_ms: Option<u64>,
+    }
+
+    /// `POST /takeover`.
+    #[derive(Eq, Default)]
+    pub struct TakeoverRequest {
+        /// Take them, or give them back.
+        pub on: bool,
+        /// Who.
+        #[serde(default)]
+        #[cfg_attr(feature = "ts", ts(optional))]
+        pub by: Option<String>,
     }
 
     /// `POST /cryo/store` and `POST /cryo/reload`.

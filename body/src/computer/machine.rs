@@ -1,0 +1,292 @@
+//! The tools about the machine's kernel, shell and snapshots, over its API.
+
+use rmcp::{
+    Json,
+    handler::server::wrapper::Parameters,
+    model::{CallToolResult, ContentBlock},
+    schemars::{self, JsonSchema},
+    tool, tool_router,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use wire::{
+    body::{CryoReloaded, CryoRequest, CryoStored},
+    kernel::{CellError, ExecAnswer, ExecRequest, ExecStatus, ShellAnswer, ShellRequest},
+};
+
+use super::{Computer, error::ComputerError};
+
+/// How much of a text a tool answers with: more would fill the caller's memory.
+const LONGEST: usize = 100_000;
+/// How many pictures of a cell are shown.
+const PICTURES: usize = 8;
+
+#[derive(Deserialize, JsonSchema)]
+pub struct PythonRequest {
+    /// Python source, as in a notebook's cell: the last expression's value is the result; `await`
+    /// and IPython's magics work.
+    code: String,
+    /// Seconds until the cell is interrupted; none means no limit.
+    #[serde(default)]
+    timeout_s: Option<f64>,
+    /// Which kernel; `main` where left out.
+    #[serde(default)]
+    kernel: Option<String>,
+}
+
+/// How a cell went.
+#[derive(Serialize, JsonSchema)]
+pub struct PythonAnswer {
+    status: ExecStatus,
+    stdout: String,
+    stderr: String,
+    /// Text of the last expression's value.
+    result: Option<String>,
+    error: Option<CellError>,
+    execution_count: Option<u64>,
+    timing_ms: u64,
+}
+
+#[derive(Deserialize, JsonSchema)]
+pub struct CommandRequest {
+    /// For bash. cwd and variables that `cd` and `export` set in it end with it.
+    command: String,
+    /// Seconds until it and its children are killed; none means no limit.
+    #[serde(default)]
+    timeout_s: Option<f64>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+pub struct EvolveRequest {
+    /// What changed in /repo, and why.
+    #[serde(default)]
+    note: Option<String>,
+}
+
+#[tool_router(router = machine_tools, vis = "pub(super)")]
+impl Computer {
+    /// Runs Python code in the machine's kernel, a notebook's: variables, imports and open files stay
+    /// for the next call. numpy, pandas and matplotlib are there; plots come back as images. Cells
+    /// wait for each other.
+    #[tool(
+        output_schema = rmcp::handler::server::tool::schema_for_output::<PythonAnswer>(),
+        annotations(title = "Run Python", destructive_hint = true, open_world_hint = true)
+    )]
+    async fn exec_python(
+        &self,
+        Parameters(request): Parameters<PythonRequest>,
+    ) -> Result<CallToolResult, ComputerError> {
+        let request = ExecRequest {
+            code: request.code,
+            timeout_s: request.timeout_s,
+            kernel: request.kernel,
+            stdin: Some(false),
+            ..ExecRequest::default()
+        };
+        let answer: ExecAnswer = self.client.post("/exec", &request).await?;
+        let pictures = pictures(&answer.outputs);
+        let shown = PythonAnswer {
+            status: answer.status,
+            stdout: cut(answer.stdout),
+            stderr: cut(answer.stderr),
+            result: answer.result.map(cut),
+            error: answer.error.map(|error| CellError {
+                traceback: cut(without_colours(&error.traceback)),
+                ..error
+            }),
+            execution_count: answer.execution_count,
+            timing_ms: answer.timing_ms,
+        };
+        let mut text = Text::default();
+        text.part("", &shown.stdout);
+        text.part("stderr:\n", &shown.stderr);
+        text.part("", shown.result.as_deref().unwrap_or_default());
+        if let Some(error) = &shown.error {
+            text.part("", &error.traceback);
+        }
+        if shown.status != ExecStatus::Completed {
+            text.part(
+                "",
+                &format!("The cell did not complete: {:?}.", shown.status).to_lowercase(),
+            );
+        }
+        let failed = shown.status != ExecStatus::Completed;
+        let mut result = answered(text, &shown, failed)?;
+        result.content.extend(pictures);
+        Ok(result)
+    }
+
+    /// Runs a bash command in the machine, as its user in the machine's current folder (a cell's
+    /// `runtime.shell.cd()` changes it), and answers with its output once it has ended. What it puts
+    /// in the background goes on; sudo works unless the machine is locked.
+    #[tool(
+        output_schema = rmcp::handler::server::tool::schema_for_output::<ShellAnswer>(),
+        annotations(title = "Run a command", destructive_hint = true, open_world_hint = true)
+    )]
+    async fn run_shell(
+        &self,
+        Parameters(request): Parameters<CommandRequest>,
+    ) -> Result<CallToolResult, ComputerError> {
+        let request = ShellRequest {
+            command: request.command,
+            timeout_s: request.timeout_s,
+        };
+        let mut answer: ShellAnswer = self.client.post("/shell", &request).await?;
+        answer.stdout = cut(answer.stdout);
+        answer.stderr = cut(answer.stderr);
+        let mut text = Text::default();
+        text.part("", &answer.stdout);
+        text.part("stderr:\n", &answer.stderr);
+        match (answer.status, answer.returncode) {
+            (ExecStatus::Completed, Some(0)) => {}
+            (ExecStatus::Completed, code) => {
+                text.part("", &format!("exit status {}", code.unwrap_or(-1)))
+            }
+            _ => text.part("", "The time limit passed; the command was ended."),
+        }
+        // A command that exits non-zero has run: what it says is the answer.
+        let failed = answer.status != ExecStatus::Completed;
+        answered(text, &answer, failed)
+    }
+
+    /// Stores the kernel's variables and imports on the disk, where they outlive the machine's
+    /// container. Says what could not be stored, and why.
+    #[tool(annotations(
+        title = "Store the kernel's state",
+        destructive_hint = false,
+        open_world_hint = false
+    ))]
+    async fn cryo_store(
+        &self,
+        Parameters(request): Parameters<CryoRequest>,
+    ) -> Result<Json<CryoStored>, ComputerError> {
+        self.client.post("/cryo/store", &request).await.map(Json)
+    }
+
+    /// Brings variables and imports back that cryo_store stored, over those of the same names; the
+    /// newest snapshot where no name is given.
+    #[tool(annotations(
+        title = "Bring the kernel's state back",
+        destructive_hint = true,
+        idempotent_hint = true,
+        open_world_hint = false
+    ))]
+    async fn cryo_reload(
+        &self,
+        Parameters(request): Parameters<CryoRequest>,
+    ) -> Result<Json<CryoReloaded>, ComputerError> {
+        self.client.post("/cryo/reload", &request).await.map(Json)
+    }
+
+    /// Has the machine rebuilt from /repo and replaced by what was built, with everything that runs
+    /// in it ended: change /repo first, store what matters with cryo_store, then call this. It begins
+    /// and answers at once; the build and its tests decide whether the new machine takes over.
+    #[tool(annotations(
+        title = "Rebuild the machine",
+        destructive_hint = true,
+        open_world_hint = true
+    ))]
+    async fn evolve(
+        &self,
+        Parameters(request): Parameters<EvolveRequest>,
+    ) -> Result<CallToolResult, ComputerError> {
+        let mut body = Map::new();
+        if let Some(note) = request.note {
+            body.insert("note".to_owned(), note.into());
+        }
+        let answer: Value = self.client.post("/evolve", &body).await?;
+        Ok(CallToolResult::structured(answer))
+    }
+}
+
+/// Parts of a text, each on lines of its own.
+#[derive(Default)]
+struct Text(String);
+
+impl Text {
+    fn part(&mut self, head: &str, text: &str) {
+        if text.is_empty() {
+            return;
+        }
+        if !self.0.is_empty() && !self.0.ends_with('\n') {
+            self.0.push('\n');
+        }
+        self.0.push_str(head);
+        self.0.push_str(text);
+    }
+}
+
+fn answered(
+    text: Text,
+    shown: &impl Serialize,
+    failed: bool,
+) -> Result<CallToolResult, ComputerError> {
+    let structured =
+        serde_json::to_value(shown).map_err(|error| ComputerError::Internal(error.to_string()))?;
+    let text = if text.0.is_empty() {
+        "(no output)".to_owned()
+    } else {
+        text.0
+    };
+    let mut result = CallToolResult::structured(structured);
+    result.content = vec![ContentBlock::text(text)];
+    result.is_error = Some(failed);
+    Ok(result)
+}
+
+/// PNG and JPEG pictures among a cell's outputs.
+fn pictures(outputs: &[Value]) -> Vec<ContentBlock> {
+    let of = |output: &Value| {
+        ["image/png", "image/jpeg"].iter().find_map(|kind| {
+            let data = output["data"][kind].as_str()?;
+            Some(ContentBlock::image(data.replace('\n', ""), *kind))
+        })
+    };
+    outputs.iter().filter_map(of).take(PICTURES).collect()
+}
+
+/// The beginning and the end of a text that is too long.
+fn cut(text: String) -> String {
+    if text.len() <= LONGEST {
+        return text;
+    }
+    let head = text.floor_char_boundary(LONGEST / 2);
+    let tail = text.ceil_char_boundary(text.len() - LONGEST / 2);
+    format!(
+        "{}\n[… {} bytes left out …]\n{}",
+        &text[..head],
+        tail - head,
+        &text[tail..]
+    )
+}
+
+/// Without the escapes that colour a traceback.
+fn without_colours(text: &str) -> String {
+    let mut parts = text.split("\x1b[");
+    let mut plain = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        plain.push_str(part.split_once('m').map_or("", |(_, rest)| rest));
+    }
+    plain
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_texts_keep_both_ends_and_whole_letters() {
+        assert_eq!(cut("ä".to_owned()), "ä");
+        let long = format!("<{}>", "ä".repeat(LONGEST));
+        let short = cut(long);
+        assert!(
+            short.starts_with("<ä") && short.ends_with("ä>") && short.contains("bytes left out")
+        );
+        assert!(short.len() < LONGEST + 100);
+    }
+
+    #[test]
+    fn tracebacks_lose_their_colours() {
+        assert_eq!(without_colours("\x1b[0;31mError\x1b[39m: x"), "Error: x");
+    }
+}
