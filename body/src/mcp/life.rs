@@ -26,9 +26,10 @@ use crate::supervisor::backoff::Backoff;
 const HELLO: Duration = Duration::from_secs(60);
 /// Time to end after its input closed and it was asked to.
 const GRACE: Duration = Duration::from_secs(2);
-/// What a process that ended wrote last is read for so long.
+/// What a process that ended wrote last is read for so long, and one that closed its output may
+/// take as long to end by itself.
 const DRAIN: Duration = Duration::from_millis(500);
-/// Messages written at once.
+/// Messages read or written at once.
 const BATCH: usize = 64;
 
 /// How one life went.
@@ -195,9 +196,15 @@ async fn live(upstream: &Arc<Upstream>, orders: &mut mpsc::UnboundedReceiver<Ord
                 }
             }
         }
+        if closed && life.problem.is_none() {
+            // Mostly it is on its way out.
+            ended = tokio::time::timeout(DRAIN, process.ended()).await.ok();
+        }
         if ended.is_some() {
             // Its last answers may still be in the pipe.
-            let _ = tokio::time::timeout(DRAIN, &mut reading).await;
+            if !closed {
+                let _ = tokio::time::timeout(DRAIN, &mut reading).await;
+            }
         }
     }
     // Its pipes are closed by now: the polite way to ask it to end.
@@ -222,10 +229,14 @@ async fn live(upstream: &Arc<Upstream>, orders: &mut mpsc::UnboundedReceiver<Ord
 }
 
 async fn read(upstream: &Arc<Upstream>, mut lines: Lines<tokio::process::ChildStdout>) {
+    let mut at_once = 0;
     while let Ok(Some(line)) = lines.next().await {
         let large = matches!(&line, Line::Whole(text) if text.len() > 1 << 20);
         upstream.received(line);
-        if large {
+        at_once += 1;
+        if large || at_once == BATCH {
+            // Who is to be told gets a turn, and so do the neighbours.
+            at_once = 0;
             tokio::task::yield_now().await;
         }
     }

@@ -11,8 +11,12 @@ use tokio::sync::Notify;
 
 use super::queue::{Full, Outgoing, Sink};
 
-const MOST: usize = 512;
-const MOST_BYTES: usize = 8 << 20;
+/// For a stream that is read: one who is this far behind is stuck.
+const MOST: usize = 16 << 10;
+const MOST_BYTES: usize = 16 << 20;
+/// For one that may come, or come back.
+const KEPT: usize = 512;
+const KEPT_BYTES: usize = 1 << 20;
 
 /// The mailbox.
 #[derive(Default)]
@@ -49,12 +53,19 @@ impl Mailbox {
         inner.bytes += text.len();
         let number = inner.last;
         inner.kept.push_back((number, text));
-        while inner.kept.len() > MOST || (inner.bytes > MOST_BYTES && inner.kept.len() > 1) {
-            if let Some((number, gone)) = inner.kept.pop_front() {
-                inner.bytes -= gone.len();
-                if inner.reading && number > inner.seen {
+        while inner.kept.len() > KEPT || (inner.bytes > KEPT_BYTES && inner.kept.len() > 1) {
+            let unread = inner
+                .kept
+                .front()
+                .is_some_and(|(number, _)| *number > inner.seen);
+            if inner.reading && unread {
+                if inner.kept.len() > MOST || (inner.bytes > MOST_BYTES && inner.kept.len() > 1) {
                     return Err(Full::Stuck);
                 }
+                break;
+            }
+            if let Some((_, gone)) = inner.kept.pop_front() {
+                inner.bytes -= gone.len();
             }
         }
         drop(inner);

@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 use super::message::{Answer, LARGEST};
 
 /// Messages that may wait.
-const MOST: usize = 1024;
+const MOST: usize = 16 << 10;
 
 /// A message for a client.
 #[derive(Clone, Debug)]

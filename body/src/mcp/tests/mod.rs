@@ -1,1 +1,6 @@
-//! The relay against small scripted servers.
+//! The relay against a scripted server that does all that a server should not.
+
+mod client;
+mod clients;
+mod endpoints;
+mod servers;

@@ -1,0 +1,331 @@
+//! A relay of the test's own, and a plain client.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::body::Body;
+use bytes::Bytes;
+use http_body_util::BodyExt;
+use hyper::{Method, Request, Response, body::Incoming, client::conn::http1};
+use hyper_util::rt::TokioIo;
+use serde_json::{Value, json};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    task::JoinSet,
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use wire::mcp::McpSource;
+
+use super::super::{Relay, config::Config, run, server::Common, traces::Traces};
+use crate::http::access::Access;
+
+pub const DEADLINE: Duration = Duration::from_secs(20);
+const TOKEN: &str = "token-of-the-tests";
+
+/// A relay, and what it serves.
+pub struct Machine {
+    pub folder: tempfile::TempDir,
+    address: String,
+    stop: CancellationToken,
+    serving: JoinSet<()>,
+}
+
+/// An answer, read to its end.
+pub struct Reply {
+    pub status: u16,
+    pub session: Option<String>,
+    pub text: String,
+}
+
+impl Reply {
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|_| panic!("no JSON: {:?}", self.text))
+    }
+}
+
+/// An entry for the scripted server.
+pub fn scripted(mode: &str) -> Value {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/src/mcp/tests/server.py");
+    json!({"command": "python3", "args": ["-S", script, mode], "cwd": "/"})
+}
+
+impl Machine {
+    /// With these servers; two processes of one session each at the most.
+    pub async fn start(servers: Value) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("mcp.json");
+        std::fs::write(&file, json!({"mcpServers": servers}).to_string()).unwrap();
+        let stop = CancellationToken::new();
+        let config = Config::new(
+            [(
+                "absent".to_owned(),
+                serde_json::from_value(json!({"command": "/no/such/program"})).unwrap(),
+            )]
+            .into(),
+            vec![(file, McpSource::Data)],
+        );
+        let common = Common {
+            traces: Traces::new(),
+            tasks: TaskTracker::new(),
+            runtime: tokio::runtime::Handle::current(),
+            stop: stop.clone(),
+            changes: None,
+            logs: folder.path().to_owned(),
+            most_own: 2,
+            lists: tokio::sync::Notify::new(),
+        };
+        let relay = Relay::new(config, common);
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let mut serving = JoinSet::new();
+        let access = Arc::new(Access::of_tests(TOKEN));
+        serving.spawn(run::serve(relay, listener, access));
+        Self {
+            folder,
+            address,
+            stop,
+            serving,
+        }
+    }
+
+    /// Stops it; nothing that it started is left.
+    pub async fn end(mut self) {
+        self.stop.cancel();
+        tokio::time::timeout(DEADLINE, self.serving.join_next())
+            .await
+            .expect("it ends")
+            .expect("it served")
+            .expect("soundly");
+        let log = self.folder.path().display().to_string();
+        let left: Vec<_> = processes(&log);
+        assert!(left.is_empty(), "left: {left:?}");
+    }
+
+    /// Sends a request; its answer as it comes.
+    pub async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Body>,
+    ) -> Response<Incoming> {
+        let stream = TcpStream::connect(&self.address).await.unwrap();
+        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.unwrap();
+        let mut request = Request::builder().method(method).uri(path);
+        let usual = [
+            ("host", "127.0.0.1"),
+            ("authorization", "Bearer token-of-the-tests"),
+            ("content-type", "application/json"),
+            ("accept", "application/json, text/event-stream"),
+        ];
+        for (name, value) in usual {
+            if !headers.iter().any(|(other, _)| *other == name) {
+                request = request.header(name, value);
+            }
+        }
+        for (name, value) in headers {
+            if !value.is_empty() {
+                request = request.header(*name, *value);
+            }
+        }
+        let request = request.body(body.into()).unwrap();
+        // The connection goes with the answer's body, as its task has the other end.
+        tokio::spawn(async move { drop(connection.await) });
+        sender.send_request(request).await.unwrap()
+    }
+
+    /// Sends a request and reads all that is answered.
+    pub async fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Body>,
+    ) -> Reply {
+        let asked = async {
+            let answer = self.send(method, path, headers, body).await;
+            let status = answer.status().as_u16();
+            let session = answer.headers().get("mcp-session-id");
+            let session = session.map(|id| id.to_str().unwrap().to_owned());
+            let bytes = answer.into_body().collect().await.unwrap().to_bytes();
+            let text = String::from_utf8(bytes.to_vec()).unwrap();
+            Reply {
+                status,
+                session,
+                text,
+            }
+        };
+        tokio::time::timeout(DEADLINE, asked)
+            .await
+            .expect("an answer in time")
+    }
+
+    pub async fn get(&self, path: &str) -> Value {
+        let plain = [("accept", "application/json")];
+        self.ask(Method::GET, path, &plain, Body::empty())
+            .await
+            .json()
+    }
+
+    /// A server's line in the status.
+    pub async fn status(&self, server: &str) -> Value {
+        let status = self.get("/status").await;
+        let servers = status["servers"].as_array().unwrap();
+        servers
+            .iter()
+            .find(|one| one["name"] == server)
+            .unwrap()
+            .clone()
+    }
+
+    /// Waits until a server's line is so.
+    pub async fn until(&self, server: &str, so: impl Fn(&Value) -> bool) -> Value {
+        let waiting = async {
+            loop {
+                let line = self.status(server).await;
+                if so(&line) {
+                    return line;
+                }
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        tokio::time::timeout(DEADLINE, waiting)
+            .await
+            .expect("it came about")
+    }
+}
+
+/// Processes that have this word in their environment or belong to such a group.
+pub fn processes(word: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir("/proc").unwrap().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let log = std::fs::read_link(entry.path().join("fd/2"));
+        if log.is_ok_and(|log| log.display().to_string().starts_with(word)) {
+            found.push(name);
+        }
+    }
+    found
+}
+
+/// Whether a process is there and no zombie.
+pub fn lives(pid: &str) -> bool {
+    std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z "))
+}
+
+/// Waits for a process to be gone.
+pub async fn gone(pid: &str) {
+    let waiting = async {
+        while lives(pid) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(DEADLINE, waiting)
+        .await
+        .expect("it ends");
+}
+
+/// A session over Streamable HTTP.
+pub struct Client<'a> {
+    pub machine: &'a Machine,
+    pub path: String,
+    pub session: String,
+}
+
+impl<'a> Client<'a> {
+    pub async fn open(machine: &'a Machine, server: &str) -> Self {
+        Self::with(machine, server, json!({}), "2025-11-25").await
+    }
+
+    pub async fn with(
+        machine: &'a Machine,
+        server: &str,
+        capabilities: Value,
+        version: &str,
+    ) -> Self {
+        let path = format!("/servers/{server}/mcp");
+        let reply = begin(machine, &path, capabilities, version).await;
+        let session = reply
+            .session
+            .unwrap_or_else(|| panic!("no session: {}", reply.text));
+        let client = Self {
+            machine,
+            path,
+            session,
+        };
+        client
+            .post(json!({"jsonrpc": "2.0", "method": "notifications/initialized"}))
+            .await;
+        client
+    }
+
+    pub async fn post(&self, message: Value) -> Reply {
+        let headers = [("mcp-session-id", &*self.session)];
+        self.machine
+            .ask(Method::POST, &self.path, &headers, message.to_string())
+            .await
+    }
+
+    /// A tool's answer: its text, or the error's.
+    pub async fn call(&self, tool: &str, arguments: Value) -> Result<String, String> {
+        let reply = self.post(called(tool, arguments)).await;
+        // Of an event stream the last one.
+        let text = match reply.text.rsplit_once("data: ") {
+            Some((_, text)) if reply.text.starts_with("event:") => text.trim(),
+            _ => &reply.text,
+        };
+        let message: Value = serde_json::from_str(text).unwrap_or_else(|_| panic!("{text:?}"));
+        assert_eq!(message["id"], "c1", "{message}");
+        match message["error"]["message"].as_str() {
+            Some(error) => Err(error.to_owned()),
+            None => Ok(message["result"]["content"][0]["text"]
+                .as_str()
+                .unwrap()
+                .to_owned()),
+        }
+    }
+
+    pub async fn echo(&self, word: &str) {
+        assert_eq!(
+            self.call("echo", json!({"word": word})).await.as_deref(),
+            Ok(word)
+        );
+    }
+}
+
+/// A call of a tool.
+pub fn called(tool: &str, arguments: Value) -> Value {
+    let params = json!({"name": tool, "arguments": arguments, "_meta": {"progressToken": "p"}});
+    json!({"jsonrpc": "2.0", "id": "c1", "method": "tools/call", "params": params})
+}
+
+/// Says `initialize`.
+pub async fn begin(machine: &Machine, path: &str, capabilities: Value, version: &str) -> Reply {
+    let info = json!({"name": "test", "version": "1"});
+    let params =
+        json!({"protocolVersion": version, "capabilities": capabilities, "clientInfo": info});
+    let hello = json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": params});
+    machine
+        .ask(Method::POST, path, &[], hello.to_string())
+        .await
+}
+
+/// Reads a stream until it said something.
+pub async fn until_said(stream: &mut Response<Incoming>, word: &str) -> String {
+    let mut said = String::new();
+    let reading = async {
+        while !said.contains(word) {
+            let frame = stream
+                .body_mut()
+                .frame()
+                .await
+                .expect("more is said")
+                .unwrap();
+            let bytes: Bytes = frame.into_data().unwrap_or_default();
+            said.push_str(&String::from_utf8_lossy(&bytes));
+        }
+    };
+    tokio::time::timeout(DEADLINE, reading)
+        .await
+        .expect("it is said in time");
+    said
+}

@@ -1,0 +1,103 @@
+"""A server that does what it is told, good or bad. Tools are named in `call`."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+
+mode = sys.argv[1] if len(sys.argv) > 1 else ""
+cancelled = []
+asked = {}
+lock = threading.Lock()
+
+
+def say(text):
+    with lock:
+        sys.stdout.write(text + "\n")
+        sys.stdout.flush()
+
+
+def answer(number, **outcome):
+    say(json.dumps({"jsonrpc": "2.0", "id": number, **outcome}))
+
+
+def tell(method, **params):
+    say(json.dumps({"jsonrpc": "2.0", "method": method, "params": params}))
+
+
+def text(words, **more):
+    return {"content": [{"type": "text", "text": str(words)}], **more}
+
+
+def call(number, params):
+    name, given = params["name"], params.get("arguments", {})
+    if name == "echo":
+        answer(number, result=text(given.get("word", "")))
+    elif name == "pid":
+        answer(number, result=text(os.getpid()))
+    elif name == "hang":
+        tell("notifications/progress", progressToken=params["_meta"]["progressToken"], progress=1)
+    elif name == "cancelled":
+        answer(number, result=text(len(cancelled)))
+    elif name == "die":
+        os._exit(3)
+    elif name == "close":
+        os.close(1)
+        time.sleep(1000)
+    elif name == "noise":
+        for line in ["Listening on port 3000", "{", "[]", '{"jsonrpc":"2.0"}', "\x00\x01", "null", ""]:
+            say(line)
+        answer(number, result=text("heard"))
+    elif name == "twice":
+        answer(number, result=text("first"))
+        answer(number, result=text("second"))
+    elif name == "stray":
+        answer(987654, result=text("whose?"))
+        answer("odd", error={"code": 1, "message": "whose?"})
+        answer(number, result=text("mine"))
+    elif name == "flood":
+        for count in range(given["count"]):
+            tell("notifications/message", level="info", data=f"{count} " + "x" * given.get("size", 10))
+        answer(number, result=text("flooded"))
+    elif name == "large":
+        answer(number, result=text("x" * given["bytes"]))
+    elif name == "child":
+        child = subprocess.Popen(["sleep", "1000"])
+        answer(number, result=text(child.pid))
+    elif name == "fail":
+        answer(number, result=text("no", isError=True))
+    elif name == "ask":
+        asked["s1"] = number
+        say(json.dumps({"jsonrpc": "2.0", "id": "s1", "method": "sampling/createMessage", "params": {}}))
+    else:
+        answer(number, error={"code": -32602, "message": f"no tool {name}"})
+
+
+if mode == "loop":
+    print("something is wrong", file=sys.stderr)
+    sys.exit(7)
+for line in sys.stdin:
+    message = json.loads(line)
+    method, number = message.get("method"), message.get("id")
+    params = message.get("params", {})
+    if method == "initialize":
+        if mode == "mute":
+            continue
+        capabilities = {"tools": {}, "logging": {}, "resources": {"subscribe": True}}
+        info = {"name": "scripted", "version": "1"}
+        version = params["protocolVersion"]
+        result = {"protocolVersion": version, "capabilities": capabilities, "serverInfo": info}
+        answer(number, result=result)
+    elif method == "tools/call":
+        call(number, params)
+    elif method == "tools/list":
+        tools = [{"name": name, "inputSchema": {"type": "object"}} for name in ["echo", "pid"]]
+        answer(number, result={"tools": tools})
+    elif method == "notifications/cancelled":
+        cancelled.append(params["requestId"])
+    elif method is None and number == "s1":
+        answer(asked.pop("s1"), result=text(json.dumps(message.get("result"))))
+    elif number is not None:
+        answer(number, result={})
