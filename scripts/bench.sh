@@ -20,13 +20,19 @@ build_ui
 # One by one: what the command line serves must not weigh on the window.
 cargo build --quiet --locked --profile dist --package vivarium-desktop
 cargo build --quiet --locked --release --package cli
-cargo build --quiet --locked --release --package e2e --features bench --bin bridge --bin in-use
+cargo build --quiet --locked --release --package e2e --features bench --bin bridge --bin in-use --bin mcp
 
 venv=target/venv-bench
 if [ ! -x "$venv/bin/python" ] || [ scripts/bench/requirements.txt -nt "$venv/.made" ]; then
   python3 -m venv "$venv"
   "$venv/bin/pip" install --quiet --disable-pip-version-check -r scripts/bench/requirements.txt
   touch "$venv/.made"
+fi
+# mcp-proxy wants an MCP of its own.
+if [ ! -x "$venv-mcp/bin/mcp-proxy" ] || [ scripts/bench/requirements-mcp.txt -nt "$venv-mcp/.made" ]; then
+  python3 -m venv "$venv-mcp"
+  "$venv-mcp/bin/pip" install --quiet --disable-pip-version-check -r scripts/bench/requirements-mcp.txt
+  touch "$venv-mcp/.made"
 fi
 
 instance="vbench-$$"
@@ -68,3 +74,6 @@ peer=$!
 until (exec 3<>"/dev/tcp/127.0.0.1/$near") 2>/dev/null; do :; done
 target/release/bridge --peer "ws://127.0.0.1:$near/" --peer-target "$far"
 kill "$peer"
+# The same for MCP: both relays in front of a server of the program's own.
+body=$(uname -m)
+target/release/mcp --body "body/bin/$body/body" --peer "$venv-mcp/bin/mcp-proxy"

@@ -1,9 +1,10 @@
 //! One endpoint over all servers: their tools and prompts as `<server>__<name>`, their resources
 //! as they are; what a client sees of them is its own choice and that of `mcp.json`.
 
-use std::{sync::Arc, time::Duration};
+use std::{borrow::Cow, collections::BTreeMap, sync::Arc, time::Duration};
 
-use serde_json::{Map, Value, json, value::RawValue};
+use serde::Deserialize;
+use serde_json::{Value, json, value::RawValue};
 use tokio::sync::oneshot;
 
 use super::{
@@ -332,45 +333,60 @@ async fn fetch(
     if hello.capabilities.get(kind).is_none() {
         return Ok(items);
     }
-    let mut params = json!({});
+    let mut params = "{}".to_owned();
     for _ in 0..PAGES {
-        let answer = ask(&upstream, method, &params.to_string()).await?;
+        let answer = ask(&upstream, method, &params).await?;
         let payload = answer.payload();
         if answer.is_error {
             return Err(String::from_utf8_lossy(&payload).into_owned());
         }
-        let mut page: Map<String, Value> =
-            serde_json::from_slice(&payload).map_err(|error| error.to_string())?;
-        let found = page.remove(field).unwrap_or_default();
-        for item in found.as_array().into_iter().flatten() {
-            items.extend(item_shown(session, server, field, item.clone()));
-        }
-        match page.remove("nextCursor") {
-            Some(Value::String(cursor)) => params = json!({"cursor": cursor}),
-            _ => break,
+        let text = std::str::from_utf8(&payload).unwrap_or_default();
+        let page: BTreeMap<Cow<'_, str>, &RawValue> =
+            serde_json::from_str(text).map_err(|error| error.to_string())?;
+        let found = page.get(field).map_or("[]", |found| found.get());
+        let found: Vec<&RawValue> =
+            serde_json::from_str(found).map_err(|error| error.to_string())?;
+        items.extend(
+            found
+                .into_iter()
+                .filter_map(|item| item_shown(session, server, field, item.get())),
+        );
+        let cursor = page
+            .get("nextCursor")
+            .filter(|cursor| cursor.get() != "null");
+        match cursor {
+            Some(cursor) => params = format!("{{\"cursor\":{}}}", cursor.get()),
+            None => break,
         }
     }
     Ok(items)
 }
 
-fn item_shown(
-    session: &Arc<Session>,
-    server: &Server,
-    field: &str,
-    mut item: Value,
-) -> Option<String> {
-    let own = item["name"].as_str().unwrap_or_default().to_owned();
-    match field {
-        "tools" => item["name"] = shown(session, server, &own)?.into(),
-        "prompts" => item["name"] = format!("{}{JOIN}{own}", server.core.name).into(),
-        _ => {
-            let uri = item["uri"]
-                .as_str()
-                .or_else(|| item["uriTemplate"].as_str())?;
-            session.learn([(uri.to_owned(), server.core.name.to_string())]);
-        }
+/// An entry of a list, in the server's own words but for its name.
+fn item_shown(session: &Session, server: &Server, field: &str, item: &str) -> Option<String> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Item<'a> {
+        #[serde(borrow)]
+        name: Option<&'a RawValue>,
+        uri: Option<String>,
+        uri_template: Option<String>,
     }
-    Some(item.to_string())
+    let read: Item<'_> = serde_json::from_str(item).ok()?;
+    if let Some(uri) = read.uri.or(read.uri_template) {
+        session.learn([(uri, server.core.name.to_string())]);
+        return Some(item.to_owned());
+    }
+    let place = read.name?.get();
+    let own: String = serde_json::from_str(place).ok()?;
+    let name = if field == "tools" {
+        shown(session, server, &own)?
+    } else {
+        format!("{}{JOIN}{own}", server.core.name)
+    };
+    let start = place.as_ptr() as usize - item.as_ptr() as usize;
+    let (before, after) = (&item[..start], &item[start + place.len()..]);
+    Some(format!("{before}{}{after}", Value::from(name)))
 }
 
 /// Asks in the relay's name; who does not wait any longer does not ask any longer.
