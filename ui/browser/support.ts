@@ -138,6 +138,13 @@ export async function open(browser: Browser, url: string): Promise<{ page: Page;
     if (message.type() === "error") errors.push(`${message.text()} ${message.location().url}`);
   });
   await page.goto(url);
+  // A container that starts or ends anywhere changes this computer's network, and Chromium then
+  // drops what it is loading.
+  while ((await page.locator("#app > *").count()) === 0 && errors.some((error) => error.includes("ERR_NETWORK_CHANGED"))) {
+    errors.length = 0;
+    await page.goto(url);
+    await page.waitForLoadState("networkidle");
+  }
   return { page, errors };
 }
 

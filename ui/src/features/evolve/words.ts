@@ -26,7 +26,7 @@ export function verdict(run: EvolveRun): { tone: Tone; words: string } {
     case "good":
       return { tone: "good", words: run.kind === "rollback" ? `Went back to generation${to}` : `Generation${to} is in place` };
     case "undone":
-      return { tone: "bad", words: "It failed; the old machine is back" };
+      return { tone: "bad", words: "It failed; the old machine is in place" };
     case "failed":
       return { tone: "bad", words: "It failed before anything was changed" };
     case "refused":
