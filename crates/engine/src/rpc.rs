@@ -140,6 +140,14 @@ impl Handlers for Engine {
         self.open_desktop().await
     }
 
+    async fn takeover_get(&self, _: Nothing) -> Result<Takeover, Failure> {
+        self.get("/takeover").await
+    }
+
+    async fn takeover_set(&self, request: TakeoverRequest) -> Result<Takeover, Failure> {
+        self.post("/takeover", &request).await
+    }
+
     async fn kernel_exec(&self, request: KernelExecRequest) -> Result<Nothing, Failure> {
         self.queue_cell(request)?;
         Ok(Nothing {})

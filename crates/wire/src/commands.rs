@@ -29,6 +29,8 @@ macro_rules! for_each_command {
             machine_disk: Nothing => MachineDisk, "What the machine takes of the disk; may take seconds.";
             run_cancel: RunCancelRequest => Nothing, "Cancels long work.";
             desktop_open: Nothing => DesktopTicket, "A one-time ticket to the desktop's bridge.";
+            takeover_get: Nothing => Takeover, "Whether the person has the desktop's mouse and keyboard, and the AI's input rests.";
+            takeover_set: TakeoverRequest => Takeover, "Takes them, or gives them back.";
             kernel_exec: KernelExecRequest => Nothing, "Queues a cell; its outputs are stream events.";
             kernel_interrupt: Nothing => Nothing, "KeyboardInterrupt in the running cell.";
             kernel_restart: Nothing => Nothing, "A new process for the kernel: its namespace is gone.";

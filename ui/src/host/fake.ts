@@ -26,6 +26,7 @@ export class FakeHost implements Host {
   #scene: string;
   #take: (event: StreamEvent) => void = () => {};
   #seq = 0;
+  #takeover: Answer<"takeover_get"> = { on: false, by: null, since_ms: null };
 
   constructor(scene: string) {
     this.#scene = scene;
@@ -64,6 +65,8 @@ export class FakeHost implements Host {
         ],
       }),
       service_log: () => ({ lines: LOG }),
+      takeover_get: () => this.#takeover,
+      takeover_set: ({ on, by }) => (this.#takeover = { on, by: by ?? null, since_ms: Date.now() }),
       kernel_variables: () => ({
         count: 3,
         variables: [

@@ -1039,6 +1039,25 @@ at_ms: number,
 /** What happened. */
 event: Event, };
 
+/**
+ * Whether the person has mouse and keyboard of the desktop for themselves: `GET /takeover`, and
+ * the answer of `POST /takeover`.
+ */
+export type Takeover = {
+/** Then tools of an AI may look and not touch. */
+on: boolean,
+/** Who took them, where they said so. */
+by: string | null,
+/** Since when it is so, in Unix milliseconds; none where it was never otherwise. */
+since_ms: number | null, };
+
+/** `POST /takeover`. */
+export type TakeoverRequest = {
+/** Take them, or give them back. */
+on: boolean,
+/** Who. */
+by?: string, };
+
 /** Colours of the window. */
 export type Theme = "system" | "light" | "dark";
 
@@ -1099,6 +1118,10 @@ export interface Commands {
   run_cancel: { request: RunCancelRequest; answer: Nothing };
   /** A one-time ticket to the desktop's bridge. */
   desktop_open: { request: Nothing; answer: DesktopTicket };
+  /** Whether the person has the desktop's mouse and keyboard, and the AI's input rests. */
+  takeover_get: { request: Nothing; answer: Takeover };
+  /** Takes them, or gives them back. */
+  takeover_set: { request: TakeoverRequest; answer: Takeover };
   /** Queues a cell; its outputs are stream events. */
   kernel_exec: { request: KernelExecRequest; answer: Nothing };
   /** KeyboardInterrupt in the running cell. */
