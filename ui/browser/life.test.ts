@@ -66,6 +66,20 @@ test("the desktop shows, comes back after a restart of the machine, and its clip
   await state(page, "desktop-screen", "connected", SLOW_MS);
 }, SLOW_MS);
 
+test("the AI's input is paused and given back, also from elsewhere", async () => {
+  const ask = "curl -s --unix-socket /run/vivarium/body.sock";
+  const kept = () => instance.vivarium("shell", `${ask} http://localhost/takeover`);
+  const button = page.getByTestId("takeover");
+  expect(kept()).toContain('"on":false');
+  await button.click();
+  await expect.poll(kept).toContain('"on":true');
+  await expect.poll(() => button.getAttribute("aria-pressed")).toBe("true");
+  await page.getByText("the AI's input is paused").waitFor();
+  await looksRight(page);
+  instance.vivarium("shell", `${ask} --json '{"on": false}' http://localhost/takeover`);
+  await expect.poll(() => button.getAttribute("aria-pressed")).toBe("false");
+});
+
 test("a picture of the desktop becomes a file", async () => {
   const [download] = await Promise.all([page.waitForEvent("download"), page.getByLabel("Save a picture").click()]);
   const bytes = readFileSync(await download.path());

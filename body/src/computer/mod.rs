@@ -4,16 +4,17 @@
 //! restarted under it.
 
 mod client;
-mod desktop;
 mod error;
 mod frames;
+mod input;
+mod look;
 mod machine;
 mod screen;
 mod takeover;
 
 use std::{
     process::ExitCode,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use rmcp::{
@@ -46,7 +47,7 @@ impl ServerHandler for Computer {}
 
 impl Computer {
     fn new() -> Self {
-        let mut tools = Self::machine_tools() + Self::desktop_tools();
+        let mut tools = Self::machine_tools() + Self::looking_tools() + Self::input_tools();
         for route in tools.map.values_mut() {
             // A line's end in the source is none for a reader.
             let text = route.attr.description.as_deref().unwrap_or_default();
@@ -58,6 +59,10 @@ impl Computer {
             frames: Arc::default(),
             tools,
         }
+    }
+
+    fn frames(&self) -> MutexGuard<'_, Frames> {
+        self.frames.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Works on the display, off the async thread; one work at a time.

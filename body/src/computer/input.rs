@@ -1,12 +1,11 @@
-//! The tools about the display: looking at it, mouse, keyboard, clipboard, windows.
+//! The tools that touch: mouse, keyboard, clipboard, focus, new programs. Each is refused while the
+//! person has mouse and keyboard for themselves.
 
 use std::time::{Duration, Instant};
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
 use rmcp::{
     Json,
     handler::server::wrapper::Parameters,
-    model::{CallToolResult, ContentBlock},
     schemars::{self, JsonSchema},
     tool, tool_router,
 };
@@ -16,46 +15,10 @@ use wire::kernel::{ShellAnswer, ShellRequest};
 use super::{
     Computer,
     error::ComputerError,
-    frames::{Frame, Region, View},
-    screen::{Area, Button, Chord, Direction, WindowShown},
+    frames::View,
+    look::{ClipboardText, LOOK_EVERY, limit},
+    screen::{Button, Chord, Direction, WindowShown},
 };
-
-/// Where nothing is said of a picture's size.
-const LONGEST_EDGE: u32 = 1280;
-/// How often the screen is looked at for a change.
-const LOOK_EVERY: Duration = Duration::from_millis(60);
-/// The longest that a tool waits.
-const LONGEST_WAIT_S: f64 = 3600.0;
-
-#[derive(Deserialize, JsonSchema)]
-pub struct ScreenshotRequest {
-    /// A part of the screen, in the coordinates of an earlier screenshot: a closer look.
-    #[serde(default)]
-    region: Option<Region>,
-    /// A window's id from list_windows: the part of the screen that it takes. What covers it is seen.
-    #[serde(default)]
-    window: Option<u32>,
-    /// The picture is scaled down until no edge is longer, in pixels; 1280 where left out.
-    #[serde(default)]
-    longest_edge: Option<u32>,
-}
-
-/// What a screenshot shows.
-#[derive(Serialize, JsonSchema)]
-pub struct Shot {
-    /// Names the picture for tools that take coordinates.
-    screenshot_id: u64,
-    /// Of the picture, in its pixels.
-    width: u32,
-    height: u32,
-    /// Picture pixels per screen pixel.
-    scale: f64,
-    /// What of the screen it shows, in screen pixels.
-    screen_x: i32,
-    screen_y: i32,
-    screen_width: u32,
-    screen_height: u32,
-}
 
 /// Where a mouse tool acts.
 #[derive(Deserialize, JsonSchema)]
@@ -135,19 +98,6 @@ pub struct KeyRequest {
     times: Option<u32>,
 }
 
-/// A text.
-#[derive(Serialize, Deserialize, JsonSchema)]
-pub struct ClipboardText {
-    text: String,
-}
-
-/// Windows.
-#[derive(Serialize, JsonSchema)]
-pub struct WindowList {
-    /// The topmost first.
-    windows: Vec<WindowShown>,
-}
-
 #[derive(Deserialize, JsonSchema)]
 pub struct WindowRequest {
     /// Its id from list_windows.
@@ -172,38 +122,6 @@ pub struct Launched {
     window: Option<WindowShown>,
 }
 
-#[derive(Deserialize, JsonSchema)]
-pub struct ChangeRequest {
-    /// A part of the screen, in the coordinates of an earlier screenshot; all of it where left out.
-    #[serde(default)]
-    region: Option<Region>,
-    /// How long to wait, in seconds; 10 where left out.
-    #[serde(default)]
-    timeout_s: Option<f64>,
-}
-
-/// Whether the screen changed.
-#[derive(Serialize, JsonSchema)]
-pub struct ChangeSeen {
-    changed: bool,
-    /// What changed first, in screen pixels: x, y, width, height.
-    area: Option<[i64; 4]>,
-    waited_ms: u64,
-}
-
-#[derive(Deserialize, JsonSchema)]
-pub struct HandbackRequest {
-    /// How long to wait, in seconds; 300 where left out.
-    #[serde(default)]
-    timeout_s: Option<f64>,
-}
-
-/// Whether mouse and keyboard are free.
-#[derive(Serialize, JsonSchema)]
-pub struct Handback {
-    handed_back: bool,
-}
-
 /// It was done.
 #[derive(Serialize, JsonSchema)]
 pub struct Done {
@@ -212,67 +130,8 @@ pub struct Done {
 
 const DONE: Json<Done> = Json(Done { done: true });
 
-#[tool_router(router = desktop_tools, vis = "pub(super)")]
+#[tool_router(router = input_tools, vis = "pub(super)")]
 impl Computer {
-    /// Takes a picture of the display that you and the person share: all of it, a region or a window.
-    /// Coordinates for click, drag, scroll and regions are pixels of the last picture taken, from its
-    /// top left; say screenshot_id for another.
-    #[tool(
-        output_schema = rmcp::handler::server::tool::schema_for_output::<Shot>(),
-        annotations(title = "Look at the screen", read_only_hint = true, open_world_hint = false)
-    )]
-    async fn screenshot(
-        &self,
-        Parameters(request): Parameters<ScreenshotRequest>,
-    ) -> Result<CallToolResult, ComputerError> {
-        let region = request
-            .region
-            .map(|region| self.area(&region))
-            .transpose()?;
-        if region.is_some() && request.window.is_some() {
-            let both = "say a region or a window, not both".to_owned();
-            return Err(ComputerError::Invalid(both));
-        }
-        let longest = request
-            .longest_edge
-            .unwrap_or(LONGEST_EDGE)
-            .clamp(16, 16_384);
-        let (area, width, height, png) = self
-            .on_screen(move |screen| {
-                let whole = screen.whole()?;
-                let wanted = match request.window {
-                    Some(id) => screen.window_area(id)?,
-                    None => region.unwrap_or(whole),
-                };
-                let area = seen(wanted, whole)?;
-                let picture = screen.picture(area)?.fitted(longest);
-                Ok((area, picture.width, picture.height, picture.png()?))
-            })
-            .await?;
-        let frame = Frame {
-            area,
-            width,
-            height,
-        };
-        let shot = Shot {
-            screenshot_id: self.frames().add(frame),
-            width,
-            height,
-            scale: frame.scale(),
-            screen_x: area.x,
-            screen_y: area.y,
-            screen_width: area.width,
-            screen_height: area.height,
-        };
-        let value = serde_json::to_value(&shot)
-            .map_err(|error| ComputerError::Internal(error.to_string()))?;
-        let mut result = CallToolResult::structured(value);
-        result
-            .content
-            .push(ContentBlock::image(STANDARD.encode(png), "image/png"));
-        Ok(result)
-    }
-
     /// Moves the mouse pointer without pressing anything, so that what is under it shows itself.
     #[tool(annotations(
         title = "Move the mouse",
@@ -370,18 +229,6 @@ impl Computer {
             .await
     }
 
-    /// The text in the clipboard that programs of the display and its viewers share; empty where there
-    /// is none.
-    #[tool(annotations(
-        title = "Read the clipboard",
-        read_only_hint = true,
-        open_world_hint = false
-    ))]
-    async fn clipboard_get(&self) -> Result<Json<ClipboardText>, ComputerError> {
-        let text = self.on_screen(|screen| screen.clipboard()).await?;
-        Ok(Json(ClipboardText { text }))
-    }
-
     /// Puts text into that clipboard; `key ctrl+v` (`ctrl+shift+v` in some terminals) then pastes it.
     #[tool(annotations(
         title = "Fill the clipboard",
@@ -397,14 +244,6 @@ impl Computer {
         self.on_screen(move |screen| screen.set_clipboard(request.text))
             .await?;
         Ok(DONE)
-    }
-
-    /// The windows on the display, the topmost first, with their titles, programs and places in screen
-    /// pixels (for tools that take coordinates: scale 1).
-    #[tool(annotations(title = "List windows", read_only_hint = true, open_world_hint = false))]
-    async fn list_windows(&self) -> Result<Json<WindowList>, ComputerError> {
-        let windows = self.on_screen(|screen| screen.windows()).await?;
-        Ok(Json(WindowList { windows }))
     }
 
     /// Brings a window to the front, out of the task bar where it was minimised, and gives it the keys.
@@ -464,86 +303,11 @@ impl Computer {
             tokio::time::sleep(LOOK_EVERY).await;
         }
     }
-
-    /// Waits until something on the screen, or in a region of it, looks different from when this was
-    /// called: a page that loads, a dialog, a command's output. A blinking cursor counts too: leave it
-    /// out of the region.
-    #[tool(annotations(
-        title = "Wait for a change",
-        read_only_hint = true,
-        open_world_hint = false
-    ))]
-    async fn wait_for_change(
-        &self,
-        Parameters(request): Parameters<ChangeRequest>,
-    ) -> Result<Json<ChangeSeen>, ComputerError> {
-        let region = request
-            .region
-            .map(|region| self.area(&region))
-            .transpose()?;
-        let limit = limit(request.timeout_s, 10.0)?;
-        let begin = Instant::now();
-        let mut watched = self
-            .on_screen(move |screen| {
-                let whole = screen.whole()?;
-                screen.watch(seen(region.unwrap_or(whole), whole)?)
-            })
-            .await?;
-        loop {
-            let (looked, area) = self
-                .on_screen(move |screen| {
-                    let area = screen.changed(&watched)?;
-                    Ok((watched, area))
-                })
-                .await?;
-            watched = looked;
-            if area.is_some() || begin.elapsed() >= limit {
-                return Ok(Json(ChangeSeen {
-                    changed: area.is_some(),
-                    area: area.map(|area| {
-                        [
-                            area.x.into(),
-                            area.y.into(),
-                            area.width.into(),
-                            area.height.into(),
-                        ]
-                    }),
-                    waited_ms: u64::try_from(begin.elapsed().as_millis()).unwrap_or(u64::MAX),
-                }));
-            }
-            tokio::time::sleep(LOOK_EVERY).await;
-        }
-    }
-
-    /// Waits until the person gives mouse and keyboard back, after a tool was refused because they
-    /// have them. Answers at once where nobody has taken them.
-    #[tool(annotations(
-        title = "Wait for the person",
-        read_only_hint = true,
-        open_world_hint = false
-    ))]
-    async fn wait_for_handback(
-        &self,
-        Parameters(request): Parameters<HandbackRequest>,
-    ) -> Result<Json<Handback>, ComputerError> {
-        let handed_back = self.handed_back(limit(request.timeout_s, 300.0)?).await?;
-        Ok(Json(Handback { handed_back }))
-    }
 }
 
 impl Computer {
-    fn frames(&self) -> std::sync::MutexGuard<'_, super::Frames> {
-        self.frames
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
-    }
-
     fn place(&self, place: &Place) -> Result<(i32, i32), ComputerError> {
         self.frames().place(place.x, place.y, place.view)
-    }
-
-    fn area(&self, region: &Region) -> Result<Area, ComputerError> {
-        self.frames().area(region)
     }
 
     async fn clicks(
@@ -573,23 +337,6 @@ impl Computer {
             })
             .await?;
         Ok(Json(Pointer { screen_x, screen_y }))
-    }
-}
-
-/// The part of an area that is on the screen.
-fn seen(area: Area, whole: Area) -> Result<Area, ComputerError> {
-    area.within(whole)
-        .ok_or_else(|| ComputerError::Invalid("nothing of it is on the screen".to_owned()))
-}
-
-fn limit(seconds: Option<f64>, otherwise: f64) -> Result<Duration, ComputerError> {
-    let seconds = seconds.unwrap_or(otherwise);
-    if (0.0..=LONGEST_WAIT_S).contains(&seconds) {
-        Ok(Duration::from_secs_f64(seconds))
-    } else {
-        Err(ComputerError::Invalid(format!(
-            "a wait lasts from 0 to {LONGEST_WAIT_S} s"
-        )))
     }
 }
 
