@@ -29,6 +29,7 @@ fn servers(profile: &'static str) {
     files(&machine);
     linux(&machine);
     browser(&machine);
+    relayed(&machine);
 }
 
 fn files(machine: &Instance) {
@@ -130,6 +131,33 @@ fn browser(machine: &Instance) {
     assert_eq!(profiles.lines().count(), 2, "{profiles}");
     machine.inside("pkill -f libexec/browser-use");
     wait_until("no browser is left", DEADLINE, || browsers() == "0");
+}
+
+/// All of them are behind the one endpoint.
+fn relayed(machine: &Instance) {
+    for (server, count) in [
+        ("browser-use", 16),
+        ("computer", 20),
+        ("filesystem", 14),
+        ("linux", 23),
+    ] {
+        let tools = machine.ok(&["mcp", "tools", server, "--json"]);
+        assert_eq!(tools.lines().count(), count, "{server}: {tools}");
+    }
+    let said = machine.ok(&[
+        "mcp",
+        "call",
+        "computer__run_shell",
+        "command=echo $((6 * 7))",
+    ]);
+    assert_eq!(said.trim(), "42");
+    let shot = machine.ok(&["mcp", "call", "computer__screenshot", "longest_edge=300"]);
+    assert!(
+        shot.contains("\"width\":300") && shot.contains("image/png"),
+        "{shot}"
+    );
+    let services = machine.ok(&["mcp", "call", "linux__list_services"]);
+    assert!(services.contains("xvnc.service"), "{services}");
 }
 
 #[test]
