@@ -74,7 +74,7 @@ test("the AI's input is paused and given back, also from elsewhere", async () =>
   await button.click();
   await expect.poll(kept).toContain('"on":true');
   await expect.poll(() => button.getAttribute("aria-pressed")).toBe("true");
-  await page.getByText("the AI's input is paused").waitFor();
+  await page.getByText("AI's input paused").waitFor();
   await looksRight(page);
   instance.vivarium("shell", `${ask} --json '{"on": false}' http://localhost/takeover`);
   await expect.poll(() => button.getAttribute("aria-pressed")).toBe("false");
