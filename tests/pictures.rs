@@ -96,6 +96,37 @@ until xdotool search --name 'Vivarium' >/dev/null 2>&1; do :; done"#;
         )
         .await;
     window.picture_into(&folder, "desktop").await;
+    // A tool that shows the same screen.
+    window.click("nav-mcp").await;
+    window.click("mcp-server-computer").await;
+    window.click("mcp-connect").await;
+    window.click("mcp-offer-screenshot").await;
+    window.click("mcp-call").await;
+    window
+        .until(
+            "a picture from the tool",
+            SOON,
+            "const image = document.querySelector('[data-testid=mcp-result] img');
+             return !!image && image.complete;",
+        )
+        .await;
+    window.picture_into(&folder, "mcp").await;
+
+    machine.inside("echo Hello from the repo. >/repo/body/rootfs/usr/share/vivarium/motd");
+    window.click("nav-evolve").await;
+    window.get("evolve-diff").await;
+    window.click("evolve-note").await;
+    window.type_keys("a greeting").await;
+    window.click("evolve-start").await;
+    window
+        .until(
+            "a new generation",
+            3 * SOON,
+            "return document.querySelector('[data-testid=evolve-run]')?.dataset.state === 'good';",
+        )
+        .await;
+    window.picture_into(&folder, "evolve").await;
+
     window.click("nav-settings").await;
     window.get("about").await;
     window.picture_into(&folder, "settings").await;
