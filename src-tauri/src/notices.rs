@@ -8,6 +8,7 @@ use tauri::{AppHandle, Manager, Runtime};
 use tauri_plugin_notification::NotificationExt;
 use tokio_util::sync::CancellationToken;
 use wire::{
+    evolve::{EvolveRun, RunState},
     failure::Failure,
     kernel::ExecStatus,
     stream::{Event, StreamEvent},
@@ -55,6 +56,8 @@ pub async fn listen<R: Runtime>(
 #[derive(Debug, Default)]
 struct Begun {
     at_ms: HashMap<String, u64>,
+    /// The run of evolve that was told of, and where it stood.
+    told: Option<(String, RunState)>,
 }
 
 impl Begun {
@@ -105,8 +108,28 @@ impl Begun {
                     (None, None) => None,
                 }
             }
+            Event::Evolve { run } => self.evolve(run),
             _ => None,
         }
+    }
+
+    /// A run that waits for the person, or has ended; once.
+    fn evolve(&mut self, run: &EvolveRun) -> Option<(String, String)> {
+        let now = (run.run_id.clone(), run.state);
+        if self.told.as_ref() == Some(&now) {
+            return None;
+        }
+        self.told = Some(now);
+        let title = match run.state {
+            RunState::AwaitsYes => "The machine asks for an evolve",
+            RunState::Good => "The machine has evolved",
+            RunState::Undone | RunState::Failed => "The evolve failed; the old machine is in place",
+            RunState::Asked | RunState::Running | RunState::Refused | RunState::Cancelled => {
+                return None;
+            }
+        };
+        let body = run.error.as_ref().or(run.note.as_ref());
+        Some((title.into(), body.cloned().unwrap_or_default()))
     }
 
     fn was_long(&mut self, id: &str, now_ms: u64) -> bool {
@@ -153,5 +176,28 @@ mod tests {
         let cancelled = Failure::new(FailureCode::Cancelled, "Cancelled");
         assert_eq!(begun.take(&at(1, ended(Some(cancelled)))), None);
         assert!(begun.at_ms.is_empty());
+    }
+
+    #[test]
+    fn an_evolve_is_told_where_somebody_should_know_and_once() {
+        let mut begun = Begun::default();
+        let run = |state| {
+            let run = serde_json::json!({
+                "run_id": "r", "kind": "evolve", "state": state, "asked_by": "machine", "note": "ripgrep",
+                "started_at": 1, "ended_at": null, "steps": [], "error": null, "failure": null,
+                "generation": null, "from_generation": null, "commit": null, "report": {"proof": null, "downtime_ms": null},
+            });
+            at(
+                1,
+                Event::Evolve {
+                    run: serde_json::from_value(run).unwrap(),
+                },
+            )
+        };
+        let (_, body) = begun.take(&run("awaits_yes")).unwrap();
+        assert_eq!(body, "ripgrep");
+        assert_eq!(begun.take(&run("awaits_yes")), None);
+        assert_eq!(begun.take(&run("running")), None);
+        assert!(begun.take(&run("undone")).is_some());
     }
 }

@@ -34,6 +34,7 @@ export function actions({ pages, go }: Places, live: Live, notebook: Notebook, p
     running && { group: "Machine", word: "Restart machine", act: on("machine", () => live.restart()) },
     free && { group: "Machine", word: "Rebuild image and start", also: ["build"], act: on("machine", () => live.up(true)) },
     live.going && { group: "Machine", word: "Cancel what goes on", act: on("machine", () => live.cancel()) },
+    live.running && { group: "Machine", word: "Evolve…", also: ["rebuild", "generation", "rollback"], act: () => go("evolve") },
     live.running && { group: "Notebook", word: "Run all cells", act: on("notebook", () => notebook.runAll()) },
     notebook.busy && { group: "Notebook", word: "Interrupt", also: ["stop cell"], act: on("notebook", () => notebook.interrupt()) },
     { group: "Notebook", word: "Clear outputs", act: on("notebook", () => notebook.clear()) },

@@ -4,7 +4,7 @@
 import { createContext } from "svelte";
 
 import { toFailure, type Command, type Answer, type Host, type Request } from "../../host";
-import type { EngineInfo, Event, Failure, MachineStatus } from "../../wire";
+import type { EngineInfo, Event, EvolveRun, Failure, MachineStatus } from "../../wire";
 import { advance, beginRun, endRun, type Run } from "./run";
 
 export type EngineLook = { kind: "looking" } | { kind: "here"; info: EngineInfo } | { kind: "away"; failure: Failure };
@@ -26,6 +26,8 @@ export class Live {
   machine = $state<MachineLook>({ kind: "looking" });
   run = $state<Run | null>(null);
   doing = $state<Doing>(null);
+  /** The newest run of evolve that was heard of. */
+  evolve = $state.raw<EvolveRun | null>(null);
   /** What the last click could not do. */
   trouble = $state<Failure | null>(null);
   #listeners = new Set<(event: Event, at_ms: number) => void>();
@@ -128,6 +130,9 @@ export class Live {
       case "machine":
         this.machine = { kind: "known", status: event.status };
         if (this.engine.kind === "away") void this.look();
+        break;
+      case "evolve":
+        this.evolve = event.run;
         break;
       case "engine":
         void this.look();
