@@ -63,11 +63,12 @@ class Clients(unittest.TestCase):
 
     def test_stateless(self):
         async def main():
+            before = relay.status(self.address)["everything"]["sessions"]
             for path, prefix in [("servers/everything/mcp", ""), ("mcp", "everything__")]:
                 async with self.connect(path, "auto") as client:
                     self.assertEqual(client.protocol_version, "2026-07-28")
                     await self.use(client, prefix)
-            self.assertEqual(relay.status(self.address)["everything"]["sessions"], 0)
+            self.assertEqual(relay.status(self.address)["everything"]["sessions"], before)
 
         self.run_limited(main())
 
@@ -96,6 +97,25 @@ class Clients(unittest.TestCase):
                 self.assertIn("sampled", str(result.content))
                 result = await client.call_tool("trigger-elicitation-request", {})
                 self.assertIn("Ada", str(result.content))
+
+        self.run_limited(main())
+
+    def test_questions_of_the_server_without_sessions(self):
+        async def main():
+            options = {"sampling_callback": sampled, "elicitation_callback": elicited}
+            for path, prefix in [("servers/everything/mcp", ""), ("mcp", "everything__")]:
+                async with self.connect(path, "auto", **options) as client:
+                    self.assertEqual(client.protocol_version, "2026-07-28")
+                    await self.use(client, prefix)
+                    name = f"{prefix}trigger-sampling-request"
+                    result = await client.call_tool(name, {"prompt": "p"})
+                    self.assertIn("sampled", str(result.content))
+                    name = f"{prefix}trigger-elicitation-request"
+                    result = await client.call_tool(name, {})
+                    self.assertIn("Ada", str(result.content))
+            # One process a client, not one a request.
+            shown = relay.status(self.address)["everything"]
+            self.assertLessEqual(shown["own_processes"], 2)
 
         self.run_limited(main())
 

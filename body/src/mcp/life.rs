@@ -52,6 +52,7 @@ pub async fn keep(upstream: Arc<Upstream>, mut orders: mpsc::UnboundedReceiver<O
                 () = upstream.wanted.notified() => at_once = true,
                 order = orders.recv() => match order {
                     Some(Order::Restart) => at_once = true,
+                    Some(Order::Halt) if upstream.core.enabled() => {}
                     Some(Order::Halt) => upstream.close(None, None, false),
                     Some(Order::Stop) | None => return over(&upstream),
                 },
@@ -78,12 +79,12 @@ pub async fn keep(upstream: Arc<Upstream>, mut orders: mpsc::UnboundedReceiver<O
                 return over(&upstream);
             }
             Some(Order::Halt) => {
-                upstream.close(life.exit, None, false);
+                upstream.table().last_exit = life.exit;
                 upstream.set(State::Idle);
                 continue;
             }
             Some(Order::Restart) => {
-                upstream.close(life.exit, None, false);
+                upstream.table().last_exit = life.exit;
                 at_once = true;
                 continue;
             }
@@ -187,8 +188,12 @@ async fn live(upstream: &Arc<Upstream>, orders: &mut mpsc::UnboundedReceiver<Ord
                     }
                 }
                 order = orders.recv() => {
-                    life.order = Some(order.unwrap_or(Order::Stop));
-                    break;
+                    let order = order.unwrap_or(Order::Stop);
+                    // It may have been turned on again meanwhile.
+                    if order != Order::Halt || !core.enabled() {
+                        life.order = Some(order);
+                        break;
+                    }
                 }
                 () = core.common.stop.cancelled() => {
                     life.order = Some(Order::Stop);
@@ -206,6 +211,10 @@ async fn live(upstream: &Arc<Upstream>, orders: &mut mpsc::UnboundedReceiver<Ord
                 let _ = tokio::time::timeout(DRAIN, &mut reading).await;
             }
         }
+    }
+    if matches!(life.order, Some(Order::Halt | Order::Restart)) {
+        // What is asked from now on is asked of the life to come.
+        upstream.close(None, None, false);
     }
     // Its pipes are closed by now: the polite way to ask it to end.
     let exit = process.end(GRACE).await;

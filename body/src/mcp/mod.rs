@@ -14,6 +14,7 @@ mod message;
 mod process;
 mod queue;
 mod reply;
+mod rounds;
 pub mod run;
 mod server;
 mod session;
@@ -40,6 +41,7 @@ use wire::{body::ServiceStatus, mcp::McpStatus};
 
 use self::{
     config::Config,
+    rounds::Rounds,
     server::{Common, Server},
     session::Session,
     traces::Traces,
@@ -62,6 +64,8 @@ pub struct Relay {
     common: Arc<Common>,
     servers: Mutex<BTreeMap<String, Arc<Server>>>,
     sessions: Mutex<HashMap<Arc<str>, Arc<Session>>>,
+    /// Of clients without sessions that answer questions.
+    rounds: Rounds,
 }
 
 impl Relay {
@@ -72,6 +76,7 @@ impl Relay {
             common: Arc::new(common),
             servers: Mutex::default(),
             sessions: Mutex::default(),
+            rounds: Rounds::default(),
         });
         relay.apply();
         relay
@@ -144,6 +149,7 @@ impl Relay {
 
     /// Ends sessions that nobody uses.
     fn tidy(&self) {
+        self.rounds.tidy();
         let mut idle: Vec<(Duration, Arc<Session>)> = Vec::new();
         let mut sessions = lock(&self.sessions);
         sessions.retain(|_, session| !session.has_ended());

@@ -21,6 +21,7 @@ use super::{
     message::{Answer, Message, code},
     queue::{self, Outbox, Outgoing},
     reply::{self, Finish, Post, event, json, refused, respond},
+    rounds::{self, Round},
     session::{Channel, Client, Level, Session},
     streamable::{At, VERSION},
     version,
@@ -171,12 +172,51 @@ pub async fn post(
         "subscriptions/listen" => return listen(&relay, &at, filter, &message).await,
         _ => {}
     }
+    if let Some(round) = rounds::resumed(&relay, &message) {
+        return match round {
+            Ok(round) => round.respond(relay, id).await,
+            Err(reason) => refusal(StatusCode::BAD_REQUEST, code::INVALID_PARAMS, reason),
+        };
+    }
     let level = meta
         .get("logLevel")
         .and_then(Value::as_str)
         .and_then(Level::read);
     let hears = level.map(|_| "notifications/message");
     let (sink, outbox) = queue::queue();
+    let Some(plain) = without_ours(&message) else {
+        return refusal(
+            StatusCode::BAD_REQUEST,
+            code::INVALID_PARAMS,
+            "params can't be read",
+        );
+    };
+    if let Some(offers) = rounds::offers(&meta) {
+        let session = rounds::session(&relay, &at, filter, &meta, &offers);
+        let mut post = Post::of(&session, &sink);
+        match &at {
+            At::All => post.add(aggregate::request(&relay, &session, &plain, &sink).await),
+            At::One(server) => {
+                match session.attached(&server.core.name, || server.process(&session)) {
+                    Ok(upstream) => {
+                        upstream.greet();
+                        post.add(dispatch::request(&session, &upstream, &plain, &sink));
+                    }
+                    Err(error) => {
+                        return refusal(StatusCode::OK, code::SERVER_GONE, &error.to_string());
+                    }
+                }
+            }
+        }
+        let method = message.method.clone().unwrap_or_else(|| "".into());
+        let round = Round {
+            session,
+            outbox,
+            _post: post,
+            method,
+        };
+        return round.respond(relay, id).await;
+    }
     let session = session(
         &at,
         filter,
@@ -186,13 +226,6 @@ pub async fn post(
     if let Some(level) = level {
         session.set_level(level);
     }
-    let Some(plain) = without_ours(&message) else {
-        return refusal(
-            StatusCode::BAD_REQUEST,
-            code::INVALID_PARAMS,
-            "params can't be read",
-        );
-    };
     let mut post = Post::only(&session);
     match &at {
         At::All => post.add(aggregate::request(&relay, &session, &plain, &sink).await),
@@ -250,7 +283,7 @@ fn without_ours(message: &Message) -> Option<Message> {
 }
 
 /// An answer as this revision has it.
-fn finished(method: Option<&str>, id: &str, answer: Answer) -> (StatusCode, Answer) {
+pub fn finished(method: Option<&str>, id: &str, answer: Answer) -> (StatusCode, Answer) {
     let payload = answer.payload();
     if answer.is_error {
         let Ok(mut error) = serde_json::from_slice::<Value>(&payload) else {
