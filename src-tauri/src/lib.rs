@@ -54,6 +54,7 @@ pub fn run() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
+    tauri::async_runtime::block_on(async { engine.carry_out_wishes() });
     // The page may reach the bridge, and no other port of this computer.
     context.config_mut().app.security.csp = Some(tauri::utils::config::Csp::Policy(policy(
         engine.bridge_port(),

@@ -194,6 +194,7 @@ async fn shell(engine: &Engine, command: &[String], json: bool) -> Result<u8, Fa
 /// Serves until Ctrl-C or SIGTERM.
 async fn serve(engine: &Engine, options: ServeOptions, json: bool) -> Result<u8, Failure> {
     let served = engine.bind(options).await?;
+    engine.carry_out_wishes();
     if json {
         print::json(
             &json!({ "url": served.url(), "address": served.address(), "token": served.token() }),

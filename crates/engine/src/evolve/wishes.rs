@@ -27,19 +27,17 @@ impl Engine {
     pub(super) async fn wish(&self) -> Option<EvolveRun> {
         let status: Result<EvolveMachineStatus, Failure> = self.get("/evolve/status").await;
         let run = status.ok()?.latest_run?;
-        matches!(run.state, RunState::Asked | RunState::AwaitsYes).then_some(run)
+        // Its name becomes that of files and of a branch here.
+        let plain = |id: &str| id.len() <= 40 && id.chars().all(|c| c.is_ascii_alphanumeric());
+        let waits = matches!(run.state, RunState::Asked | RunState::AwaitsYes);
+        (waits && plain(&run.run_id)).then_some(run)
     }
 
-    /// Carries out what the machine asks for, until the engine stops.
+    /// Picks up a run that was cut off, and from then on carries out what the machine asks for,
+    /// until the engine stops. For those that stay: one command's engine is gone too soon.
     pub fn carry_out_wishes(&self) {
         let engine = self.clone();
-        self.inner.tasks.spawn(async move {
-            let stop = engine.inner.stop.clone();
-            tokio::select! {
-                () = stop.cancelled() => {}
-                () = engine.wishes() => {}
-            }
-        });
+        self.inner.tasks.spawn(async move { engine.wishes().await });
     }
 
     /// A person's yes or no to it.
@@ -79,37 +77,54 @@ impl Engine {
     async fn wishes(&self) {
         let executor = ulid::Ulid::generate().to_string();
         let mut told = HashSet::new();
+        if let Err(failure) = self.recover().await {
+            // A view shows it where it asks for the status.
+            tracing::warn!(%failure, "a run that was cut off could not be brought to an end");
+        }
         loop {
-            tokio::time::sleep(LOOK).await;
-            let Ok(machine) = self.machine() else {
-                continue;
-            };
-            if machine.spec().executor != lifecycle::Executor::Host {
-                continue;
-            }
-            // The machine hears that we are here, whether it asks for something or not.
-            if self.claim(&executor, None).await.is_err() {
-                continue;
-            }
-            let Some(mut run) = self.wish().await else {
-                continue;
-            };
-            if machine.spec().evolve.needs_yes {
-                run.state = RunState::AwaitsYes;
-                if told.insert(run.run_id.clone()) {
-                    let log = Vec::new();
-                    let run_told = run.clone();
-                    if let Err(failure) = self.report(EvolveReport { run, log }).await {
-                        tracing::debug!(%failure, "the machine did not hear that its run waits");
+            let next = async {
+                loop {
+                    tokio::time::sleep(LOOK).await;
+                    if let Some(run) = self.next_wish(&executor, &mut told).await {
+                        return run;
                     }
-                    self.inner.journal.publish(Event::Evolve { run: run_told });
                 }
-                continue;
-            }
+            };
+            let run = tokio::select! {
+                () = self.inner.stop.cancelled() => return,
+                run = next => run,
+            };
+            // Not dropped half way: where the engine stops, it is cancelled and undone.
             if let Err(failure) = self.take(&executor, run).await {
                 tracing::warn!(%failure, "a run that the machine asked for was not carried out");
             }
         }
+    }
+
+    /// A run that may be carried out now; one that waits for a person is told of once.
+    async fn next_wish(&self, executor: &str, told: &mut HashSet<String>) -> Option<EvolveRun> {
+        let machine = self.machine().ok()?;
+        if machine.spec().executor != lifecycle::Executor::Host {
+            return None;
+        }
+        // The machine hears that we are here, whether it asks for something or not.
+        self.claim(executor, None).await.ok()?;
+        let mut run = self.wish().await?;
+        if !machine.spec().evolve.needs_yes {
+            return Some(run);
+        }
+        run.state = RunState::AwaitsYes;
+        if told.insert(run.run_id.clone()) {
+            let report = EvolveReport {
+                run: run.clone(),
+                log: Vec::new(),
+            };
+            if let Err(failure) = self.report(report).await {
+                tracing::debug!(%failure, "the machine did not hear that its run waits");
+            }
+            self.inner.journal.publish(Event::Evolve { run });
+        }
+        None
     }
 
     async fn claim(&self, executor: &str, run_id: Option<&str>) -> Result<(), Failure> {
@@ -170,26 +185,27 @@ impl Engine {
         stop: &lifecycle::CancellationToken,
     ) {
         let mut events = self.subscribe(after);
-        let mut last: Option<EvolveRun> = None;
         let mut log = Vec::new();
+        let mut renew = tokio::time::interval(LOOK * 4);
         loop {
             let event = tokio::select! {
-                event = events.next() => event,
-                () = tokio::time::sleep(LOOK * 4) => {
+                biased;
+                _ = renew.tick() => {
+                    // Between two machines nobody hears it.
                     let _ = self.claim(executor, Some(run_id)).await;
                     continue;
                 }
-                () = stop.cancelled(), if last.as_ref().is_some_and(|run| run.ended_at.is_some()) => None,
+                event = events.next() => event,
+                () = stop.cancelled() => None,
             };
             match event.map(|event| event.event) {
                 Some(Event::EvolveLog { run_id: of, lines }) if of == run_id => log.extend(lines),
                 Some(Event::Evolve { run }) if run.run_id == run_id => {
                     let over = run.ended_at.is_some();
                     let report = EvolveReport {
-                        run: run.clone(),
+                        run,
                         log: log.clone(),
                     };
-                    last = Some(run);
                     // Between the old machine and the new one nobody hears; the next report has it all.
                     if self.report(report).await.is_ok() {
                         log.clear();
@@ -198,7 +214,6 @@ impl Engine {
                         return;
                     }
                 }
-                Some(_) if stop.is_cancelled() => return,
                 Some(_) => {}
                 None => return,
             }

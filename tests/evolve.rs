@@ -1,0 +1,173 @@
+//! Evolve without a window: the real engine, the real image, the command line. What can break in
+//! the middle is tested with tiny machines, in crates/lifecycle/tests/engine/evolve.rs.
+
+use std::{
+    process::{Command, Stdio},
+    time::Duration,
+};
+
+use e2e::{Instance, docker, project, wait_until};
+use serde_json::Value;
+
+/// A machine with generations of its own; their images go with it.
+struct Evolving(Instance);
+
+impl Drop for Evolving {
+    fn drop(&mut self) {
+        let _ = self.0.vivarium(&["rm", "--home-volume"]);
+        let images = format!("{}-os", self.0.name);
+        for image in docker(&["images", "-q", &images]).lines() {
+            docker(&["rmi", "-f", image]);
+        }
+    }
+}
+
+impl Evolving {
+    fn up() -> Self {
+        let machine = Self(Instance::new());
+        machine.0.ok(&["up"]);
+        machine
+    }
+
+    fn cell(&self, code: &str) -> String {
+        self.0.ok(&["exec", code]).trim().to_owned()
+    }
+
+    /// What a finished run says of itself.
+    fn newest_run(&self) -> Value {
+        let (status, answer) = self.0.api("GET", "/evolve/status", "");
+        assert_eq!(status, 200, "{answer}");
+        answer["latest_run"].clone()
+    }
+
+    fn generations(&self) -> Vec<Value> {
+        let list: Value = serde_json::from_str(&self.0.ok(&["generations", "--json"]))
+            .expect("generations as JSON");
+        list["generations"].as_array().expect("a list").clone()
+    }
+
+    fn current(&self) -> u64 {
+        let all = self.generations();
+        let current = all.iter().find(|one| one["current"] == true);
+        current.expect("a current one")["number"]
+            .as_u64()
+            .expect("a number")
+    }
+}
+
+#[test]
+fn a_machine_evolves_keeps_its_namespace_and_finds_back() {
+    let machine = Evolving::up();
+    let instance = &machine.0;
+    machine.cell("import numpy as np; kept = np.arange(5); beside = 'x' * 1000");
+    instance.inside("echo kept > /root/kept; sudo touch /opt/lost");
+
+    // Of a file of the image's, changed inside, as an AI would.
+    instance.inside("mkdir -p /repo/body/rootfs/etc/vivarium; echo new > /repo/body/rootfs/etc/vivarium/evolved");
+    let diff: Value = serde_json::from_str(&instance.ok(&["evolve", "--diff", "--json"]))
+        .expect("a diff as JSON");
+    assert_eq!(diff["files"][0]["path"], "body/rootfs/etc/vivarium/evolved");
+    assert_eq!(diff["compiles"], false);
+    let told = instance.ok(&["evolve", "--note", "a file more"]);
+    assert!(told.contains("is in place"), "{told}");
+    let first = machine.current();
+    assert_eq!(
+        instance.inside("cat /etc/vivarium/evolved /root/kept"),
+        "new\nkept"
+    );
+    assert_eq!(machine.cell("int(kept.sum()), len(beside)"), "(10, 1000)");
+    let (status, services) = instance.api("GET", "/services", "");
+    assert_eq!(
+        status, 200,
+        "the token and the port are the same: {services}"
+    );
+
+    // A worker that can't start: proved to be broken, and nothing changed.
+    let broken = "echo 'raise SystemExit(1)' > /repo/body/kernel/vivarium_kernel/__main__.py";
+    instance.inside(&format!(
+        "cp /repo/body/kernel/vivarium_kernel/__main__.py /tmp/whole; {broken}"
+    ));
+    let failed = instance.vivarium(&["evolve", "--set", "evolve.prove_s=20"]);
+    assert_eq!(failed.status.code(), Some(1));
+    let words = String::from_utf8_lossy(&failed.stderr).into_owned();
+    assert!(
+        words.contains("The candidate did not prove itself"),
+        "{words}"
+    );
+    assert_eq!(machine.current(), first);
+    assert_eq!(machine.cell("int(kept.sum())"), "10");
+    instance.inside("cp /tmp/whole /repo/body/kernel/vivarium_kernel/__main__.py");
+
+    // Back to what it was made as: image, repo, and the namespace of now.
+    machine.cell("kept = 'changed'");
+    instance.ok(&["rollback"]);
+    assert_ne!(machine.current(), first);
+    assert_eq!(instance.inside("cat /etc/vivarium/evolved /repo/body/rootfs/etc/vivarium/evolved 2>/dev/null; cat /root/kept"), "kept");
+    assert_eq!(machine.cell("kept"), "'changed'");
+    // And forward again, with the namespace with which it was left.
+    instance.ok(&["rollback", &first.to_string(), "--state"]);
+    assert_eq!(machine.cell("int(kept.sum())"), "10");
+    assert_eq!(instance.inside("cat /etc/vivarium/evolved"), "new");
+    instance.ok(&["up"]);
+    assert_eq!(machine.current(), first);
+}
+
+#[test]
+fn what_runs_inside_asks_for_an_evolve_and_the_host_carries_it_out() {
+    let machine = Evolving::up();
+    let instance = &machine.0;
+    machine.cell("kept = 7");
+    // Nobody is there: it is said, and waits.
+    let asked = machine.cell("runtime.evolve(note='from a cell')['message']");
+    assert!(asked.contains("No executor is there"), "{asked}");
+    assert_eq!(machine.newest_run()["state"], "asked");
+    let (status, answer) = instance.api("POST", "/evolve", "{}");
+    assert_eq!(
+        (status, &answer["error"]["code"]),
+        (409, &Value::from("evolve_in_progress"))
+    );
+
+    let program = project().join("target/debug/vivarium");
+    let program = std::env::var_os("VIVARIUM_CLI").map_or(program, Into::into);
+    let mut watching = Command::new(program)
+        .args(["evolve", "--watch", "--json"])
+        .envs(instance.environment())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("vivarium runs");
+    let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        wait_until("the run is over", Duration::from_secs(180), || {
+            std::thread::sleep(Duration::from_millis(200));
+            let (_, answer) = instance.api("GET", "/evolve/status", "");
+            answer["latest_run"]["ended_at"].is_u64()
+        });
+    }));
+    let _ = watching.kill();
+    let _ = watching.wait();
+    ended.expect("the run ended");
+    let run = machine.newest_run();
+    assert_eq!(
+        (&run["state"], &run["note"]),
+        (&"good".into(), &"from a cell".into()),
+        "{run}"
+    );
+    assert_eq!(run["asked_by"], "machine");
+    assert!(
+        run["steps"]
+            .as_array()
+            .is_some_and(|steps| steps.len() == 7),
+        "{run}"
+    );
+    let path = format!(
+        "/evolve/runs/{}/log",
+        run["run_id"].as_str().expect("an id")
+    );
+    let (_, log) = instance.api("GET", &path, "");
+    assert!(
+        log["lines"].to_string().contains("prove the candidate"),
+        "{log}"
+    );
+    assert_eq!(machine.cell("kept"), "7");
+    assert_eq!(machine.generations()[0]["asked_by"], "machine");
+}
