@@ -1,4 +1,4 @@
-//! `body prove [--json]`: what a candidate has to show before it takes the machine's place. Each
+//! `body prove [--json] [--mcp]`: what a candidate has to show before it takes the machine's place. Each
 //! check is made against the machine that runs here, as a client would.
 
 use std::{
@@ -31,10 +31,14 @@ const REPO_TESTS: &str = "/repo/tests/run.sh";
 /// Of a failing test's output.
 const TAIL: usize = 2000;
 
+/// A check, to be made.
+type Made = Box<dyn Fn() -> Result<String, String>>;
+
 /// Makes all checks; 0 where all are well.
 pub fn run(words: &[String]) -> ExitCode {
-    let proof = prove();
-    let text = if words.iter().any(|word| word == "--json") {
+    let has = |wanted: &str| words.iter().any(|word| word == wanted);
+    let proof = prove(has("--mcp"));
+    let text = if has("--json") {
         serde_json::to_string(&proof).unwrap_or_default()
     } else {
         let line = |check: &ProofCheck| {
@@ -47,7 +51,8 @@ pub fn run(words: &[String]) -> ExitCode {
     ExitCode::from(u8::from(!proof.ok))
 }
 
-fn prove() -> Proof {
+/// All of them, or those of the MCP servers alone.
+fn prove(mcp_alone: bool) -> Proof {
     let mut checks = Vec::new();
     let mut check = |name: &str, made: &dyn Fn() -> Result<String, String>| {
         let begin = Instant::now();
@@ -61,18 +66,20 @@ fn prove() -> Proof {
         });
         ok
     };
-    if check("kernel", &kernel) {
-        check("cells", &cells);
-        check("shell", &shell);
-    }
-    check("services", &services);
-    if std::env::var("VIVARIUM_DESKTOP").as_deref() != Ok("off") {
-        check("display", &display);
+    if !mcp_alone {
+        if check("kernel", &kernel) {
+            check("cells", &cells);
+            check("shell", &shell);
+        }
+        check("services", &services);
+        if std::env::var("VIVARIUM_DESKTOP").as_deref() != Ok("off") {
+            check("display", &display);
+        }
     }
     for (name, made) in servers() {
-        check(&name, &|| made.clone());
+        check(&name, &made);
     }
-    if let Some(path) = repo_tests(Path::new(REPO_TESTS)) {
+    if !mcp_alone && let Some(path) = repo_tests(Path::new(REPO_TESTS)) {
         check("tests", &|| tests(path));
     }
     Proof {
@@ -171,7 +178,7 @@ fn display() -> Result<String, String> {
 }
 
 /// A check for each MCP server that is turned on: its tools are listed. None where no endpoint runs.
-fn servers() -> Vec<(String, Result<String, String>)> {
+fn servers() -> Vec<(String, Made)> {
     let port = std::env::var("MCP_PORT")
         .ok()
         .and_then(|text| text.parse().ok())
@@ -186,18 +193,22 @@ fn servers() -> Vec<(String, Result<String, String>)> {
     };
     let status = match status {
         Ok(status) => status,
-        Err(problem) => return vec![("mcp".into(), Err(problem))],
+        Err(problem) => return vec![("mcp".into(), Box::new(move || Err(problem.clone())))],
     };
-    let mut seen = Vec::new();
-    for server in status.servers {
-        let made = match server.state {
-            McpServerState::Disabled => continue,
-            McpServerState::Missing => Err("its program is not in the image".into()),
-            _ => tools(port, &server.name),
-        };
-        seen.push((format!("mcp {}", server.name), made));
-    }
-    seen
+    let on = status
+        .servers
+        .into_iter()
+        .filter(|server| !matches!(server.state, McpServerState::Disabled));
+    on.map(|server| {
+        let missing = matches!(server.state, McpServerState::Missing);
+        let name = format!("mcp {}", server.name);
+        let made: Made = Box::new(move || match missing {
+            true => Err("its program is not in the image".into()),
+            false => tools(port, &server.name),
+        });
+        (name, made)
+    })
+    .collect()
 }
 
 /// A session of the Streamable HTTP kind that only lists tools.

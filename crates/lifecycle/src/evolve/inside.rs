@@ -31,7 +31,17 @@ pub(crate) struct Inside<'a> {
 impl Inside<'_> {
     /// Runs the candidate's own checks.
     pub(crate) async fn prove(&self, limit: Duration) -> Result<Proof, LifecycleError> {
-        let output = self.exec(&["body", "prove", "--json"], limit).await?;
+        self.checks(&["body", "prove", "--json"], limit).await
+    }
+
+    /// Looks at a machine's MCP servers alone.
+    pub(crate) async fn prove_mcp(&self, limit: Duration) -> Result<Proof, LifecycleError> {
+        self.checks(&["body", "prove", "--json", "--mcp"], limit)
+            .await
+    }
+
+    async fn checks(&self, words: &[&str], limit: Duration) -> Result<Proof, LifecycleError> {
+        let output = self.exec(words, limit).await?;
         serde_json::from_slice(&output.stdout).map_err(|error| LifecycleError::Inside {
             doing: "prove itself".into(),
             words: format!(

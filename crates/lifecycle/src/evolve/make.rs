@@ -5,7 +5,7 @@ use std::time::Duration;
 use dock::{Bind, BuildRequest, ContainerState};
 use nix::sys::statvfs::statvfs;
 use wire::{
-    evolve::{GenerationState, RunKind, RunningCell},
+    evolve::{GenerationState, Proof, ProofCheck, RunKind, RunningCell},
     machine::Progress,
 };
 
@@ -317,16 +317,15 @@ impl Run<'_> {
             );
             self.line(&line);
         }
-        let bad: Vec<String> = proof
-            .checks
-            .iter()
-            .filter(|check| !check.ok)
+        let bad = self.worse_than_before(&proof).await?;
+        let bad: Vec<String> = bad
+            .into_iter()
             .map(|check| format!("{}: {}", check.name, check.detail))
             .collect();
-        let ok = proof.ok && bad.is_empty();
-        let count = proof.checks.len();
+        let count = proof.checks.iter().filter(|check| check.ok).count();
+        let silent = proof.checks.is_empty();
         self.file.run.report.proof = Some(proof);
-        if !ok {
+        if silent || !bad.is_empty() {
             return Err(LifecycleError::NotProved {
                 checks: bad,
                 log: Vec::new(),
@@ -342,6 +341,39 @@ impl Run<'_> {
             "{count} checks are well after {:.1} s",
             began.elapsed().as_secs_f32()
         ))
+    }
+
+    /// The checks that are bad. An MCP server that fails in the old machine too (its service is
+    /// away, its key is missing) keeps no new one from its place.
+    async fn worse_than_before(
+        &mut self,
+        proof: &Proof,
+    ) -> Result<Vec<ProofCheck>, LifecycleError> {
+        let mut bad: Vec<ProofCheck> = proof
+            .checks
+            .iter()
+            .filter(|check| !check.ok)
+            .cloned()
+            .collect();
+        let of_server = |check: &ProofCheck| check.name.starts_with("mcp ");
+        let old = self.file.old.clone().filter(|old| old.answered);
+        if let Some(old) = old
+            && !bad.is_empty()
+            && bad.iter().all(of_server)
+        {
+            let limit = Duration::from_secs(self.machine.spec.evolve.prove_s.into());
+            let inside = self.machine.inside(self.dock, &old.id);
+            if let Ok(before) = inside.prove_mcp(limit).await {
+                let was_bad = |name: &str| {
+                    let mut found = before.checks.iter();
+                    found.any(|check| check.name == name && !check.ok)
+                };
+                for check in bad.extract_if(.., |check| was_bad(&check.name)) {
+                    self.warn(format!("{} fails, as it did before", check.name));
+                }
+            }
+        }
+        Ok(bad)
     }
 
     /// The candidate's container: as the machine's, with nothing that it could harm.
