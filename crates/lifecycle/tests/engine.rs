@@ -3,6 +3,8 @@
 
 #[path = "engine/evolve.rs"]
 mod evolve;
+#[path = "engine/evolving.rs"]
+mod evolving;
 #[path = "engine/faults.rs"]
 mod faults;
 #[path = "engine/machine.rs"]

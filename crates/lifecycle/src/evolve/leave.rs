@@ -3,7 +3,11 @@
 use dock::CancellationToken;
 use wire::evolve::{GenerationState, RunKind};
 
-use super::{Done, Run, failpoint::failpoint, repo::branch};
+use super::{
+    failpoint::failpoint,
+    repo::branch,
+    run::{Done, Run},
+};
 use crate::{
     error::LifecycleError,
     life::READY,

@@ -10,11 +10,10 @@ use wire::{
 };
 
 use super::{
-    Done, Run,
     book::{Old, now_ms},
     failpoint::failpoint,
     generations::Record,
-    note,
+    run::{Done, Run, note},
 };
 use crate::{
     context::Context,

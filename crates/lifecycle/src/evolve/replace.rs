@@ -5,7 +5,13 @@ use std::time::Duration;
 use dock::{ContainerSpec, ContainerState};
 use wire::evolve::{CarriedKernel, GenerationState, RunKind, RunningCell};
 
-use super::{CELL_LIMIT_S, Done, Run, book::now_ms, failpoint::failpoint, inside::Inside};
+use super::{
+    CELL_LIMIT_S,
+    book::now_ms,
+    failpoint::failpoint,
+    inside::Inside,
+    run::{Done, Run},
+};
 use crate::{
     error::LifecycleError,
     plan::{self, Placed, STOP_S},

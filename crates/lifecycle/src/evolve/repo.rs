@@ -3,7 +3,7 @@
 use dock::Dock;
 use wire::evolve::RepoDiff;
 
-use super::{Run, git::Repo};
+use super::{git::Repo, run::Run};
 use crate::{context, error::LifecycleError, machine::Machine};
 
 /// A run's branch.
