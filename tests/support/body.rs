@@ -121,6 +121,8 @@ pub fn whole_api(machine: &Instance) {
     assert_eq!(stream.until("done")["status"], "died");
     run(machine, "name = 'Ada'");
 
+    a_widget(machine);
+
     // Kernels by name, each with its own namespace and life.
     let mut events = Stream::open(machine, "GET", "/events", "");
     assert_eq!(
@@ -183,6 +185,35 @@ pub fn whole_api(machine: &Instance) {
         ),
         "(42, True)"
     );
+}
+
+/// A slider of ipywidgets that a client moves.
+fn a_widget(machine: &Instance) {
+    let code = "import ipywidgets\nslider = ipywidgets.IntSlider(value=3)\n\
+                slider.observe(lambda change: print('now', change.new), 'value')\nslider";
+    let cell = json!({"code": code}).to_string();
+    let mut stream = Stream::open(machine, "POST", "/exec", &cell);
+    let id = loop {
+        let said = stream.until("comm");
+        let content = &said["content"];
+        if content["data"]["state"]["_model_name"] == "IntSliderModel" {
+            assert_eq!(said["msg_type"], "comm_open");
+            break content["comm_id"].as_str().expect("an id").to_owned();
+        }
+    };
+    stream.until("done");
+    let (_, comms) = machine.api("GET", "/comms", "");
+    assert!(comms["comms"].to_string().contains(&id), "{comms}");
+    let moved = json!({"data": {"method": "update", "state": {"value": 7}, "buffer_paths": []}});
+    let heard = post(machine, &format!("/comms/{id}"), &moved);
+    assert_eq!(heard["stdout"], "now 7\n", "{heard}");
+    assert_eq!(run(machine, "slider.value"), "7");
+    let (_, closed) = machine.api("DELETE", &format!("/comms/{id}"), "");
+    assert_eq!(closed["status"], "completed", "{closed}");
+    let again = post(machine, &format!("/comms/{id}"), &moved);
+    assert_eq!(again["error"]["type"], "Unknown", "{again}");
+    let open = json!({"comm_id": "a", "target_name": "jupyter.widget.control", "metadata": {"version": "1.0.0"}});
+    assert_eq!(post(machine, "/comms", &open)["status"], "completed");
 }
 
 /// What is stored comes back: in a new kernel, after the container was killed.

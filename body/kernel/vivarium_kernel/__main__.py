@@ -105,8 +105,13 @@ class Worker:
         fields = {"status": "failed", "result": None, "timing_ms": 0, "execution_count": None,
                   "error": {"type": "InternalError", "message": "The kernel failed to run the cell.", "traceback": ""}}
         try:
-            silent = bool(message.get("silent"))
-            fields = self._shell.execute(message["code"], silent, lambda: self._server.begun(message))
+            def begun():
+                self._server.begun(message)
+
+            if message.get("comm"):
+                fields = self._shell.hear(message["comm"], begun)
+            else:
+                fields = self._shell.execute(message["code"], bool(message.get("silent")), begun)
         except BaseException as error:
             fields["error"]["message"] = f"{type(error).__name__}: {error}"
         finally:

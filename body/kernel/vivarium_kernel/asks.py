@@ -11,6 +11,8 @@ import sys
 import threading
 import types
 
+from . import comms
+
 _SHORT = reprlib.Repr()
 _SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 120
 LONGEST_REPR = 200
@@ -24,7 +26,8 @@ class Asks:
         self._shell, self._outbox = shell, outbox
         self._waiting = queue.SimpleQueue()
         self._thread = None
-        self._answers = {"complete": self._complete, "inspect": self._inspect, "variables": self._variables}
+        self._answers = {"complete": self._complete, "inspect": self._inspect, "variables": self._variables,
+                         "comms": comms.listed}
 
     def knows(self, what):
         """Whether this is one of its questions."""

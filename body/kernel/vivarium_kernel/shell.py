@@ -9,11 +9,11 @@ import warnings
 
 from IPython.core.displayhook import DisplayHook
 from IPython.core.displaypub import DisplayPublisher
-from IPython.core.interactiveshell import InteractiveShell
+from IPython.core.interactiveshell import ExecutionResult, InteractiveShell
 from traitlets import Any, Type
 from traitlets.config import Config
 
-from . import quick
+from . import comms, quick
 from .runtime import wait_for
 
 
@@ -128,11 +128,27 @@ class Shell(InteractiveShell):
 
     def execute(self, code, silent, begun):
         """Runs a cell; returns the fields of a `done` event."""
+        count = None if silent else self.execution_count
+        return self._run(begun, count, lambda: self.run_cell(code, store_history=not silent, silent=silent))
+
+    def hear(self, message, begun):
+        """Lets a comm hear a client's message, with all that it starts; returns the fields of a `done` event."""
+        return self._run(begun, None, lambda: self._heard(message))
+
+    def _heard(self, message):
+        outcome = ExecutionResult(None)
+        try:
+            comms.hear(message)
+        except Exception as error:
+            outcome.error_in_exec = error
+            self.showtraceback()
+        return outcome
+
+    def _run(self, begun, count, work):
         self.result = None
         self.last_error = None
-        count = None if silent else self.execution_count
         started = time.perf_counter()
-        outcome = self.interrupts.run(begun, lambda: self.run_cell(code, store_history=not silent, silent=silent))
+        outcome = self.interrupts.run(begun, work)
         timing_ms = round((time.perf_counter() - started) * 1000)
         failure = KeyboardInterrupt() if outcome is None else outcome.error_before_exec or outcome.error_in_exec
         status, error = "completed", None
@@ -173,6 +189,7 @@ def make(output, interrupts, runtime):
     shell.transforms = quick.Transforms(shell)
     # IPython's builtins (display, get_ipython) are there for good, not put in and taken out per cell.
     shell.builtin_trap.__enter__()
+    comms.install(output)
     warnings.filterwarnings("ignore", message="To exit: use")
     return shell
 

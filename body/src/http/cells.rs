@@ -76,10 +76,15 @@ pub async fn exec(
         .kernels
         .get(request.kernel.as_deref())?
         .execute(request);
-    if wants_stream(&headers) {
-        return Ok(sse(&execution, 0).into_response());
+    Ok(answer(&execution, &headers).await)
+}
+
+/// A cell's events as they come, or its answer when it is over, as the client asked for.
+pub async fn answer(execution: &Arc<Execution>, headers: &HeaderMap) -> Response {
+    if wants_stream(headers) {
+        return sse(execution, 0).into_response();
     }
-    Ok(Json(execution.answer().await).into_response())
+    Json(execution.answer().await).into_response()
 }
 
 /// `GET /executions`: of all kernels, or of one.
@@ -205,6 +210,7 @@ fn told(event: &Event) -> Result<SseEvent, Infallible> {
     let seq = Some(event.seq);
     match &event.what {
         What::Output(output) => named("output", seq, output),
+        What::Comm(message) => named("comm", seq, message),
         What::Cleared => named("clear_output", seq, &json!({})),
         What::Input(prompt) => named("input_request", seq, prompt),
     }

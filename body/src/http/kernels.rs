@@ -147,7 +147,8 @@ pub async fn variables(
     asked(&*chosen(&parts, &choice)?, "variables", Value::Null).await
 }
 
-async fn asked<T: DeserializeOwned>(
+/// What a kernel answers past its queue, as the type that it is of.
+pub async fn asked<T: DeserializeOwned>(
     kernel: &Kernel,
     what: &'static str,
     arguments: Value,
@@ -171,6 +172,7 @@ pub fn read<T: DeserializeOwned>(value: Value) -> Result<Json<T>, ApiError> {
     })
 }
 
-fn chosen(parts: &Parts, choice: &KernelChoice) -> Result<Arc<Kernel>, KernelError> {
+/// The kernel that a request names.
+pub fn chosen(parts: &Parts, choice: &KernelChoice) -> Result<Arc<Kernel>, KernelError> {
     parts.kernels.get(choice.kernel.as_deref())
 }

@@ -5,6 +5,7 @@ pub mod access;
 mod api;
 mod cells;
 mod commands;
+mod comms;
 mod cryo;
 pub mod error;
 mod evolve;

@@ -4,11 +4,11 @@ use axum::{Json, http::Method};
 use serde_json::Value;
 use wire::{
     body::{
-        CdAnswer, CdRequest, CellList, CellRemoved, CellShown, CompleteAnswer, Completed,
-        CriuStatus, CryoReloaded, CryoRequest, CryoStored, CursorRequest, EnvRequest, InputRequest,
-        InspectAnswer, KernelChoice, KernelList, KernelShown, LogPage, NewKernel, PingAnswer,
-        ServiceList, Snapshot, SnapshotList, StatusAnswer, Takeover, TakeoverRequest,
-        VariablesAnswer,
+        CdAnswer, CdRequest, CellList, CellRemoved, CellShown, CommList, CommOpen, CommRequest,
+        CompleteAnswer, Completed, CriuStatus, CryoReloaded, CryoRequest, CryoStored,
+        CursorRequest, EnvRequest, InputRequest, InspectAnswer, KernelChoice, KernelList,
+        KernelShown, LogPage, NewKernel, PingAnswer, ServiceList, Snapshot, SnapshotList,
+        StatusAnswer, Takeover, TakeoverRequest, VariablesAnswer,
     },
     evolve::{
         EvolveClaim, EvolveLog, EvolveMachineStatus, EvolveQueue, EvolveReport, EvolveRunList,
@@ -19,7 +19,7 @@ use wire::{
 
 use super::{
     api::{Operation, document, operation},
-    cells, commands, cryo, evolve, kernels, machine, metrics, terminal,
+    cells, commands, comms, cryo, evolve, kernels, machine, metrics, terminal,
 };
 
 /// All of them.
@@ -182,6 +182,41 @@ pub fn operations() -> Vec<Operation> {
         )
         .query("kernel", "string")
         .answers::<VariablesAnswer>(),
+        operation(
+            get.clone(),
+            "/comms",
+            "The comms of a kernel that are open.",
+            comms::list,
+        )
+        .query("kernel", "string")
+        .answers::<CommList>(),
+        operation(
+            post.clone(),
+            "/comms",
+            "Opens a comm in a kernel, in its turn.",
+            comms::open,
+        )
+        .takes::<CommOpen>()
+        .answers::<ExecAnswer>()
+        .streams(),
+        operation(
+            post.clone(),
+            "/comms/{id}",
+            "Sends a comm a message, in its turn.",
+            comms::say,
+        )
+        .may_take::<CommRequest>()
+        .answers::<ExecAnswer>()
+        .streams(),
+        operation(
+            delete.clone(),
+            "/comms/{id}",
+            "Closes a comm, in its turn.",
+            comms::close,
+        )
+        .query("kernel", "string")
+        .answers::<ExecAnswer>()
+        .streams(),
         operation(get.clone(), "/kernels", "The kernels.", kernels::list).answers::<KernelList>(),
         operation(post.clone(), "/kernels", "Starts one more.", kernels::start)
             .takes::<NewKernel>()

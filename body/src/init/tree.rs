@@ -36,45 +36,78 @@ struct Seen {
 /// out in order.
 pub fn end(name: &str) -> usize {
     let deadline = Instant::now() + LONGEST;
+    let mut scan = Scan::new(name);
     let mut stopped = HashSet::new();
     loop {
-        let members = members(name);
-        let all_stopped = members.iter().all(|pid| stopped.contains(pid));
+        let (members, all) = scan.members();
         let late = deadline <= Instant::now();
-        if members.is_empty() || (late && all_stopped) {
+        let frozen = members.iter().all(|pid| stopped.contains(pid));
+        if (all && members.is_empty()) || (late && frozen) {
             return members.len();
         }
-        let number = if all_stopped || late {
+        let number = if (all && frozen) || late {
             Signal::SIGKILL
         } else {
             Signal::SIGSTOP
         };
         for pid in members {
-            if number == Signal::SIGKILL || stopped.insert(pid) {
+            if stopped.insert(pid) || number == Signal::SIGKILL {
                 // It may have ended, or be another user's.
                 let _ = kill(Pid::from_raw(pid), number);
             }
-            stopped.insert(pid);
         }
         std::thread::sleep(LOOK_EVERY);
     }
 }
 
-/// The numbers of a service's processes that have not ended.
-fn members(name: &str) -> HashSet<i32> {
-    let mark = format!("{MARK}={name}");
-    let seen: Vec<Seen> = std::fs::read_dir("/proc")
-        .into_iter()
-        .flatten()
-        .flatten()
-        .filter_map(|entry| look(entry.file_name().to_str()?.parse().ok()?, &mark))
-        .collect();
+/// Looks for a service's processes.
+struct Scan {
+    mark: String,
+    /// Those that had ended when they were looked at before.
+    ended: HashSet<i32>,
+}
+
+impl Scan {
+    fn new(name: &str) -> Self {
+        Self {
+            mark: format!("{MARK}={name}"),
+            ended: HashSet::new(),
+        }
+    }
+
+    /// The numbers of those that have not ended, and whether that is all of them: one that ended
+    /// since it was listed may have started another, which was not.
+    fn members(&mut self) -> (HashSet<i32>, bool) {
+        let listed: Vec<i32> = std::fs::read_dir("/proc")
+            .into_iter()
+            .flatten()
+            .flatten()
+            .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+            .filter(|pid| *pid != std::process::id().cast_signed())
+            .collect();
+        let (mut seen, mut ended) = (Vec::new(), HashSet::new());
+        for pid in listed {
+            match look(pid, &self.mark) {
+                Some(one) => seen.push(one),
+                None => {
+                    ended.insert(pid);
+                }
+            }
+        }
+        let all = ended.is_subset(&self.ended);
+        self.ended = ended;
+        (related(&seen), all)
+    }
+}
+
+/// The marked ones, and who belongs to them.
+fn related(seen: &[Seen]) -> HashSet<i32> {
     let (our_group, our_session) = (getpgrp().as_raw(), getsid(None).map_or(0, Pid::as_raw));
     let mut members = HashSet::new();
     let (mut groups, mut sessions) = (HashSet::new(), HashSet::new());
     loop {
         let before = members.len();
-        for one in &seen {
+        for one in seen {
             if !members.contains(&one.pid)
                 && (one.marked
                     || members.contains(&one.parent)
@@ -96,18 +129,15 @@ fn members(name: &str) -> HashSet<i32> {
     }
 }
 
-/// A process that has not ended; never this one.
+/// A process that has not ended.
 fn look(pid: i32, mark: &str) -> Option<Seen> {
-    if pid == std::process::id().cast_signed() {
-        return None;
-    }
+    let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace();
     if matches!(fields.next()?, "Z" | "X") {
         return None;
     }
     let mut number = || fields.next()?.parse().ok();
-    let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
     Some(Seen {
         pid,
         parent: number()?,
@@ -144,33 +174,34 @@ mod tests {
             .unwrap();
         let mut out = child.stdout.take().unwrap();
         out.read_exact(&mut [0; 3]).unwrap();
-        while members(&name).len() < 7 {
+        while Scan::new(&name).members().0.len() < 7 {
             std::thread::yield_now();
         }
-        assert!(members("another").is_empty());
+        assert!(Scan::new("another").members().0.is_empty());
         let ending = std::thread::spawn(move || (end(&name), name));
         child.wait().unwrap();
         let (left, name) = ending.join().unwrap();
-        assert_eq!((left, members(&name).len()), (0, 0));
+        assert_eq!((left, Scan::new(&name).members().0.len()), (0, 0));
         assert_eq!(out.read(&mut [0]).unwrap(), 0);
     }
 
     #[test]
-    fn one_that_forks_as_fast_as_it_can_is_ended() {
-        let name = format!("bomb-{}", std::process::id());
-        // A chain: each starts its successor in a session of its own, and ends.
-        let next = "[ $1 = 0 ] || setsid sh -c \"$0\" \"$0\" $(($1 - 1)) & exit";
+    fn chains_of_processes_that_each_start_the_next_are_ended() {
+        let name = format!("chains-{}", std::process::id());
+        // Each starts its successor in a session of its own, and ends; for ten seconds or so at most.
+        let next = "[ $1 = 0 ] || { sleep 0.01; setsid sh -c \"$0\" \"$0\" $(($1 - 1)) & }";
+        let four = "for chain in 1 2 3 4; do sh -c \"$0\" \"$0\" 600; done";
         let mut child = Command::new("sh")
-            .args(["-c", "sh -c \"$0\" \"$0\" 9999", next])
+            .args(["-c", four, next])
             .env(MARK, &name)
             .process_group(0)
             .spawn()
             .unwrap();
         child.wait().unwrap();
-        while members(&name).is_empty() {
-            std::thread::yield_now();
-        }
         assert_eq!(end(&name), 0);
-        assert!(members(&name).is_empty());
+        let mut scan = Scan::new(&name);
+        for _ in 0..10 {
+            assert!(scan.members().0.is_empty());
+        }
     }
 }

@@ -357,6 +357,31 @@ impl Driver {
                 tracing::warn!(from, to, "output of cells that are over was lost");
             }
             (message, Some(running)) => return self.of_cell(link, message, running).await,
+            // What a thread says after its cell is kept with the last cell.
+            (
+                FromWorker::Event {
+                    execution_id,
+                    output,
+                    ..
+                },
+                None,
+            ) => {
+                if let Some(execution) = self.kernel.execution(&execution_id) {
+                    execution.output(output);
+                }
+            }
+            (
+                FromWorker::Comm {
+                    execution_id,
+                    message,
+                    ..
+                },
+                None,
+            ) => {
+                if let Some(execution) = self.kernel.execution(&execution_id) {
+                    execution.comm(message);
+                }
+            }
             (message, None) => tracing::debug!(?message, "of a cell that is over"),
         }
         Ok(false)
@@ -381,6 +406,11 @@ impl Driver {
                 }
                 execution.output(output);
             }
+            FromWorker::Comm {
+                execution_id,
+                message,
+                ..
+            } if own(&execution_id) => execution.comm(message),
             FromWorker::ClearOutput {
                 execution_id, wait, ..
             } if own(&execution_id) => execution.clear(wait),

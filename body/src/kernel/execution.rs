@@ -1,12 +1,12 @@
 //! One cell's life: queued, running, over; with all that it put out.
 
-use std::{sync::Mutex, time::Duration};
+use std::{collections::BTreeMap, sync::Mutex, time::Duration};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::sync::watch;
 use wire::{
-    body::{CellShown, CellState, InputPrompt},
+    body::{CellShown, CellState, CommKind, InputPrompt},
     kernel::{CellError, ExecAnswer, ExecRequest, ExecStatus},
 };
 
@@ -24,6 +24,22 @@ pub struct Order {
     /// The client's request.
     #[serde(flatten)]
     pub request: ExecRequest,
+    /// In place of the request's code: a client's message for a comm, which takes its turn as a cell does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comm: Option<Message>,
+}
+
+/// A client's message for a comm.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Message {
+    pub msg_type: CommKind,
+    pub comm_id: String,
+    /// Of one that opens it.
+    pub target_name: Option<String>,
+    pub data: BTreeMap<String, Value>,
+    pub metadata: BTreeMap<String, Value>,
+    /// Base64.
+    pub buffers: Vec<String>,
 }
 
 /// How a cell ended.
@@ -184,6 +200,14 @@ impl Execution {
     pub(super) fn output(&self, output: Value) {
         self.change(|inner| {
             inner.outputs.add(output);
+            self.followers.came(inner.outputs.total_bytes());
+        });
+    }
+
+    /// A comm said something.
+    pub(super) fn comm(&self, message: Value) {
+        self.change(|inner| {
+            inner.outputs.comm(message);
             self.followers.came(inner.outputs.total_bytes());
         });
     }

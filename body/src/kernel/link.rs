@@ -96,6 +96,12 @@ pub enum FromWorker {
         execution_id: String,
         output: Value,
     },
+    /// A comm said something: `msg_type`, `content`, `metadata`, `buffers`.
+    Comm {
+        seq: u64,
+        execution_id: String,
+        message: Value,
+    },
     ClearOutput {
         seq: u64,
         execution_id: String,
@@ -138,6 +144,7 @@ impl FromWorker {
         match self {
             Self::Started { seq, .. }
             | Self::Event { seq, .. }
+            | Self::Comm { seq, .. }
             | Self::ClearOutput { seq, .. }
             | Self::InputRequest { seq, .. }
             | Self::InputOver { seq, .. }

@@ -29,13 +29,13 @@ use wire::{
     kernel::{ExecRequest, KernelStatus},
 };
 
+use self::{execution::Order, spool::Spool};
 pub use self::{
-    execution::Execution,
+    execution::{Execution, Message},
     follower::Follower,
     outputs::{Event, What},
     set::{KernelError, Kernels, MAIN, service},
 };
-use self::{execution::Order, spool::Spool};
 use crate::{changes::Changes, shell::Shell};
 
 /// How many ended executions are kept to be fetched again, and how much output of theirs.
@@ -178,9 +178,19 @@ impl Kernel {
 
     /// Queues a cell.
     pub fn execute(&self, request: ExecRequest) -> Arc<Execution> {
+        self.queue_up(request, None)
+    }
+
+    /// Queues a message for a comm; of the request all but the code holds.
+    pub fn send(&self, request: ExecRequest, message: Message) -> Arc<Execution> {
+        self.queue_up(request, Some(message))
+    }
+
+    fn queue_up(&self, request: ExecRequest, comm: Option<Message>) -> Arc<Execution> {
         let order = Order {
             execution_id: self.next_id(),
             request,
+            comm,
         };
         let execution = Arc::new(Execution::new(&self.name, order));
         // A cell that starts at once is the worker's; one that waits must outlive us too.

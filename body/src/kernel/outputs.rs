@@ -21,6 +21,8 @@ pub enum What {
     Output(Value),
     /// What was put out before is void.
     Cleared,
+    /// A comm said something.
+    Comm(Value),
     /// `input()` asks; `None` when it asks no longer.
     Input(Option<InputPrompt>),
 }
@@ -104,11 +106,16 @@ impl Outputs {
         ));
     }
 
+    /// Adds what a comm said.
+    pub fn comm(&mut self, message: Value) {
+        self.push(What::Comm(message));
+    }
+
     /// Takes back what was put out; with `wait` only once something new comes.
     pub fn clear(&mut self, wait: bool) {
         self.clear_first = wait;
         if !wait {
-            self.retain(|event| matches!(event.what, What::Input(_)));
+            self.retain(|event| matches!(event.what, What::Input(_) | What::Comm(_)));
             self.missing = None;
             self.push(What::Cleared);
         }
@@ -233,7 +240,7 @@ impl Event {
 
     fn size(&self) -> usize {
         match &self.what {
-            What::Output(output) => size(output),
+            What::Output(output) | What::Comm(output) => size(output),
             _ => 8,
         }
     }
@@ -366,6 +373,16 @@ mod tests {
         outputs.clear(false);
         assert!(outputs.merged().is_empty());
         assert!(matches!(outputs.since(2)[0].what, What::Cleared));
+    }
+
+    #[test]
+    fn what_comms_say_is_no_output_and_stays() {
+        let mut outputs = Outputs::default();
+        outputs.comm(json!({"msg_type": "comm_open"}));
+        outputs.add(text("stdout", "a"));
+        outputs.clear(false);
+        assert!(outputs.merged().is_empty());
+        assert!(matches!(&outputs.since(0)[0].what, What::Comm(_)));
     }
 
     #[test]

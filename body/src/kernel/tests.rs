@@ -14,7 +14,7 @@ use tokio_util::{
 };
 use wire::kernel::{ExecRequest, ExecStatus};
 
-use super::{AskError, Follower, Kernel};
+use super::{AskError, Follower, Kernel, Message};
 use crate::{changes::Changes, shell::Shell};
 
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -410,5 +410,39 @@ async fn an_update_reaches_the_display_of_an_earlier_cell() {
             .outputs
             .is_empty()
     );
+    machine.end().await;
+}
+
+#[tokio::test]
+async fn a_comms_message_takes_its_turn_and_what_comes_late_is_kept() {
+    let machine = Machine::new();
+    let mut worker = machine.worker(1, fresh()).await;
+    let first = machine.kernel.execute(cell("a"));
+    let message = Message {
+        comm_id: "c".to_owned(),
+        ..Message::default()
+    };
+    let second = machine.kernel.send(ExecRequest::default(), message);
+    worker.hears("shell_context").await;
+    let id = worker.hears("execute").await["execution_id"].clone();
+    worker.done(&id).await;
+    let heard = worker.hears("execute").await;
+    assert_eq!(
+        (&heard["comm"]["msg_type"], &heard["comm"]["comm_id"]),
+        (&json!("comm_msg"), &json!("c"))
+    );
+    let id = heard["execution_id"].clone();
+    let said =
+        json!({"type": "comm", "seq": 3, "execution_id": id, "message": {"msg_type": "comm_msg"}});
+    worker.say(said.clone()).await;
+    worker.done(&id).await;
+    assert_eq!(first.answer().await.status, ExecStatus::Completed);
+    assert_eq!(second.answer().await.status, ExecStatus::Completed);
+    let mut changes = second.watch();
+    worker.say(said).await;
+    changes
+        .wait_for(|_| second.since(0).0.len() == 2)
+        .await
+        .unwrap();
     machine.end().await;
 }
