@@ -312,6 +312,44 @@ fn the_body(profile: &'static str) {
 }
 
 #[test]
+fn a_locked_machine_belongs_to_whoever_made_it() {
+    let mut machine = Instance::of("locked");
+    machine.user = Some(1234);
+    machine.ok(&["up"]);
+    let own = std::process::Command::new("id").arg("-u").output();
+    let own = String::from_utf8(own.expect("id runs").stdout).expect("a number");
+    let expected = if own.trim() == "0" {
+        "1234"
+    } else {
+        own.trim()
+    };
+    let ask = "id -u; id -un; stat -c %u /root /root/.cache /data";
+    let answer = machine.ok(&["shell", ask]);
+    assert_eq!(
+        answer.lines().collect::<Vec<_>>(),
+        [expected, "os", expected, expected, expected]
+    );
+    machine.ok(&["shell", "touch ~/x ~/Desktop/x && rm ~/x ~/Desktop/x"]);
+    assert_eq!(machine.ok(&["exec", "6 * 7"]).trim(), "42");
+    wait_until("all is well", body::DEADLINE, || body::is_well(&machine));
+
+    // Nothing is made anew where nothing changed, and the home stays over a new container.
+    machine.ok(&["exec", "open('/root/kept', 'w').write('yes')"]);
+    machine.ok(&["up", "--set", "limits.cpus=1.5"]);
+    assert_eq!(
+        machine.ok(&["exec", "open('/root/kept').read()"]).trim(),
+        "'yes'"
+    );
+    let left = docker(&[
+        "ps",
+        "-aq",
+        "--filter",
+        &format!("name={}-handover", machine.container()),
+    ]);
+    assert_eq!(left, "");
+}
+
+#[test]
 fn a_machine_at_its_limits_says_so_and_goes_on() {
     at_its_limits("default");
 }

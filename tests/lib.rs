@@ -33,6 +33,8 @@ pub struct Instance {
     /// Its machine's profile: `default` or `locked`.
     pub profile: &'static str,
     pub home: tempfile::TempDir,
+    /// The machine's user, where the tests' user is root.
+    pub user: Option<u32>,
     pub ports: [u16; 3],
 }
 
@@ -59,6 +61,7 @@ impl Instance {
         Self {
             name: format!("{base}-{}", COUNTER.fetch_add(1, Ordering::Relaxed)),
             profile,
+            user: None,
             home: tempfile::tempdir().expect("a folder"),
             ports: [port(0), port(1), port(2)],
         }
@@ -85,6 +88,10 @@ impl Instance {
             .args(["--set", &format!("profile={}", self.profile)])
             .args(arguments)
             .envs(self.environment())
+            .envs(
+                self.user
+                    .map(|user| ("VIVARIUM_MACHINE_UID", user.to_string())),
+            )
             .output()
             .expect("target/debug/vivarium runs; scripts/test.sh builds it")
     }

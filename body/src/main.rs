@@ -30,6 +30,7 @@ fn main() -> std::process::ExitCode {
         "call" => evolve::call::run(rest),
         "evolve" => evolve::word::run(rest),
         "prove" => evolve::prove::run(rest),
+        "init" if rest == ["home"] => init::home(),
         "init" => init::run(),
         "supervise" => supervisor::run(),
         "mcp" => mcp::run::alone(),

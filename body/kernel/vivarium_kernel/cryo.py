@@ -59,7 +59,8 @@ def reload(folder, name, shell, runtime):
         manifest = _read_manifest(os.path.join(folder, f"{name}.json"))
         objects = Objects(os.path.join(folder, "objects"))
         # All is read and checked before the first value changes.
-        large = {entry["object"]: objects.get(entry["object"], entry["length"]) for entry in manifest["objects"]}
+        large = {entry["object"]: objects.get(entry["object"], entry["length"], entry.get("frames", ()))
+                 for entry in manifest["objects"]}
     except Damaged as error:
         return {"name": name, "damaged": str(error)}
     pack = memoryview(large[manifest["pack"]])
@@ -192,8 +193,9 @@ def _write(folder, objects, groups, values):
 
 
 def _put(objects, view):
-    name, size = objects.put(view)
-    return {"object": name, "length": len(view), "size_bytes": size, "sample": sample(view)}
+    name, size, frames = objects.put(view)
+    entry = {"object": name, "length": len(view), "size_bytes": size, "sample": sample(view)}
+    return entry | {"frames": frames} if frames else entry
 
 
 def _unchanged(objects, known, view):

@@ -1,19 +1,24 @@
 """Content-addressed files: large pieces of snapshots, each written once however many snapshots hold it.
 
-An object is named by the blake3 hash of its content, with `.zst` where it lies compressed. The hash is
-computed while the content is written or read, by a second thread. A file gets its name only when all
-of it is on the disk, so a crash leaves nothing that looks whole and is not.
+An object is named by the blake3 hash of its content, with `.zst` where it lies compressed: in frames of a
+chunk each, which threads make and read at once. The hash of what is not compressed is computed while it is
+written or read, by a second thread. A file gets its name only when all of it is on the disk, so a crash
+leaves nothing that looks whole and is not.
 """
 
+import collections
+import itertools
 import mmap
 import os
 import queue
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import zstandard
 from blake3 import blake3
 
 CHUNK = 8 << 20
+THREADS = 2
 # Compressed where a sample becomes smaller than this share: below, the disk is the slower part.
 WORTH_COMPRESSING = 0.7
 _PIECES, _PIECE = 64, 4 << 10
@@ -52,63 +57,76 @@ class Objects:
         return os.path.exists(os.path.join(self._folder, name))
 
     def put(self, view):
-        """Writes content, flushed to the disk; returns the object's name and its bytes on the disk."""
+        """Writes content, flushed to the disk; returns the object's name, its bytes on the disk, and the
+        sizes of the frames it lies in, where it is compressed."""
         aside = os.path.join(self._folder, f"new-{os.getpid()}")
-        hashing = _Hashing()
+        small = self._is_compressible(view)
+        hashing = None if small else _Hashing()
+        frames = []
         try:
             with open(aside, "wb", buffering=0) as file:
-                small = self._is_compressible(view)
-                sink = zstandard.ZstdCompressor(level=1, threads=-1).stream_writer(file, closefd=False) if small else file
-                for start in range(0, len(view), CHUNK):
-                    chunk = view[start:start + CHUNK]
-                    hashing.put(chunk)
-                    left = chunk
+                for piece in _compressed(view) if small else _chunks(view):
+                    if small:
+                        frames.append(len(piece))
+                    else:
+                        hashing.put(piece)
+                    left = memoryview(piece)
                     while left:
-                        left = left[sink.write(left):]
-                if small:
-                    sink.close()
+                        left = left[file.write(left):]
                 os.fdatasync(file.fileno())
                 size = os.fstat(file.fileno()).st_size
-            name = hashing.end() + (".zst" if small else "")
+            name = f"{whole(view)}.zst" if small else hashing.end()
             os.rename(aside, os.path.join(self._folder, name))
         except BaseException:
-            hashing.end()
+            if hashing is not None:
+                hashing.end()
             try:
                 os.unlink(aside)
             except FileNotFoundError:
                 pass
             raise
         self.written.append(name)
-        return name, size
+        return name, size, frames
 
-    def get(self, name, length):
-        """Reads an object into writable memory, and checks it."""
+    def get(self, name, length, frames=()):
+        """Reads an object into writable memory, and checks it. `frames` are as `put` told them; without
+        them a compressed one is read too, by one processor."""
         path = os.path.join(self._folder, name)
         memory = _memory(length)
         view = memoryview(memory)
-        hashing = _Hashing()
         try:
             with open(path, "rb", buffering=0) as file:
                 os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_SEQUENTIAL)
-                source = zstandard.ZstdDecompressor().stream_reader(file) if name.endswith(".zst") else file
-                at = 0
-                while at < length:
-                    count = source.readinto(view[at:at + CHUNK])
-                    if not count:
-                        raise Damaged(f"object {name} ends too early")
-                    hashing.put(view[at:at + count])
-                    at += count
-                if source.read(1):
-                    raise Damaged(f"object {name} is longer than it was")
+                if frames:
+                    _decompress(file, frames, view, name)
+                    found = whole(view)
+                else:
+                    found = self._read(file, view, name)
         except FileNotFoundError:
             raise Damaged(f"object {name} is missing") from None
         except zstandard.ZstdError as error:
             raise Damaged(f"object {name} can't be decompressed: {error}") from None
-        finally:
-            found = hashing.end()
         if found != name.removesuffix(".zst"):
             raise Damaged(f"object {name} has another checksum")
         return memory
+
+    def _read(self, file, view, name):
+        hashing = _Hashing()
+        try:
+            small = name.endswith(".zst")
+            source = zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True) if small else file
+            at, length = 0, len(view)
+            while at < length:
+                count = source.readinto(view[at:at + CHUNK])
+                if not count:
+                    raise Damaged(f"object {name} ends too early")
+                hashing.put(view[at:at + count])
+                at += count
+            if source.read(1):
+                raise Damaged(f"object {name} is longer than it was")
+        finally:
+            found = hashing.end()
+        return found
 
     def settle(self):
         """Makes the names of what was written last beyond a crash."""
@@ -139,6 +157,47 @@ def _memory(length):
     except OSError:
         pass  # a kernel without them
     return memory
+
+
+def _chunks(view):
+    return (view[start:start + CHUNK] for start in range(0, len(view), CHUNK))
+
+
+def _compressed(view):
+    """Frames of a chunk each, made by two threads and a few ahead of who writes them."""
+    own = threading.local()
+
+    def compress(chunk):
+        if not hasattr(own, "compressor"):
+            own.compressor = zstandard.ZstdCompressor(level=1)
+        return own.compressor.compress(chunk)
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        waiting = collections.deque()
+        for chunk in _chunks(view):
+            waiting.append(pool.submit(compress, chunk))
+            if len(waiting) > 2 * THREADS:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+
+def _decompress(file, frames, view, name):
+    """Each frame straight into its place, by two threads."""
+    if len(frames) != -(-len(view) // CHUNK) or sum(frames) != os.fstat(file.fileno()).st_size:
+        raise Damaged(f"object {name} has another length")
+
+    def decompress(number, at):
+        frame = os.pread(file.fileno(), frames[number], at)
+        place = view[number * CHUNK:(number + 1) * CHUNK]
+        reader = zstandard.ZstdDecompressor().stream_reader(frame)
+        if reader.readinto(place) != len(place) or reader.read(1):
+            raise Damaged(f"object {name} has a frame of another length")
+
+    starts = itertools.accumulate(frames, initial=0)
+    with ThreadPoolExecutor(THREADS) as pool:
+        # The results are asked for, as they may be failures.
+        collections.deque(pool.map(decompress, range(len(frames)), starts), maxlen=0)
 
 
 class _Hashing:

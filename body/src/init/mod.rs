@@ -60,6 +60,20 @@ pub fn run() -> ExitCode {
     }
 }
 
+/// `body init home`: in a container of its own, before a machine that begins without root.
+pub fn home() -> ExitCode {
+    match setup::home() {
+        Ok(users) => {
+            print!("{users}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("body init home: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
 fn serve() -> std::io::Result<()> {
     let mut mask = SigSet::empty();
     for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGCHLD] {

@@ -44,7 +44,22 @@ pub fn prepare() -> std::io::Result<()> {
     Ok(())
 }
 
-fn as_root(run: &Path) -> std::io::Result<()> {
+/// Gives the home to the machine's user, and returns `/etc/passwd` and `/etc/group` with that user's
+/// numbers, an empty line between them.
+pub fn home() -> std::io::Result<String> {
+    let (uid, gid) = ids();
+    hand_over_home(Uid::from_raw(uid), Gid::from_raw(gid))?;
+    let passwd = entered(
+        &fs::read_to_string("/etc/passwd")?,
+        USER,
+        &[(2, uid), (3, gid)],
+    );
+    let group = entered(&fs::read_to_string("/etc/group")?, USER, &[(2, gid)]);
+    Ok(format!("{passwd}\n{group}"))
+}
+
+/// The machine's user and group.
+fn ids() -> (u32, u32) {
     let id = |name: &str| {
         std::env::var(name)
             .ok()
@@ -52,7 +67,11 @@ fn as_root(run: &Path) -> std::io::Result<()> {
             .filter(|id| *id != 0)
     };
     let uid = id("VIVARIUM_UID").unwrap_or(1000);
-    let gid = id("VIVARIUM_GID").unwrap_or(uid);
+    (uid, id("VIVARIUM_GID").unwrap_or(uid))
+}
+
+fn as_root(run: &Path) -> std::io::Result<()> {
+    let (uid, gid) = ids();
     enter("/etc/passwd", USER, &[(2, uid), (3, gid)])?;
     enter("/etc/group", USER, &[(2, gid)])?;
     let (uid, gid) = (Uid::from_raw(uid), Gid::from_raw(gid));

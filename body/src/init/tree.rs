@@ -18,6 +18,8 @@ use nix::{
 pub const MARK: &str = "VIVARIUM_SERVICE";
 /// How long a service's processes may take to be gone.
 const LONGEST: Duration = Duration::from_secs(5);
+/// So many looks that may have missed one are as good as a sure one.
+const QUIET_LOOKS: u32 = 20;
 const LOOK_EVERY: Duration = Duration::from_millis(2);
 
 /// A process as `/proc` shows it.
@@ -37,15 +39,18 @@ struct Seen {
 pub fn end(name: &str) -> usize {
     let deadline = Instant::now() + LONGEST;
     let mut scan = Scan::new(name);
-    let mut stopped = HashSet::new();
+    let (mut stopped, mut quiet) = (HashSet::new(), 0);
     loop {
         let (members, all) = scan.members();
         let late = deadline <= Instant::now();
         let frozen = members.iter().all(|pid| stopped.contains(pid));
-        if (all && members.is_empty()) || (late && frozen) {
+        quiet = if frozen { quiet + 1 } else { 0 };
+        // Where others start and end all the time, no look is sure.
+        let sure = frozen && (all || quiet >= QUIET_LOOKS);
+        if (sure && members.is_empty()) || (late && frozen) {
             return members.len();
         }
-        let number = if (all && frozen) || late {
+        let number = if sure || late {
             Signal::SIGKILL
         } else {
             Signal::SIGSTOP

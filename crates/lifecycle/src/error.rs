@@ -71,6 +71,14 @@ pub enum LifecycleError {
         /// Last lines of its log.
         log: Vec<String>,
     },
+    /// Its home could not be given to its user.
+    #[error("the home of the machine {name} could not be given to its user")]
+    HandOver {
+        /// Its name.
+        name: String,
+        /// What the container that was to do it said.
+        log: Vec<String>,
+    },
     /// A container of that name is there and is not ours.
     #[error("a container named {name} exists and is not Vivarium's")]
     Foreign {
@@ -226,6 +234,10 @@ impl From<LifecycleError> for Failure {
             LifecycleError::Unhealthy { cause, log, .. } => failure(FailureCode::Unhealthy)
                 .because(cause)
                 .next("Read its log (vivarium logs), then try vivarium restart, or vivarium up --rebuild.")
+                .detail(log.join("\n")),
+            LifecycleError::HandOver { log, .. } => failure(FailureCode::Unhealthy)
+                .because("it begins without root and as another user than the image's")
+                .next("Try again with vivarium up --rebuild, or choose the profile \"default\" in machine.toml.")
                 .detail(log.join("\n")),
             LifecycleError::Foreign { .. } => failure(FailureCode::Busy)
                 .because("it has none of our labels")

@@ -5,6 +5,7 @@ mod build;
 pub mod context;
 mod error;
 mod evolve;
+mod handover;
 pub mod http;
 mod life;
 mod machine;

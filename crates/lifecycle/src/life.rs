@@ -11,6 +11,7 @@ use wire::machine::MachineStatus;
 
 use crate::{
     error::LifecycleError,
+    handover,
     http::{Ping, ping},
     machine::{Machine, Tell, phase},
     paths::make_dir,
@@ -179,6 +180,7 @@ impl Machine {
         dock.ensure_network(&self.names.network(), &labels).await?;
         dock.ensure_volume(&self.names.home_volume(), &labels)
             .await?;
+        handover::prepare(self, dock, &plan).await?;
         dock.create_container(&plan).await?;
         Ok(())
     }

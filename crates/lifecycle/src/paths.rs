@@ -151,11 +151,25 @@ pub(crate) fn make_dir(path: &Path, mode: u32) -> Result<bool, LifecycleError> {
     Ok(true)
 }
 
+/// The machine's user and group: the host's. Where that is root, 1000, or what VIVARIUM_MACHINE_UID says.
+pub(crate) fn machine_ids() -> (u32, u32) {
+    let uid = nix::unistd::geteuid();
+    if uid.is_root() {
+        let chosen = std::env::var("VIVARIUM_MACHINE_UID").ok();
+        let uid = chosen.and_then(|text| text.parse().ok().filter(|uid| *uid != 0));
+        let uid = uid.unwrap_or(MACHINE_UID);
+        (uid, uid)
+    } else {
+        (uid.as_raw(), nix::unistd::getegid().as_raw())
+    }
+}
+
 /// Gives a path to the machine's user where the host's user is root; nothing to do otherwise,
 /// since the machine's user then has the host user's uid.
 pub(crate) fn own(path: &Path) -> Result<(), LifecycleError> {
     if nix::unistd::geteuid().is_root() {
-        std::os::unix::fs::lchown(path, Some(MACHINE_UID), Some(MACHINE_UID))
+        let (uid, gid) = machine_ids();
+        std::os::unix::fs::lchown(path, Some(uid), Some(gid))
             .map_err(LifecycleError::file("change the owner of", path))?;
     }
     Ok(())

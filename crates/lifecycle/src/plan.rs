@@ -10,7 +10,7 @@ use dock::{Bind, ContainerSpec, Limits, PublishedPort};
 
 use crate::{
     error::LifecycleError,
-    paths::{MACHINE_UID, Paths, make_dir, own},
+    paths::{MACHINE_UID, Paths, machine_ids, make_dir, own},
     spec::{Profile, Spec},
 };
 
@@ -207,6 +207,13 @@ pub(crate) fn container(spec: &Spec, names: &Names, paths: &Paths, site: &Site) 
         binds.push(bind(socket.path.clone(), SOCKET, false));
     }
     let locked = spec.profile == Profile::Locked;
+    if handed_over(spec) {
+        let dir = paths.machine_dir(&names.machine);
+        for file in USER_FILES {
+            let source = dir.join(file).display().to_string();
+            binds.push(bind(source, &format!("/etc/{file}"), true));
+        }
+    }
     let (mut tmpfs, mut security_options) = (tmpfs(), Vec::new());
     if locked {
         tmpfs = locked_tmpfs(uid, gid, site.podman, &binds);
@@ -262,6 +269,32 @@ pub(crate) fn container(spec: &Spec, names: &Names, paths: &Paths, site: &Site) 
     plan
 }
 
+/// Files that know the machine's user by name.
+pub(crate) const USER_FILES: [&str; 2] = ["passwd", "group"];
+
+/// Whether home and user are prepared before the machine's life: it begins without root, as another
+/// user than the image's.
+pub(crate) fn handed_over(spec: &Spec) -> bool {
+    spec.profile == Profile::Locked && machine_ids().0 != MACHINE_UID
+}
+
+/// The container that prepares them, as root, and ends.
+pub(crate) fn handover(names: &Names, plan: &ContainerSpec) -> ContainerSpec {
+    let is_home = |bind: &&Bind| bind.target == "/root";
+    ContainerSpec {
+        name: format!("{}-handover", names.container),
+        image: plan.image.clone(),
+        command: Some(vec!["home".into()]),
+        user: Some("0:0".into()),
+        labels: names.labels(),
+        environment: plan.environment.clone(),
+        binds: plan.binds.iter().filter(is_home).cloned().collect(),
+        network: plan.network.clone(),
+        user_namespace: plan.user_namespace.clone(),
+        ..ContainerSpec::default()
+    }
+}
+
 /// What is fresh at each start: PID 1 begins as root and gives out folders itself.
 fn tmpfs() -> BTreeMap<String, String> {
     BTreeMap::from([("/run".to_owned(), "mode=755,exec".to_owned())])
@@ -307,16 +340,6 @@ pub(crate) fn make_sources(spec: &Spec, paths: &Paths) -> Result<(), LifecycleEr
         }
     }
     Ok(())
-}
-
-/// The machine's user: the host's, or 1000 where that is root.
-fn machine_ids() -> (u32, u32) {
-    let uid = nix::unistd::geteuid();
-    if uid.is_root() {
-        (MACHINE_UID, MACHINE_UID)
-    } else {
-        (uid.as_raw(), nix::unistd::getegid().as_raw())
-    }
 }
 
 fn expand(source: &str, paths: &Paths) -> String {
