@@ -409,7 +409,10 @@ pub fn is_well(machine: &Instance) -> bool {
     drop(stream);
     let (_, services) = machine.api("GET", "/services", "");
     let all = services["services"].as_array().is_some_and(|services| {
-        services.len() >= 4 && services.iter().all(|service| service["state"] == "ready")
+        // MCP servers start with the first call.
+        let of_mcp = |name: &Value| name.as_str().is_some_and(|name| name.starts_with("mcp:"));
+        let ready = |service: &Value| service["state"] == "ready" || of_mcp(&service["name"]);
+        services.len() >= 4 && services.iter().all(ready)
     });
     all && machine.http("GET", "/ping", &[], "").0 == 200
 }
