@@ -80,6 +80,17 @@ class Cryo(WorkerCase):
         self.reload("a")
         self.assertNotEqual("0.5", self.run_cell("float(random[200_001])"))
 
+    def test_the_newest_stays_the_newest_when_the_clock_is_set_back(self):
+        created = []
+        for name, ahead in (("a", 0), ("b", 10 ** 6), ("c", 0), ("d", -10 ** 6)):
+            self.run_cell(f"import time; clock = time.time; time.time = lambda: clock() + {ahead}")
+            self.store(name)
+            self.run_cell("time.time = clock")
+            with open(os.path.join(self.cryo, f"{name}.json"), "rb") as file:
+                created.append(json.loads(file.read().partition(b"\n")[2])["created_at_s"])
+        self.assertEqual(sorted(set(created)), created)
+        self.assertLess(10 ** 5, created[1] - created[0])
+
     def test_damage_is_said_and_changes_nothing(self):
         self.run_cell("import numpy as np\nlarge = np.random.default_rng(1).random(400_000); x = 1")
         self.store()

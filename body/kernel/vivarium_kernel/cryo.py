@@ -40,7 +40,7 @@ def store(folder, name, shell, runtime):
     objects = Objects(os.path.join(folder, "objects"))
     try:
         manifest = _write(folder, objects, groups, values)
-        manifest |= {"schema": SCHEMA, "name": name, "created_at_s": time.time(), "python": platform.python_version(),
+        manifest |= {"schema": SCHEMA, "name": name, "created_at_s": _now(folder), "python": platform.python_version(),
                      "shell": runtime.shell.context(), "skipped": skipped}
         objects.settle()
         _write_manifest(os.path.join(folder, f"{name}.json"), manifest)
@@ -219,6 +219,17 @@ def _known(folder):
         for entry in manifest["objects"]:
             known.setdefault((entry["length"], entry["sample"]), []).append(entry)
     return known
+
+
+def _now(folder):
+    """The wall clock's time, or a little after the newest snapshot where the clock was set back."""
+    newest = 0.0
+    for path in glob.glob(os.path.join(glob.escape(folder), "*.json")):
+        try:
+            newest = max(newest, _read_manifest(path)["created_at_s"])
+        except Damaged:
+            continue
+    return max(time.time(), newest + 0.001)
 
 
 def _write_manifest(path, manifest):

@@ -4,6 +4,7 @@
 mod driver;
 mod execution;
 mod follower;
+mod ids;
 mod link;
 mod outputs;
 mod running;
@@ -29,7 +30,7 @@ use wire::{
     kernel::{ExecRequest, KernelStatus},
 };
 
-use self::{execution::Order, spool::Spool};
+use self::{execution::Order, ids::Ids, spool::Spool};
 pub use self::{
     execution::{Execution, Message},
     follower::Follower,
@@ -80,7 +81,7 @@ enum Aside {
 /// One kernel. Cells run one at a time, in order of arrival.
 pub struct Kernel {
     name: String,
-    ids: Mutex<ulid::Generator>,
+    ids: Ids,
     queue: Mutex<VecDeque<Work>>,
     queued: Notify,
     executions: Mutex<VecDeque<Arc<Execution>>>,
@@ -110,7 +111,7 @@ impl Kernel {
         let spool = Spool::new(spool);
         let kernel = Arc::new(Self {
             name: name.to_owned(),
-            ids: Mutex::new(ulid::Generator::new()),
+            ids: Ids::default(),
             queue: Mutex::default(),
             queued: Notify::new(),
             executions: Mutex::default(),
@@ -188,7 +189,7 @@ impl Kernel {
 
     fn queue_up(&self, request: ExecRequest, comm: Option<Message>) -> Arc<Execution> {
         let order = Order {
-            execution_id: self.next_id(),
+            execution_id: self.ids.next(),
             request,
             comm,
         };
@@ -291,14 +292,8 @@ impl Kernel {
         self.spool.remove_all();
     }
 
-    /// Larger than all before it.
-    fn next_id(&self) -> String {
-        let mut ids = lock(&self.ids);
-        let id = ids.generate().unwrap_or_else(|_| ulid::Ulid::generate());
-        id.to_string()
-    }
-
     fn keep(&self, execution: Arc<Execution>) {
+        self.ids.seen(&execution.order.execution_id);
         let mut executions = lock(&self.executions);
         executions.push_back(execution);
         self.open.fetch_add(1, Ordering::Relaxed);
