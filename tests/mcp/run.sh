@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Real clients against the relay: the official Python SDK 1.x and 2.x and the TypeScript SDK, with
-# the reference server behind it. Needs python3 with venv, node and npm.
+# the reference server behind it; and a relay that is killed. Needs python3 with venv, node and npm.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 if [ -z "${VIVARIUM_BODY:-}" ]; then
@@ -22,4 +22,5 @@ for major in 1 2; do
   fi
   "$venv/bin/python" "v$major.py" --quiet
 done
+../../target/venv-mcp-2/bin/python killed.py --quiet
 node --test --test-reporter=dot typescript.mjs

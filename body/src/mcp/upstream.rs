@@ -102,9 +102,9 @@ pub(super) struct Table {
     next: u64,
     pub pending: HashMap<u64, Pending>,
     /// To the process; none until it is ready.
-    line: Option<mpsc::UnboundedSender<Bytes>>,
+    pub(super) line: Option<mpsc::UnboundedSender<Bytes>>,
     /// What waits for it to be ready.
-    held: Vec<(u64, Bytes)>,
+    pub(super) held: Vec<(u64, Bytes)>,
     pub level: Option<Level>,
     pub subscribed: HashSet<String>,
     pub sessions: HashMap<Arc<str>, Weak<Session>>,
@@ -112,10 +112,10 @@ pub(super) struct Table {
     pub last_exit: Option<i32>,
     pub problem: Option<String>,
     /// Starts that failed, ever.
-    failures: u64,
-    life: u32,
+    pub(super) failures: u64,
+    pub(super) life: u32,
     /// Whether this life was told `notifications/initialized`.
-    told: bool,
+    pub(super) told: bool,
 }
 
 /// A process of a server.
@@ -131,7 +131,7 @@ pub struct Upstream {
     orders: mpsc::UnboundedSender<Order>,
     pub(super) unsent: Arc<AtomicUsize>,
     /// The owner said `notifications/initialized`.
-    greeted: AtomicBool,
+    pub(super) greeted: AtomicBool,
 }
 
 impl Upstream {
@@ -445,125 +445,6 @@ impl Upstream {
         true
     }
 
-    // What follows is for `life`.
-
-    /// A process begins: its number.
-    pub(super) fn begin(&self, pid: u32) {
-        let mut table = self.table();
-        table.life += 1;
-        table.told = false;
-        if table.life > 1 {
-            table.restarts += 1;
-        }
-        drop(table);
-        self.unsent.store(0, Ordering::Relaxed);
-        let since_ms = super::traces::now_ms();
-        self.set(State::Starting { pid, since_ms });
-    }
-
-    /// The request that begins the conversation, and its answer.
-    pub(super) fn opening(&self) -> (Bytes, oneshot::Receiver<Answer>) {
-        let (to, answer) = oneshot::channel();
-        let mut table = self.table();
-        let number = table.take_number();
-        let text = message::request(number, "initialize", &self.hello);
-        table.pending.insert(
-            number,
-            Pending {
-                session: None,
-                session_id: None,
-                id: number.to_string().into(),
-                method: "initialize".into(),
-                progress: None,
-                begun: Instant::now(),
-                to: To::Us(to),
-            },
-        );
-        drop(table);
-        let method = "initialize".into();
-        self.tell_text(
-            McpKind::Request,
-            McpDirection::ClientToServer,
-            Some(&method),
-            &text,
-        );
-        (text, answer)
-    }
-
-    /// It answered: what waited goes out, and what it must know again from the life before.
-    pub(super) fn open(&self, line: mpsc::UnboundedSender<Bytes>, pid: u32, hello: Hello) {
-        let greet = self.owner.is_none() || self.greeted.load(Ordering::Relaxed);
-        let (held, subscribed, level) = {
-            let mut table = self.table();
-            if greet {
-                // Before anything else that the line carries.
-                let text = message::notification("notifications/initialized", None);
-                self.unsent.fetch_add(text.len(), Ordering::Relaxed);
-                let _ = line.send(text);
-            }
-            table.line = Some(line);
-            table.problem = None;
-            table.told = greet;
-            (
-                std::mem::take(&mut table.held),
-                table.subscribed.clone(),
-                table.level,
-            )
-        };
-        if let Some(level) = level {
-            let params = format!(r#"{{"level":"{}"}}"#, level.name());
-            self.ask("logging/setLevel", &params, To::Nobody);
-        }
-        for uri in subscribed {
-            let params = serde_json::json!({"uri": uri}).to_string();
-            self.ask("resources/subscribe", &params, To::Nobody);
-        }
-        for (_, text) in held {
-            self.pass(text);
-        }
-        let since_ms = super::traces::now_ms();
-        let hello = Arc::new(hello);
-        self.set(State::Ready {
-            pid,
-            since_ms,
-            hello,
-        });
-    }
-
-    /// It is gone: what waited for it fails, and says why.
-    pub(super) fn close(&self, exit: Option<i32>, problem: Option<String>, failed: bool) {
-        let (pending, text) = {
-            let mut table = self.table();
-            table.line = None;
-            table.held.clear();
-            table.failures += u64::from(failed);
-            if exit.is_some() {
-                table.last_exit = exit;
-            }
-            let text = problem
-                .clone()
-                .unwrap_or_else(|| self.core.says("was stopped while it worked on this"));
-            if problem.is_some() {
-                table.problem = problem;
-            }
-            (std::mem::take(&mut table.pending), text)
-        };
-        for (_, pending) in pending {
-            let answer = Answer::refusal(&pending.id, code::SERVER_GONE, &text);
-            if pending.session_id.is_some() {
-                self.core.stats.failed();
-            }
-            self.answer(pending, answer);
-        }
-    }
-
-    pub(super) fn set(&self, state: State) {
-        self.state.send_replace(state);
-        if self.owner.is_none() {
-            self.core.changed();
-        }
-    }
-
     /// Hands an answer to who waits for it, and tells it.
     pub(super) fn answer(&self, pending: Pending, answer: Answer) {
         let took: Duration = pending.begun.elapsed();
@@ -614,7 +495,7 @@ impl Upstream {
         self.core.common.traces.tell(told);
     }
 
-    fn tell_text(
+    pub(super) fn tell_text(
         &self,
         kind: McpKind,
         direction: McpDirection,
@@ -636,7 +517,7 @@ impl Upstream {
 }
 
 impl Table {
-    fn take_number(&mut self) -> u64 {
+    pub(super) fn take_number(&mut self) -> u64 {
         let number = self.next;
         self.next += 1;
         number
