@@ -252,7 +252,16 @@ impl Repo {
         let own = self.folder.join(own.trim());
         let index = empty_index()?;
         if own.is_file() {
-            std::fs::copy(&own, index.path()).map_err(LifecycleError::file("read", &own))?;
+            let copied = || -> std::io::Result<()> {
+                std::fs::copy(&own, index.path())?;
+                // By its time git knows which files may have changed within that same second.
+                let modified = std::fs::metadata(&own)?.modified()?;
+                std::fs::File::options()
+                    .write(true)
+                    .open(index.path())?
+                    .set_modified(modified)
+            };
+            copied().map_err(LifecycleError::file("copy", &own))?;
         }
         Ok(index)
     }
@@ -423,6 +432,19 @@ mod tests {
             "changed\n"
         );
         assert!(out.path().join("new").is_file());
+    }
+
+    #[tokio::test]
+    async fn a_change_within_the_same_second_is_seen_later_too() {
+        let (folder, repo) = repo().await;
+        let head = repo.head().await.unwrap().unwrap();
+        let path = folder.path().join("a");
+        let modified = fs::metadata(&path).unwrap().modified().unwrap();
+        fs::write(&path, "two\n").unwrap();
+        let file = fs::File::options().write(true).open(&path).unwrap();
+        file.set_modified(modified).unwrap();
+        tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
+        assert_ne!(repo.commit("vivarium/run-3", "x").await.unwrap(), head);
     }
 
     #[tokio::test]
