@@ -2,6 +2,7 @@
 //! the notebook's outputs and the event stream, behind one list of commands.
 
 mod body;
+mod changes;
 mod desktop;
 mod doctor;
 mod engines;

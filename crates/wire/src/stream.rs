@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    body::InputPrompt,
+    body::{InputPrompt, Takeover},
     evolve::EvolveRun,
     failure::Failure,
     kernel::ExecAnswer,
@@ -74,6 +74,11 @@ pub enum Event {
     },
     /// The machine's generations are others now: fetch them anew.
     Generations,
+    /// Mouse and keyboard of the desktop were taken over, or given back.
+    Takeover {
+        /// How it is now.
+        takeover: Takeover,
+    },
     /// A cell was handed in; what it put out before is void.
     CellQueued {
         /// The view's id of the cell.

@@ -166,7 +166,9 @@ run: EvolveRun, } | { "kind": "evolve_log",
 /** Which run. */
 run_id: string,
 /** Oldest first. */
-lines: Array<string>, } | { "kind": "generations" } | { "kind": "cell_queued",
+lines: Array<string>, } | { "kind": "generations" } | { "kind": "takeover",
+/** How it is now. */
+takeover: Takeover, } | { "kind": "cell_queued",
 /** The view's id of the cell. */
 cell_id: string, } | { "kind": "cell_output",
 /** The view's id of the cell. */

@@ -5,7 +5,7 @@ use std::{collections::HashSet, time::Duration};
 
 use lifecycle::{Order, What};
 use wire::{
-    body::Completed,
+    body::{Change, Completed},
     evolve::{
         Asker, EvolveAnswer, EvolveClaim, EvolveMachineStatus, EvolveReport, EvolveRequest,
         EvolveRun, RunState,
@@ -16,8 +16,10 @@ use wire::{
 
 use crate::{Engine, body::segment};
 
-/// Between two looks at what the machine asks for; each is also the sign that an executor is here.
-const LOOK: Duration = Duration::from_secs(2);
+/// Between two signs that an executor is here, and between two renewals of a claim.
+const PRESENT: Duration = Duration::from_secs(8);
+/// Before a machine that could not be heard is tried again, unless it is said to run before.
+const AGAIN: Duration = Duration::from_secs(10);
 /// How long a claim holds: longer than one step is silent.
 const LEASE_S: u32 = 30;
 
@@ -73,6 +75,10 @@ impl Engine {
     }
 }
 
+fn concerns_evolve(change: &Change) -> bool {
+    matches!(change, Change::Evolve { .. } | Change::Missed { .. })
+}
+
 impl Engine {
     async fn wishes(&self) {
         let executor = ulid::Ulid::generate().to_string();
@@ -82,22 +88,43 @@ impl Engine {
             tracing::warn!(%failure, "a run that was cut off could not be brought to an end");
         }
         loop {
-            let next = async {
-                loop {
-                    tokio::time::sleep(LOOK).await;
-                    if let Some(run) = self.next_wish(&executor, &mut told).await {
-                        return run;
-                    }
-                }
-            };
             let run = tokio::select! {
                 () = self.inner.stop.cancelled() => return,
-                run = next => run,
+                run = self.hear_wish(&executor, &mut told) => run,
             };
             // Not dropped half way: where the engine stops, it is cancelled and undone.
             if let Err(failure) = self.take(&executor, run).await {
                 tracing::warn!(%failure, "a run that the machine asked for was not carried out");
             }
+        }
+    }
+
+    /// Goes with the machine's changes until it asks for a run that may be carried out.
+    async fn hear_wish(&self, executor: &str, told: &mut HashSet<String>) -> EvolveRun {
+        loop {
+            if let Ok(mut changes) = self.hear_changes().await {
+                // The first sign is given at once; what was asked before is found with it.
+                let mut present = tokio::time::interval(PRESENT);
+                loop {
+                    tokio::select! {
+                        _ = present.tick() => {}
+                        heard = changes.next() => match heard {
+                            None => break,
+                            Some(heard) => {
+                                heard.iter().for_each(|change| self.pass_on(change));
+                                if !heard.iter().any(concerns_evolve) {
+                                    continue;
+                                }
+                            }
+                        }
+                    }
+                    if let Some(run) = self.next_wish(executor, told).await {
+                        return run;
+                    }
+                }
+            }
+            // A machine that is made anew, stopped, or not there.
+            let _ = tokio::time::timeout(AGAIN, self.machine_runs()).await;
         }
     }
 
@@ -186,7 +213,7 @@ impl Engine {
     ) {
         let mut events = self.subscribe(after);
         let mut log = Vec::new();
-        let mut renew = tokio::time::interval(LOOK * 4);
+        let mut renew = tokio::time::interval(PRESENT);
         loop {
             let event = tokio::select! {
                 biased;

@@ -5,8 +5,6 @@ import { toFailure } from "../../host";
 import type { Live } from "../../shared/live/live.svelte";
 import type { Failure, Takeover } from "../../wire";
 
-const LOOK_EVERY_MS = 2000;
-
 export class Taking {
   now = $state<Takeover>();
   /** While a change is on its way. */
@@ -18,11 +16,12 @@ export class Taking {
     this.#live = live;
   }
 
-  /** Looks again and again; call what is returned to stop. */
+  /** Looks, and hears of changes; call what is returned to stop. */
   watch(): () => void {
-    const timer = setInterval(() => void this.#look(), LOOK_EVERY_MS);
     void this.#look();
-    return () => clearInterval(timer);
+    return this.#live.listen((event) => {
+      if (event.kind === "takeover" && !this.changing) this.now = event.takeover;
+    });
   }
 
   async set(on: boolean): Promise<void> {
