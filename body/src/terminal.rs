@@ -126,8 +126,11 @@ impl Terminal {
             .write(true)
             .open(path)?;
         let Snapshot { cwd, env, .. } = shell.context.snapshot();
-        let child = Command::new("setsid")
-            .args(["--ctty", "bash", "-l"])
+        // Where the supervisor was started by something that ignores interrupts, a shell and all
+        // that it starts would too.
+        let child = Command::new("env")
+            .args(["--default-signal=INT,QUIT", "setsid", "--ctty"])
+            .args(["bash", "-l"])
             .current_dir(cwd)
             .env("TERM", "xterm-256color")
             .envs(env)
