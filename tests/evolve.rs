@@ -28,7 +28,11 @@ impl Drop for Evolving {
 
 impl Evolving {
     fn up() -> Self {
-        let machine = Self(Instance::new());
+        Self::of(Instance::new())
+    }
+
+    fn of(instance: Instance) -> Self {
+        let machine = Self(instance);
         machine.0.ok(&["up"]);
         machine
     }
@@ -227,4 +231,30 @@ fn what_runs_inside_asks_for_an_evolve_and_the_host_carries_it_out() {
     );
     assert_eq!(machine.cell("kept"), "7");
     assert_eq!(machine.generations()[0]["asked_by"], "machine");
+}
+
+/// Its home and its files of users are prepared by a container before its life, the candidate's too.
+#[test]
+fn a_locked_machine_of_another_user_evolves_too() {
+    let mut instance = Instance::of("locked");
+    instance.user = Some(1234);
+    let machine = Evolving::of(instance);
+    let instance = &machine.0;
+    machine.cell("kept = 7; open('/root/kept', 'w').write('home')");
+    // `docker exec` looks its user up in the image, where that is another one.
+    let shell = |command: &str| instance.ok(&["shell", command]);
+    shell("printf 'RUN useradd --uid 4321 added\\n' >> /repo/body/Dockerfile");
+    let told = instance.ok(&["evolve"]);
+    assert!(told.contains("is in place"), "{told}");
+    let users = "id -un; id -un 4321 2>/dev/null || true; stat -c %U /root; cat /root/kept";
+    assert_eq!(shell(users).trim_end(), "os\nadded\nos\nhome");
+    assert_eq!(machine.cell("kept"), "7");
+
+    instance.ok(&["rollback"]);
+    assert_eq!(shell(users).trim_end(), "os\nos\nhome");
+    assert_eq!(machine.cell("kept"), "7");
+    for left in ["handover", "next", "new", "old"] {
+        let name = format!("name={}-{left}", instance.container());
+        assert_eq!(docker(&["ps", "-aq", "--filter", &name]), "", "{left}");
+    }
 }

@@ -2,7 +2,12 @@
 //! image's (1000), nor enter that user by name. A container of its own does both before the machine's
 //! first life: `body init home`, which says the files of users as they are to be.
 
-use std::time::Duration;
+use std::{
+    io::Write,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use dock::{ContainerSpec, ContainerState, Dock, DockError};
 
@@ -19,6 +24,7 @@ const LONGEST: Duration = Duration::from_secs(300);
 const LINES: u32 = 2000;
 
 /// Prepares home and user for the machine of this plan; nothing to do where it begins as the image's.
+/// The files of users are written to where the plan mounts them from.
 ///
 /// # Errors
 /// [`LifecycleError::HandOver`] with its words, [`LifecycleError::Dock`].
@@ -45,14 +51,42 @@ pub(crate) async fn prepare(
             log: said,
         });
     }
-    let dir = machine.paths.machine_dir(&machine.names.machine);
-    make_dir(&dir, 0o755)?;
-    for (file, lines) in USER_FILES.iter().zip(files) {
-        let path = dir.join(file);
-        let written = std::fs::write(&path, lines.join("\n") + "\n");
-        written.map_err(LifecycleError::file("write", &path))?;
+    for (path, lines) in user_files(plan).zip(files) {
+        write(&path, &(lines.join("\n") + "\n"))?;
     }
     Ok(())
+}
+
+/// Where a plan's files of users lie on this computer, in the order of [`USER_FILES`].
+fn user_files(plan: &ContainerSpec) -> impl Iterator<Item = PathBuf> {
+    USER_FILES.iter().filter_map(|file| {
+        let target = format!("/etc/{file}");
+        let mut binds = plan.binds.iter();
+        binds
+            .find(|bind| bind.target == target)
+            .map(|bind| PathBuf::from(&bind.source))
+    })
+}
+
+/// Aside, then in place: a machine that runs keeps the file that it began with.
+fn write(path: &Path, text: &str) -> Result<(), LifecycleError> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    make_dir(folder, 0o755)?;
+    let written = || -> std::io::Result<()> {
+        let mut aside = tempfile::NamedTempFile::new_in(folder)?;
+        aside.write_all(text.as_bytes())?;
+        let readable = std::fs::Permissions::from_mode(0o644);
+        aside.as_file().set_permissions(readable)?;
+        aside.persist(path).map_err(|error| error.error)?;
+        Ok(())
+    };
+    written().map_err(LifecycleError::file("write", path))
+}
+
+/// Removes what a preparation left that was killed.
+pub(crate) async fn forget(machine: &Machine, dock: &Dock) -> Result<(), DockError> {
+    dock.remove_container(&plan::handover_name(&machine.names))
+        .await
 }
 
 /// Runs it to its end; its exit status, if it ended, and what it said.

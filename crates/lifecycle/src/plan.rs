@@ -278,11 +278,16 @@ pub(crate) fn handed_over(spec: &Spec) -> bool {
     spec.profile == Profile::Locked && machine_ids().0 != MACHINE_UID
 }
 
+/// Name of the container that prepares them.
+pub(crate) fn handover_name(names: &Names) -> String {
+    format!("{}-handover", names.container)
+}
+
 /// The container that prepares them, as root, and ends.
 pub(crate) fn handover(names: &Names, plan: &ContainerSpec) -> ContainerSpec {
     let is_home = |bind: &&Bind| bind.target == "/root";
     ContainerSpec {
-        name: format!("{}-handover", names.container),
+        name: handover_name(names),
         image: plan.image.clone(),
         command: Some(vec!["home".into()]),
         user: Some("0:0".into()),

@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     error::LifecycleError,
+    handover,
     life::READY,
     plan::{self, Placed, STOP_S},
 };
@@ -144,6 +145,10 @@ impl Run<'_> {
             }
         };
         if was_stopped {
+            if let Err(error) = handover::prepare(machine, dock, &plan).await {
+                // It began with what is there before.
+                self.warn(format!("its files of users are the new machine's: {error}"));
+            }
             self.start_in_place(plan).await?;
         }
         if !old.answered {

@@ -18,6 +18,7 @@ use super::{
 use crate::{
     context::Context,
     error::LifecycleError,
+    handover,
     plan::{self, Placed, label},
     spec::{Executor, Spec},
 };
@@ -263,6 +264,7 @@ impl Run<'_> {
         let machine = self.machine;
         let image_id = self.file.image_id.clone().unwrap_or_default();
         let candidate = self.candidate(name, &image_id).await?;
+        handover::prepare(machine, self.dock, &candidate).await?;
         self.dock.create_container(&candidate).await?;
         self.dock.start_container(name).await?;
         failpoint("proving");
@@ -402,6 +404,7 @@ impl Run<'_> {
         self.dock
             .ensure_volume(&volume, &machine.names.labels())
             .await?;
+        let handed_over = plan::handed_over(&spec);
         for bind in &mut plan.binds {
             match bind.target.as_str() {
                 "/root" => {
@@ -411,6 +414,11 @@ impl Run<'_> {
                     }
                 }
                 "/repo" => bind.read_only = true,
+                // The machine's own files of users stay as they are.
+                "/etc/passwd" | "/etc/group" if handed_over => {
+                    let file = bind.target.trim_start_matches("/etc/");
+                    bind.source = self.candidate_file(file).display().to_string();
+                }
                 _ => {}
             }
         }
@@ -423,8 +431,18 @@ impl Run<'_> {
         format!("{}-home", self.placed(Placed::Next))
     }
 
-    /// Removes the candidate and its scratch home.
+    /// One of the candidate's files of users, on this computer.
+    fn candidate_file(&self, file: &str) -> std::path::PathBuf {
+        self.book.folder().join("candidate").join(file)
+    }
+
+    /// Removes the candidate, its scratch home and its files of users.
     pub(super) async fn remove_candidate(&self) -> Result<(), LifecycleError> {
+        handover::forget(self.machine, self.dock).await?;
+        let files = self.book.folder().join("candidate");
+        if files.exists() {
+            std::fs::remove_dir_all(&files).map_err(LifecycleError::file("remove", &files))?;
+        }
         self.machine
             .remove_beside(self.dock, &self.placed(Placed::Next))
             .await?;

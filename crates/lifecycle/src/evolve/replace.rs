@@ -14,6 +14,7 @@ use super::{
 };
 use crate::{
     error::LifecycleError,
+    handover,
     plan::{self, Placed, STOP_S},
 };
 
@@ -219,6 +220,7 @@ impl Run<'_> {
             .await?;
         dock.ensure_volume(&machine.names.home_volume(), &labels)
             .await?;
+        handover::prepare(machine, dock, &plan).await?;
         let id = dock.create_container(&plan).await?;
         self.file.new_id = Some(id.clone());
         self.save()?;
