@@ -4,6 +4,7 @@ import type { Failure, MachineState, MachineStatus, Progress, StreamEvent, Event
 import type { Answer, Command, Host, Request } from "./host";
 import { fakeEvolve } from "./fakeEvolve";
 import { fakeMcp } from "./fakeMcp";
+import { asScene } from "./fakeScenes";
 import { download, pageClipboard } from "./page";
 
 const ENGINE_AWAY: Failure = {
@@ -21,7 +22,7 @@ const BUILD_FAILED: Failure = {
   detail: "E: Unable to locate package tigervnc-standalone-servr\nThe command returned a non-zero code: 100",
 };
 
-/** Scenes: absent, stopped, running, building, build-failed, no-engine, busy, evolving, asked. */
+/** Scenes: absent, stopped, running, building, build-failed, no-engine, evolving, asked; on every page: new, full, loading, failing. */
 export class FakeHost implements Host {
   #scene: string;
   #take: (event: StreamEvent) => void = () => {};
@@ -100,8 +101,7 @@ export class FakeHost implements Host {
       },
     };
     const answer = answers[command];
-    if (!answer) return {} as Answer<C>;
-    return answer(request) as Answer<C>;
+    return asScene(this.#scene, command, answer ? answer(request) : {}) as Answer<C>;
   }
 
   readonly clipboard = pageClipboard;

@@ -40,10 +40,16 @@ function run(scene: string): EvolveRun {
   return { ...base, state: "failed", ended_at: now - 60_000, error: "The candidate is not well: mcp filesystem", steps: [done("prepare", 90_000, 300), done("build", 89_000, 9000), { name: "prove", state: "failed", started_at: now - 70_000, ended_at: now - 62_000, note: "mcp filesystem: it ended with exit code 1" }], report: { ...report, proof, warnings: [] } };
 }
 
+const PAST: EvolveRun[] = [
+  { ...run("running"), run_id: "r5", state: "good", error: null, note: "ripgrep and fd for the shell", generation: 5, started_at: now - 5 * HOUR - 20_000, ended_at: now - 5 * HOUR },
+  { ...run("running"), run_id: "r4", note: "newer pandas", generation: 4, ended_at: now - 10 * HOUR },
+  { ...run("running"), run_id: "r3", state: "cancelled", steps: [], error: null, note: null, generation: null, ended_at: now - 26 * HOUR },
+];
+
 export const fakeEvolve = (scene: string): { [K in Command]?: (request: Request<K>) => unknown } => ({
   evolve_preview: () => DIFF,
   evolve_status: () => ({ latest_run: run(scene), interrupted: false, executor: "host", needs_yes: true, repo: "/home/ada/.local/share/vivarium/machines/os-host/repo" }),
-  evolve_runs: () => ({ runs: [run(scene)] }),
+  evolve_runs: () => ({ runs: [run(scene), ...PAST] }),
   evolve_log: () => ({ lines: ["prepare: the repo is committed on vivarium/run-r6", "build: step 41 of 43", "prove: the candidate is up"], next: 3 }),
   generation_list: () => ({ generations: GENERATIONS, generations_to_keep: 3 }),
   generation_diff: () => DIFF,

@@ -18,6 +18,8 @@ export class Evolve {
   keeps = $state(0);
   lines = $state.raw<{ number: number; text: string }[]>([]);
   failure = $state.raw<Failure | null>(null);
+  /** Whether the generations were ever read. */
+  known = $state(false);
   #live: Live;
   #log = { run_id: "", next: 0 };
 
@@ -82,6 +84,12 @@ export class Evolve {
     return this.#do(() => this.#live.call("generation_remove", { number }));
   }
 
+  /** A run's whole log. */
+  async logOf(run_id: string): Promise<{ number: number; text: string }[]> {
+    const { lines } = await this.#live.call("evolve_log", { run_id, after: 0 });
+    return numbered(0, lines);
+  }
+
   changesOf(number: number): Promise<RepoDiff> {
     return this.#live.call("generation_diff", { number });
   }
@@ -112,6 +120,7 @@ export class Evolve {
       const { generations, generations_to_keep } = await this.#live.call("generation_list", {});
       this.generations = generations;
       this.keeps = generations_to_keep;
+      this.known = true;
     } catch (thrown) {
       this.failure = toFailure(thrown);
     }
@@ -122,13 +131,12 @@ export class Evolve {
     const run_id = this.run?.run_id;
     if (run_id === undefined || this.#log.run_id === run_id) return;
     this.#log = { run_id, next: 0 };
-    const log = await this.#live.call("evolve_log", { run_id, after: 0 });
-    this.#show([], log.lines);
+    this.lines = (await this.logOf(run_id)).slice(-LOG_LINES);
   }
 
   #show(before: { number: number; text: string }[], lines: string[]): void {
     const first = (before.at(-1)?.number ?? -1) + 1;
-    this.lines = [...before, ...lines.map((text, at) => ({ number: first + at, text }))].slice(-LOG_LINES);
+    this.lines = [...before, ...numbered(first, lines)].slice(-LOG_LINES);
   }
 
   #take(event: Event): void {
@@ -150,3 +158,5 @@ export class Evolve {
     }
   }
 }
+
+const numbered = (first: number, lines: string[]) => lines.map((text, at) => ({ number: first + at, text }));

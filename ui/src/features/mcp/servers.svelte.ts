@@ -59,6 +59,15 @@ export class Servers {
     }
   }
 
+  /** All of them in a few words. */
+  get words(): { tone: Tone; words: string } {
+    if (this.failure) return { tone: "bad", words: "Out of reach" };
+    if (!this.known) return { tone: "busy", words: "Looking" };
+    if (this.list.length === 0) return { tone: "idle", words: "No servers" };
+    const ready = this.list.filter(({ state }) => state === "ready").length;
+    return { tone: ready > 0 ? "good" : "idle", words: `${ready} of ${this.list.length} servers run` };
+  }
+
   entry(name: string): McpServerShown | undefined {
     return this.shown.find((one) => one.name === name);
   }
