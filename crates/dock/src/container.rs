@@ -4,10 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use bollard::{
     errors::Error as BollardError,
-    models::{
-        ChangeType, ContainerCreateBody, ContainerInspectResponse, HostConfig, HostConfigLogConfig,
-        PortBinding, RestartPolicy, RestartPolicyNameEnum,
-    },
+    models::{ChangeType, ContainerInspectResponse, ContainerUpdateBody},
     query_parameters::{
         CreateContainerOptionsBuilder, InspectContainerOptions, ListContainersOptionsBuilder,
         RemoveContainerOptionsBuilder, RenameContainerOptionsBuilder, StartContainerOptions,
@@ -15,85 +12,12 @@ use bollard::{
     },
 };
 
-use crate::{connect::Dock, error::DockError, image::ordered, time::unix_ms};
-
-/// A folder of the host (or a volume's name) seen inside.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Bind {
-    /// Absolute host path, or a volume's name.
-    pub source: String,
-    /// Absolute path inside.
-    pub target: String,
-    /// Whether writes are refused.
-    pub read_only: bool,
-}
-
-/// A container's port on the host's loopback.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PublishedPort {
-    /// On 127.0.0.1; 0 for any free one.
-    pub host: u16,
-    /// Inside.
-    pub container: u16,
-}
-
-/// What a container may use at most.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Limits {
-    /// Memory.
-    pub memory_bytes: Option<u64>,
-    /// Processors, 1.5 for one and a half.
-    pub cpus: Option<f64>,
-    /// Processes and threads.
-    pub pids: Option<u32>,
-    /// Size of /dev/shm.
-    pub shm_bytes: Option<u64>,
-}
-
-/// A container to create.
-#[derive(Clone, Debug, Default)]
-pub struct ContainerSpec {
-    /// Its name.
-    pub name: String,
-    /// Image name or id.
-    pub image: String,
-    /// Its hostname.
-    pub hostname: Option<String>,
-    /// Command instead of the image's.
-    pub command: Option<Vec<String>>,
-    /// `uid:gid` of its first process, instead of the image's user.
-    pub user: Option<String>,
-    /// Groups that its processes are in besides: numbers.
-    pub groups: Vec<u32>,
-    /// Labels.
-    pub labels: BTreeMap<String, String>,
-    /// Environment; nothing secret.
-    pub environment: BTreeMap<String, String>,
-    /// Folders and volumes.
-    pub binds: Vec<Bind>,
-    /// tmpfs: path and options.
-    pub tmpfs: BTreeMap<String, String>,
-    /// Published ports.
-    pub ports: Vec<PublishedPort>,
-    /// The one network it joins.
-    pub network: Option<String>,
-    /// Limits.
-    pub limits: Limits,
-    /// `unless-stopped` where true, else never.
-    pub restarts: bool,
-    /// Grace of a stop.
-    pub stop_timeout_s: u32,
-    /// `--security-opt`.
-    pub security_options: Vec<String>,
-    /// Drop all capabilities.
-    pub drop_capabilities: bool,
-    /// Capabilities given back or added.
-    pub add_capabilities: Vec<String>,
-    /// `--userns`: such as Podman's `keep-id`.
-    pub user_namespace: Option<String>,
-    /// Read-only root file system.
-    pub read_only: bool,
-}
+use crate::{
+    connect::Dock,
+    error::DockError,
+    spec::{ContainerSpec, Restarts, create_body},
+    time::unix_ms,
+};
 
 /// Where a container stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -219,6 +143,21 @@ impl Dock {
         })
     }
 
+    /// Changes when the engine starts it by itself.
+    ///
+    /// # Errors
+    /// [`DockError`] with the engine's words.
+    pub async fn set_restarts(&self, name: &str, restarts: Restarts) -> Result<(), DockError> {
+        let update = ContainerUpdateBody {
+            restart_policy: Some(restarts.into()),
+            ..Default::default()
+        };
+        let updated = self.docker.update_container(name, update).await;
+        updated.map(|_| ()).map_err(|error| {
+            DockError::from_bollard(format!("change when {name} is started"), error)
+        })
+    }
+
     /// Paths that were added, changed or removed over a container's image, volumes left out.
     ///
     /// # Errors
@@ -309,80 +248,6 @@ fn first_name(names: Option<Vec<String>>) -> Option<String> {
     Some(name.trim_start_matches('/').to_owned())
 }
 
-fn create_body(spec: &ContainerSpec) -> ContainerCreateBody {
-    let key = |port: &PublishedPort| format!("{}/tcp", port.container);
-    let binds = spec.binds.iter().map(|bind| {
-        let mode = if bind.read_only { ":ro" } else { "" };
-        format!("{}:{}{mode}", bind.source, bind.target)
-    });
-    let published = spec.ports.iter().map(|port| {
-        let binding = PortBinding {
-            host_ip: Some("127.0.0.1".into()),
-            host_port: Some(if port.host == 0 {
-                String::new()
-            } else {
-                port.host.to_string()
-            }),
-        };
-        (key(port), Some(vec![binding]))
-    });
-    let bytes = |size: u64| i64::try_from(size).unwrap_or(i64::MAX);
-    let log_options = [("max-size", "10m"), ("max-file", "3")];
-    let host = HostConfig {
-        binds: Some(binds.collect()),
-        tmpfs: Some(ordered(&spec.tmpfs)),
-        port_bindings: Some(published.collect()),
-        network_mode: spec.network.clone(),
-        memory: spec.limits.memory_bytes.map(bytes),
-        // Without swap on top, or a limit of 4 GB lets 8 be used.
-        memory_swap: spec.limits.memory_bytes.map(bytes),
-        #[allow(clippy::cast_possible_truncation)]
-        nano_cpus: spec.limits.cpus.map(|cpus| (cpus * 1e9) as i64),
-        pids_limit: spec.limits.pids.map(i64::from),
-        shm_size: spec.limits.shm_bytes.map(bytes),
-        log_config: Some(HostConfigLogConfig {
-            typ: Some("json-file".into()),
-            config: Some(
-                log_options
-                    .map(|(name, value)| (name.into(), value.into()))
-                    .into(),
-            ),
-        }),
-        restart_policy: Some(RestartPolicy {
-            name: Some(if spec.restarts {
-                RestartPolicyNameEnum::UNLESS_STOPPED
-            } else {
-                RestartPolicyNameEnum::NO
-            }),
-            maximum_retry_count: None,
-        }),
-        security_opt: Some(spec.security_options.clone()),
-        cap_drop: spec.drop_capabilities.then(|| vec!["ALL".into()]),
-        cap_add: Some(spec.add_capabilities.clone()),
-        group_add: Some(spec.groups.iter().map(u32::to_string).collect()),
-        userns_mode: spec.user_namespace.clone(),
-        readonly_rootfs: Some(spec.read_only),
-        ..Default::default()
-    };
-    ContainerCreateBody {
-        image: Some(spec.image.clone()),
-        hostname: spec.hostname.clone(),
-        user: spec.user.clone(),
-        cmd: spec.command.clone(),
-        labels: Some(ordered(&spec.labels)),
-        env: Some(
-            spec.environment
-                .iter()
-                .map(|(name, value)| format!("{name}={value}"))
-                .collect(),
-        ),
-        exposed_ports: Some(spec.ports.iter().map(key).collect()),
-        stop_timeout: Some(spec.stop_timeout_s.into()),
-        host_config: Some(host),
-        ..Default::default()
-    }
-}
-
 fn read(found: ContainerInspectResponse) -> Container {
     let state = found.state.unwrap_or_default();
     // To the engine, one that waits for its next life runs.
@@ -428,41 +293,5 @@ fn read(found: ContainerInspectResponse) -> Container {
             .unwrap_or_default(),
         state,
         ports: ports.collect(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ports_are_published_on_loopback_only() {
-        let spec = ContainerSpec {
-            ports: vec![
-                PublishedPort {
-                    host: 0,
-                    container: 8080,
-                },
-                PublishedPort {
-                    host: 5900,
-                    container: 5900,
-                },
-            ],
-            ..Default::default()
-        };
-        let bindings = create_body(&spec)
-            .host_config
-            .unwrap()
-            .port_bindings
-            .unwrap();
-        for binding in bindings.values().flatten().flatten() {
-            assert_eq!(binding.host_ip.as_deref(), Some("127.0.0.1"));
-        }
-        assert_eq!(
-            bindings["8080/tcp"].as_ref().unwrap()[0]
-                .host_port
-                .as_deref(),
-            Some("")
-        );
     }
 }

@@ -2,6 +2,7 @@
 //! workspace needs it, with our own types and errors. What a machine is,
 //! `lifecycle` knows.
 
+mod blueprint;
 mod build;
 mod connect;
 mod container;
@@ -12,16 +13,19 @@ mod image;
 mod logs;
 mod progress;
 mod resource;
+mod spec;
 mod time;
 mod usage;
 
+pub use blueprint::Blueprint;
 pub use build::{BuildRequest, Built};
 pub use connect::{Dock, EngineChoice};
-pub use container::{Bind, Container, ContainerSpec, ContainerState, Limits, PublishedPort};
+pub use container::{Container, ContainerState};
 pub use error::DockError;
 pub use events::{ContainerAction, EngineEvent};
 pub use exec::ExecOutput;
 pub use image::{Image, LooseImage};
+pub use spec::{Bind, ContainerSpec, Limits, PublishedPort, Restarts};
 /// Cancels a build or a pull.
 pub use tokio_util::sync::CancellationToken;
 pub use usage::Usage;

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use dock::{Bind, ContainerSpec, Limits, PublishedPort};
+use dock::{Bind, ContainerSpec, Limits, PublishedPort, Restarts};
 
 use crate::{
     error::LifecycleError,
@@ -231,6 +231,7 @@ pub(crate) fn container(spec: &Spec, names: &Names, paths: &Paths, site: &Site) 
         name: names.container.clone(),
         image: site.image.clone(),
         hostname: Some(names.machine.clone()),
+        entrypoint: None,
         command: None,
         // Without capabilities nobody could drop from root to the machine's user later.
         // With the user's own id kept, Podman would begin as that user too.
@@ -256,7 +257,7 @@ pub(crate) fn container(spec: &Spec, names: &Names, paths: &Paths, site: &Site) 
             pids: Some(spec.limits.pids),
             shm_bytes: spec.shm_bytes(),
         },
-        restarts: true,
+        restarts: Restarts::UnlessStopped,
         stop_timeout_s: STOP_S,
         security_options,
         drop_capabilities: locked,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use dock::{Bind, BuildRequest, ContainerState};
+use dock::{Bind, BuildRequest, ContainerState, Restarts};
 use nix::sys::statvfs::statvfs;
 use wire::{
     evolve::{GenerationState, Proof, ProofCheck, RunKind, RunningCell},
@@ -398,7 +398,7 @@ impl Run<'_> {
         let mut plan = plan::container(&spec, &machine.names, &machine.paths, &site);
         plan.name = name.to_owned();
         plan.ports.clear();
-        plan.restarts = false;
+        plan.restarts = Restarts::Never;
         plan.labels.remove(label::PLAN);
         let volume = self.candidate_home();
         self.dock
