@@ -105,14 +105,7 @@ impl Run<'_> {
                 ),
             }
         }
-        let snapshots: Vec<_> = self
-            .file
-            .run
-            .report
-            .kernels
-            .iter()
-            .map(|kernel| (kernel.kernel.clone(), kernel.snapshot.clone()))
-            .collect();
+        let snapshots = self.carried();
         // A rollback to the state of its generation needs the snapshots as they were.
         machine.change_record(self.file.run.from_generation, |record| {
             record.snapshots = snapshots;
@@ -121,6 +114,14 @@ impl Run<'_> {
         failpoint("stored");
         self.cancelled()?;
         Ok(Done::With(Some(format!("{names} names are stored"))))
+    }
+
+    /// Kernels with the snapshots that this run took of them.
+    fn carried(&self) -> Vec<(String, String)> {
+        let kernels = self.file.run.report.kernels.iter();
+        kernels
+            .map(|carried| (carried.kernel.clone(), carried.snapshot.clone()))
+            .collect()
     }
 
     async fn see_to_cells(&mut self, inside: &Inside<'_>) -> Result<(), LifecycleError> {
@@ -342,14 +343,7 @@ impl Run<'_> {
         let machine = self.machine;
         let dock = self.dock;
         let inside = machine.inside(dock, container);
-        let mut wanted: Vec<(String, String)> = self
-            .file
-            .run
-            .report
-            .kernels
-            .iter()
-            .map(|kernel| (kernel.kernel.clone(), kernel.snapshot.clone()))
-            .collect();
+        let mut wanted = self.carried();
         if self.file.asked.state {
             let all = machine.read_generations()?;
             let record = self.file.asked.to.and_then(|number| all.get(number));
