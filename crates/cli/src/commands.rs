@@ -15,6 +15,7 @@ use crate::{
     arguments::Command,
     evolve, exec, mcp,
     print::{self, ProgressPrinter},
+    run,
 };
 
 /// Carries out one command.
@@ -66,7 +67,7 @@ pub async fn carry_out(engine: &Engine, command: Command, json: bool) -> Result<
         Command::Serve { ui, port } => serve(engine, ServeOptions { port, ui }, json).await,
         command @ (Command::Evolve { .. }
         | Command::Generations { .. }
-        | Command::Rollback { .. }) => evolve::run(engine, command, json).await,
+        | Command::Rollback { .. }) => evolve::carry_out(engine, command, json).await,
         Command::Mcp(command) => mcp::carry_out(engine, command, json).await,
         Command::Engines => engines(engine, json).await,
         Command::Doctor => {
@@ -133,39 +134,20 @@ async fn up(engine: &Engine, rebuild: bool, json: bool) -> Result<u8, Failure> {
 
 /// Prints a run's progress until it ends; Ctrl-C cancels it.
 async fn follow(engine: &Engine, run: RunStarted, after: u64, json: bool) -> Result<(), Failure> {
-    let mut events = engine.subscribe(after);
     let mut printer = ProgressPrinter::new();
-    let mut interrupted = false;
-    loop {
-        let event = tokio::select! {
-            event = events.next() => event,
-            signal = tokio::signal::ctrl_c(), if !interrupted => {
-                interrupted = true;
-                if signal.is_ok() {
-                    // It may have ended just now: then its end is the next event.
-                    let _: Result<Value, Failure> = engine.rpc("run_cancel", json!({ "run_id": run.run_id })).await;
-                }
-                continue;
+    let ended = run::follow(engine, &run, after, "run_cancel", |event| match event {
+        Event::RunProgress { run_id, progress } if run_id == run.run_id => {
+            if json {
+                print::json(&progress);
+            } else {
+                printer.tell(&progress);
             }
-        };
-        let Some(event) = event else {
-            return Err(Failure::new(FailureCode::Cancelled, "Cancelled"));
-        };
-        match event.event {
-            Event::RunProgress { run_id, progress } if run_id == run.run_id => {
-                if json {
-                    print::json(&progress);
-                } else {
-                    printer.tell(&progress);
-                }
-            }
-            Event::RunEnded { run_id, failure } if run_id == run.run_id => {
-                printer.end();
-                return failure.map_or(Ok(()), Err);
-            }
-            _ => {}
         }
-    }
+        _ => {}
+    })
+    .await;
+    printer.end();
+    ended
 }
 
 async fn shell(engine: &Engine, command: &[String], json: bool) -> Result<u8, Failure> {

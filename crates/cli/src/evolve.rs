@@ -3,7 +3,7 @@
 use engine::Engine;
 use serde_json::{Value, json};
 use wire::{
-    commands::{Nothing, RunStarted},
+    commands::RunStarted,
     evolve::{
         EvolveRun, FileChange, Generation, GenerationList, GenerationState, RepoDiff, RunState,
         RunningCell, StepState,
@@ -15,11 +15,11 @@ use wire::{
 use crate::{
     arguments::Command,
     commands::{call, terminated},
-    print,
+    print, run,
 };
 
 /// Carries out one of the three.
-pub async fn run(engine: &Engine, command: Command, json: bool) -> Result<u8, Failure> {
+pub async fn carry_out(engine: &Engine, command: Command, json: bool) -> Result<u8, Failure> {
     engine.recover().await?;
     match command {
         Command::Evolve { watch: true, .. } => watch(engine, json).await,
@@ -104,44 +104,24 @@ pub async fn run(engine: &Engine, command: Command, json: bool) -> Result<u8, Fa
 async fn follow(engine: &Engine, command: &str, request: Value, json: bool) -> Result<u8, Failure> {
     let after = engine.last_seq();
     let run: RunStarted = call(engine, command, request).await?;
-    let mut events = engine.subscribe(after);
     let mut last: Option<EvolveRun> = None;
-    let mut interrupted = false;
-    loop {
-        let event = tokio::select! {
-            event = events.next() => event,
-            signal = tokio::signal::ctrl_c(), if !interrupted => {
-                interrupted = true;
-                if signal.is_ok() {
-                    // It may have ended just now: then its end is the next event.
-                    let _: Result<Nothing, Failure> =
-                        call(engine, "evolve_cancel", json!({ "run_id": run.run_id })).await;
-                }
-                continue;
+    let ended = run::follow(engine, &run, after, "evolve_cancel", |event| match event {
+        Event::Evolve { run: told } if told.run_id == run.run_id => {
+            if json {
+                print::json(&told);
             }
-        };
-        let Some(event) = event else {
-            return Err(Failure::new(FailureCode::Cancelled, "Cancelled"));
-        };
-        match event.event {
-            Event::Evolve { run: told } if told.run_id == run.run_id => {
-                if json {
-                    print::json(&told);
-                }
-                last = Some(told);
-            }
-            Event::EvolveLog { run_id, lines } if run_id == run.run_id && !json => {
-                lines.iter().for_each(|line| eprintln!("{line}"));
-            }
-            Event::RunEnded { run_id, failure } if run_id == run.run_id => {
-                if let (Some(run), false) = (&last, json) {
-                    show_end(run);
-                }
-                return failure.map_or(Ok(0), Err);
-            }
-            _ => {}
+            last = Some(told);
         }
+        Event::EvolveLog { run_id, lines } if run_id == run.run_id && !json => {
+            lines.iter().for_each(|line| eprintln!("{line}"));
+        }
+        _ => {}
+    })
+    .await;
+    if let (Some(run), false) = (&last, json) {
+        show_end(run);
     }
+    ended.map(|()| 0)
 }
 
 /// Carries out what the machine asks for, until Ctrl-C or SIGTERM.

@@ -6,6 +6,7 @@ mod evolve;
 mod exec;
 mod mcp;
 mod print;
+mod run;
 mod template;
 
 use std::process::ExitCode;

@@ -42,16 +42,25 @@ impl Engine {
         path: &str,
         body: Option<Vec<u8>>,
     ) -> Result<T, Failure> {
-        let (port, token) = door(&self.inner.options).await?;
-        let call = Call {
-            method,
-            token: Some(&token),
-            body: body.map(Into::into),
-            ..Call::get(port, path)
-        };
-        let answer = accepted(call.send().await.map_err(unreachable)?).await?;
-        read(&answer.bytes().await.map_err(unreachable)?)
+        ask(door(&self.inner.options).await?, method, path, body).await
     }
+}
+
+/// One question in JSON at one of the body's doors: a port, and what it lets in.
+pub(crate) async fn ask<T: DeserializeOwned>(
+    (port, token): (u16, String),
+    method: Method,
+    path: &str,
+    body: Option<Vec<u8>>,
+) -> Result<T, Failure> {
+    let call = Call {
+        method,
+        token: Some(&token),
+        body: body.map(Into::into),
+        ..Call::get(port, path)
+    };
+    let answer = accepted(call.send().await.map_err(unreachable)?).await?;
+    read(&answer.bytes().await.map_err(unreachable)?)
 }
 
 /// A name as one segment of a path.

@@ -4,7 +4,6 @@
 mod session;
 
 use hyper::Method;
-use lifecycle::http::Call;
 use serde::{Serialize, de::DeserializeOwned};
 use wire::{
     commands::Nothing,
@@ -20,7 +19,7 @@ pub(crate) use session::Sessions;
 
 use crate::{
     Engine,
-    body::{accepted, json, read, segment, unreachable},
+    body::{ask, json, segment},
     machine::{connect, load},
 };
 
@@ -132,15 +131,7 @@ impl Engine {
         path: &str,
         body: Option<Vec<u8>>,
     ) -> Result<T, Failure> {
-        let (port, token) = self.find_mcp().await?;
-        let call = Call {
-            method,
-            token: Some(&token),
-            body: body.map(Into::into),
-            ..Call::get(port, path)
-        };
-        let answer = accepted(call.send().await.map_err(unreachable)?).await?;
-        read(&answer.bytes().await.map_err(unreachable)?)
+        ask(self.find_mcp().await?, method, path, body).await
     }
 }
 
