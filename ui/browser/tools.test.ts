@@ -167,6 +167,12 @@ test("a change of the repo becomes a new generation, and goes again", async () =
   await page.getByTestId("evolve-back-yes").click();
   await expect.poll(() => page.getByTestId("evolve-run").textContent(), { timeout: SLOW_MS }).toContain("Went back to generation 1");
   expect(instance.vivarium("exec", "import os; print(kept, os.path.exists('/usr/share/vivarium/hello.txt'))")).toContain("41 False");
+
+  // The run before it is told with its steps and its log.
+  const past = page.getByTestId("evolve-past");
+  await past.getByRole("button", { name: /Generation 2 is in place.*says hello/ }).click();
+  await expect.poll(() => past.textContent()).toContain("good: the new machine is in place");
+  await looksRight(page);
 }, 5 * SLOW_MS);
 
 test("no error was met on the way", () => {
