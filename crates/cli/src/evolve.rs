@@ -80,6 +80,7 @@ pub async fn carry_out(engine: &Engine, command: Command, json: bool) -> Result<
             if let Some([number, name]) = name.as_deref() {
                 let number: u32 = number.parse().map_err(|_| {
                     Failure::new(FailureCode::Invalid, format!("{number} is no generation"))
+                        .next("Take a number that vivarium generations lists.")
                 })?;
                 change("generation_name", json!({ "number": number, "name": name })).await?;
             }

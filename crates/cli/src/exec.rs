@@ -118,6 +118,7 @@ fn stdin() -> Result<String, Failure> {
         .map_err(|error| {
             Failure::new(FailureCode::Invalid, "The code on stdin could not be read")
                 .because(error.to_string())
+                .next("It has to be UTF-8 text.")
         })?;
     Ok(code)
 }

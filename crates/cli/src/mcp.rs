@@ -296,7 +296,8 @@ async fn ask(
             FailureCode::Invalid,
             format!("The server refused {method}"),
         )
-        .because(error["message"].as_str().unwrap_or("it did not say why"))),
+        .because(error["message"].as_str().unwrap_or("it did not say why"))
+        .next("See what it takes: vivarium mcp tools NAME --json.")),
     }
 }
 

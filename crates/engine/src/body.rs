@@ -107,10 +107,13 @@ pub(crate) async fn accepted(answer: Answer) -> Result<Answer, Failure> {
         StatusCode::NOT_FOUND => Failure::new(
             FailureCode::NotFound,
             "The machine knows nothing of that name",
-        ),
-        StatusCode::CONFLICT => Failure::new(FailureCode::Busy, "The machine can't do that now"),
+        )
+        .next("List what there is, and look at the name again."),
+        StatusCode::CONFLICT => Failure::new(FailureCode::Busy, "The machine can't do that now")
+            .next("Wait until what stands in the way has ended, and try again."),
         status if status.is_client_error() => {
             Failure::new(FailureCode::Invalid, "The machine refused the request")
+                .next("Change what the reason names, and try again.")
         }
         _ => Failure::new(FailureCode::Internal, "The machine failed at the request")
             .next("Read its log (vivarium logs)."),

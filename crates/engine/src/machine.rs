@@ -140,7 +140,8 @@ impl Engine {
             None => Err(Failure::new(
                 FailureCode::NotFound,
                 "There is no such run, or it has ended",
-            )),
+            )
+            .next("There is nothing to cancel: vivarium status says how the machine stands.")),
         }
     }
 

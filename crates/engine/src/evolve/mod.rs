@@ -182,6 +182,7 @@ impl Engine {
                 FailureCode::NotFound,
                 "There is no such run, or it has ended",
             )
+            .next("Look at what runs now: the Evolve page, or vivarium status.")
         })
     }
 }

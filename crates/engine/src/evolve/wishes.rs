@@ -49,7 +49,8 @@ impl Engine {
             return Err(Failure::new(
                 FailureCode::NotFound,
                 "There is no such run that waits for an answer",
-            ));
+            )
+            .next("It was answered elsewhere, or taken back: look at the Evolve page again."));
         };
         if answer.yes {
             // The yes is ours: what stands in the machine anybody inside could have written.

@@ -95,7 +95,8 @@ impl Sessions {
         if let Some(error) = said.get("error") {
             return Err(
                 Failure::new(FailureCode::Unhealthy, "The server refused the session")
-                    .because(error["message"].as_str().unwrap_or("it did not say why")),
+                    .because(error["message"].as_str().unwrap_or("it did not say why"))
+                    .next("Its log says more: the page's Log, or vivarium mcp list."),
             );
         }
         let initialized = said["result"].clone();

@@ -28,6 +28,7 @@ pub(crate) fn open(path: &str) -> Result<NotebookFile, Failure> {
             FailureCode::NotFound,
             format!("There is no file {}", path.display()),
         )
+        .next("Look where it lies: the path is one of the computer on which Vivarium runs.")
     })?;
     let content: Value = serde_json::from_slice(&bytes).map_err(|error| {
         not_a_notebook(&path, &format!("it is not JSON: {error}")).next(
@@ -110,6 +111,7 @@ fn not_a_notebook(path: &Path, why: &str) -> Failure {
         format!("{} is not a notebook that can be shown", path.display()),
     )
     .because(why)
+    .next("It was left as it is. Mend it there, or open it in Jupyter and save it anew.")
 }
 
 fn failed(path: &Path, error: &io::Error) -> Failure {
@@ -157,6 +159,7 @@ fn read(path: &Path) -> Result<Option<Vec<u8>>, Failure> {
             format!("{} can't be read", path.display()),
         )
         .because(error.to_string())
+        .next("See who may read it, and whether it is a file.")
     };
     let meta = match fs::metadata(path) {
         Ok(meta) => meta,
