@@ -13,8 +13,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use wire::mcp::{McpFile, McpServerEntry, McpSource};
 
-/// What stands for a value that is not shown.
-pub const HIDDEN: &str = "•••";
+use super::entry::{HIDDEN, check, check_name, plain};
 
 /// A server's configuration can't be taken.
 #[derive(Debug, thiserror::Error)]
@@ -243,21 +242,6 @@ impl Config {
     }
 }
 
-/// An entry as it is written: what is left out stays out.
-fn plain(entry: &McpServerEntry) -> Value {
-    let mut value = serde_json::to_value(entry).unwrap_or_default();
-    if let Some(fields) = value.as_object_mut() {
-        fields.retain(|name, field| match field {
-            Value::Bool(on) => *on,
-            Value::Object(inside) => !inside.is_empty(),
-            // A list of no tools is a list.
-            Value::Array(inside) => name == "tools" || !inside.is_empty(),
-            _ => true,
-        });
-    }
-    value
-}
-
 fn write(path: &Path, value: &Value) -> std::io::Result<()> {
     use std::{io::Write, os::unix::fs::OpenOptionsExt};
     let aside = path.with_extension(format!("json.{}", std::process::id()));
@@ -298,100 +282,9 @@ fn read(path: &Path) -> Result<BTreeMap<String, McpServerEntry>, String> {
     Ok(file.servers)
 }
 
-fn check_name(name: &str) -> Result<(), String> {
-    let plain = |letter: char| letter.is_ascii_alphanumeric() || "-_.".contains(letter);
-    if name.is_empty() || name.len() > 48 || !name.chars().all(plain) || name.contains("__") {
-        return Err(format!(
-            "{name:?} is no name for a server: 1 to 48 letters, digits, '-', '_' and '.', without '__'"
-        ));
-    }
-    Ok(())
-}
-
-fn check(name: &str, entry: &McpServerEntry) -> Result<(), String> {
-    check_name(name)?;
-    if entry.url.is_some() {
-        return Err(format!(
-            "{name}: servers elsewhere (\"url\") are not served yet; name a \"command\""
-        ));
-    }
-    if entry.kind.as_deref().is_some_and(|kind| kind != "stdio") {
-        return Err(format!("{name}: \"type\" may only be \"stdio\""));
-    }
-    let Some(command) = entry.command.as_deref().filter(|word| !word.is_empty()) else {
-        return Err(format!("{name}: a \"command\" is needed"));
-    };
-    let words = entry.args.iter().chain(entry.env.values());
-    if words
-        .chain([&command.to_owned()])
-        .any(|word| word.contains('\0'))
-    {
-        return Err(format!("{name}: no word may contain a zero byte"));
-    }
-    if let Some(variable) = entry
-        .env
-        .keys()
-        .find(|variable| variable.is_empty() || variable.contains(['=', '\0']))
-    {
-        return Err(format!("{name}: {variable:?} is no name of a variable"));
-    }
-    Ok(())
-}
-
-/// The entry with secret values of its environment hidden.
-pub fn shown(entry: &McpServerEntry) -> McpServerEntry {
-    let mut entry = entry.clone();
-    for (name, value) in &mut entry.env {
-        // A reference names where the value is, and is none.
-        if looks_secret(name) && !value.starts_with("${") && !value.is_empty() {
-            *value = HIDDEN.to_owned();
-        }
-    }
-    entry
-}
-
-/// Whether a variable's name says that its value is not for everybody.
-pub fn looks_secret(name: &str) -> bool {
-    let name = name.to_uppercase();
-    [
-        "KEY",
-        "TOKEN",
-        "SECRET",
-        "PASSWORD",
-        "PASSWD",
-        "CREDENTIAL",
-        "AUTH",
-        "COOKIE",
-        "DSN",
-    ]
-    .iter()
-    .any(|word| name.contains(word))
-}
-
-/// `${NAME}`, `${env:NAME}` and `${NAME:-word}` replaced; what is not set is empty.
-pub fn expanded(text: &str, variable: impl Fn(&str) -> Option<String>) -> String {
-    let mut out = String::new();
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once("${") {
-        out.push_str(before);
-        let Some((inside, left)) = after.split_once('}') else {
-            out.push_str("${");
-            rest = after;
-            continue;
-        };
-        let (name, word) = inside.split_once(":-").unwrap_or((inside, ""));
-        let name = name.strip_prefix("env:").unwrap_or(name);
-        let value = variable(name).filter(|value| !value.is_empty());
-        out.push_str(value.as_deref().unwrap_or(word));
-        rest = left;
-    }
-    out.push_str(rest);
-    out
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::entry::shown, *};
 
     fn entry(command: &str) -> McpServerEntry {
         McpServerEntry {
@@ -498,14 +391,5 @@ mod tests {
             ..entry("x")
         };
         assert!(refused("a", odd).contains("A=B"));
-    }
-
-    #[test]
-    fn variables_are_replaced() {
-        let variable = |name: &str| (name == "A").then(|| "1".to_owned());
-        assert_eq!(
-            expanded("x${A}y${B:-2}${env:A}${B} $A ${", variable),
-            "x1y21 $A ${"
-        );
     }
 }

@@ -19,8 +19,9 @@ use wire::{
 
 use super::{
     Relay,
-    aggregate::Filter,
-    config::{self, ConfigError, Configured},
+    config::{ConfigError, Configured},
+    entry,
+    filter::Filter,
     reply, sse,
     streamable::{self, At},
     upstream::Order,
@@ -150,7 +151,7 @@ fn shown(name: String, configured: &Configured) -> McpServerShown {
         name,
         source: configured.source,
         enabled: !configured.entry.disabled,
-        entry: config::shown(&configured.entry),
+        entry: entry::shown(&configured.entry),
     }
 }
 

@@ -10,9 +10,8 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::{
-    Relay,
-    aggregate::{self, Filter},
-    dispatch,
+    Relay, aggregate, dispatch,
+    filter::Filter,
     message::{Answer, Message, code},
     queue::{self, Outbox, Outgoing},
     reply::{self, Post, event, json},

@@ -15,7 +15,7 @@ use nix::{
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use wire::mcp::McpServerEntry;
 
-use super::config::expanded;
+use super::entry::expanded;
 
 /// In the environment of every server and of what it starts: whose it is.
 const MARK: &str = "VIVARIUM_MCP_RELAY";

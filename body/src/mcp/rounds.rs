@@ -77,7 +77,7 @@ pub fn offers(meta: &Map<String, Value>) -> Option<Value> {
 pub fn session(
     relay: &Relay,
     at: &At,
-    filter: super::aggregate::Filter,
+    filter: super::filter::Filter,
     meta: &Map<String, Value>,
     offers: &Value,
 ) -> Arc<Session> {

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    aggregate::Filter,
+    filter::Filter,
     mailbox::Mailbox,
     message::Message,
     queue::{Full, Outgoing, Sink},

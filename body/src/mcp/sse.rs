@@ -14,9 +14,8 @@ use serde_json::value::RawValue;
 use wire::mcp::McpKind;
 
 use super::{
-    Relay,
-    aggregate::Filter,
-    dispatch,
+    Relay, dispatch,
+    filter::Filter,
     message::{Answer, LARGEST, Message, code},
     queue::{self, Outbox, Outgoing, Sink},
     reply::{self, event, refused},

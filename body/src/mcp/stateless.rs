@@ -13,9 +13,8 @@ use serde_json::{Map, Value, json};
 use wire::mcp::McpKind;
 
 use super::{
-    Relay,
-    aggregate::{self, Filter},
-    dispatch,
+    Relay, aggregate, dispatch,
+    filter::Filter,
     message::{Answer, Message, code},
     queue,
     reply::{Finish, Post, json, refused, respond},

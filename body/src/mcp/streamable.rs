@@ -14,9 +14,8 @@ use serde_json::value::RawValue;
 use wire::mcp::McpKind;
 
 use super::{
-    Relay,
-    aggregate::{self, Filter},
-    dispatch,
+    Relay, aggregate, dispatch,
+    filter::Filter,
     mailbox::Mailbox,
     message::{self, Answer, LARGEST, Message, code, lined},
     queue::{self, Outgoing, Sink},
