@@ -13,7 +13,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use wire::mcp::{McpFile, McpServerEntry, McpSource};
 
-use super::entry::{HIDDEN, check, check_name, plain};
+use super::entry::{self, check, check_name, names_server, plain};
 
 /// A server's configuration can't be taken.
 #[derive(Debug, thiserror::Error)]
@@ -121,8 +121,7 @@ impl Config {
             for (name, entry) in &file.sound {
                 let mut entry = entry.clone();
                 // An entry with neither turns on or off what lies below it.
-                if entry.command.is_none()
-                    && entry.url.is_none()
+                if !names_server(&entry)
                     && let Some(below) = all.get(name)
                 {
                     entry = McpServerEntry {
@@ -134,7 +133,7 @@ impl Config {
                 all.insert(name.clone(), Configured { entry, source });
             }
         }
-        all.retain(|_, configured| configured.entry.command.is_some());
+        all.retain(|_, configured| names_server(&configured.entry));
         all
     }
 
@@ -155,11 +154,7 @@ impl Config {
     /// Enters a server into the last file.
     pub fn put(&self, name: &str, mut entry: McpServerEntry) -> Result<(), ConfigError> {
         if let Some(now) = self.servers().get(name) {
-            for (variable, value) in &mut entry.env {
-                if value == HIDDEN {
-                    value.clone_from(now.entry.env.get(variable).unwrap_or(&String::new()));
-                }
-            }
+            entry::restore(&mut entry, &now.entry);
         }
         check(name, &entry).map_err(ConfigError::Invalid)?;
         self.change(|servers| {
@@ -178,7 +173,7 @@ impl Config {
         }
         let own = self.own(name);
         self.change(|servers| {
-            if own.is_some_and(|own| own.command.is_some()) {
+            if own.is_some_and(|own| names_server(&own)) {
                 servers[name]["disabled"] = json!(!enabled);
             } else {
                 servers.insert(name.to_owned(), json!({"disabled": !enabled}));
@@ -273,7 +268,7 @@ fn read(path: &Path) -> Result<BTreeMap<String, McpServerEntry>, String> {
     let file: File = serde_json::from_slice(&text)
         .map_err(|error| format!("it is not as it should be: {error}"))?;
     for (name, entry) in &file.servers {
-        if entry.command.is_some() || entry.url.is_some() {
+        if names_server(entry) {
             check(name, entry)?;
         } else {
             check_name(name)?;
@@ -356,7 +351,7 @@ mod tests {
         };
         made.config.put("c", secret).unwrap();
         let seen = shown(&made.config.servers()["c"].entry);
-        assert_eq!(seen.env["API_KEY"], HIDDEN);
+        assert_eq!(seen.env["API_KEY"], entry::HIDDEN);
         made.config.put("c", seen).unwrap();
         assert_eq!(made.config.servers()["c"].entry.env["API_KEY"], "s3cret");
         made.config.enable("linux", false).unwrap();
@@ -381,11 +376,6 @@ mod tests {
         let refused = |name: &str, entry| made.config.put(name, entry).unwrap_err().to_string();
         assert!(refused("a__b", entry("x")).contains("'__'"));
         assert!(refused("a", McpServerEntry::default()).contains("command"));
-        let elsewhere = McpServerEntry {
-            url: Some("https://x".to_owned()),
-            ..McpServerEntry::default()
-        };
-        assert!(refused("a", elsewhere).contains("elsewhere"));
         let odd = McpServerEntry {
             env: [("A=B".to_owned(), String::new())].into(),
             ..entry("x")

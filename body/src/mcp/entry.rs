@@ -1,5 +1,11 @@
 //! A server's entry: what may be in it, how it is written and shown, and the variables in it.
 
+use std::collections::BTreeMap;
+
+use hyper::{
+    Uri,
+    header::{HeaderName, HeaderValue},
+};
 use serde_json::Value;
 use wire::mcp::McpServerEntry;
 
@@ -35,16 +41,19 @@ pub fn check_name(name: &str) -> Result<(), String> {
 /// Whether an entry can be served; the reason where not.
 pub fn check(name: &str, entry: &McpServerEntry) -> Result<(), String> {
     check_name(name)?;
-    if entry.url.is_some() {
-        return Err(format!(
-            "{name}: servers elsewhere (\"url\") are not served yet; name a \"command\""
-        ));
+    if let Some(url) = &entry.url {
+        return check_url(url, entry).map_err(|problem| format!("{name}: {problem}"));
     }
     if entry.kind.as_deref().is_some_and(|kind| kind != "stdio") {
-        return Err(format!("{name}: \"type\" may only be \"stdio\""));
+        return Err(format!(
+            "{name}: \"type\" of a command may only be \"stdio\"; a server elsewhere has a \"url\""
+        ));
+    }
+    if !entry.headers.is_empty() {
+        return Err(format!("{name}: \"headers\" go with a \"url\""));
     }
     let Some(command) = entry.command.as_deref().filter(|word| !word.is_empty()) else {
-        return Err(format!("{name}: a \"command\" is needed"));
+        return Err(format!("{name}: a \"command\" or a \"url\" is needed"));
     };
     let words = entry.args.iter().chain(entry.env.values());
     if words
@@ -63,11 +72,133 @@ pub fn check(name: &str, entry: &McpServerEntry) -> Result<(), String> {
     Ok(())
 }
 
-/// The entry with secret values of its environment hidden.
+/// Words for Streamable HTTP, as clients write them.
+const STREAMABLE: [&str; 4] = [
+    "http",
+    "streamable-http",
+    "streamableHttp",
+    "streamable_http",
+];
+/// Headers that the transport sets itself.
+const OWN: [&str; 9] = [
+    "accept",
+    "connection",
+    "content-length",
+    "content-type",
+    "host",
+    "last-event-id",
+    "mcp-protocol-version",
+    "mcp-session-id",
+    "transfer-encoding",
+];
+
+fn check_url(url: &str, entry: &McpServerEntry) -> Result<(), String> {
+    if entry.command.is_some() {
+        return Err("it has a \"command\" or a \"url\", not both".to_owned());
+    }
+    if let Some(kind) = entry.kind.as_deref()
+        && kind != "sse"
+        && !STREAMABLE.contains(&kind)
+    {
+        return Err(format!("\"type\" may be \"http\" or \"sse\", not {kind:?}"));
+    }
+    // What a variable brings is looked at when it is used.
+    if !url.contains("${") {
+        address(url)?;
+    }
+    for (name, value) in &entry.headers {
+        header(name, value)?;
+    }
+    Ok(())
+}
+
+/// The address of a server elsewhere.
+pub fn address(url: &str) -> Result<Uri, String> {
+    let bare = url.split('#').next().unwrap_or_default().trim();
+    let address: Uri = bare
+        .parse()
+        .map_err(|error| format!("\"url\" is no address: {error}"))?;
+    if !matches!(address.scheme_str(), Some("http" | "https")) || address.host().is_none() {
+        return Err("\"url\" begins with http:// or https://".to_owned());
+    }
+    if address
+        .authority()
+        .is_some_and(|authority| authority.as_str().contains('@'))
+    {
+        return Err(
+            "\"url\" has a user in it; give \"headers\" an Authorization instead".to_owned(),
+        );
+    }
+    Ok(address)
+}
+
+/// A header that an entry adds.
+pub fn header(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), String> {
+    let lower = name.to_lowercase();
+    if OWN.contains(&&*lower) {
+        return Err(format!(
+            "the header {name:?} is set by the transport itself"
+        ));
+    }
+    let header = HeaderName::from_bytes(lower.as_bytes())
+        .map_err(|_| format!("{name:?} is no name of a header"))?;
+    let mut value = HeaderValue::from_str(value)
+        .map_err(|_| format!("the value of the header {name:?} has letters that can't be sent"))?;
+    value.set_sensitive(true);
+    Ok((header, value))
+}
+
+/// Whether it names a server, and not only turns on or off the one below it.
+pub fn names_server(entry: &McpServerEntry) -> bool {
+    entry.command.is_some() || entry.url.is_some()
+}
+
+/// Puts back what was not shown.
+pub fn restore(entry: &mut McpServerEntry, now: &McpServerEntry) {
+    let put = |fields: &mut BTreeMap<String, String>, now: &BTreeMap<String, String>| {
+        for (name, value) in fields {
+            if value == HIDDEN {
+                value.clone_from(now.get(name).unwrap_or(&String::new()));
+            }
+        }
+    };
+    put(&mut entry.env, &now.env);
+    put(&mut entry.headers, &now.headers);
+    if entry.url.is_some() && entry.url == shown(now).url {
+        entry.url.clone_from(&now.url);
+    }
+}
+
+/// An address with what may be secret in its query hidden.
+fn shown_url(url: &str) -> String {
+    let Some((place, query)) = url.split_once('?') else {
+        return url.to_owned();
+    };
+    let shown = query.split('&').map(|pair| match pair.split_once('=') {
+        Some((name, value)) if looks_secret(name) && hides(value) => format!("{name}={HIDDEN}"),
+        _ => pair.to_owned(),
+    });
+    format!("{place}?{}", shown.collect::<Vec<_>>().join("&"))
+}
+
+/// Whether a value is more than a reference, which names where the value is and is none, and a
+/// word such as `Bearer` before it.
+fn hides(value: &str) -> bool {
+    let last = value.rsplit(' ').next().unwrap_or_default();
+    let is_reference = last.starts_with("${") && last.ends_with('}');
+    !value.is_empty() && !is_reference
+}
+
+/// The entry with secret values of its environment, its headers and its address hidden.
 pub fn shown(entry: &McpServerEntry) -> McpServerEntry {
     let mut entry = entry.clone();
+    entry.url = entry.url.as_deref().map(shown_url);
+    for value in entry.headers.values_mut() {
+        if hides(value) {
+            *value = HIDDEN.to_owned();
+        }
+    }
     for (name, value) in &mut entry.env {
-        // A reference names where the value is, and is none.
         if looks_secret(name) && !value.starts_with("${") && !value.is_empty() {
             *value = HIDDEN.to_owned();
         }
@@ -125,5 +256,61 @@ mod tests {
             expanded("x${A}y${B:-2}${env:A}${B} $A ${", variable),
             "x1y21 $A ${"
         );
+    }
+
+    fn elsewhere(url: &str) -> McpServerEntry {
+        McpServerEntry {
+            url: Some(url.to_owned()),
+            ..McpServerEntry::default()
+        }
+    }
+
+    #[test]
+    fn addresses_and_headers_are_checked() {
+        assert_eq!(check("a", &elsewhere("https://x.example/mcp")), Ok(()));
+        assert_eq!(check("a", &elsewhere("${PLACE}/mcp")), Ok(()));
+        let refused = |entry: &McpServerEntry| check("a", entry).unwrap_err();
+        assert!(refused(&elsewhere("ftp://x.example")).contains("http://"));
+        assert!(refused(&elsewhere("x.example")).contains("http://"));
+        assert!(refused(&elsewhere("https://me:pw@x.example")).contains("Authorization"));
+        let with = |change: &dyn Fn(&mut McpServerEntry)| {
+            let mut entry = elsewhere("https://x.example");
+            change(&mut entry);
+            check("a", &entry)
+        };
+        assert!(with(&|entry| entry.command = Some("x".into())).is_err());
+        assert!(with(&|entry| entry.kind = Some("stdio".into())).is_err());
+        assert_eq!(
+            with(&|entry| entry.kind = Some("streamableHttp".into())),
+            Ok(())
+        );
+        for (name, value) in [("a b", "x"), ("A", "x\ny"), ("Mcp-Session-Id", "x")] {
+            let one = [(name.to_owned(), value.to_owned())];
+            assert!(
+                with(&|entry| entry.headers = one.clone().into()).is_err(),
+                "{name}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_secret_is_not_shown_and_comes_back() {
+        let mut entry = elsewhere("https://x.example/mcp?api_key=s3cret&page=2");
+        for (name, value) in [
+            ("Authorization", "Bearer s3cret"),
+            ("X-Key", "${X_API_KEY}"),
+        ] {
+            entry.headers.insert(name.to_owned(), value.to_owned());
+        }
+        let seen = shown(&entry);
+        assert!(!format!("{seen:?}").contains("s3cret"), "{seen:?}");
+        assert_eq!(
+            seen.url.as_deref(),
+            Some("https://x.example/mcp?api_key=•••&page=2")
+        );
+        assert_eq!(seen.headers["X-Key"], "${X_API_KEY}");
+        let mut back = seen;
+        restore(&mut back, &entry);
+        assert_eq!(back, entry);
     }
 }

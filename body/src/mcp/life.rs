@@ -6,31 +6,20 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bytes::{Bytes, BytesMut};
 use serde::Deserialize;
 use serde_json::{Value, value::RawValue};
-use tokio::{
-    io::{AsyncWrite, AsyncWriteExt},
-    sync::mpsc,
-};
+use tokio::sync::mpsc;
 
 use super::{
-    lines::{Line, Lines},
-    message::{Answer, LARGEST},
-    process::{self, Process},
+    link::Link,
+    message::Answer,
+    process,
     upstream::{Hello, Order, State, Upstream},
 };
 use crate::supervisor::backoff::Backoff;
 
 /// Time to answer `initialize`.
 const HELLO: Duration = Duration::from_secs(60);
-/// Time to end after its input closed and it was asked to.
-const GRACE: Duration = Duration::from_secs(2);
-/// What a process that ended wrote last is read for so long, and one that closed its output may
-/// take as long to end by itself.
-const DRAIN: Duration = Duration::from_millis(500);
-/// Messages read or written at once.
-const BATCH: usize = 64;
 
 /// How one life went.
 struct Life {
@@ -131,41 +120,31 @@ async fn live(upstream: &Arc<Upstream>, orders: &mut mpsc::UnboundedReceiver<Ord
         order: None,
         problem: None,
     };
-    let (mut process, stdin, stdout) = match Process::start(&core.entry(), &core.log()) {
-        Ok(started) => started,
-        Err(error) => {
-            life.exit = Some(127);
-            life.problem = Some(core.says(&format!("could not be started: {error}")));
+    let mut link = match Link::open(core) {
+        Ok(link) => link,
+        Err(problem) => {
+            life.exit = core.entry().url.is_none().then_some(127);
+            life.problem = Some(core.says(&format!("could not be started: {problem}")));
             return life;
         }
     };
-    upstream.begin(process.pid);
+    let pid = link.pid();
+    upstream.begin(pid);
     let (line, inbox) = mpsc::unbounded_channel();
     let (opening, answer) = upstream.opening();
     upstream.unsent.fetch_add(opening.len(), Ordering::Relaxed);
     let _ = line.send(opening);
     let mut line = Some(line);
     let mut ready: Option<Instant> = None;
-    let mut ended = None;
-    let mut closed = false;
+    let mut broken = None;
     {
-        let writing = write(upstream, stdin, inbox);
-        let reading = read(upstream, Lines::new(stdout, LARGEST));
+        let carrying = link.carry(upstream, inbox);
         let opened = tokio::time::timeout(HELLO, answer);
-        tokio::pin!(writing, reading, opened);
+        tokio::pin!(carrying, opened);
         loop {
             tokio::select! {
-                () = &mut reading => {
-                    closed = true;
-                    break;
-                }
-                exit = process.ended() => {
-                    ended = Some(exit);
-                    break;
-                }
-                // It reads no more; what it says is still heard.
-                () = &mut writing => {
-                    closed = true;
+                how = &mut carrying => {
+                    broken = Some(how);
                     break;
                 }
                 answer = &mut opened, if ready.is_none() && line.is_some() => {
@@ -177,7 +156,7 @@ async fn live(upstream: &Arc<Upstream>, orders: &mut mpsc::UnboundedReceiver<Ord
                     match (hello, line.take()) {
                         (Ok(hello), Some(line)) => {
                             ready = Some(Instant::now());
-                            upstream.open(line, process.pid, hello);
+                            upstream.open(line, pid, hello);
                             core.refresh(upstream);
                         }
                         (Err(problem), _) => {
@@ -201,86 +180,18 @@ async fn live(upstream: &Arc<Upstream>, orders: &mut mpsc::UnboundedReceiver<Ord
                 }
             }
         }
-        if closed && life.problem.is_none() {
-            // Mostly it is on its way out.
-            ended = tokio::time::timeout(DRAIN, process.ended()).await.ok();
-        }
-        if ended.is_some() {
-            // Its last answers may still be in the pipe.
-            if !closed {
-                let _ = tokio::time::timeout(DRAIN, &mut reading).await;
-            }
-        }
     }
     if matches!(life.order, Some(Order::Halt | Order::Restart)) {
         // What is asked from now on is asked of the life to come.
         upstream.close(None, None, false);
     }
-    // Its pipes are closed by now: the polite way to ask it to end.
-    let exit = process.end(GRACE).await;
-    life.exit = Some(ended.unwrap_or(exit));
     life.ready = ready.map(|at| at.elapsed());
-    if life.order.is_none() && life.problem.is_none() {
-        let how = if closed && ended.is_none() {
-            "closed its output".to_owned()
-        } else {
-            format!("ended (exit code {})", ended.unwrap_or(exit))
-        };
-        life.problem = Some(if ready.is_some() {
-            core.says(&format!("{how} before it answered, and is started again"))
-        } else {
-            core.says(&format!(
-                "could not be started: it {how}; its log tells more"
-            ))
-        });
+    if let (Some(broken), None) = (&broken, &life.problem) {
+        life.problem = Some(link.problem(core, &broken.how, ready.is_some()));
     }
+    let exit = link.end().await;
+    life.exit = broken.and_then(|broken| broken.exit).or(exit);
     life
-}
-
-async fn read(upstream: &Arc<Upstream>, mut lines: Lines<tokio::process::ChildStdout>) {
-    let mut at_once = 0;
-    while let Ok(Some(line)) = lines.next().await {
-        let large = matches!(&line, Line::Whole(text) if text.len() > 1 << 20);
-        upstream.received(line);
-        at_once += 1;
-        if large || at_once == BATCH {
-            // Who is to be told gets a turn, and so do the neighbours.
-            at_once = 0;
-            tokio::task::yield_now().await;
-        }
-    }
-}
-
-async fn write(
-    upstream: &Upstream,
-    mut to: impl AsyncWrite + Unpin,
-    mut inbox: mpsc::UnboundedReceiver<Bytes>,
-) {
-    let mut texts: Vec<Bytes> = Vec::with_capacity(BATCH);
-    let mut joined = BytesMut::new();
-    while inbox.recv_many(&mut texts, BATCH).await > 0 {
-        for text in texts.drain(..) {
-            let size = text.len();
-            let written = if size > 64 << 10 {
-                to.write_all(&joined).await.and(to.write_all(&text).await)
-            } else {
-                joined.extend_from_slice(&text);
-                joined.extend_from_slice(b"\n");
-                upstream.unsent.fetch_sub(size, Ordering::Relaxed);
-                continue;
-            };
-            joined.clear();
-            joined.extend_from_slice(b"\n");
-            upstream.unsent.fetch_sub(size, Ordering::Relaxed);
-            if written.is_err() {
-                return;
-            }
-        }
-        if to.write_all(&joined).await.is_err() || to.flush().await.is_err() {
-            return;
-        }
-        joined.clear();
-    }
 }
 
 fn hello(answer: &Answer) -> Result<Hello, String> {

@@ -1,6 +1,7 @@
 //! The MCP endpoint: servers that speak over pipes, shared by clients that speak HTTP. It owns the
 //! servers' processes, and none of them outlives it.
 
+mod again;
 mod aggregate;
 mod builtin;
 mod config;
@@ -11,6 +12,7 @@ pub mod http;
 mod incoming;
 mod life;
 mod lines;
+mod link;
 mod listen;
 mod mailbox;
 mod members;
@@ -18,6 +20,7 @@ mod message;
 mod opening;
 mod process;
 mod queue;
+mod remote;
 mod reply;
 mod rounds;
 pub mod run;

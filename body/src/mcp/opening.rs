@@ -16,7 +16,7 @@ use super::{
 
 impl Upstream {
     /// A process begins: its number.
-    pub(super) fn begin(&self, pid: u32) {
+    pub(super) fn begin(&self, pid: Option<u32>) {
         let mut table = self.table();
         table.life += 1;
         table.told = false;
@@ -44,6 +44,7 @@ impl Upstream {
                 method: "initialize".into(),
                 progress: None,
                 begun: Instant::now(),
+                again: false,
                 to: To::Us(to),
             },
         );
@@ -59,7 +60,7 @@ impl Upstream {
     }
 
     /// It answered: what waited goes out, and what it must know again from the life before.
-    pub(super) fn open(&self, line: mpsc::UnboundedSender<Bytes>, pid: u32, hello: Hello) {
+    pub(super) fn open(&self, line: mpsc::UnboundedSender<Bytes>, pid: Option<u32>, hello: Hello) {
         let greet = self.owner.is_none() || self.greeted.load(Ordering::Relaxed);
         let (held, subscribed, level) = {
             let mut table = self.table();
@@ -98,7 +99,7 @@ impl Upstream {
         });
     }
 
-    /// It is gone: what waited for it fails, and says why.
+    /// It is gone: what waited for it fails, and says why; but for what the next life is asked.
     pub(super) fn close(&self, exit: Option<i32>, problem: Option<String>, failed: bool) {
         let (pending, text) = {
             let mut table = self.table();
@@ -111,10 +112,18 @@ impl Upstream {
             let text = problem
                 .clone()
                 .unwrap_or_else(|| self.core.says("was stopped while it worked on this"));
+            let goes_on = problem.is_some() && !failed;
             if problem.is_some() {
                 table.problem = problem;
             }
-            (std::mem::take(&mut table.pending), text)
+            let mut pending = std::mem::take(&mut table.pending);
+            for (number, text) in std::mem::take(&mut table.again) {
+                if goes_on && let Some(waits) = pending.remove(&number) {
+                    table.pending.insert(number, waits);
+                    table.held.push((number, text));
+                }
+            }
+            (pending, text)
         };
         for (_, pending) in pending {
             let answer = Answer::refusal(&pending.id, code::SERVER_GONE, &text);

@@ -100,8 +100,11 @@ fn exit_code(status: ExitStatus) -> i32 {
         .unwrap_or(-1)
 }
 
-/// Whether the program is there.
+/// Whether the program is there; one elsewhere is tried.
 pub fn exists(entry: &McpServerEntry) -> bool {
+    if entry.url.is_some() {
+        return true;
+    }
     let program = expanded(entry.command.as_deref().unwrap_or_default(), variable);
     if program.contains('/') {
         let folder = folder(entry);
@@ -146,7 +149,7 @@ fn command(entry: &McpServerEntry) -> Command {
 }
 
 /// A variable of the machine, or a secret of that name.
-fn variable(name: &str) -> Option<String> {
+pub fn variable(name: &str) -> Option<String> {
     if OURS.contains(&name) {
         return None;
     }

@@ -52,6 +52,7 @@ fn common(logs: PathBuf, changes: Option<Changes>, stop: CancellationToken) -> C
         stop,
         changes,
         logs,
+        http: Arc::default(),
         most_own: most_own(),
         lists: tokio::sync::Notify::new(),
     }

@@ -16,6 +16,7 @@ use wire::{
 use super::{
     config::Configured,
     life,
+    remote::http::Http,
     session::Session,
     stats::Stats,
     traces::Traces,
@@ -33,6 +34,8 @@ pub struct Common {
     pub stop: CancellationToken,
     pub changes: Option<Changes>,
     pub logs: PathBuf,
+    /// How servers elsewhere are reached.
+    pub http: Arc<Http>,
     /// Processes of one session each that a server may have.
     pub most_own: usize,
     /// Tells sessions over all servers that lists are to be fetched anew.
@@ -95,6 +98,9 @@ impl Core {
         let (Some(changes), Some(upstream)) = (&self.common.changes, self.shared()) else {
             return;
         };
+        if self.entry().url.is_some() {
+            return;
+        }
         let status = service_status(self, &upstream);
         let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
         if shown.as_ref() != Some(&status) {
@@ -213,7 +219,10 @@ impl Server {
             .unwrap_or_else(PoisonError::into_inner) = configured.clone();
         let how = |entry: &McpServerEntry| {
             let entry = entry.clone();
-            (entry.command, entry.args, entry.env, entry.cwd)
+            (
+                (entry.command, entry.args, entry.env, entry.cwd),
+                (entry.url, entry.headers, entry.kind),
+            )
         };
         if configured.entry.disabled {
             self.order(Order::Halt);
@@ -275,9 +284,13 @@ impl Server {
         }
     }
 
-    /// Its line in `GET /services`; none where it is off, or not there.
+    /// Its line in `GET /services`; none where it is off, not there, or elsewhere.
     pub fn service(&self) -> Option<ServiceStatus> {
-        let shown = shown_state(&self.core.configured(), &self.shared.state());
+        let configured = self.core.configured();
+        if configured.entry.url.is_some() {
+            return None;
+        }
+        let shown = shown_state(&configured, &self.shared.state());
         if matches!(shown, McpServerState::Disabled | McpServerState::Missing) {
             return None;
         }
@@ -302,7 +315,7 @@ fn shown_state(configured: &Configured, state: &State) -> McpServerState {
 }
 
 fn service_status(core: &Core, upstream: &Upstream) -> ServiceStatus {
-    let pid = |pid: u32| i32::try_from(pid).unwrap_or(i32::MAX);
+    let pid = |pid: Option<u32>| i32::try_from(pid.unwrap_or(0)).unwrap_or(i32::MAX);
     let state = match upstream.state() {
         State::Idle | State::Missing | State::Over => ServiceState::Waiting,
         State::Starting { pid: id, since_ms } => ServiceState::Starting {

@@ -35,11 +35,11 @@ pub enum State {
     Idle,
     Missing,
     Starting {
-        pid: u32,
+        pid: Option<u32>,
         since_ms: u64,
     },
     Ready {
-        pid: u32,
+        pid: Option<u32>,
         since_ms: u64,
         hello: Arc<Hello>,
     },
@@ -88,6 +88,8 @@ pub struct Pending {
     /// As the client wrote it.
     pub progress: Option<Box<str>>,
     pub begun: Instant,
+    /// Whether it was asked of a life before.
+    pub again: bool,
     pub to: To,
 }
 
@@ -105,6 +107,8 @@ pub(super) struct Table {
     pub(super) line: Option<mpsc::UnboundedSender<Bytes>>,
     /// What waits for it to be ready.
     pub(super) held: Vec<(u64, Bytes)>,
+    /// What waits for the next life of it.
+    pub(super) again: Vec<(u64, Bytes)>,
     pub level: Option<Level>,
     pub subscribed: HashSet<String>,
     pub sessions: HashMap<Arc<str>, Weak<Session>>,
@@ -254,6 +258,7 @@ impl Upstream {
                 method: Arc::clone(&method),
                 progress: token.map(|token| message.at(token).into()),
                 begun: Instant::now(),
+                again: false,
                 to: asker.to,
             };
             table.pending.insert(number, pending);
@@ -282,6 +287,7 @@ impl Upstream {
                 method: method.into(),
                 progress: None,
                 begun: Instant::now(),
+                again: false,
                 to,
             },
         );

@@ -61,8 +61,10 @@ fn words(server: &McpServerStatus) -> String {
         McpServerState::Missing => "its program is missing".to_owned(),
         McpServerState::Disabled => "off".into(),
         McpServerState::Idle => "starts when it is used".into(),
-        McpServerState::Starting { pid, .. } => format!("starting, process {pid}"),
-        McpServerState::Ready { pid, .. } => format!("runs, process {pid}"),
+        McpServerState::Starting { pid: None, .. } => "is being asked".into(),
+        McpServerState::Ready { pid: None, .. } => "answers, elsewhere".into(),
+        McpServerState::Starting { pid: Some(pid), .. } => format!("starting, process {pid}"),
+        McpServerState::Ready { pid: Some(pid), .. } => format!("runs, process {pid}"),
         McpServerState::Backoff { retry_in_ms } => {
             format!("ended, starts again in {} s", retry_in_ms.div_ceil(1000))
         }

@@ -38,11 +38,14 @@ wire! {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         #[cfg_attr(feature = "ts", ts(optional))]
         pub cwd: Option<String>,
-        /// Address of a server elsewhere.
+        /// Address of a server elsewhere, which speaks Streamable HTTP or HTTP+SSE.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         #[cfg_attr(feature = "ts", ts(optional))]
         pub url: Option<String>,
-        /// The transport's name, as some clients write it: `stdio`.
+        /// Headers of every request to it. Values are shown as `•••`, and `•••` keeps the value.
+        #[serde(default)]
+        pub headers: BTreeMap<String, String>,
+        /// The transport's name, as clients write it: `stdio`, `http`, `sse`.
         #[serde(default, rename = "type", skip_serializing_if = "Option::is_none")]
         #[cfg_attr(feature = "ts", ts(optional))]
         pub kind: Option<String>,
@@ -135,16 +138,16 @@ wire! {
         Idle,
         /// Its process runs and has not answered `initialize` yet.
         Starting {
-            /// Process id.
-            pid: u32,
+            /// Process id; none where the server is elsewhere.
+            pid: Option<u32>,
             /// Since when it runs, in Unix milliseconds.
             #[cfg_attr(feature = "ts", ts(type = "number"))]
             since_ms: u64,
         },
         /// It takes calls.
         Ready {
-            /// Process id.
-            pid: u32,
+            /// Process id; none where the server is elsewhere.
+            pid: Option<u32>,
             /// Since when it runs, in Unix milliseconds.
             #[cfg_attr(feature = "ts", ts(type = "number"))]
             since_ms: u64,

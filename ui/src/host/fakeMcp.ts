@@ -3,14 +3,14 @@
 import type { McpServerStatus, McpTrace } from "../wire";
 import type { Answer, Command, Request } from "./host";
 
-type State = { state: "ready"; pid: number; since_ms: number } | { state: "idle" } | { state: "disabled" } | { state: "backoff"; retry_in_ms: number };
+type State = { state: "ready"; pid: number | null; since_ms: number } | { state: "idle" } | { state: "disabled" } | { state: "backoff"; retry_in_ms: number };
 
 const begun = Date.now();
 
 function server(name: string, state: State, calls: number, errors = 0): McpServerStatus {
   return {
     name,
-    source: name === "weather" ? "data" : "builtin",
+    source: name === "weather" || name === "tickets" ? "data" : "builtin",
     isolate: false,
     restarts: errors > 2 ? 3 : 0,
     last_exit: null,
@@ -37,12 +37,13 @@ function servers(): McpServerStatus[] {
     server("computer", ready, 214 + beat),
     server("filesystem", { state: "idle" }, 0),
     server("linux", { state: "disabled" }, 0),
+    server("tickets", { ...ready, pid: null }, 12),
     server("weather", { state: "backoff", retry_in_ms: 4000 }, 3, 3),
   ];
 }
 
 const TOOLS = [
-  { name: "screenshot", title: "Picture of the screen", description: "A picture of the whole screen, a region or a window, scaled to a longest edge.\nCoordinates of later calls are those of this picture.", annotations: { readOnlyHint: true }, inputSchema: { type: "object", properties: { region: { type: "object", description: "Part of the screen", properties: { x: { type: "integer" }, y: { type: "integer" }, width: { type: "integer", minimum: 1 }, height: { type: "integer", minimum: 1 } }, required: ["x", "y", "width", "height"] }, longest_edge: { type: "integer", default: 1280, minimum: 64, description: "Pixels" } } } },
+  { name: "screenshot", title: "Picture of the screen", description: "A picture of the whole screen, a region or a window, scaled to a longest edge.\nCoordinates of later calls are those of this picture.", annotations: { readOnlyHint: true }, inputSchema: { type: "object", $defs: { Region: { type: "object", description: "Part of the screen", properties: { x: { type: "integer" }, y: { type: "integer" }, width: { type: "integer", minimum: 1 }, height: { type: "integer", minimum: 1 } }, required: ["x", "y", "width", "height"] } }, properties: { region: { anyOf: [{ $ref: "#/$defs/Region" }, { type: "null" }] }, longest_edge: { type: "integer", default: 1280, minimum: 64, description: "Pixels" } } } },
   { name: "click", title: "Click", description: "Clicks at a place of the last picture.", inputSchema: { type: "object", properties: { x: { type: "integer" }, y: { type: "integer" }, button: { enum: ["left", "middle", "right"], default: "left" }, modifiers: { type: "array", items: { enum: ["ctrl", "shift", "alt"] } } }, required: ["x", "y"] } },
   { name: "run_shell", title: "Run a command", description: "Runs a command in the machine's shell.", annotations: { destructiveHint: true }, inputSchema: { type: "object", properties: { command: { type: "string", description: "As for bash" }, timeout_s: { type: "number", description: "Seconds" } }, required: ["command"] } },
   { name: "exec_python", description: "Runs a cell in the kernel.", inputSchema: { type: "object", properties: { code: { type: "string" } }, required: ["code"] } },
@@ -62,7 +63,7 @@ function traces(after: number): { events: McpTrace[]; last: number } {
 export const fakeMcp: { [K in Command]?: (request: Request<K>) => unknown } = {
   mcp_status: () => ({ servers: servers(), files: [], aggregate_sessions: 1, last_trace: 0, version: "0.1.0" }),
   mcp_servers: () => ({
-    servers: servers().map(({ name, source, state }) => ({ name, source, enabled: state !== "disabled", entry: { command: "python3", args: ["-m", name], env: { API_KEY: "•••" }, isolate: false, disabled: false, redact: false, rename: {} } })),
+    servers: servers().map(({ name, source, state }) => ({ name, source, enabled: state !== "disabled", entry: { ...(name === "tickets" ? { url: "https://tickets.example/mcp", args: [], env: {}, headers: { Authorization: "•••" } } : { command: "python3", args: ["-m", name], env: { API_KEY: "•••" }, headers: {} }), isolate: false, disabled: false, redact: false, rename: {} } })),
     files: [{ path: "/repo/mcp.json", source: "repo", found: true, error: null }],
   }),
   mcp_traces: ({ after }) => traces(after),

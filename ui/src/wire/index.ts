@@ -607,9 +607,11 @@ args: Array<string>,
 env: { [key in string]: string },
 /** Folder in which it runs; the home where left out. */
 cwd?: string,
-/** Address of a server elsewhere. */
+/** Address of a server elsewhere, which speaks Streamable HTTP or HTTP+SSE. */
 url?: string,
-/** The transport's name, as some clients write it: `stdio`. */
+/** Headers of every request to it. Values are shown as `•••`, and `•••` keeps the value. */
+headers: { [key in string]: string },
+/** The transport's name, as clients write it: `stdio`, `http`, `sse`. */
 type?: string,
 /** Whether each session gets a process of its own. */
 isolate: boolean,
@@ -696,12 +698,12 @@ p50_ms: number | null,
 p95_ms: number | null,
 /** The last lines of its standard error. */
 stderr: Array<string>, } & ({ "state": "missing" } | { "state": "disabled" } | { "state": "idle" } | { "state": "starting",
-/** Process id. */
-pid: number,
+/** Process id; none where the server is elsewhere. */
+pid: number | null,
 /** Since when it runs, in Unix milliseconds. */
 since_ms: number, } | { "state": "ready",
-/** Process id. */
-pid: number,
+/** Process id; none where the server is elsewhere. */
+pid: number | null,
 /** Since when it runs, in Unix milliseconds. */
 since_ms: number, } | { "state": "backoff",
 /** After how long. */

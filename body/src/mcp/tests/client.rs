@@ -24,7 +24,8 @@ const TOKEN: &str = "token-of-the-tests";
 /// A relay, and what it serves.
 pub struct Machine {
     pub folder: tempfile::TempDir,
-    address: String,
+    pub address: String,
+    relay: Arc<Relay>,
     stop: CancellationToken,
     serving: JoinSet<()>,
 }
@@ -51,6 +52,11 @@ pub fn scripted(mode: &str) -> Value {
 impl Machine {
     /// With these servers; two processes of one session each at the most.
     pub async fn start(servers: Value) -> Self {
+        Self::start_at("127.0.0.1:0", servers).await
+    }
+
+    /// At this address.
+    pub async fn start_at(address: &str, servers: Value) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("mcp.json");
         std::fs::write(&file, json!({"mcpServers": servers}).to_string()).unwrap();
@@ -70,18 +76,20 @@ impl Machine {
             stop: stop.clone(),
             changes: None,
             logs: folder.path().to_owned(),
+            http: Arc::default(),
             most_own: 2,
             lists: tokio::sync::Notify::new(),
         };
         let relay = Relay::new(config, common);
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let listener = TcpListener::bind(address).await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let mut serving = JoinSet::new();
         let access = Arc::new(Access::of_tests(TOKEN));
-        serving.spawn(run::serve(relay, listener, access));
+        serving.spawn(run::serve(Arc::clone(&relay), listener, access));
         Self {
             folder,
             address,
+            relay,
             stop,
             serving,
         }
@@ -102,6 +110,13 @@ impl Machine {
             let left: Vec<_> = processes(&log);
             assert!(begun.elapsed() < DEADLINE, "left: {left:?}");
             tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+    }
+
+    /// Forgets all sessions, as a server does that was started anew.
+    pub fn forget_sessions(&self) {
+        for session in self.relay.all_sessions() {
+            self.relay.end(&session);
         }
     }
 

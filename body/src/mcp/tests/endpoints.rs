@@ -27,10 +27,7 @@ async fn servers_are_entered_changed_turned_off_and_removed() {
     Client::open(&machine, "b").await.echo("x").await;
     assert_eq!(put("c", json!({"command": 7})).await.status, 400);
     assert_eq!(put("c", json!({"args": []})).await.status, 400);
-    assert_eq!(
-        put("c", json!({"url": "https://x.example"})).await.status,
-        400
-    );
+    assert_eq!(put("c", json!({"url": "x.example/mcp"})).await.status, 400);
 
     assert_eq!(post("/servers/a/disable").await, 200);
     let error = client.call("echo", json!({})).await.unwrap_err();

@@ -3,4 +3,5 @@
 mod client;
 mod clients;
 mod endpoints;
+mod remote;
 mod servers;

@@ -1,4 +1,4 @@
-// A server's entry as people type it: a command line, and an environment in lines.
+// A server's entry as people type it: a command line, an environment and headers in lines.
 
 /** Words of a command line; quotes and backslashes as a shell takes them, nothing else. */
 export function splitCommand(text: string): string[] {
@@ -39,5 +39,17 @@ export function pairs(text: string): Record<string, string> {
 export function unpair(environment: Record<string, string>): string {
   return Object.entries(environment)
     .map(([name, value]) => `${name}=${value}`)
+    .join("\n");
+}
+
+/** `Name: value` lines; others are left out. */
+export function headerLines(text: string): Record<string, string> {
+  const lines = text.split("\n").map((line) => /^\s*([^\s:]+)\s*:(.*)$/.exec(line));
+  return Object.fromEntries(lines.filter((line) => line !== null).map(([, name, value]) => [name as string, (value as string).trim()]));
+}
+
+export function unheader(headers: Record<string, string>): string {
+  return Object.entries(headers)
+    .map(([name, value]) => `${name}: ${value}`)
     .join("\n");
 }

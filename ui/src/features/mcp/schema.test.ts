@@ -21,6 +21,22 @@ test("a form begins with defaults and with what must be there", () => {
   expect(initial({ $ref: "#/$defs/Filter" }, ROOT, true)).toEqual({ name: "", on: true });
 });
 
+test("what may be null is asked for as what it is else", () => {
+  const root: Schema = { $defs: { Point: { type: "object", description: "A place", properties: { x: { type: "integer" } }, required: ["x"] }, None: { type: "null" } } };
+  const point = { $ref: "#/$defs/Point" };
+  for (const schema of [{ anyOf: [point, { type: "null" }] }, { oneOf: [{ type: "null" }, point] }, { anyOf: [point, { $ref: "#/$defs/None" }] }, { anyOf: [point, { const: null }] }, { anyOf: [{ allOf: [point] }, { type: "null" }] }]) {
+    const own = resolve(schema, root);
+    expect(field(own)).toEqual({ kind: "object", properties: [["x", { type: "integer" }]], required: ["x"], open: false });
+    expect(own["description"]).toBe("A place");
+  }
+  expect(field(resolve({ type: ["object", "null"], properties: { x: { type: "integer" } } }, root)).kind).toBe("object");
+  expect(field(resolve({ anyOf: [point, { type: "string" }, { type: "null" }] }, root)).kind).toBe("variants");
+  // What is said beside counts, as the default that a server has for it.
+  expect(initial({ anyOf: [point, { type: "null" }], default: null }, root, false)).toBeNull();
+  expect(initial({ anyOf: [point, { type: "null" }] }, root, false)).toBeUndefined();
+  expect(initial({ anyOf: [{ $ref: "#/$defs/Node" }, { type: "null" }], $defs: { Node: { anyOf: [{ $ref: "#/$defs/Node" }, { type: "null" }] } } }, root, true)).toBeUndefined();
+});
+
 test("each schema asks for its field", () => {
   const properties = ROOT["properties"] as Record<string, Schema>;
   const kind = (name: string) => field(resolve(properties[name] ?? {}, ROOT)).kind;

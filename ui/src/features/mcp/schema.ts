@@ -25,7 +25,8 @@ export function without<T>(object: Record<string, T>, ...words: string[]): Recor
   return Object.fromEntries(Object.entries(object).filter(([word]) => !words.includes(word)));
 }
 
-/** Follows `$ref` within the document, and takes the one of several `allOf`. */
+/** Follows `$ref` within the document, takes the one of several `allOf`, and what may be null as
+ * what it is else: it is left out instead. */
 export function resolve(schema: Schema, root: Schema): Schema {
   let found = schema;
   // A schema that refers to itself forever is asked for as raw JSON.
@@ -36,9 +37,22 @@ export function resolve(schema: Schema, root: Schema): Schema {
     } else if (Array.isArray(found["allOf"])) {
       const { allOf, ...beside } = found;
       found = (allOf as Schema[]).map((part) => resolve(part, root)).reduce(merge, beside);
-    } else return found;
+    } else {
+      const some = alone(found, root);
+      if (some === null) return found;
+      found = { ...some, ...without(found, "oneOf", "anyOf") };
+    }
   }
   return {};
+}
+
+/** What a value is that may be null; `null` where there is more to choose from, or nothing. */
+function alone(schema: Schema, root: Schema): Schema | null {
+  const many = schema["oneOf"] ?? schema["anyOf"];
+  if (!Array.isArray(many)) return null;
+  const isNull = (variant: Schema) => variant["type"] === "null" || variant["const"] === null;
+  const left = (many as Schema[]).filter((variant) => !isNull(typeof variant["$ref"] === "string" ? at(root, variant["$ref"].slice(1)) : variant));
+  return left.length === 1 ? (left[0] ?? null) : null;
 }
 
 function at(root: Schema, pointer: string): Schema {
@@ -65,7 +79,7 @@ export function field(schema: Schema): Field {
     const variants = (many as Schema[]).filter((variant) => variant["type"] !== "null");
     const constants = variants.map((variant) => variant["const"]);
     if (constants.every((constant) => constant !== undefined)) return { kind: "choice", values: constants as Json[] };
-    return variants.length === 1 ? field({ ...without(schema, "oneOf", "anyOf"), ...variants[0] }) : { kind: "variants", variants };
+    return { kind: "variants", variants };
   }
   const types = Array.isArray(schema["type"]) ? (schema["type"] as string[]).filter((type) => type !== "null") : [schema["type"] as string | undefined];
   if (types.length > 1) return { kind: "variants", variants: types.map((type) => ({ ...schema, type })) };

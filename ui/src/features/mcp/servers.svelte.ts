@@ -90,9 +90,9 @@ export class Servers {
 export function stateWords(server: McpServerStatus): { tone: Tone; words: string } {
   switch (server.state) {
     case "ready":
-      return { tone: "good", words: "runs" };
+      return { tone: "good", words: server.pid === null ? "answers" : "runs" };
     case "starting":
-      return { tone: "busy", words: "starting" };
+      return { tone: "busy", words: server.pid === null ? "being reached" : "starting" };
     case "idle":
       return { tone: "idle", words: "starts when it is used" };
     case "disabled":

@@ -1,0 +1,255 @@
+//! One POST to a server elsewhere and what it answers: a message, or a stream of them.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::{Bytes, BytesMut};
+use http_body_util::BodyExt;
+use hyper::{Method, Response, body::Incoming, header};
+use serde_json::value::RawValue;
+
+use super::{
+    super::{
+        lines::Line,
+        message::{LARGEST, Message},
+        upstream::Upstream,
+    },
+    events::Events,
+    target::{Fault, Target},
+};
+
+/// Of what a server says that is no answer, so much is read.
+const SAID: usize = 16 << 10;
+/// Room for the names of an event's fields.
+const FIELDS: usize = 1 << 10;
+/// A stream has so long to end after the answer that it is for.
+const END: Duration = Duration::from_millis(50);
+/// A stream that broke is asked for again so often, with pauses.
+const RESUMED: u32 = 5;
+/// The pause where the server names none, and the longest it may name.
+pub const PAUSE: Duration = Duration::from_secs(1);
+pub const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// Posts a message and hands on what answers it. `number` is that of a request.
+pub async fn ask(
+    target: &Target,
+    upstream: &Arc<Upstream>,
+    text: Bytes,
+    number: Option<u64>,
+) -> Result<(), Fault> {
+    let answer = target
+        .send(Method::POST, Some(upstream), Some(text), None)
+        .await?;
+    let status = answer.status();
+    if !status.is_success() {
+        return refused(target, upstream, answer, number).await;
+    }
+    target.learn(answer.headers());
+    match kind(&answer) {
+        Some("text/event-stream") => answered(target, upstream, answer, number).await,
+        Some("application/json") => {
+            let text = whole(answer, LARGEST).await?;
+            if !text.is_empty() {
+                hand_on(upstream, text);
+            }
+            complete(target, upstream, number)
+        }
+        _ => complete(target, upstream, number),
+    }
+}
+
+/// A request's answer must be there by now, unless a stream of its own brings it.
+fn complete(target: &Target, upstream: &Upstream, number: Option<u64>) -> Result<(), Fault> {
+    match number {
+        Some(number) if target.posts().is_none() && upstream.waits(number) => Err(Fault::Broken(
+            "answered something else than was asked".to_owned(),
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn kind(answer: &Response<Incoming>) -> Option<&str> {
+    let kind = answer.headers().get(header::CONTENT_TYPE)?.to_str().ok()?;
+    kind.split(';').next().map(str::trim)
+}
+
+/// A body, up to so many bytes.
+async fn whole(answer: Response<Incoming>, most: usize) -> Result<Bytes, Fault> {
+    let mut body = answer.into_body();
+    let mut whole = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| Fault::Broken(format!("broke off: {error}")))?;
+        if let Ok(data) = frame.into_data() {
+            if whole.len() + data.len() > most {
+                return Err(too_large());
+            }
+            whole.extend_from_slice(&data);
+        }
+    }
+    Ok(whole.freeze())
+}
+
+fn too_large() -> Fault {
+    Fault::Broken(format!(
+        "answered more than {} MiB, which is the most that passes",
+        LARGEST >> 20
+    ))
+}
+
+/// Hands on a message, or all of a batch.
+fn hand_on(upstream: &Arc<Upstream>, text: Bytes) {
+    if text.trim_ascii_start().first() == Some(&b'[')
+        && let Ok(parts) = serde_json::from_slice::<Vec<&RawValue>>(&text)
+    {
+        for part in parts {
+            upstream.received(Line::Whole(text.slice_ref(part.get().as_bytes())));
+        }
+        return;
+    }
+    upstream.received(Line::Whole(text));
+}
+
+/// What a refusal says, in the server's words where they can be read.
+async fn refused(
+    target: &Target,
+    upstream: &Arc<Upstream>,
+    answer: Response<Incoming>,
+    number: Option<u64>,
+) -> Result<(), Fault> {
+    let status = answer.status();
+    let refused = |words: String| {
+        let status = status.as_u16();
+        Err(Fault::Refused { status, words })
+    };
+    match status.as_u16() {
+        404 if target.has_session() => return Err(Fault::Lost),
+        401 => {
+            return refused(
+                "wants to know who asks (401): give it a token in the entry's headers, such as \
+                 Authorization; signing in by OAuth is not there yet"
+                    .to_owned(),
+            );
+        }
+        403 => {
+            return refused(
+                "lets this machine not in (403): look at the entry's headers".to_owned(),
+            );
+        }
+        _ => {}
+    }
+    let said = whole(answer, SAID).await.unwrap_or_default();
+    let message = Message::read(said.clone()).ok();
+    let own = message.as_ref().and_then(Message::id);
+    if own.and_then(|id| id.parse().ok()) == number && number.is_some() {
+        upstream.received(Line::Whole(said));
+        return Ok(());
+    }
+    let told: Option<serde_json::Value> = serde_json::from_slice(&said).ok();
+    let told = told.and_then(|told| {
+        let words = told.pointer("/error/message").or(told.get("error"));
+        words?.as_str().map(str::to_owned)
+    });
+    let told = told.map(|words| format!(": {words}")).unwrap_or_default();
+    refused(format!("answered {status}{told}"))
+}
+
+/// A request's stream: to its answer, over breaks where the server remembers.
+async fn answered(
+    target: &Target,
+    upstream: &Arc<Upstream>,
+    answer: Response<Incoming>,
+    number: Option<u64>,
+) -> Result<(), Fault> {
+    let mut place = Place::default();
+    let mut answer = answer;
+    for tried in 0..=RESUMED {
+        let broke = follow(upstream, answer, &mut place, number).await;
+        if !number.is_some_and(|number| upstream.waits(number)) {
+            return Ok(());
+        }
+        if let Err(fault @ Fault::Broken(_)) = broke
+            && place.last.is_none()
+        {
+            return Err(fault);
+        }
+        let Some(last) = place.last.clone() else {
+            break;
+        };
+        if tried == RESUMED {
+            break;
+        }
+        tokio::time::sleep(place.pause).await;
+        answer = target
+            .send(Method::GET, Some(upstream), None, Some(&last))
+            .await?;
+        match answer.status().as_u16() {
+            200 => {}
+            404 if target.has_session() => return Err(Fault::Lost),
+            _ => break,
+        }
+    }
+    Err(Fault::Broken(
+        "ended the answer's stream before the answer".to_owned(),
+    ))
+}
+
+/// How far a stream was read.
+pub struct Place {
+    pub last: Option<String>,
+    pub pause: Duration,
+    /// Messages that it brought.
+    pub messages: u64,
+}
+
+impl Default for Place {
+    fn default() -> Self {
+        Self {
+            last: None,
+            pause: PAUSE,
+            messages: 0,
+        }
+    }
+}
+
+/// Hands on a stream's messages, to its end or to the answer of the request that it is for.
+pub async fn follow(
+    upstream: &Arc<Upstream>,
+    answer: Response<Incoming>,
+    place: &mut Place,
+    number: Option<u64>,
+) -> Result<(), Fault> {
+    let mut body = answer.into_body();
+    let mut events = Events::new(LARGEST + FIELDS);
+    loop {
+        let over = number.is_some_and(|number| !upstream.waits(number));
+        let frame = if over {
+            // A stream that is read to its end leaves a connection to use again.
+            tokio::time::timeout(END, body.frame())
+                .await
+                .unwrap_or(None)
+        } else {
+            body.frame().await
+        };
+        let Some(frame) = frame else { break };
+        let frame = frame.map_err(|error| Fault::Broken(format!("broke off: {error}")))?;
+        let Ok(chunk) = frame.into_data() else {
+            continue;
+        };
+        events.feed(&chunk);
+        while let Some(event) = events.next().map_err(|_| too_large())? {
+            if let Some(id) = event.id {
+                place.last = (!id.is_empty()).then_some(id);
+            }
+            if let Some(pause) = event.retry {
+                place.pause = pause.min(LONGEST_PAUSE);
+            }
+            let plain = event.kind.is_none_or(|kind| kind == "message");
+            if plain && !event.data.is_empty() {
+                place.messages += 1;
+                hand_on(upstream, event.data);
+                // Who is told gets a turn.
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+    Ok(())
+}
