@@ -15,10 +15,10 @@ HEADERS = {"Authorization": f"Bearer {TOKEN}"}
 
 
 @contextlib.contextmanager
-def running():
+def running(servers=None):
     """Its address, while it runs; nothing of it is left afterwards."""
     entry = {"command": "node", "args": [str(SERVER), "stdio"]}
-    servers = {"everything": entry, "alone": {**entry, "isolate": True}}
+    servers = servers or {"everything": entry, "alone": {**entry, "isolate": True}}
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder) / "mcp.json"
         path.write_text(json.dumps({"mcpServers": servers}))

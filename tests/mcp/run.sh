@@ -22,5 +22,6 @@ for major in 1 2; do
   fi
   "$venv/bin/python" "v$major.py" --quiet
 done
+../../target/venv-mcp-1/bin/python elsewhere.py --quiet
 ../../target/venv-mcp-2/bin/python killed.py --quiet
 node --test --test-reporter=dot typescript.mjs

@@ -148,6 +148,13 @@ async fn refused(
         let words = told.pointer("/error/message").or(told.get("error"));
         words?.as_str().map(str::to_owned)
     });
+    // Servers that do not know the status that the specification has for it.
+    let names_session = told
+        .as_ref()
+        .is_some_and(|words| words.to_lowercase().contains("session"));
+    if status == 400 && target.has_session() && names_session {
+        return Err(Fault::Lost);
+    }
     let told = told.map(|words| format!(": {words}")).unwrap_or_default();
     refused(format!("answered {status}{told}"))
 }
