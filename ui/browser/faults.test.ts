@@ -141,6 +141,18 @@ test("two apps at once: one starts the machine, both see it, neither harms the o
   await state(one, "machine-state", "stopped");
 }, SLOW_MS);
 
+test("a page whose files did not come says so, and comes when they do", async () => {
+  const page = await appOn(await made("files"));
+  let away = true;
+  await page.route(/SettingsPage.*\.js/, (route) => (away ? route.abort() : route.continue()));
+  await page.reload();
+  await page.getByTestId("nav-settings").click();
+  await page.getByText("This page could not be loaded").waitFor();
+  await looksRight(page);
+  away = false;
+  await page.getByTestId("engine-choice").waitFor();
+});
+
 test("a settings file damaged by hand is kept aside and told of, and the defaults hold", async () => {
   const instance = await made("settings");
   const folder = join(instance.home, "config/instances", instance.name);
