@@ -1,5 +1,7 @@
 //! The machine's own API, as its client: questions and answers in JSON.
 
+use std::time::Duration;
+
 use hyper::{Method, StatusCode};
 use lifecycle::{
     MachineOptions,
@@ -46,21 +48,53 @@ impl Engine {
     }
 }
 
+/// How long a look at something may take: it is answered from memory, or something is wrong. What
+/// changes things takes as long as it takes.
+const LOOK: Duration = Duration::from_secs(20);
+
 /// One question in JSON at one of the body's doors: a port, and what it lets in.
+///
+/// # Errors
+/// The body's refusal, or what kept it from answering; a GET also after [`LOOK`].
 pub(crate) async fn ask<T: DeserializeOwned>(
     (port, token): (u16, String),
     method: Method,
     path: &str,
     body: Option<Vec<u8>>,
 ) -> Result<T, Failure> {
+    let look = method == Method::GET;
     let call = Call {
         method,
         token: Some(&token),
         body: body.map(Into::into),
         ..Call::get(port, path)
     };
-    let answer = accepted(call.send().await.map_err(unreachable)?).await?;
-    read(&answer.bytes().await.map_err(unreachable)?)
+    let asked = async {
+        let answer = accepted(call.send().await.map_err(unreachable)?).await?;
+        read(&answer.bytes().await.map_err(unreachable)?)
+    };
+    if look {
+        within(LOOK, asked).await
+    } else {
+        asked.await
+    }
+}
+
+async fn within<T>(
+    limit: Duration,
+    asked: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    let answered = tokio::time::timeout(limit, asked).await;
+    answered.unwrap_or_else(|_| Err(silent(limit)))
+}
+
+fn silent(limit: Duration) -> Failure {
+    Failure::new(FailureCode::Unhealthy, "The machine did not answer")
+        .because(format!(
+            "it took the question and said nothing for {} s",
+            limit.as_secs()
+        ))
+        .next("See what keeps it busy (the Machine page, vivarium logs), or restart it.")
 }
 
 /// A name as one segment of a path.
@@ -182,6 +216,13 @@ pub(crate) mod tests {
         let failure = accepted(answer).await.err().unwrap();
         assert_eq!(failure.code, FailureCode::Invalid);
         assert_eq!(failure.cause.as_deref(), Some("Not JSON"));
+    }
+
+    #[tokio::test]
+    async fn a_look_at_a_machine_that_says_nothing_ends() {
+        let nothing = std::future::pending::<Result<(), Failure>>();
+        let failure = within(Duration::from_millis(1), nothing).await.unwrap_err();
+        assert_eq!(failure.code, FailureCode::Unhealthy);
     }
 
     #[test]
