@@ -322,11 +322,14 @@ impl Machine {
         let mut file = file.map_err(LifecycleError::file("create", &path))?;
         match file.try_lock() {
             Ok(()) => {
-                // Who holds it, for the sentence of those who may not.
+                // Who holds it, for the sentence of those who may not. A full disk keeps nobody
+                // from bringing a machine back.
                 let held = file
                     .set_len(0)
                     .and_then(|()| writeln!(file, "{}", std::process::id()));
-                held.map_err(LifecycleError::file("write", &path))?;
+                if let Err(error) = held {
+                    tracing::debug!(%error, "who holds the machine can't be written");
+                }
                 Ok(file)
             }
             Err(TryLockError::WouldBlock) => {

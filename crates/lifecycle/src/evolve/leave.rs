@@ -1,7 +1,10 @@
 //! How a run ends: tidy after a good one, undo after any other.
 
 use dock::CancellationToken;
-use wire::evolve::{GenerationState, RunKind};
+use wire::{
+    evolve::{GenerationState, RunKind},
+    failure::FailureCode,
+};
 
 use super::{
     failpoint::failpoint,
@@ -27,22 +30,7 @@ impl Run<'_> {
         if self.file.run.kind == RunKind::Rollback && !self.file.asked.keep_repo {
             self.restore_repo().await?;
         }
-        let all = machine.read_generations()?;
-        let most = usize::try_from(machine.spec.generations_to_keep).unwrap_or(usize::MAX);
-        // The way back from this run stays whatever the numbers say.
-        let back = self.file.run.from_generation;
-        let surplus = all.surplus(most, machine.spec.generations_bytes(), back);
-        for number in &surplus {
-            let inside = machine.inside(dock, &machine.names.container);
-            for (_, snapshot) in all.get(*number).iter().flat_map(|record| &record.snapshots) {
-                inside.forget(snapshot).await?;
-            }
-            machine.forget_generation(dock, *number).await?;
-            self.line(&format!("generation {number} is removed"));
-            if let Ok(repo) = machine.git().await {
-                repo.unpin(*number).await?;
-            }
-        }
+        let gone = self.remove_surplus().await?;
         if let Ok(repo) = machine.git().await {
             let left = machine.read_generations()?;
             let runs = left
@@ -57,10 +45,53 @@ impl Run<'_> {
         if self.file.run.kind == RunKind::Evolve {
             machine.prune(dock, &used).await;
         }
-        Ok(Done::With(match surplus.len() {
+        Ok(Done::With(match gone {
             0 => None,
             gone => Some(format!("{gone} earlier generations are removed")),
         }))
+    }
+
+    /// Removes generations beyond those that are kept, and images of runs that were killed before
+    /// they became generations; answers how many generations went.
+    async fn remove_surplus(&mut self) -> Result<usize, LifecycleError> {
+        let (machine, dock) = (self.machine, self.dock);
+        let all = machine.read_generations()?;
+        let most = usize::try_from(machine.spec.generations_to_keep).unwrap_or(usize::MAX);
+        // The way back from this run stays whatever the numbers say.
+        let back = self.file.run.from_generation;
+        let surplus = all.surplus(most, machine.spec.generations_bytes(), back);
+        for number in &surplus {
+            self.remove_generation(*number).await?;
+            self.line(&format!("generation {number} is removed"));
+        }
+        let runs = machine.runs()?;
+        let numbers = runs.iter().filter_map(|run| run.generation);
+        let tags = dock.image_tags(&machine.names.repository).await?;
+        for number in numbers.filter(|number| all.get(*number).is_none()) {
+            if tags.contains(&format!("gen-{number}")) {
+                let image = machine.names.generation(number);
+                dock.remove_image(&image).await?;
+                self.line(&format!(
+                    "{image} was left by a run that was cut off: it is removed"
+                ));
+            }
+        }
+        Ok(surplus.len())
+    }
+
+    /// Removes a generation with its image, its snapshots and its hold on the repo.
+    async fn remove_generation(&mut self, number: u32) -> Result<(), LifecycleError> {
+        let (machine, dock) = (self.machine, self.dock);
+        let all = machine.read_generations()?;
+        let inside = machine.inside(dock, &machine.names.container);
+        for (_, snapshot) in all.get(number).iter().flat_map(|record| &record.snapshots) {
+            inside.forget(snapshot).await?;
+        }
+        machine.forget_generation(dock, number).await?;
+        if let Ok(repo) = machine.git().await {
+            repo.unpin(number).await?;
+        }
+        Ok(())
     }
 
     /// The repo's files become those of the generation; what was there stays on the run's branch.
@@ -69,7 +100,14 @@ impl Run<'_> {
             self.warn("no commit is known of that generation: the repo stays as it is".into());
             return Ok(());
         };
-        let repo = self.machine.git().await?;
+        let repo = match self.machine.git().await {
+            Err(LifecycleError::NoGit) => {
+                let text = "git is not installed on this computer: the repo stays as it is";
+                self.warn(text.into());
+                return Ok(());
+            }
+            other => other?,
+        };
         let before = match self.file.repo_before.clone() {
             Some(before) => before,
             None => {
@@ -92,8 +130,36 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Brings the old machine back, wherever the run was.
+    /// Brings the old machine back, wherever the run was, and removes what has no use any more.
     pub(super) async fn undo(&mut self) -> Result<Done, LifecycleError> {
+        let done = self.bring_the_old_one_back().await?;
+        // The machine is there by now: what can't be written or removed is for a later run.
+        if let Err(error) = self.drop_the_new_one().await {
+            self.warn(format!("Not all could be tidied up: {error}"));
+        }
+        Ok(done)
+    }
+
+    /// The new generation has failed; of a run that was cancelled nothing stays.
+    async fn drop_the_new_one(&mut self) -> Result<(), LifecycleError> {
+        let machine = self.machine;
+        let new = self.file.run.generation;
+        let new = new.filter(|_| self.file.run.kind == RunKind::Evolve);
+        machine.change_record(new, |record| {
+            if record.state == GenerationState::Candidate {
+                record.state = GenerationState::Failed;
+            }
+        })?;
+        let failure = self.file.run.failure.as_ref();
+        if let Some(number) = new
+            && failure.is_some_and(|failure| failure.code == FailureCode::Cancelled)
+        {
+            self.remove_generation(number).await?;
+        }
+        self.remove_surplus().await.map(|_| ())
+    }
+
+    async fn bring_the_old_one_back(&mut self) -> Result<Done, LifecycleError> {
         let (machine, dock) = (self.machine, self.dock);
         self.remove_candidate().await?;
         let Some(old) = self.file.old.clone() else {
@@ -117,11 +183,6 @@ impl Run<'_> {
         machine
             .remove_beside(dock, &self.placed(Placed::New))
             .await?;
-        machine.change_record(self.file.run.generation, |record| {
-            if record.state == GenerationState::Candidate {
-                record.state = GenerationState::Failed;
-            }
-        })?;
         let image = machine
             .read_generations()?
             .records

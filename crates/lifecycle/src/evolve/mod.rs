@@ -18,8 +18,8 @@ mod run;
 use dock::{CancellationToken, Dock};
 use wire::{
     evolve::{
-        Asker, EvolveLog, EvolveRequest, EvolveRun, RollbackRequest, RunKind, RunState, StepName,
-        StepState,
+        Asker, EvolveLog, EvolveReport, EvolveRequest, EvolveRun, RollbackRequest, RunKind,
+        RunState, StepName, StepState,
     },
     failure::{Failure, FailureCode},
 };
@@ -206,7 +206,27 @@ impl Machine {
             file.next = StepName::Undo;
         }
         let never = CancellationToken::new();
-        let run = Run::new(self, dock, &never, hear, file).drive().await?;
+        let mut lines = Vec::new();
+        let mut also = |told: Told| {
+            if let Told::Line(line) = &told {
+                lines.push(line.clone());
+            }
+            hear(told);
+        };
+        let run = Run::new(self, dock, &never, &mut also, file)
+            .drive()
+            .await?;
+        if run.asked_by == Asker::Machine {
+            // What asked for it waits in there for its end.
+            let report = EvolveReport {
+                run: run.clone(),
+                log: lines,
+            };
+            let inside = self.inside(dock, &self.names.container);
+            if let Err(error) = inside.report(&report).await {
+                tracing::debug!(%error, "the machine did not hear how its run ended");
+            }
+        }
         Ok(Some(run))
     }
 

@@ -24,7 +24,7 @@ const CLOSED_S: u32 = 900;
 const LOOK: Duration = Duration::from_millis(200);
 /// How long a port may take to be free again after the old machine's end.
 const PORT: Duration = Duration::from_secs(5);
-/// How long a rollback waits for the list of files that are lost.
+/// How long a run waits for the list of files that are lost, while the machine still runs.
 const LOST: Duration = Duration::from_secs(1);
 /// So many lost files are named.
 const NAMED_FILES: usize = 300;
@@ -95,15 +95,17 @@ impl Run<'_> {
         {
             self.warn("/data is on no mount: the namespaces go with the old container".into());
         }
-        if self.file.run.kind == RunKind::Rollback {
-            // An evolve has looked while it proved its candidate.
-            let looking = dock.changed_files(&old.id);
-            match tokio::time::timeout(LOST, looking).await {
-                Ok(changed) => self.note_lost_files(changed?),
-                Err(_) => self.warn(
-                    "files changed outside volumes are not listed: the engine took too long".into(),
-                ),
-            }
+        // Looked for since the cells are over. Some engines walk through the whole image for it:
+        // then it stays with what was seen while the candidate was proved.
+        let looking = dock.changed_files(&old.id);
+        match tokio::time::timeout(LOST, looking).await {
+            Ok(changed) => self.note_lost_files(changed?),
+            Err(_) if self.file.run.kind == RunKind::Evolve => self.warn(
+                "files changed outside volumes after the proof are not listed: the engine took too long".into(),
+            ),
+            Err(_) => self.warn(
+                "files changed outside volumes are not listed: the engine took too long".into(),
+            ),
         }
         let snapshots = self.carried();
         // A rollback to the state of its generation needs the snapshots as they were.
@@ -181,7 +183,9 @@ impl Run<'_> {
             .collect();
         self.file.run.report.lost_files_count = u32::try_from(lost.len()).unwrap_or(u32::MAX);
         for path in lost.iter().take(NAMED_FILES) {
-            self.line(&format!("goes with the old container: {path}"));
+            if !self.file.run.report.lost_files.contains(path) {
+                self.line(&format!("goes with the old container: {path}"));
+            }
         }
         self.file.run.report.lost_files = lost.into_iter().take(NAMED_FILES).collect();
     }
@@ -206,6 +210,8 @@ impl Run<'_> {
     /// Stops the old machine and starts the new one in its place.
     pub(super) async fn swap(&mut self) -> Result<Done, LifecycleError> {
         let (machine, dock) = (self.machine, self.dock);
+        // The last moment to give it up.
+        self.cancelled()?;
         let Some(old) = self.file.old.clone() else {
             return Err(machine.not_running());
         };

@@ -66,8 +66,10 @@ impl<'a> Run<'a> {
     pub(super) async fn drive(mut self) -> Result<EvolveRun, LifecycleError> {
         loop {
             let step = self.file.next;
-            self.begin(step)?;
+            let begun = self.begin(step);
             let done = match step {
+                // Undone it is also where that can't be written: done twice it harms nothing.
+                _ if begun.is_err() && step != StepName::Undo => begun.map(|()| Done::With(None)),
                 StepName::Prepare => self.prepare().await,
                 StepName::Build => self.build().await,
                 StepName::Prove => self.prove().await,
@@ -89,7 +91,9 @@ impl<'a> Run<'a> {
                 Err(error) => error,
             };
             let failure = Failure::from(error);
-            self.fail(step, &failure)?;
+            if let Err(error) = self.fail(step, &failure) {
+                tracing::warn!(%error, "where a run stands can't be written");
+            }
             match step {
                 // Nothing was changed yet.
                 StepName::Prepare => return self.end(),
