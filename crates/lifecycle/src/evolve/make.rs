@@ -1,11 +1,9 @@
-//! The first half of a run, which changes nothing about the machine: prepare, build, prove.
+//! The first half of a run, which changes nothing about the machine: prepare and build.
 
-use std::time::Duration;
-
-use dock::{Bind, BuildRequest, ContainerState, Restarts};
+use dock::BuildRequest;
 use nix::sys::statvfs::statvfs;
 use wire::{
-    evolve::{GenerationState, Proof, ProofCheck, RunKind, RunningCell},
+    evolve::{GenerationState, RunKind, RunningCell},
     machine::Progress,
 };
 
@@ -18,15 +16,11 @@ use super::{
 use crate::{
     context::Context,
     error::LifecycleError,
-    handover,
-    plan::{self, Placed, label},
-    spec::{Executor, Spec},
+    plan::{Placed, label},
 };
 
 /// What a build may need besides the layers that are there.
 const LEAST_FREE: u64 = 1 << 30;
-/// Between two looks at a candidate that comes up.
-const LOOK: Duration = Duration::from_millis(100);
 
 impl Run<'_> {
     /// Looks whether all is there.
@@ -232,221 +226,5 @@ impl Run<'_> {
         Ok(Done::With(Some(format!(
             "{image}: {steps} steps, {cached_steps} of them from the cache"
         ))))
-    }
-
-    /// Starts the candidate beside the machine, on scratch folders, and has it show that it is well.
-    pub(super) async fn prove(&mut self) -> Result<Done, LifecycleError> {
-        let name = self.placed(Placed::Next);
-        // Some engines walk through the whole image for it: that takes seconds, which are free now.
-        let old = self.file.old.as_ref().map(|old| old.id.clone());
-        let (proved, lost) = {
-            let (dock, id) = (self.dock, old.unwrap_or_default());
-            let looking = dock.changed_files(&id);
-            tokio::join!(self.try_candidate(&name), looking)
-        };
-        self.note_lost_files(lost?);
-        let log = match &proved {
-            Err(_) => self.dock.logs(&name, 40).await.unwrap_or_default(),
-            Ok(_) => Vec::new(),
-        };
-        let removed = self.remove_candidate().await;
-        let took = match proved {
-            Err(LifecycleError::NotProved { checks, .. }) => {
-                return Err(LifecycleError::NotProved { checks, log });
-            }
-            other => other?,
-        };
-        removed?;
-        Ok(Done::With(Some(took)))
-    }
-
-    async fn try_candidate(&mut self, name: &str) -> Result<String, LifecycleError> {
-        let machine = self.machine;
-        let image_id = self.file.image_id.clone().unwrap_or_default();
-        let candidate = self.candidate(name, &image_id).await?;
-        handover::prepare(machine, self.dock, &candidate).await?;
-        self.dock.create_container(&candidate).await?;
-        self.dock.start_container(name).await?;
-        failpoint("proving");
-        let began = tokio::time::Instant::now();
-        let limit = Duration::from_secs(machine.spec.evolve.prove_s.into());
-        let inside = machine.inside(self.dock, name);
-        let not_proved = |words: String| LifecycleError::NotProved {
-            checks: vec![words],
-            log: Vec::new(),
-        };
-        // Its supervisor listens a moment after its start; `body prove` waits for the rest.
-        let alive = async {
-            loop {
-                match self.dock.container(name).await?.map(|found| found.state) {
-                    Some(ContainerState::Running { .. }) => {}
-                    Some(ContainerState::Stopped { exit_code })
-                    | Some(ContainerState::Restarting { exit_code }) => {
-                        return Ok::<_, LifecycleError>(format!(
-                            "it ended with exit status {exit_code}"
-                        ));
-                    }
-                    None => return Ok("its container is gone".to_owned()),
-                }
-                tokio::time::sleep(LOOK).await;
-            }
-        };
-        let proof = tokio::select! {
-            ended = alive => return Err(not_proved(ended?)),
-            () = self.cancel.cancelled() => return Err(LifecycleError::Cancelled),
-            proof = inside.prove(limit) => proof,
-        };
-        let proof = match proof {
-            Ok(proof) => proof,
-            // A candidate that ends takes what runs in it along: its end is the reason.
-            Err(error) => {
-                let state = self.dock.container(name).await?.map(|found| found.state);
-                return Err(match (state, error) {
-                    (Some(ContainerState::Stopped { exit_code }), _) => {
-                        not_proved(format!("it ended with exit status {exit_code}"))
-                    }
-                    (_, LifecycleError::Inside { words, .. }) => not_proved(words),
-                    (_, error) => error,
-                });
-            }
-        };
-        for check in &proof.checks {
-            let mark = if check.ok { "ok" } else { "BAD" };
-            let line = format!(
-                "{mark} {} ({} ms): {}",
-                check.name, check.took_ms, check.detail
-            );
-            self.line(&line);
-        }
-        let bad = self.worse_than_before(&proof).await?;
-        let bad: Vec<String> = bad
-            .into_iter()
-            .map(|check| format!("{}: {}", check.name, check.detail))
-            .collect();
-        let count = proof.checks.iter().filter(|check| check.ok).count();
-        let silent = proof.checks.is_empty();
-        self.file.run.report.proof = Some(proof);
-        if silent || !bad.is_empty() {
-            return Err(LifecycleError::NotProved {
-                checks: bad,
-                log: Vec::new(),
-            });
-        }
-        let life = Duration::from_secs(machine.spec.evolve.steady_s.into());
-        tokio::time::sleep_until(began + life).await;
-        match self.dock.container(name).await?.map(|found| found.state) {
-            Some(ContainerState::Running { .. }) => {}
-            _ => return Err(not_proved("it ended soon after its start".into())),
-        }
-        Ok(format!(
-            "{count} checks are well after {:.1} s",
-            began.elapsed().as_secs_f32()
-        ))
-    }
-
-    /// The checks that are bad. An MCP server that fails in the old machine too (its service is
-    /// away, its key is missing) keeps no new one from its place.
-    async fn worse_than_before(
-        &mut self,
-        proof: &Proof,
-    ) -> Result<Vec<ProofCheck>, LifecycleError> {
-        let mut bad: Vec<ProofCheck> = proof
-            .checks
-            .iter()
-            .filter(|check| !check.ok)
-            .cloned()
-            .collect();
-        let of_server = |check: &ProofCheck| check.name.starts_with("mcp ");
-        let old = self.file.old.clone().filter(|old| old.answered);
-        if let Some(old) = old
-            && !bad.is_empty()
-            && bad.iter().all(of_server)
-        {
-            let limit = Duration::from_secs(self.machine.spec.evolve.prove_s.into());
-            let inside = self.machine.inside(self.dock, &old.id);
-            if let Ok(before) = inside.prove_mcp(limit).await {
-                let was_bad = |name: &str| {
-                    let mut found = before.checks.iter();
-                    found.any(|check| check.name == name && !check.ok)
-                };
-                for check in bad.extract_if(.., |check| was_bad(&check.name)) {
-                    self.warn(format!("{} fails, as it did before", check.name));
-                }
-            }
-        }
-        Ok(bad)
-    }
-
-    /// The candidate's container: as the machine's, with nothing that it could harm.
-    async fn candidate(
-        &self,
-        name: &str,
-        image_id: &str,
-    ) -> Result<dock::ContainerSpec, LifecycleError> {
-        let machine = self.machine;
-        let mut spec: Spec = machine.spec.clone();
-        spec.executor = Executor::Host;
-        spec.mounts.retain(|mount| mount.target != "/data");
-        for mount in &mut spec.mounts {
-            mount.read_only = true;
-        }
-        let image = self.file.image.as_deref().unwrap_or_default();
-        let site = plan::Site {
-            socket: None,
-            ..machine.site(self.dock, image, image_id).await?
-        };
-        let mut plan = plan::container(&spec, &machine.names, &machine.paths, &site);
-        plan.name = name.to_owned();
-        plan.ports.clear();
-        plan.restarts = Restarts::Never;
-        plan.labels.remove(label::PLAN);
-        let volume = self.candidate_home();
-        self.dock
-            .ensure_volume(&volume, &machine.names.labels())
-            .await?;
-        let handed_over = plan::handed_over(&spec);
-        for bind in &mut plan.binds {
-            match bind.target.as_str() {
-                "/root" => {
-                    *bind = Bind {
-                        source: volume.clone(),
-                        ..bind.clone()
-                    }
-                }
-                "/repo" => bind.read_only = true,
-                // The machine's own files of users stay as they are.
-                "/etc/passwd" | "/etc/group" if handed_over => {
-                    let file = bind.target.trim_start_matches("/etc/");
-                    bind.source = self.candidate_file(file).display().to_string();
-                }
-                _ => {}
-            }
-        }
-        plan.environment
-            .insert("VIVARIUM_CANDIDATE".into(), "1".into());
-        Ok(plan)
-    }
-
-    fn candidate_home(&self) -> String {
-        format!("{}-home", self.placed(Placed::Next))
-    }
-
-    /// One of the candidate's files of users, on this computer.
-    fn candidate_file(&self, file: &str) -> std::path::PathBuf {
-        self.book.folder().join("candidate").join(file)
-    }
-
-    /// Removes the candidate, its scratch home and its files of users.
-    pub(super) async fn remove_candidate(&self) -> Result<(), LifecycleError> {
-        handover::forget(self.machine, self.dock).await?;
-        let files = self.book.folder().join("candidate");
-        if files.exists() {
-            std::fs::remove_dir_all(&files).map_err(LifecycleError::file("remove", &files))?;
-        }
-        self.machine
-            .remove_beside(self.dock, &self.placed(Placed::Next))
-            .await?;
-        self.dock.remove_volume(&self.candidate_home()).await?;
-        Ok(())
     }
 }

@@ -5,6 +5,7 @@
 //! back. What could not be finished is finished or undone by [`Machine::recover`].
 
 mod book;
+mod candidate;
 mod failpoint;
 mod generations;
 pub(crate) mod git;
