@@ -11,11 +11,33 @@ use std::{
 /// How long an answer may be silent.
 const SILENCE: Duration = Duration::from_secs(600);
 
+/// What was answered.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// HTTP's number.
+    pub status: u16,
+    /// The status line and the headers, as they came.
+    head: String,
+    /// The rest.
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    /// A header's value.
+    pub fn header(&self, wanted: &str) -> Option<&str> {
+        self.head.lines().find_map(|line| {
+            let (name, value) = line.split_once(':')?;
+            name.eq_ignore_ascii_case(wanted).then(|| value.trim())
+        })
+    }
+}
+
 /// Sends a request; answers status and body.
 pub fn request(method: &str, path: &str, body: &str) -> std::io::Result<(u16, Vec<u8>)> {
     let mut stream = UnixStream::connect(crate::paths::body_socket())?;
     stream.set_read_timeout(Some(SILENCE))?;
-    exchange(&mut stream, method, path, body, "")
+    let answer = exchange(&mut stream, method, path, body, "")?;
+    Ok((answer.status, answer.body))
 }
 
 /// The same over any stream. HTTP/1.0, so that the answer ends where the connection does.
@@ -25,7 +47,7 @@ pub fn exchange(
     path: &str,
     body: &str,
     headers: &str,
-) -> std::io::Result<(u16, Vec<u8>)> {
+) -> std::io::Result<Answer> {
     let head = format!(
         "{method} {path} HTTP/1.0\r\nHost: localhost\r\n{headers}Content-Type: application/json\r\n\
          Content-Length: {}\r\n\r\n",
@@ -40,10 +62,14 @@ pub fn exchange(
         .windows(4)
         .position(|four| four == b"\r\n\r\n")
         .ok_or_else(odd)?;
-    let head = String::from_utf8_lossy(&answer[..end]);
+    let head = String::from_utf8_lossy(&answer[..end]).into_owned();
     let status = head.split(' ').nth(1).and_then(|code| code.parse().ok());
     let status = status.ok_or_else(odd)?;
-    Ok((status, answer.split_off(end + 4)))
+    Ok(Answer {
+        status,
+        head,
+        body: answer.split_off(end + 4),
+    })
 }
 
 /// `body call METHOD PATH [JSON]`: the answer on stdout; 0 where it is a good one, 22 for a refusal,
@@ -91,7 +117,8 @@ mod tests {
         });
         let mut stream = UnixStream::connect(&path).unwrap();
         let answer = exchange(&mut stream, "POST", "/x", "{}", "").unwrap();
-        assert_eq!(answer, (409, b"{\"a\":1}".to_vec()));
+        assert_eq!((answer.status, answer.header("x")), (409, Some("y")));
+        assert_eq!(answer.body, b"{\"a\":1}");
         assert!(server.join().unwrap().starts_with("POST /x HTTP/1.0\r\n"));
     }
 }

@@ -31,8 +31,29 @@ const REPO_TESTS: &str = "/repo/tests/run.sh";
 /// Of a failing test's output.
 const TAIL: usize = 2000;
 
+/// Why a check is bad.
+#[derive(Debug, thiserror::Error)]
+enum Bad {
+    /// Something answered otherwise than it should.
+    #[error("{0}")]
+    Odd(String),
+    /// Nobody answered, or a program could not be run.
+    #[error(transparent)]
+    Unreachable(#[from] std::io::Error),
+    /// The answer is no JSON of that kind.
+    #[error("the answer can't be read: {0}")]
+    Unreadable(#[from] serde_json::Error),
+}
+
+fn odd(words: impl Into<String>) -> Bad {
+    Bad::Odd(words.into())
+}
+
+/// What a check saw.
+type Seen = Result<String, Bad>;
+
 /// A check, to be made.
-type Made = Box<dyn Fn() -> Result<String, String>>;
+type Made = Box<dyn Fn() -> Seen>;
 
 /// Makes all checks; 0 where all are well.
 pub fn run(words: &[String]) -> ExitCode {
@@ -54,14 +75,14 @@ pub fn run(words: &[String]) -> ExitCode {
 /// All of them, or those of the MCP servers alone.
 fn prove(mcp_alone: bool) -> Proof {
     let mut checks = Vec::new();
-    let mut check = |name: &str, made: &dyn Fn() -> Result<String, String>| {
+    let mut check = |name: &str, made: &dyn Fn() -> Seen| {
         let begin = Instant::now();
         let seen = made();
         let ok = seen.is_ok();
         checks.push(ProofCheck {
             name: name.to_owned(),
             ok,
-            detail: seen.unwrap_or_else(|problem| problem),
+            detail: seen.unwrap_or_else(|bad| bad.to_string()),
             took_ms: u64::try_from(begin.elapsed().as_millis()).unwrap_or(u64::MAX),
         });
         ok
@@ -89,7 +110,7 @@ fn prove(mcp_alone: bool) -> Proof {
 }
 
 /// The main kernel takes cells.
-fn kernel() -> Result<String, String> {
+fn kernel() -> Seen {
     let begin = Instant::now();
     loop {
         let seen = match call::request("GET", "/ping", "") {
@@ -98,42 +119,42 @@ fn kernel() -> Result<String, String> {
             Err(error) => error.to_string(),
         };
         if begin.elapsed() > BOOT {
-            return Err(format!("not within {} s: {seen}", BOOT.as_secs()));
+            return Err(odd(format!("not within {} s: {seen}", BOOT.as_secs())));
         }
         std::thread::sleep(LOOK);
     }
 }
 
 /// What a cell puts out, its value, and its failure arrive.
-fn cells() -> Result<String, String> {
+fn cells() -> Seen {
     let code = "import sys\nprint('out')\nprint('err', file=sys.stderr)\n6 * 7";
     let answer = post("/exec", &json!({ "code": code, "timeout_s": 30 }))?;
     if answer["status"] != "completed" || answer["result"] != "42" || answer["stdout"] != "out\n" {
-        return Err(format!("6 * 7 gave {answer}"));
+        return Err(odd(format!("6 * 7 gave {answer}")));
     }
     let answer = post("/exec", &json!({ "code": "1 / 0", "timeout_s": 30 }))?;
     if answer["error"]["type"] != "ZeroDivisionError" {
-        return Err(format!("1 / 0 gave {answer}"));
+        return Err(odd(format!("1 / 0 gave {answer}")));
     }
     let code = "runtime.shell.run('echo from a cell')['stdout']";
     let answer = post("/exec", &json!({ "code": code, "timeout_s": 30 }))?;
     if answer["result"] != "'from a cell\\n'" {
-        return Err(format!("runtime.shell gave {answer}"));
+        return Err(odd(format!("runtime.shell gave {answer}")));
     }
     Ok("output, value, failure, runtime".into())
 }
 
-fn shell() -> Result<String, String> {
+fn shell() -> Seen {
     let answer = post("/shell", &json!({ "command": "id -un", "timeout_s": 30 }))?;
     match (answer["returncode"].as_i64(), answer["stdout"].as_str()) {
         (Some(0), Some(user)) => Ok(format!("runs as {}", user.trim())),
-        _ => Err(format!("id -un gave {answer}")),
+        _ => Err(odd(format!("id -un gave {answer}"))),
     }
 }
 
 /// All that the supervisor keeps is ready; MCP servers start at their first use, and have checks
 /// of their own.
-fn services() -> Result<String, String> {
+fn services() -> Seen {
     let begin = Instant::now();
     loop {
         let mut list: ServiceList = get("/services")?;
@@ -149,21 +170,21 @@ fn services() -> Result<String, String> {
             return Ok(format!("{} are ready", list.services.len()));
         }
         if begin.elapsed() > BOOT {
-            return Err(format!("not ready: {}", waiting.join(", ")));
+            return Err(odd(format!("not ready: {}", waiting.join(", "))));
         }
         std::thread::sleep(LOOK);
     }
 }
 
 /// The display answers, and speaks RFB to the outside.
-fn display() -> Result<String, String> {
+fn display() -> Seen {
     let asked = Command::new("xdotool")
         .arg("getdisplaygeometry")
         .env("DISPLAY", ":99")
         .output()
-        .map_err(|error| format!("xdotool: {error}"))?;
+        .map_err(|error| odd(format!("xdotool: {error}")))?;
     if !asked.status.success() {
-        return Err(String::from_utf8_lossy(&asked.stderr).trim().to_owned());
+        return Err(odd(String::from_utf8_lossy(&asked.stderr).trim()));
     }
     let size = String::from_utf8_lossy(&asked.stdout).trim().to_owned();
     let port = std::env::var("VNC_PORT").unwrap_or_else(|_| "5900".into());
@@ -172,8 +193,8 @@ fn display() -> Result<String, String> {
         .and_then(|mut stream| std::io::Read::read_exact(&mut stream, &mut hello));
     match greeted {
         Ok(()) if &hello == b"RFB " => Ok(size.replace(' ', "×")),
-        Ok(()) => Err("what listens for VNC speaks no RFB".into()),
-        Err(error) => Err(format!("nobody answers for VNC: {error}")),
+        Ok(()) => Err(odd("what listens for VNC speaks no RFB")),
+        Err(error) => Err(odd(format!("nobody answers for VNC: {error}"))),
     }
 }
 
@@ -186,14 +207,16 @@ fn servers() -> Vec<(String, Made)> {
     if TcpStream::connect(("127.0.0.1", port)).is_err() {
         return Vec::new();
     }
-    let status = match mcp(port, "GET", "/status", "") {
-        Ok((200, body)) => serde_json::from_slice::<McpStatus>(&body).map_err(|e| e.to_string()),
-        Ok((status, _)) => Err(format!("GET /status answers {status}")),
-        Err(error) => Err(error.to_string()),
+    let asked = || match ask(port, "GET", "/status", "", "")? {
+        answer if answer.status == 200 => Ok(serde_json::from_slice::<McpStatus>(&answer.body)?),
+        answer => Err(odd(format!("GET /status answers {}", answer.status))),
     };
-    let status = match status {
+    let status = match asked() {
         Ok(status) => status,
-        Err(problem) => return vec![("mcp".into(), Box::new(move || Err(problem.clone())))],
+        Err(problem) => {
+            let problem = problem.to_string();
+            return vec![("mcp".into(), Box::new(move || Err(odd(problem.clone()))))];
+        }
     };
     let on = status
         .servers
@@ -203,7 +226,7 @@ fn servers() -> Vec<(String, Made)> {
         let missing = matches!(server.state, McpServerState::Missing);
         let name = format!("mcp {}", server.name);
         let made: Made = Box::new(move || match missing {
-            true => Err("its program is not in the image".into()),
+            true => Err(odd("its program is not in the image")),
             false => tools(port, &server.name),
         });
         (name, made)
@@ -212,7 +235,7 @@ fn servers() -> Vec<(String, Made)> {
 }
 
 /// A session of the Streamable HTTP kind that only lists tools.
-fn tools(port: u16, server: &str) -> Result<String, String> {
+fn tools(port: u16, server: &str) -> Seen {
     let path = format!("/servers/{server}/mcp");
     let hello = json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {
         "protocolVersion": "2025-06-18", "capabilities": {},
@@ -220,7 +243,7 @@ fn tools(port: u16, server: &str) -> Result<String, String> {
     }});
     let (first, session) = rpc(port, &path, &hello, None)?;
     if first["result"]["serverInfo"].is_null() {
-        return Err(format!("initialize gave {first}"));
+        return Err(odd(format!("initialize gave {first}")));
     }
     let told = json!({"jsonrpc": "2.0", "method": "notifications/initialized"});
     // A notification has no answer.
@@ -229,7 +252,7 @@ fn tools(port: u16, server: &str) -> Result<String, String> {
     let (answer, _) = rpc(port, &path, &ask, session.as_deref())?;
     match answer["result"]["tools"].as_array() {
         Some(tools) if !tools.is_empty() => Ok(format!("{} tools", tools.len())),
-        _ => Err(format!("tools/list gave {answer}")),
+        _ => Err(odd(format!("tools/list gave {answer}"))),
     }
 }
 
@@ -238,17 +261,11 @@ fn rpc(
     path: &str,
     message: &Value,
     session: Option<&str>,
-) -> Result<(Value, Option<String>), String> {
+) -> Result<(Value, Option<String>), Bad> {
     let session = session.map_or(String::new(), |id| format!("Mcp-Session-Id: {id}\r\n"));
-    let answer = send(port, "POST", path, &message.to_string(), &session)
-        .map_err(|error| error.to_string())?;
-    let text = String::from_utf8_lossy(&answer).into_owned();
-    let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
-    let id = head.lines().find_map(|line| {
-        let (name, value) = line.split_once(':')?;
-        name.eq_ignore_ascii_case("mcp-session-id")
-            .then(|| value.trim().to_owned())
-    });
+    let answer = ask(port, "POST", path, &message.to_string(), &session)?;
+    let id = answer.header("mcp-session-id").map(str::to_owned);
+    let body = String::from_utf8_lossy(&answer.body);
     // JSON, or one event of a stream that carries it.
     let json = body
         .lines()
@@ -257,34 +274,21 @@ fn rpc(
     Ok((json.unwrap_or(Value::Null), id))
 }
 
-fn mcp(port: u16, method: &str, path: &str, body: &str) -> std::io::Result<(u16, Vec<u8>)> {
-    let answer = send(port, method, path, body, "")?;
-    let text = String::from_utf8_lossy(&answer);
-    let status = text.split(' ').nth(1).and_then(|code| code.parse().ok());
-    let body = text.split_once("\r\n\r\n").map_or("", |(_, body)| body);
-    Ok((status.unwrap_or(0), body.as_bytes().to_vec()))
-}
-
-fn send(
+/// A request to the MCP endpoint, with the machine's token.
+fn ask(
     port: u16,
     method: &str,
     path: &str,
     body: &str,
     headers: &str,
-) -> std::io::Result<Vec<u8>> {
+) -> std::io::Result<call::Answer> {
     let mut stream = TcpStream::connect(("127.0.0.1", port))?;
     stream.set_read_timeout(Some(SERVER))?;
     let token = crate::secrets::find("OS_TOKEN").unwrap_or_default();
-    let head = format!(
-        "{method} {path} HTTP/1.0\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n{headers}\
-         Accept: application/json, text/event-stream\r\nContent-Type: application/json\r\n\
-         Content-Length: {}\r\n\r\n{body}",
-        body.len()
+    let headers = format!(
+        "Authorization: Bearer {token}\r\nAccept: application/json, text/event-stream\r\n{headers}"
     );
-    stream.write_all(head.as_bytes())?;
-    let mut answer = Vec::new();
-    std::io::Read::read_to_end(&mut stream, &mut answer)?;
-    Ok(answer)
+    call::exchange(&mut stream, method, path, body, &headers)
 }
 
 /// The repo's own tests, where it has any.
@@ -293,11 +297,11 @@ fn repo_tests(path: &Path) -> Option<&Path> {
     (found.is_file() && found.permissions().mode() & 0o111 != 0).then_some(path)
 }
 
-fn tests(path: &Path) -> Result<String, String> {
+fn tests(path: &Path) -> Seen {
     let folder = path.parent().and_then(Path::parent).unwrap_or(path);
     let log = crate::paths::run_dir().join("prove-tests.log");
-    let file = std::fs::File::create(&log).map_err(|error| error.to_string())?;
-    let also = file.try_clone().map_err(|error| error.to_string())?;
+    let file = std::fs::File::create(&log)?;
+    let also = file.try_clone()?;
     let mut child = Command::new(path)
         .current_dir(folder)
         .env("DISPLAY", ":99")
@@ -305,10 +309,10 @@ fn tests(path: &Path) -> Result<String, String> {
         .stdout(file)
         .stderr(also)
         .spawn()
-        .map_err(|error| format!("{}: {error}", path.display()))?;
+        .map_err(|error| odd(format!("{}: {error}", path.display())))?;
     let begin = Instant::now();
     let ended = loop {
-        match child.try_wait().map_err(|error| error.to_string())? {
+        match child.try_wait()? {
             Some(status) => break status.to_string(),
             None if begin.elapsed() > TESTS => {
                 let _ = child.kill();
@@ -323,21 +327,20 @@ fn tests(path: &Path) -> Result<String, String> {
     }
     let text = std::fs::read(&log).unwrap_or_default();
     let text = String::from_utf8_lossy(&text[text.len().saturating_sub(TAIL)..]).into_owned();
-    Err(format!("{}: {ended}\n{text}", path.display()))
+    Err(odd(format!("{}: {ended}\n{text}", path.display())))
 }
 
-fn post(path: &str, body: &Value) -> Result<Value, String> {
-    let (status, answer) =
-        call::request("POST", path, &body.to_string()).map_err(|error| error.to_string())?;
-    let answer = serde_json::from_slice(&answer).map_err(|error| error.to_string())?;
+fn post(path: &str, body: &Value) -> Result<Value, Bad> {
+    let (status, answer) = call::request("POST", path, &body.to_string())?;
+    let answer = serde_json::from_slice(&answer)?;
     if status == 200 {
         Ok(answer)
     } else {
-        Err(format!("POST {path} answers {status}: {answer}"))
+        Err(odd(format!("POST {path} answers {status}: {answer}")))
     }
 }
 
-fn get<T: serde::de::DeserializeOwned>(path: &str) -> Result<T, String> {
-    let (_, answer) = call::request("GET", path, "").map_err(|error| error.to_string())?;
-    serde_json::from_slice(&answer).map_err(|error| format!("GET {path}: {error}"))
+fn get<T: serde::de::DeserializeOwned>(path: &str) -> Result<T, Bad> {
+    let (_, answer) = call::request("GET", path, "")?;
+    serde_json::from_slice(&answer).map_err(|error| odd(format!("GET {path}: {error}")))
 }
