@@ -37,6 +37,12 @@ pub enum EvolveError {
     Taken,
     #[error("there is no run {0:?}")]
     Unknown(String),
+    #[error("no run waits that could be taken back")]
+    NothingWaits,
+    #[error("the run {0} goes on already: it is cancelled on the host, in the app or with Ctrl-C")]
+    GoesOn(String),
+    #[error("the run {0} is over")]
+    Over(String),
     #[error("the history in /data/evolve can't be used: {0}")]
     Disk(#[from] std::io::Error),
 }
@@ -51,6 +57,21 @@ struct Lease {
 struct Now {
     leases: Vec<Lease>,
     closed_until: Option<Instant>,
+}
+
+impl Now {
+    fn is_leased(&self, run_id: &str) -> bool {
+        let now = Instant::now();
+        let mut leases = self.leases.iter();
+        leases.any(|lease| lease.run_id.as_deref() == Some(run_id) && lease.until > now)
+    }
+}
+
+fn is_over(run: &EvolveRun) -> bool {
+    !matches!(
+        run.state,
+        RunState::Asked | RunState::AwaitsYes | RunState::Running
+    )
 }
 
 /// The machine's part in its evolves.
@@ -127,6 +148,23 @@ impl Evolve {
         })
     }
 
+    /// Takes a wish back that nobody has taken yet; answers its name.
+    pub fn cancel(&self) -> Result<String, EvolveError> {
+        let Some(mut run) = self.open_run()? else {
+            return Err(EvolveError::NothingWaits);
+        };
+        // Held until it is written: whoever claims it meanwhile is told that it is over.
+        let now = self.now();
+        if run.state == RunState::Running || now.is_leased(&run.run_id) {
+            return Err(EvolveError::GoesOn(run.run_id));
+        }
+        run.state = RunState::Cancelled;
+        run.error = Some("It was taken back".into());
+        run.ended_at = Some(now_ms());
+        self.write(&run)?;
+        Ok(run.run_id)
+    }
+
     fn open_run(&self) -> Result<Option<EvolveRun>, EvolveError> {
         let latest = self.runs()?.into_iter().next();
         Ok(latest.filter(|run| self.is_open(run)))
@@ -148,12 +186,14 @@ impl Evolve {
 
     /// An executor is here; where it names a run, that is its own as long as the lease holds.
     pub fn claim(&self, claim: &EvolveClaim) -> Result<(), EvolveError> {
-        if let Some(run_id) = &claim.run_id {
-            self.run(run_id)?;
-        }
         let seconds = claim.lease_s.clamp(1, LONGEST_LEASE_S);
         let until = Instant::now() + Duration::from_secs(seconds.into());
         let mut now = self.now();
+        if let Some(run_id) = &claim.run_id
+            && is_over(&self.run(run_id)?)
+        {
+            return Err(EvolveError::Over(run_id.clone()));
+        }
         let taken = now.leases.iter().any(|lease| {
             claim.run_id.is_some()
                 && lease.run_id == claim.run_id
@@ -177,7 +217,11 @@ impl Evolve {
 
     /// An executor tells where a run stands; also one that was asked for at the host.
     pub fn report(&self, run_id: &str, report: &EvolveReport) -> Result<(), EvolveError> {
+        let _now = self.now();
         let known = self.run(run_id)?;
+        if is_over(&known) && !is_over(&report.run) {
+            return Err(EvolveError::Over(known.run_id));
+        }
         if report.run.run_id != known.run_id {
             return Err(EvolveError::Unknown(report.run.run_id.clone()));
         }
@@ -338,6 +382,33 @@ mod tests {
             evolve.log("../../x", 0),
             Err(EvolveError::Unknown(_))
         ));
+    }
+
+    #[test]
+    fn a_wish_is_taken_back_as_long_as_nobody_has_taken_it() {
+        let (_folder, evolve) = evolve();
+        assert!(matches!(evolve.cancel(), Err(EvolveError::NothingWaits)));
+        let (mut run, _) = evolve.wish(EvolveWish::default()).unwrap();
+        assert_eq!(evolve.cancel().unwrap(), run.run_id);
+        let latest = evolve.status().unwrap().latest_run.unwrap();
+        assert_eq!(latest.state, RunState::Cancelled);
+        assert!(latest.ended_at.is_some());
+        // An executor that comes too late neither gets it nor opens it again.
+        let late = evolve.claim(&claim("a", Some(&run.run_id)));
+        assert!(matches!(late, Err(EvolveError::Over(_))));
+        run.state = RunState::AwaitsYes;
+        let id = run.run_id.clone();
+        let report = EvolveReport {
+            run,
+            log: Vec::new(),
+        };
+        assert!(matches!(
+            evolve.report(&id, &report),
+            Err(EvolveError::Over(_))
+        ));
+        let (run, _) = evolve.wish(EvolveWish::default()).unwrap();
+        evolve.claim(&claim("a", Some(&run.run_id))).unwrap();
+        assert!(matches!(evolve.cancel(), Err(EvolveError::GoesOn(id)) if id == run.run_id));
     }
 
     #[test]

@@ -9,7 +9,8 @@ use wire::{
 
 use super::call;
 
-const USAGE: &str = "usage: evolve [--note TEXT] [--interrupt-cells] | evolve --status";
+const USAGE: &str =
+    "usage: evolve [--note TEXT] [--interrupt-cells] | evolve --cancel | evolve --status";
 /// Between two looks at a run.
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -20,6 +21,7 @@ pub fn run(words: &[String]) -> ExitCode {
     while let Some(word) = words.next() {
         match word.as_str() {
             "--status" => return told(status()),
+            "--cancel" => return told(cancel()),
             "--interrupt-cells" => {
                 wish.insert("running_cell".into(), "interrupt".into());
             }
@@ -54,10 +56,7 @@ fn ask(wish: &serde_json::Value) -> Result<(), String> {
     let (status, body) =
         call::request("POST", "/evolve", &wish.to_string()).map_err(|error| error.to_string())?;
     if status != 200 {
-        return Err(match serde_json::from_slice::<ErrorAnswer>(&body) {
-            Ok(answer) => answer.error.message,
-            Err(_) => format!("the machine answered {status}"),
-        });
+        return Err(refusal(status, &body));
     }
     let started: EvolveStarted =
         serde_json::from_slice(&body).map_err(|error| error.to_string())?;
@@ -87,6 +86,24 @@ fn ask(wish: &serde_json::Value) -> Result<(), String> {
                 ));
             }
         }
+    }
+}
+
+fn cancel() -> Result<(), String> {
+    let answer = call::request("POST", "/evolve/cancel", "");
+    match answer.map_err(|error| error.to_string())? {
+        (200, _) => {
+            println!("The run is taken back.");
+            Ok(())
+        }
+        (status, body) => Err(refusal(status, &body)),
+    }
+}
+
+fn refusal(status: u16, body: &[u8]) -> String {
+    match serde_json::from_slice::<ErrorAnswer>(body) {
+        Ok(answer) => answer.error.message,
+        Err(_) => format!("the machine answered {status}"),
     }
 }
 

@@ -23,6 +23,9 @@ impl From<EvolveError> for ApiError {
         let (status, code) = match error {
             EvolveError::Busy(_) => (StatusCode::CONFLICT, "evolve_in_progress"),
             EvolveError::Taken => (StatusCode::CONFLICT, "evolve_taken"),
+            EvolveError::GoesOn(_) => (StatusCode::CONFLICT, "evolve_in_progress"),
+            EvolveError::Over(_) => (StatusCode::CONFLICT, "evolve_over"),
+            EvolveError::NothingWaits => (StatusCode::NOT_FOUND, "not_found"),
             EvolveError::Unknown(_) => (StatusCode::NOT_FOUND, "not_found"),
             EvolveError::Disk(_) => (StatusCode::SERVICE_UNAVAILABLE, "disk_failed"),
         };
@@ -45,6 +48,13 @@ pub async fn wish(
         run_id,
         message,
     }))
+}
+
+/// `POST /evolve/cancel`.
+pub async fn cancel(State(parts): State<Parts>) -> Result<Json<Completed>, ApiError> {
+    let run_id = parts.evolve.cancel()?;
+    parts.changes.tell(|| Change::Evolve { run_id });
+    Ok(COMPLETED)
 }
 
 /// `GET /evolve/status`.

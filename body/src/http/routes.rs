@@ -288,6 +288,13 @@ pub fn operations() -> Vec<Operation> {
         .may_take::<EvolveWish>()
         .answers::<EvolveStarted>(),
         operation(
+            post.clone(),
+            "/evolve/cancel",
+            "Takes a run back that nobody carries out yet.",
+            evolve::cancel,
+        )
+        .answers::<Completed>(),
+        operation(
             get.clone(),
             "/evolve/status",
             "Whether a run is asked for or goes on, and the newest one.",

@@ -8,7 +8,7 @@ use wire::{
     commands::RunStarted,
     evolve::{
         Asker, EvolveRequest, EvolveRun, EvolveRunList, EvolveStatus, ExecutorKind, GenerationList,
-        RollbackRequest, RunState,
+        RollbackRequest, RunState, StepName,
     },
     failure::{Failure, FailureCode},
     stream::Event,
@@ -164,14 +164,17 @@ impl Engine {
     }
 
     pub(crate) fn cancel_evolve(&self, run_id: &str) -> Result<(), Failure> {
+        let runs = self.machine()?.runs()?;
+        let going = runs
+            .iter()
+            .find(|run| run.run_id == run_id && run.state == RunState::Running);
+        if let Some(failure) = going.and_then(too_late) {
+            return Err(failure);
+        }
         if self.cancel(run_id).is_ok() {
             return Ok(());
         }
-        let runs = self.machine()?.runs()?;
-        let elsewhere = runs
-            .iter()
-            .any(|run| run.run_id == run_id && run.state == RunState::Running);
-        Err(if elsewhere {
+        Err(if going.is_some() {
             Failure::new(
                 FailureCode::Busy,
                 "The run is carried out by another process",
@@ -187,6 +190,54 @@ impl Engine {
     }
 }
 
+/// Why a run can't be given up any more, where it is so.
+fn too_late(run: &EvolveRun) -> Option<Failure> {
+    let step = run.steps.last()?.name;
+    let failure = |message: &str| Failure::new(FailureCode::Busy, message);
+    match step {
+        StepName::Swap | StepName::Settle | StepName::Tidy => Some(
+            failure("It is too late to cancel the run")
+                .because("the new machine takes the old one's place")
+                .next("Wait for its end; after that vivarium rollback goes back."),
+        ),
+        StepName::Undo => Some(
+            failure("The run is being undone already")
+                .next("Wait for its end: the old machine comes back."),
+        ),
+        _ => None,
+    }
+}
+
 fn is_busy(error: &lifecycle::LifecycleError) -> bool {
     matches!(error, lifecycle::LifecycleError::Busy { .. })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wire::evolve::{EvolveStep, StepState};
+
+    #[test]
+    fn a_run_is_given_up_before_the_swap_alone() {
+        let mut run: EvolveRun = serde_json::from_value(serde_json::json!({
+            "run_id": "r", "kind": "evolve", "state": "running", "asked_by": "person",
+            "started_at": 0, "steps": [], "report": {},
+        }))
+        .expect("a run");
+        assert_eq!(too_late(&run), None);
+        let late = |step: StepName| {
+            run.steps.push(EvolveStep {
+                name: step,
+                state: StepState::Running,
+                started_at: 0,
+                ended_at: None,
+                note: None,
+            });
+            too_late(&run).is_some()
+        };
+        use StepName::{Build, Carry, Prepare, Prove, Settle, Swap, Tidy, Undo};
+        let all = [Prepare, Build, Prove, Carry, Swap, Settle, Tidy, Undo];
+        let expected = [false, false, false, false, true, true, true, true];
+        assert_eq!(all.map(late), expected);
+    }
 }

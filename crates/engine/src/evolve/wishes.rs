@@ -137,7 +137,10 @@ impl Engine {
         }
         // The machine hears that we are here, whether it asks for something or not.
         self.claim(executor, None).await.ok()?;
-        let mut run = self.wish().await?;
+        let Some(mut run) = self.wish().await else {
+            self.tell_taken_back(told).await;
+            return None;
+        };
         if !machine.spec().evolve.needs_yes {
             return Some(run);
         }
@@ -153,6 +156,21 @@ impl Engine {
             self.inner.journal.publish(Event::Evolve { run });
         }
         None
+    }
+
+    /// One that waits for a person's yes and was taken back inside.
+    async fn tell_taken_back(&self, told: &mut HashSet<String>) {
+        if told.is_empty() {
+            return;
+        }
+        let status: Result<EvolveMachineStatus, Failure> = self.get("/evolve/status").await;
+        let latest = status.ok().and_then(|status| status.latest_run);
+        if let Some(run) = latest
+            && run.state == RunState::Cancelled
+            && told.remove(&run.run_id)
+        {
+            self.inner.journal.publish(Event::Evolve { run });
+        }
     }
 
     async fn claim(&self, executor: &str, run_id: Option<&str>) -> Result<(), Failure> {
