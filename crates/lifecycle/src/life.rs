@@ -309,7 +309,7 @@ impl Machine {
     }
 
     /// One run at a time, over all processes of this host.
-    pub(crate) fn lock(&self) -> Result<File, LifecycleError> {
+    pub(crate) fn lock(&self) -> Result<Lock, LifecycleError> {
         let dir = self.paths.machine_dir(&self.names.machine);
         make_dir(&dir, 0o755)?;
         let path = dir.join("lock");
@@ -330,7 +330,7 @@ impl Machine {
                 if let Err(error) = held {
                     tracing::debug!(%error, "who holds the machine can't be written");
                 }
-                Ok(file)
+                Ok(Lock(file))
             }
             Err(TryLockError::WouldBlock) => {
                 let mut holder = String::new();
@@ -342,6 +342,18 @@ impl Machine {
             }
             Err(TryLockError::Error(error)) => Err(LifecycleError::file("lock", &path)(error)),
         }
+    }
+}
+
+/// Held as long as it lives.
+#[derive(Debug)]
+pub(crate) struct Lock(File);
+
+impl Drop for Lock {
+    /// By itself it would go with the last copy of the file, and a process that is just being
+    /// started has one for a moment.
+    fn drop(&mut self) {
+        let _ = self.0.unlock();
     }
 }
 

@@ -3,6 +3,8 @@
 
 #[path = "engine/evolve.rs"]
 mod evolve;
+#[path = "engine/evolve_faults.rs"]
+mod evolve_faults;
 #[path = "engine/evolving.rs"]
 mod evolving;
 #[path = "engine/faults.rs"]

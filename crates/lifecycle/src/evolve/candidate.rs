@@ -18,6 +18,8 @@ use crate::{
 
 /// Between two looks at a candidate that comes up.
 const LOOK: Duration = Duration::from_millis(100);
+/// How long the end of a candidate that answers no more may take to be seen.
+const LAST_LOOK: Duration = Duration::from_secs(1);
 
 impl Run<'_> {
     /// Starts the candidate beside the machine, on scratch folders, and has it show that it is well.
@@ -62,35 +64,19 @@ impl Run<'_> {
             log: Vec::new(),
         };
         // Its supervisor listens a moment after its start; `body prove` waits for the rest.
-        let alive = async {
-            loop {
-                match self.dock.container(name).await?.map(|found| found.state) {
-                    Some(ContainerState::Running { .. }) => {}
-                    Some(ContainerState::Stopped { exit_code })
-                    | Some(ContainerState::Restarting { exit_code }) => {
-                        return Ok::<_, LifecycleError>(format!(
-                            "it ended with exit status {exit_code}"
-                        ));
-                    }
-                    None => return Ok("its container is gone".to_owned()),
-                }
-                tokio::time::sleep(LOOK).await;
-            }
-        };
         let proof = tokio::select! {
-            ended = alive => return Err(not_proved(ended?)),
+            ended = self.candidates_end(name) => return Err(not_proved(ended?)),
             () = self.cancel.cancelled() => return Err(LifecycleError::Cancelled),
             proof = inside.prove(limit) => proof,
         };
         let proof = match proof {
             Ok(proof) => proof,
-            // A candidate that ends takes what runs in it along: its end is the reason.
+            // A candidate that ends takes what runs in it along: its end is the reason, and is
+            // seen a moment later.
             Err(error) => {
-                let state = self.dock.container(name).await?.map(|found| found.state);
-                return Err(match (state, error) {
-                    (Some(ContainerState::Stopped { exit_code }), _) => {
-                        not_proved(format!("it ended with exit status {exit_code}"))
-                    }
+                let ended = tokio::time::timeout(LAST_LOOK, self.candidates_end(name)).await;
+                return Err(match (ended, error) {
+                    (Ok(ended), _) => not_proved(ended?),
                     (_, LifecycleError::Inside { words, .. }) => not_proved(words),
                     (_, error) => error,
                 });
@@ -128,6 +114,21 @@ impl Run<'_> {
             "{count} checks are well after {:.1} s",
             began.elapsed().as_secs_f32()
         ))
+    }
+
+    /// Waits for its end; in words.
+    async fn candidates_end(&self, name: &str) -> Result<String, LifecycleError> {
+        loop {
+            match self.dock.container(name).await?.map(|found| found.state) {
+                Some(ContainerState::Running { .. }) => {}
+                Some(
+                    ContainerState::Stopped { exit_code }
+                    | ContainerState::Restarting { exit_code },
+                ) => return Ok(format!("it ended with exit status {exit_code}")),
+                None => return Ok("its container is gone".to_owned()),
+            }
+            tokio::time::sleep(LOOK).await;
+        }
     }
 
     /// The checks that are bad. An MCP server that fails in the old machine too (its service is

@@ -1,5 +1,7 @@
 //! How a run ends: tidy after a good one, undo after any other.
 
+use std::collections::BTreeSet;
+
 use dock::CancellationToken;
 use wire::{
     evolve::{GenerationState, RunKind},
@@ -65,9 +67,15 @@ impl Run<'_> {
             self.line(&format!("generation {number} is removed"));
         }
         let runs = machine.runs()?;
-        let numbers = runs.iter().filter_map(|run| run.generation);
+        let numbers: BTreeSet<u32> = runs
+            .iter()
+            .flat_map(|run| run.generation.into_iter().chain(run.from_generation))
+            .collect();
         let tags = dock.image_tags(&machine.names.repository).await?;
-        for number in numbers.filter(|number| all.get(*number).is_none()) {
+        for number in numbers
+            .into_iter()
+            .filter(|number| all.get(*number).is_none())
+        {
             if tags.contains(&format!("gen-{number}")) {
                 let image = machine.names.generation(number);
                 dock.remove_image(&image).await?;

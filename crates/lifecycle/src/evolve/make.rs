@@ -107,6 +107,9 @@ impl Run<'_> {
             Some(record) => record.number,
             None => {
                 let number = machine.next_generation(self.dock).await?;
+                // Written down first: a name that no record knows of would stay for ever.
+                self.file.run.from_generation = Some(number);
+                self.save()?;
                 let tag = format!("gen-{number}");
                 self.dock
                     .tag_image(image_id, &machine.names.repository, &tag)

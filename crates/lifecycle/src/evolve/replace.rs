@@ -311,6 +311,14 @@ impl Run<'_> {
         let Some(first) = machine.ours(dock).await? else {
             return Err(machine.not_running());
         };
+        if self.file.new_id.as_ref() != Some(&first.id) {
+            // It was undone at a time when that could not be written down.
+            return Err(LifecycleError::Unhealthy {
+                name: machine.names.container.clone(),
+                cause: "the new machine is not in place".into(),
+                log: Vec::new(),
+            });
+        }
         self.bring_back(&first.id).await?;
         failpoint("reloaded");
         let steady = Duration::from_secs(machine.spec.evolve.steady_s.into());

@@ -68,7 +68,7 @@ impl<'a> Run<'a> {
             let step = self.file.next;
             let begun = self.begin(step);
             let done = match step {
-                // Undone it is also where that can't be written: done twice it harms nothing.
+                // An undo is made also where that can't be written: made twice it harms nothing.
                 _ if begun.is_err() && step != StepName::Undo => begun.map(|()| Done::With(None)),
                 StepName::Prepare => self.prepare().await,
                 StepName::Build => self.build().await,

@@ -191,8 +191,12 @@ async fn child() {
         Path::new(&home),
         QUICK,
     );
-    let run = carry_out(&options, What::Evolve(EvolveRequest::default())).await;
-    println!("{run:?}");
+    let what = match std::env::var("VIVARIUM_TEST_WHAT").as_deref() {
+        Ok("rollback") => What::Rollback(RollbackRequest::default()),
+        _ => What::Evolve(EvolveRequest::default()),
+    };
+    let run = carry_out(&options, what).await.unwrap();
+    println!("\n{}", serde_json::to_string(&run).unwrap());
 }
 
 #[tokio::test]

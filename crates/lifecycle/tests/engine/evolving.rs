@@ -5,7 +5,7 @@
 use std::process::{Child, Command, Stdio};
 
 use dock::{CancellationToken, Dock};
-use lifecycle::{LifecycleError, Machine, MachineOptions, Order, What};
+use lifecycle::{Hear, LifecycleError, Machine, MachineOptions, Order, What};
 use wire::{
     evolve::{EvolveRequest, EvolveRun},
     machine::MachineState,
@@ -15,7 +15,7 @@ use crate::tiny::TinyMachine;
 
 /// Debian's base has Perl: a web server of a few lines is enough of a machine. What a cell would
 /// keep is the file `/tmp/namespace`, which a snapshot copies to `/data`.
-const DOCKERFILE: &str = "ARG BASE\nFROM ${BASE}\nLABEL vivarium.stage=os\n\
+pub const BODY_DOCKERFILE: &str = "ARG BASE\nFROM ${BASE}\nLABEL vivarium.stage=os\n\
     RUN useradd --uid 1000 --home-dir /root --no-create-home os; chmod 0755 /root; chown os /root\n\
     COPY body/rootfs/ /\n\
     RUN chmod 0755 /usr/local/bin/*\n\
@@ -88,10 +88,22 @@ pub struct Tiny {
 
 impl Tiny {
     pub async fn up(name: &str, overrides: &[&str]) -> Self {
-        let dock = Dock::connect().await.unwrap();
         let mut all = QUICK.to_vec();
         all.extend(overrides);
-        let tiny = TinyMachine::new(name, DOCKERFILE, &all);
+        let tiny = TinyMachine::new(name, BODY_DOCKERFILE, &all);
+        Self::of(tiny).await
+    }
+
+    /// One of another Dockerfile, whose template is completed first.
+    pub async fn from(name: &str, dockerfile: &str, complete: impl FnOnce(&TinyMachine)) -> Self {
+        let tiny = TinyMachine::new(name, dockerfile, QUICK);
+        complete(&tiny);
+        Self::of(tiny).await
+    }
+
+    async fn of(tiny: TinyMachine) -> Self {
+        let engine = tiny.options.engine.connect().await;
+        let dock = engine.unwrap();
         tiny.write("body/rootfs/usr/local/bin/machine", &machine(""));
         tiny.write("body/rootfs/usr/local/bin/body", &body(""));
         tiny.write("body/rootfs/version", "1");
@@ -145,6 +157,15 @@ impl Tiny {
             .await
             .unwrap();
         assert_eq!(beside, [self.machine().container_name()], "{what}");
+        let repository = format!("{}-os", self.tiny.instance);
+        let mut tags = self.dock.image_tags(&repository).await.unwrap();
+        tags.retain(|tag| tag != "latest");
+        let all = self.machine().generations(&self.dock).await.unwrap();
+        let known = all.generations.iter();
+        let mut known: Vec<String> = known.map(|one| format!("gen-{}", one.number)).collect();
+        tags.sort();
+        known.sort();
+        assert_eq!(tags, known, "{what}: images and generations");
         let candidate = format!("{}-next-home", self.machine().container_name());
         assert!(!volumes().contains(&candidate), "{what}");
     }
@@ -199,6 +220,17 @@ pub fn docker(words: &[&str]) -> Vec<String> {
 }
 
 pub async fn carry_out(options: &MachineOptions, what: What) -> Result<EvolveRun, LifecycleError> {
+    let cancel = CancellationToken::new();
+    carry_out_heard(options, what, &cancel, &mut |_| {}).await
+}
+
+/// The same, for who hears it or gives it up.
+pub async fn carry_out_heard(
+    options: &MachineOptions,
+    what: What,
+    cancel: &CancellationToken,
+    hear: Hear<'_>,
+) -> Result<EvolveRun, LifecycleError> {
     let dock = options
         .engine
         .connect()
@@ -210,8 +242,7 @@ pub async fn carry_out(options: &MachineOptions, what: What) -> Result<EvolveRun
         asked_by: Default::default(),
         what,
     };
-    let cancel = CancellationToken::new();
-    machine.carry_out(&dock, order, &cancel, &mut |_| {}).await
+    machine.carry_out(&dock, order, cancel, hear).await
 }
 
 fn unique() -> u128 {
@@ -220,12 +251,37 @@ fn unique() -> u128 {
 }
 
 impl Tiny {
-    /// Starts a run in a process of its own; it ends at the failpoint.
-    pub fn child(&self, failpoint: &str) -> Child {
-        Command::new(std::env::current_exe().unwrap())
+    /// A run in a process that finds no program.
+    pub fn without_git(&self, what: &What) -> EvolveRun {
+        let name = match what {
+            What::Evolve(_) => "evolve",
+            What::Rollback(_) => "rollback",
+        };
+        let output = self
+            .command()
+            .env("VIVARIUM_TEST_WHAT", name)
+            .env("PATH", "/nonexistent")
+            .output()
+            .unwrap();
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let line = text
+            .lines()
+            .find_map(|line| serde_json::from_str(line).ok());
+        line.unwrap_or_else(|| panic!("{text}{}", String::from_utf8_lossy(&output.stderr)))
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command
             .args(["--exact", "evolve::child", "--nocapture"])
             .env("VIVARIUM_TEST_EVOLVE", self.tiny.folder())
-            .env("VIVARIUM_INSTANCE", &self.tiny.instance)
+            .env("VIVARIUM_INSTANCE", &self.tiny.instance);
+        command
+    }
+
+    /// Starts a run in a process of its own; it ends at the failpoint.
+    pub fn child(&self, failpoint: &str) -> Child {
+        self.command()
             .env("VIVARIUM_FAILPOINT", failpoint)
             .stdout(Stdio::null())
             .stderr(Stdio::null())
