@@ -53,6 +53,7 @@ class Asks:
     def _complete(self, code, cursor_pos):
         from IPython.core.completer import provisionalcompleter, rectify_completions
 
+        cursor_pos = min(cursor_pos, len(code))
         with provisionalcompleter():
             found = rectify_completions(code, list(self._shell.Completer.completions(code, cursor_pos)))
             found = list(found)
@@ -69,7 +70,7 @@ class Asks:
     def _inspect(self, code, cursor_pos, detail_level=0):
         from IPython.utils.tokenutil import token_at_cursor
 
-        name = token_at_cursor(code, cursor_pos)
+        name = token_at_cursor(code, min(cursor_pos, len(code)))
         try:
             data = self._shell.object_inspect_mime(name, detail_level=detail_level)
         except KeyError:

@@ -25,6 +25,8 @@ const KEPT: usize = 50;
 const SILENCE: Duration = Duration::from_secs(120);
 /// The longest lease.
 const LONGEST_LEASE_S: u32 = 600;
+/// How long the queue of cells stays closed at the most.
+const LONGEST_CLOSED_S: u32 = 3600;
 /// The most of a log that one answer carries.
 const LOG_PAGE: u64 = 1 << 20;
 
@@ -237,7 +239,7 @@ impl Evolve {
 
     /// Closes the queue of cells for a while, or opens it.
     pub fn close_queue(&self, closed: bool, for_s: u32) {
-        let until = Instant::now() + Duration::from_secs(for_s.into());
+        let until = Instant::now() + Duration::from_secs(for_s.min(LONGEST_CLOSED_S).into());
         self.now().closed_until = closed.then_some(until);
     }
 
@@ -279,7 +281,9 @@ impl Evolve {
     pub fn log(&self, run_id: &str, after: u64) -> Result<EvolveLog, EvolveError> {
         self.run(run_id)?;
         let mut bytes = Vec::new();
+        let mut after = after;
         if let Ok(mut file) = File::open(self.path(run_id, "log")) {
+            after = after.min(file.metadata()?.len());
             file.seek(SeekFrom::Start(after))?;
             file.take(LOG_PAGE).read_to_end(&mut bytes)?;
         }
@@ -377,6 +381,7 @@ mod tests {
         assert!(!evolve.status().unwrap().in_progress);
         assert_eq!(evolve.log(&id, 0).unwrap().lines, ["one", "two"]);
         assert_eq!(evolve.log(&id, 4).unwrap().lines, ["two"]);
+        assert_eq!(evolve.log(&id, u64::MAX).unwrap().next, 8);
         evolve.wish(EvolveWish::default()).unwrap();
         assert!(matches!(
             evolve.log("../../x", 0),

@@ -32,11 +32,14 @@ impl From<ShellError> for ApiError {
             ShellError::NoFolder(_) => {
                 Self::new(StatusCode::BAD_REQUEST, "no_such_folder", error.to_string())
             }
-            ShellError::BadName(_) => Self::new(
+            ShellError::BadName(_) | ShellError::ZeroByte | ShellError::TooLong => Self::new(
                 StatusCode::BAD_REQUEST,
                 "invalid_request",
                 error.to_string(),
             ),
+            ShellError::FolderGone(_) => {
+                Self::new(StatusCode::CONFLICT, "no_such_folder", error.to_string())
+            }
             ShellError::Start(_) => Self::new(
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "shell_not_started",

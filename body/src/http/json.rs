@@ -79,6 +79,15 @@ async fn bytes<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Api
 }
 
 fn parsed<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
+    // serde would take a list for a struct too, by place.
+    if bytes.trim_ascii_start().first() == Some(&b'[') {
+        let message = "the body is a list; this route takes an object";
+        return Err(ApiError::new(
+            StatusCode::BAD_REQUEST,
+            "invalid_request",
+            message,
+        ));
+    }
     serde_json::from_slice(bytes).map_err(|error| {
         let code = if error.is_data() {
             "invalid_request"
@@ -91,4 +100,32 @@ fn parsed<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
             format!("the body is not what this route takes: {error}"),
         )
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::response::IntoResponse;
+    use wire::body::CryoRequest;
+
+    use super::*;
+
+    #[test]
+    fn an_object_is_taken_and_nothing_else() {
+        let read = |text: &str| {
+            let read = parsed::<CryoRequest>(text.as_bytes());
+            read.map_or_else(|error| error.into_response().status().as_u16(), |_| 200)
+        };
+        assert_eq!(read(" {\"name\": \"a\", \"more\": 1}"), 200);
+        for text in [
+            "[]",
+            " [null, null]",
+            "null",
+            "1",
+            "{",
+            "{\"name\": 1}",
+            "\u{feff}{}",
+        ] {
+            assert_eq!(read(text), 400, "{text}");
+        }
+    }
 }

@@ -57,7 +57,10 @@ impl Running {
         Self {
             execution,
             begin,
-            alarm: limit.map_or(Alarm::None, |limit| Alarm::Limit(begin + limit)),
+            // One beyond all time is none.
+            alarm: limit
+                .and_then(|limit| begin.checked_add(limit))
+                .map_or(Alarm::None, Alarm::Limit),
         }
     }
 }

@@ -35,6 +35,8 @@ static CHANGES_FOLDER: unsafe extern "C" fn(
 
 /// How much of each stream is kept; the rest is read and left out, and said.
 const KEPT_BYTES: usize = 16 << 20;
+/// Linux takes arguments up to 128 KiB, with the byte at their end.
+const LONGEST: usize = (128 << 10) - 1;
 /// From TERM to KILL.
 const GRACE: Duration = Duration::from_secs(2);
 
@@ -53,6 +55,15 @@ pub enum ShellError {
     NoFolder(PathBuf),
     #[error("{0:?} is no name of an environment variable")]
     BadName(String),
+    #[error("a command can't hold a zero byte")]
+    ZeroByte,
+    #[error(
+        "a command may have {} KiB at the most; write a longer one to a file and run that",
+        LONGEST >> 10
+    )]
+    TooLong,
+    #[error("the shell's folder {0} is gone; POST /shell/cd names another")]
+    FolderGone(PathBuf),
     #[error("bash could not be started: {0}")]
     Start(#[source] std::io::Error),
 }
@@ -78,19 +89,28 @@ impl Shell {
         timeout: Option<Duration>,
         sink: Option<mpsc::Sender<ShellOutput>>,
     ) -> Result<ShellAnswer, ShellError> {
+        if command.contains('\0') {
+            return Err(ShellError::ZeroByte);
+        }
+        if command.len() > LONGEST {
+            return Err(ShellError::TooLong);
+        }
         let begin = Instant::now();
         let Snapshot { cwd, env, .. } = self.context.snapshot();
         let mut child = Command::new("bash")
             .arg("-c")
             .arg(command)
-            .current_dir(cwd)
+            .current_dir(&cwd)
             .envs(env)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .process_group(0)
             .spawn()
-            .map_err(ShellError::Start)?;
+            .map_err(|error| match cwd.is_dir() {
+                true => ShellError::Start(error),
+                false => ShellError::FolderGone(cwd),
+            })?;
         let group = Group::of(&child);
         let (out, err) = (child.stdout.take(), child.stderr.take());
         let (out_sink, err_sink) = (sink.clone(), sink);
@@ -270,6 +290,23 @@ mod tests {
             shell.context.set("A=B", ""),
             Err(ShellError::BadName(_))
         ));
+    }
+
+    #[tokio::test]
+    async fn what_can_not_be_started_says_why() {
+        let folder = tempfile::tempdir().unwrap();
+        let shell = Shell::new(folder.path().to_owned());
+        let most = format!("echo fits{}", " ".repeat(LONGEST - "echo fits".len()));
+        let answer = shell.run(&most, None, None).await.unwrap();
+        assert_eq!(answer.stdout, "fits\n");
+        let longer = format!("{most} ");
+        let refused = shell.run(&longer, None, None).await;
+        assert!(matches!(refused, Err(ShellError::TooLong)));
+        let refused = shell.run("a\0b", None, None).await;
+        assert!(matches!(refused, Err(ShellError::ZeroByte)));
+        folder.close().unwrap();
+        let refused = shell.run("true", None, None).await;
+        assert!(matches!(refused, Err(ShellError::FolderGone(_))));
     }
 
     #[tokio::test]
