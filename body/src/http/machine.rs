@@ -33,6 +33,10 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// A service has so long to end and be ready again.
 const RESTART: Duration = Duration::from_secs(30);
 
+/// Why no kernel's process is frozen.
+const NO_CRIU: &str = "freezing a kernel's process is not built in yet; POST /cryo/store and \
+                       POST /cryo/reload keep its namespace instead";
+
 /// `GET /ping`: `ok` only when the main kernel takes cells.
 pub async fn ping(State(parts): State<Parts>) -> Result<Json<PingAnswer>, ApiError> {
     if parts.kernels.main().is_ready() {
@@ -174,12 +178,16 @@ pub async fn criu() -> Json<CriuStatus> {
         let text = String::from_utf8(output.stdout).ok()?;
         Some(text.lines().next()?.strip_prefix("Version: ")?.to_owned())
     });
-    let reason = "freezing a kernel's process is not built in yet; POST /cryo/store keeps its namespace instead";
     Json(CriuStatus {
         available: false,
         version,
-        reason: Some(reason.to_owned()),
+        reason: Some(NO_CRIU.to_owned()),
     })
+}
+
+/// `POST /criu/checkpoint` and `POST /criu/restore`: which say why not, and what to use instead.
+pub async fn no_criu() -> ApiError {
+    ApiError::new(StatusCode::CONFLICT, "criu_unavailable", NO_CRIU)
 }
 
 /// An event stream that ends with the machine: else it would hold up its end.

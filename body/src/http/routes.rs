@@ -328,6 +328,20 @@ pub fn operations() -> Vec<Operation> {
         .takes::<EvolveReport>()
         .answers::<Completed>(),
         operation(
+            post.clone(),
+            "/criu/checkpoint",
+            "Freezes a kernel's process to the disk.",
+            machine::no_criu,
+        )
+        .answers::<Completed>(),
+        operation(
+            post.clone(),
+            "/criu/restore",
+            "Brings a frozen process back.",
+            machine::no_criu,
+        )
+        .answers::<Completed>(),
+        operation(
             post,
             "/evolve/queue",
             "Closes the queue of cells for a while, or opens it.",
