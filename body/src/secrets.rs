@@ -1,11 +1,27 @@
 //! Secrets: a file of the lower-case name wins over the environment.
 
+use std::{
+    io::Write,
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+};
+
 use rand::RngExt as _;
+
+/// Whether what stands in a variable of this name is secret.
+pub fn is_secret(name: &str) -> bool {
+    name.ends_with("_API_KEY") || ["OS_TOKEN", "VNC_PASSWORD"].contains(&name)
+}
+
+/// Where files of secrets lie: those that PID 1 copied or made, then those that were mounted.
+pub fn folders() -> [PathBuf; 2] {
+    [crate::paths::secrets_dir(), "/run/secrets".into()]
+}
 
 /// The secret of this name (`OS_TOKEN`), where there is one.
 pub fn find(name: &str) -> Option<String> {
     let file = name.to_lowercase();
-    for folder in [crate::paths::secrets_dir(), "/run/secrets".into()] {
+    for folder in folders() {
         if let Ok(text) = std::fs::read_to_string(folder.join(&file)) {
             let text = text.trim();
             if !text.is_empty() {
@@ -14,6 +30,39 @@ pub fn find(name: &str) -> Option<String> {
         }
     }
     std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// The secret of this name, or one that is made for as long as this boot; whether it was made now.
+/// A supervisor that is started anew finds what the one before it made.
+pub fn find_or_make(name: &str, length: usize) -> (String, bool) {
+    found_or_made(find(name), &crate::paths::secrets_dir(), name, length)
+}
+
+fn found_or_made(
+    found: Option<String>,
+    folder: &Path,
+    name: &str,
+    length: usize,
+) -> (String, bool) {
+    if let Some(found) = found {
+        return (found, false);
+    }
+    let secret = make(length);
+    if !folder.is_dir() {
+        // No machine: `body mcp` alone.
+        return (secret, true);
+    }
+    let kept = std::fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o400)
+        .open(folder.join(name.to_lowercase()))
+        .and_then(|mut file| file.write_all(secret.as_bytes()));
+    if let Err(error) = kept {
+        tracing::warn!(%error, "{name} could not be kept: it is good until the supervisor is started anew");
+    }
+    (secret, true)
 }
 
 /// A new one, of so many letters and digits.
@@ -27,9 +76,8 @@ pub fn make(length: usize) -> String {
 
 /// All secrets that are keys of services: `*_API_KEY`.
 pub fn api_keys() -> Vec<(String, String)> {
-    let folders = [crate::paths::secrets_dir(), "/run/secrets".into()];
-    let entries = folders
-        .iter()
+    let entries = folders()
+        .into_iter()
         .flat_map(|folder| std::fs::read_dir(folder).into_iter().flatten().flatten());
     let files = entries.map(|entry| entry.file_name().to_string_lossy().to_uppercase());
     let mut names: Vec<String> = files
@@ -42,4 +90,43 @@ pub fn api_keys() -> Vec<(String, String)> {
         .into_iter()
         .filter_map(|name| find(&name).map(|value| (name, value)))
         .collect()
+}
+
+/// The keys that kernels get: those that `KERNEL_API_KEYS` lists, and none where it says nothing.
+pub fn kernel_keys() -> Vec<(String, String)> {
+    let listed = std::env::var("KERNEL_API_KEYS").unwrap_or_default();
+    let names = listed.split(',').map(str::trim);
+    names
+        .filter(|name| name.ends_with("_API_KEY"))
+        .filter_map(|name| find(name).map(|value| (name.to_owned(), value)))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_made_is_made_once_a_boot() {
+        let folder = tempfile::tempdir().unwrap();
+        let (made, now) = found_or_made(None, folder.path(), "OS_TOKEN", 32);
+        assert!(now && made.len() == 32);
+        let kept = std::fs::read_to_string(folder.path().join("os_token")).unwrap();
+        assert_eq!(kept, made);
+        let again = found_or_made(Some(kept), folder.path(), "OS_TOKEN", 32);
+        assert_eq!(again, (made, false));
+    }
+
+    #[test]
+    fn keys_tokens_and_passwords_are_secret() {
+        for (name, secret) in [
+            ("OPENAI_API_KEY", true),
+            ("OS_TOKEN", true),
+            ("VNC_PASSWORD", true),
+            ("KERNEL_API_KEYS", false),
+            ("PATH", false),
+        ] {
+            assert_eq!(is_secret(name), secret, "{name}");
+        }
+    }
 }

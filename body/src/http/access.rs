@@ -4,8 +4,8 @@
 use std::{collections::HashSet, net::IpAddr, sync::Arc};
 
 use axum::{
-    extract::{Request, State},
-    http::{HeaderMap, StatusCode, Uri, header},
+    extract::{Query, Request, State},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -35,17 +35,17 @@ impl Access {
         if let Ok(name) = nix::unistd::gethostname() {
             hosts.insert(name.to_string_lossy().to_lowercase());
         }
-        let token = match crate::secrets::find("OS_TOKEN") {
-            Some(word) if word == "off" => {
+        let token = match crate::secrets::find_or_make("OS_TOKEN", 32) {
+            (word, _) if word == "off" => {
                 tracing::warn!("OS_TOKEN is off: whoever reaches the port may use this machine");
                 None
             }
-            Some(token) => Some(token),
-            None => {
-                let token = crate::secrets::make(32);
-                println!(
-                    "No token was given. This one is good until the next boot: http://127.0.0.1:{port}/?token={token}"
-                );
+            (token, made) => {
+                if made {
+                    println!(
+                        "No token was given. This one is good until the next boot: http://127.0.0.1:{port}/?token={token}"
+                    );
+                }
                 Some(token)
             }
         };
@@ -78,24 +78,22 @@ impl Access {
                 message,
             ));
         }
-        if let Some(origin) = headers.get(header::ORIGIN) {
-            let allowed = origin
-                .to_str()
-                .is_ok_and(|origin| self.origins.contains(&origin.to_lowercase()));
-            if !allowed {
-                let message = "web pages of this Origin may not use this machine; OS_ALLOWED_ORIGINS adds some";
-                return Some(ApiError::new(
-                    StatusCode::FORBIDDEN,
-                    "foreign_origin",
-                    message,
-                ));
-            }
+        if headers.contains_key(header::ORIGIN) && self.allowed_origin(headers).is_none() {
+            let message =
+                "web pages of this Origin may not use this machine; OS_ALLOWED_ORIGINS adds some";
+            return Some(ApiError::new(
+                StatusCode::FORBIDDEN,
+                "foreign_origin",
+                message,
+            ));
         }
         if uri.path() == "/ping" {
             return None;
         }
         let token = self.token.as_ref()?;
-        let given = bearer(headers).or_else(|| query_token(uri, headers));
+        let given = bearer(headers)
+            .map(str::to_owned)
+            .or_else(|| query_token(uri, headers));
         if given.is_some_and(|given| same(given.as_bytes(), token.as_bytes())) {
             return None;
         }
@@ -105,6 +103,13 @@ impl Access {
             "unauthorized",
             message,
         ))
+    }
+
+    /// The page's Origin, where it is one of those that may use this machine under one of its names.
+    fn allowed_origin<'a>(&self, headers: &'a HeaderMap) -> Option<&'a HeaderValue> {
+        let origin = headers.get(header::ORIGIN)?;
+        let text = origin.to_str().ok()?.to_lowercase();
+        self.origins.contains(&text).then_some(origin)
     }
 
     fn is_own_host(&self, host: &str) -> bool {
@@ -127,8 +132,12 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
 
 /// Event streams and WebSockets can't set headers in a browser, and MCP clients often take an
 /// address alone: they may pass `?token=`.
-fn query_token<'a>(uri: &'a Uri, headers: &HeaderMap) -> Option<&'a str> {
-    let streams = headers.contains_key(header::UPGRADE)
+fn query_token(uri: &Uri, headers: &HeaderMap) -> Option<String> {
+    #[derive(serde::Deserialize)]
+    struct Given {
+        token: String,
+    }
+    let streams = is_web_socket(headers)
         || ["/events", "/mcp", "/sse", "/message"]
             .iter()
             .any(|end| uri.path().ends_with(end))
@@ -136,9 +145,13 @@ fn query_token<'a>(uri: &'a Uri, headers: &HeaderMap) -> Option<&'a str> {
     if !streams {
         return None;
     }
-    uri.query()?
-        .split('&')
-        .find_map(|pair| pair.strip_prefix("token="))
+    let given = Query::<Given>::try_from_uri(uri).ok()?;
+    Some(given.0.token)
+}
+
+fn is_web_socket(headers: &HeaderMap) -> bool {
+    let upgrade = headers.get(header::UPGRADE);
+    upgrade.is_some_and(|word| word.as_bytes().eq_ignore_ascii_case(b"websocket"))
 }
 
 /// Compares in a time that tells nothing but the length.
@@ -148,10 +161,49 @@ fn same(left: &[u8], right: &[u8]) -> bool {
 
 /// The middleware.
 pub async fn check(State(access): State<Arc<Access>>, request: Request, next: Next) -> Response {
-    match access.refusal(request.uri(), request.headers()) {
-        Some(error) => error.into_response(),
-        None => next.run(request).await,
+    let origin = access.allowed_origin(request.headers()).cloned();
+    let mut response = match origin {
+        Some(_) if is_preflight(&request) => preflight(request.headers()),
+        _ => match access.refusal(request.uri(), request.headers()) {
+            Some(error) => error.into_response(),
+            None => next.run(request).await,
+        },
+    };
+    if let Some(origin) = origin {
+        // Without it a browser would keep the answer from the page.
+        let headers = response.headers_mut();
+        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+        headers.append(header::VARY, HeaderValue::from_static("origin"));
     }
+    response
+}
+
+/// A browser asks before it sends a token for a page; the question itself carries none.
+/// <https://fetch.spec.whatwg.org/#http-cors-protocol>
+fn is_preflight(request: &Request) -> bool {
+    request.method() == Method::OPTIONS
+        && request
+            .headers()
+            .contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
+}
+
+fn preflight(asked: &HeaderMap) -> Response {
+    let mut response = StatusCode::NO_CONTENT.into_response();
+    for (question, answer) in [
+        (
+            header::ACCESS_CONTROL_REQUEST_METHOD,
+            header::ACCESS_CONTROL_ALLOW_METHODS,
+        ),
+        (
+            header::ACCESS_CONTROL_REQUEST_HEADERS,
+            header::ACCESS_CONTROL_ALLOW_HEADERS,
+        ),
+    ] {
+        if let Some(value) = asked.get(question) {
+            response.headers_mut().insert(answer, value.clone());
+        }
+    }
+    response
 }
 
 #[cfg(test)]
@@ -213,5 +265,46 @@ mod tests {
             code("/executions/1/events?after=2&token=secret", &[own]),
             200
         );
+        let terminal = |upgrade| code("/terminal?token=s%65cret", &[own, ("upgrade", upgrade)]);
+        assert_eq!((terminal("WebSocket"), terminal("h2c")), (200, 401));
+    }
+
+    #[tokio::test]
+    async fn a_page_that_may_is_answered_so_that_its_browser_lets_it_see() {
+        use axum::{Router, body::Body, middleware, routing::post};
+        use hyper::service::Service as _;
+        use hyper_util::service::TowerToHyperService;
+
+        let routes = Router::new()
+            .route("/exec", post(|| async { "done" }))
+            .layer(middleware::from_fn_with_state(Arc::new(access()), check));
+        let service = TowerToHyperService::new(routes);
+        let ask = async |method: &str, origin: &str, token: &str| {
+            let request = Request::builder()
+                .method(method)
+                .uri("/exec")
+                .header("host", "localhost")
+                .header("origin", origin)
+                .header("authorization", token)
+                .header("access-control-request-method", "POST")
+                .header("access-control-request-headers", "authorization")
+                .body(Body::empty());
+            service.call(request.unwrap()).await.unwrap()
+        };
+        let mine = "https://mine.example";
+        let before = ask("OPTIONS", mine, "").await;
+        assert_eq!(before.status(), 204);
+        assert_eq!(before.headers()["access-control-allow-methods"], "POST");
+        assert_eq!(
+            before.headers()["access-control-allow-headers"],
+            "authorization"
+        );
+        assert_eq!(before.headers()["access-control-allow-origin"], mine);
+        let refused = ask("POST", mine, "Bearer wrong").await;
+        assert_eq!(refused.status(), 401);
+        assert_eq!(refused.headers()["access-control-allow-origin"], mine);
+        let other = ask("OPTIONS", "https://other.example", "").await;
+        assert_eq!(other.status(), 403);
+        assert!(!other.headers().contains_key("access-control-allow-origin"));
     }
 }

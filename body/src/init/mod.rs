@@ -2,6 +2,7 @@
 //! services at the supervisor's word, and keeps the supervisor alive. Single
 //! threaded: one poll loop over signals and the socket.
 
+mod given;
 mod setup;
 mod spawn;
 mod table;
@@ -30,7 +31,7 @@ use nix::{
 };
 use wire::table::{TableAnswer, TableRequest};
 
-use self::table::Table;
+use self::{given::Given, table::Table};
 
 /// How long everything has to end after a TERM, before it is killed.
 const GRACE: Duration = Duration::from_secs(8);
@@ -47,11 +48,7 @@ struct Connection {
 
 /// Runs as PID 1 until it is told to end.
 pub fn run() -> ExitCode {
-    if let Err(error) = setup::prepare() {
-        eprintln!("body init: {error}");
-        return ExitCode::FAILURE;
-    }
-    match serve() {
+    match setup::prepare().and_then(serve) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("body init: {error}");
@@ -74,7 +71,7 @@ pub fn home() -> ExitCode {
     }
 }
 
-fn serve() -> std::io::Result<()> {
+fn serve(given: Given) -> std::io::Result<()> {
     let mut mask = SigSet::empty();
     for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGCHLD] {
         mask.add(signal);
@@ -88,9 +85,9 @@ fn serve() -> std::io::Result<()> {
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
     listener.set_nonblocking(true)?;
 
-    let mut table = Table::default();
+    let mut table = Table::new(given.clone());
     let mut connections: Vec<Connection> = Vec::new();
-    let mut supervisor = Some(start_supervisor()?);
+    let mut supervisor = Some(start_supervisor(&given)?);
     let mut respawn_at: Option<Instant> = None;
     let mut stop_by: Option<Instant> = None;
 
@@ -124,7 +121,7 @@ fn serve() -> std::io::Result<()> {
         }
         if respawn_at.is_some_and(|at| at <= Instant::now()) {
             // At the limit of processes there is none to be had now.
-            (supervisor, respawn_at) = match start_supervisor() {
+            (supervisor, respawn_at) = match start_supervisor(&given) {
                 Ok(pid) => (Some(pid), None),
                 Err(error) => {
                     eprintln!("body init: the supervisor can't be started yet: {error}");
@@ -168,12 +165,13 @@ fn wait(
     let _ = poll(&mut fds, timeout);
 }
 
-fn start_supervisor() -> std::io::Result<i32> {
+fn start_supervisor(given: &Given) -> std::io::Result<i32> {
     let mut command = Command::new(std::env::current_exe()?);
     command
         .arg("supervise")
         .envs(setup::identity())
         .stdin(Stdio::null());
+    given.hand_to(&mut command);
     i32::try_from(spawn::spawn(&mut command)?.id()).map_err(std::io::Error::other)
 }
 

@@ -14,6 +14,8 @@ use nix::{
     unistd::{Gid, Uid, chown, fchownat, getuid, setgid, setgroups, setuid},
 };
 
+use super::given::Given;
+
 const USER: &str = "os";
 
 /// Who the machine's user is, for all that PID 1 starts: its own environment is still root's.
@@ -25,10 +27,14 @@ pub fn identity() -> Vec<(&'static str, &'static str)> {
     }
 }
 
-/// Prepares the machine; returns as the machine's user.
-pub fn prepare() -> std::io::Result<()> {
+/// Prepares the machine; returns as the machine's user, with what all that is started is given.
+pub fn prepare() -> std::io::Result<Given> {
     let run = crate::paths::run_dir();
     fs::create_dir_all(&run)?;
+    if std::process::id() == 1 {
+        // Of the life before: secrets that were taken away since, or made for that life alone.
+        let _ = fs::remove_dir_all(crate::paths::secrets_dir());
+    }
     if getuid().is_root() && std::process::id() == 1 {
         as_root(&run)?;
     }
@@ -41,7 +47,7 @@ pub fn prepare() -> std::io::Result<()> {
         fs::set_permissions(&folder, fs::Permissions::from_mode(0o700))?;
     }
     clear_leftovers();
-    Ok(())
+    Given::take(Path::new("/repo/.env"))
 }
 
 /// Gives the home to the machine's user, and returns `/etc/passwd` and `/etc/group` with that user's

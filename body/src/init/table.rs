@@ -17,13 +17,23 @@ use nix::{
 };
 use wire::table::{TableAnswer, TableEntry, TableRequest};
 
+use super::given::Given;
+
 /// Services by name.
-#[derive(Default)]
 pub struct Table {
     entries: BTreeMap<String, TableEntry>,
+    given: Given,
 }
 
 impl Table {
+    /// An empty one; all that it starts is given this.
+    pub fn new(given: Given) -> Self {
+        Self {
+            entries: BTreeMap::new(),
+            given,
+        }
+    }
+
     /// Carries out a request.
     pub fn answer(&mut self, request: TableRequest) -> TableAnswer {
         match request {
@@ -75,6 +85,7 @@ impl Table {
             .append(true)
             .open(log)?;
         let mut command = Command::new(program);
+        self.given.hand_to(&mut command);
         command
             .args(arguments)
             .envs(super::setup::identity())

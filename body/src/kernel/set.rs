@@ -218,14 +218,16 @@ pub fn service(name: &str) -> Service {
         "--socket".to_owned(),
         socket.display().to_string(),
     ];
+    let mut env = BTreeMap::from([
+        (
+            "PYTHONPATH".to_owned(),
+            of("KERNEL_PATH", "/opt/vivarium/kernel"),
+        ),
+        ("DISPLAY".to_owned(), ":99".to_owned()),
+    ]);
+    env.extend(crate::secrets::kernel_keys());
     Service {
-        env: BTreeMap::from([
-            (
-                "PYTHONPATH".to_owned(),
-                of("KERNEL_PATH", "/opt/vivarium/kernel"),
-            ),
-            ("DISPLAY".to_owned(), ":99".to_owned()),
-        ]),
+        env,
         leftovers: vec![socket],
         stop_signal: Signal::SIGTERM,
         takes_all: true,

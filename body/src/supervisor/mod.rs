@@ -67,8 +67,10 @@ async fn supervise() -> Result<(), Box<dyn std::error::Error>> {
     let with_desktop = std::env::var("VIVARIUM_DESKTOP").as_deref() != Ok("off");
     let mut services = vec![crate::kernel::service(crate::kernel::MAIN)];
     if with_desktop {
-        let password =
-            crate::secrets::find("VNC_PASSWORD").unwrap_or_else(|| crate::secrets::make(8));
+        let (password, made) = crate::secrets::find_or_make("VNC_PASSWORD", 8);
+        if made {
+            println!("No VNC password was given. This one is good until the next boot: {password}");
+        }
         crate::desktop::write_password(&crate::paths::run_dir().join("vnc.passwd"), &password)?;
         services.splice(0..0, crate::desktop::services(port("VNC_PORT", 5900)));
     }
