@@ -13,7 +13,10 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use wire::body::{Snapshot, SnapshotLine};
 
-use crate::kernel::{AskError, Kernel};
+use crate::{
+    clock::Clock,
+    kernel::{AskError, Kernel},
+};
 
 const LONGEST_NAME: usize = 64;
 /// Snapshots that were given no name: so many of the newest are kept.
@@ -65,22 +68,20 @@ struct Object {
 /// The folder of snapshots.
 pub struct Cryo {
     folder: PathBuf,
+    clock: Clock,
 }
 
 impl Cryo {
     /// Opens a folder, which the first store makes.
-    pub fn new(folder: PathBuf) -> Self {
-        Self { folder }
+    pub fn new(folder: PathBuf, clock: Clock) -> Self {
+        Self { folder, clock }
     }
 
     /// Stores a kernel's namespace, in its turn; the worker's answer.
     pub async fn store(&self, kernel: &Kernel, name: Option<String>) -> Result<Value, CryoError> {
         let name = match name {
             Some(name) => checked(name)?,
-            None => format!(
-                "{UNNAMED}{}",
-                ulid::Ulid::generate().to_string().to_lowercase()
-            ),
+            None => format!("{UNNAMED}{}", self.clock.ulid().to_string().to_lowercase()),
         };
         let lock = self.lock().await?;
         let arguments = json!({"folder": self.folder, "name": name});
@@ -238,8 +239,8 @@ impl Cryo {
 }
 
 /// Where the machine's snapshots lie.
-pub fn of_machine() -> Arc<Cryo> {
-    Arc::new(Cryo::new(crate::paths::cryo_dir()))
+pub fn of_machine(clock: Clock) -> Arc<Cryo> {
+    Arc::new(Cryo::new(crate::paths::cryo_dir(), clock))
 }
 
 fn checked(name: String) -> Result<String, CryoError> {
@@ -293,7 +294,7 @@ mod tests {
     #[tokio::test]
     async fn what_no_snapshot_holds_goes_with_the_last_that_did() {
         let folder = tempfile::tempdir().unwrap();
-        let cryo = Cryo::new(folder.path().to_owned());
+        let cryo = Cryo::new(folder.path().to_owned(), Clock::system());
         assert!(cryo.list().unwrap().is_empty());
         put(folder.path(), "a", 1.0, &["one", "shared"]);
         put(folder.path(), "b", 2.0, &["shared"]);
@@ -318,7 +319,7 @@ mod tests {
     #[tokio::test]
     async fn beside_a_damaged_snapshot_nothing_is_cleared() {
         let folder = tempfile::tempdir().unwrap();
-        let cryo = Cryo::new(folder.path().to_owned());
+        let cryo = Cryo::new(folder.path().to_owned(), Clock::system());
         put(folder.path(), "a", 1.0, &["one"]);
         put(folder.path(), "b", 2.0, &["two"]);
         for name in ["one", "two"] {
@@ -339,7 +340,7 @@ mod tests {
     #[test]
     fn only_the_newest_of_those_without_a_name_are_kept() {
         let folder = tempfile::tempdir().unwrap();
-        let cryo = Cryo::new(folder.path().to_owned());
+        let cryo = Cryo::new(folder.path().to_owned(), Clock::system());
         for number in 0..15 {
             put(
                 folder.path(),

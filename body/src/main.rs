@@ -5,6 +5,7 @@
 //! `prove` tries out what runs here, `version` says which one this is.
 
 mod changes;
+mod clock;
 mod computer;
 mod cryo;
 mod desktop;

@@ -4,24 +4,27 @@
 use std::{
     path::PathBuf,
     sync::{Mutex, PoisonError},
-    time::{SystemTime, UNIX_EPOCH},
 };
 
 use wire::body::{Takeover, TakeoverRequest};
 
+use crate::clock::Clock;
+
 /// How it is, and where it is kept.
 pub struct Takeovers {
     file: PathBuf,
+    clock: Clock,
     now: Mutex<Takeover>,
 }
 
 impl Takeovers {
     /// As it was left; where there is no file, nobody has taken anything.
-    pub fn load(file: PathBuf) -> Self {
+    pub fn load(file: PathBuf, clock: Clock) -> Self {
         let text = std::fs::read(&file).unwrap_or_default();
         let now = serde_json::from_slice(&text).unwrap_or_default();
         Self {
             file,
+            clock,
             now: Mutex::new(now),
         }
     }
@@ -39,13 +42,10 @@ impl Takeovers {
         if now.on == request.on && now.by == by {
             return Ok((now.clone(), false));
         }
-        let since = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
         let changed = Takeover {
             on: request.on,
             by,
-            since_ms: u64::try_from(since.as_millis()).ok(),
+            since_ms: Some(self.clock.unix_ms()),
         };
         let aside = self.file.with_extension("json.new");
         std::fs::write(&aside, serde_json::to_vec(&changed)?)?;
@@ -71,16 +71,16 @@ mod tests {
             on,
             by: by.map(str::to_owned),
         };
-        let first = Takeovers::load(file.clone());
+        let first = Takeovers::load(file.clone(), Clock::system());
         assert_eq!(first.get(), Takeover::default());
         let (taken, changed) = first.set(request(true, Some("Ada"))).unwrap();
         assert!(changed && taken.on && taken.since_ms.is_some());
         assert!(!first.set(request(true, Some("Ada"))).unwrap().1);
-        let second = Takeovers::load(file.clone());
+        let second = Takeovers::load(file.clone(), Clock::system());
         assert_eq!(second.get(), taken);
         let (given, changed) = second.set(request(false, Some("Ada"))).unwrap();
         assert!(changed && !given.on && given.by.is_none());
         std::fs::write(&file, "no JSON").unwrap();
-        assert!(!Takeovers::load(file).get().on);
+        assert!(!Takeovers::load(file, Clock::system()).get().on);
     }
 }

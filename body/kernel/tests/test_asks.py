@@ -59,6 +59,10 @@ class Questions(WorkerCase):
         self.client.send(type="interrupt")
         self.assertEqual("interrupted", self.client.until("done")[-1]["status"])
 
+    def test_a_cursor_beyond_the_source_is_at_its_end(self):
+        self.assertEqual("print", self.client.ask("inspect", code="print", cursor_pos=99)["name"])
+        self.assertIn("print", str(self.client.ask("complete", code="prin", cursor_pos=2 ** 64 - 1)["matches"]))
+
     def test_inspection(self):
         self.client.execute("def area(side):\n    'Of a square.'\n    return side ** 2")
         found = self.client.ask("inspect", code="area(2)", cursor_pos=3)

@@ -11,13 +11,15 @@ use std::{
     io::{Read, Seek, SeekFrom, Write},
     path::PathBuf,
     sync::{Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    time::Duration,
 };
 
 use wire::evolve::{
     Asker, EvolveClaim, EvolveLog, EvolveMachineStatus, EvolveReport, EvolveRun, EvolveWish,
     ExecutorKind, RunKind, RunState,
 };
+
+use crate::clock::{Clock, Instant};
 
 /// Runs that are remembered.
 const KEPT: usize = 50;
@@ -79,6 +81,7 @@ fn is_over(run: &EvolveRun) -> bool {
 /// The machine's part in its evolves.
 pub struct Evolve {
     folder: PathBuf,
+    clock: Clock,
     /// Until when a run that was going on at the start of this process is believed to go on.
     grace_until: Instant,
     now: Mutex<Now>,
@@ -86,10 +89,11 @@ pub struct Evolve {
 
 impl Evolve {
     /// With the history in this folder.
-    pub fn new(folder: PathBuf) -> Self {
+    pub fn new(folder: PathBuf, clock: Clock) -> Self {
         Self {
             folder,
-            grace_until: Instant::now() + SILENCE,
+            grace_until: clock.after(SILENCE),
+            clock,
             now: Mutex::new(Now {
                 leases: Vec::new(),
                 closed_until: None,
@@ -106,14 +110,17 @@ impl Evolve {
         if let Some(run) = self.open_run()? {
             return Err(EvolveError::Busy(run.run_id));
         }
+        // The newest stays the newest where the wall clock was set back.
+        let newest = self.runs()?.first().map_or(0, |run| run.started_at);
+        let started_at = self.clock.unix_ms().max(newest + 1);
         let run = EvolveRun {
-            run_id: ulid::Ulid::generate().to_string(),
+            run_id: self.clock.ulid().to_string(),
             kind: RunKind::Evolve,
             state: RunState::Asked,
             asked_by: Asker::Machine,
             note: wish.note,
             running_cell: wish.running_cell.unwrap_or_default(),
-            started_at: now_ms(),
+            started_at,
             ended_at: None,
             steps: Vec::new(),
             error: None,
@@ -135,7 +142,7 @@ impl Evolve {
 
     /// Whether an executor was heard of lately.
     pub fn executor_present(&self) -> bool {
-        let now = Instant::now();
+        let now = self.clock.now();
         self.now().leases.iter().any(|lease| lease.until > now)
     }
 
@@ -176,7 +183,7 @@ impl Evolve {
         match run.state {
             RunState::Asked | RunState::AwaitsYes => true,
             RunState::Running => {
-                let now = Instant::now();
+                let now = self.clock.now();
                 now < self.grace_until
                     || self.now().leases.iter().any(|lease| {
                         lease.run_id.as_ref() == Some(&run.run_id) && lease.until + SILENCE > now
@@ -189,7 +196,7 @@ impl Evolve {
     /// An executor is here; where it names a run, that is its own as long as the lease holds.
     pub fn claim(&self, claim: &EvolveClaim) -> Result<(), EvolveError> {
         let seconds = claim.lease_s.clamp(1, LONGEST_LEASE_S);
-        let until = Instant::now() + Duration::from_secs(seconds.into());
+        let until = self.clock.after(Duration::from_secs(seconds.into()));
         let mut now = self.now();
         if let Some(run_id) = &claim.run_id
             && is_over(&self.run(run_id)?)
@@ -200,13 +207,13 @@ impl Evolve {
             claim.run_id.is_some()
                 && lease.run_id == claim.run_id
                 && lease.executor != claim.executor
-                && lease.until > Instant::now()
+                && lease.until > self.clock.now()
         });
         if taken {
             return Err(EvolveError::Taken);
         }
         now.leases.retain(|lease| {
-            lease.until + SILENCE > Instant::now()
+            lease.until + SILENCE > self.clock.now()
                 && !(lease.executor == claim.executor && lease.run_id == claim.run_id)
         });
         now.leases.push(Lease {
@@ -239,7 +246,9 @@ impl Evolve {
 
     /// Closes the queue of cells for a while, or opens it.
     pub fn close_queue(&self, closed: bool, for_s: u32) {
-        let until = Instant::now() + Duration::from_secs(for_s.min(LONGEST_CLOSED_S).into());
+        let until = self
+            .clock
+            .after(Duration::from_secs(for_s.min(LONGEST_CLOSED_S).into()));
         self.now().closed_until = closed.then_some(until);
     }
 
@@ -247,7 +256,7 @@ impl Evolve {
     pub fn is_closed(&self) -> bool {
         self.now()
             .closed_until
-            .is_some_and(|until| until > Instant::now())
+            .is_some_and(|until| until > self.clock.now())
     }
 
     /// All runs, newest first.
@@ -323,22 +332,22 @@ impl Evolve {
 }
 
 /// The machine's, under `/data`.
-pub fn of_machine() -> Evolve {
-    Evolve::new(crate::paths::data_dir().join("evolve"))
-}
-
-fn now_ms() -> u64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH);
-    u64::try_from(now.unwrap_or_default().as_millis()).unwrap_or(u64::MAX)
+pub fn of_machine(clock: Clock) -> Evolve {
+    Evolve::new(crate::paths::data_dir().join("evolve"), clock)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::Jumping;
 
     fn evolve() -> (tempfile::TempDir, Evolve) {
+        with(Clock::system())
+    }
+
+    fn with(clock: Clock) -> (tempfile::TempDir, Evolve) {
         let folder = tempfile::tempdir().unwrap();
-        let evolve = Evolve::new(folder.path().join("evolve"));
+        let evolve = Evolve::new(folder.path().join("evolve"), clock);
         (folder, evolve)
     }
 
@@ -425,5 +434,44 @@ mod tests {
         assert!(!evolve.is_closed());
         evolve.close_queue(true, 0);
         assert!(!evolve.is_closed());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn leases_and_a_closed_queue_do_not_see_the_wall_clock() {
+        let wall = Jumping::default();
+        let (_folder, evolve) = with(wall.clock());
+        evolve.claim(&claim("a", None)).unwrap();
+        evolve.close_queue(true, 60);
+        for hours in [5, -5] {
+            wall.jump(hours);
+            assert!(evolve.executor_present() && evolve.is_closed());
+        }
+        tokio::time::advance(Duration::from_secs(31)).await;
+        assert!(!evolve.executor_present() && evolve.is_closed());
+        wall.jump(-24);
+        tokio::time::advance(Duration::from_secs(30)).await;
+        assert!(!evolve.is_closed());
+    }
+
+    #[test]
+    fn the_newest_run_stays_the_newest_and_is_kept_while_the_clock_jumps() {
+        let wall = Jumping::default();
+        let (_folder, evolve) = with(wall.clock());
+        let mut ids = Vec::new();
+        for round in 0..KEPT + 9 {
+            wall.jump([0, 5, -5, -24][round % 4]);
+            let (mut run, _) = evolve.wish(EvolveWish::default()).unwrap();
+            let status = evolve.status().unwrap();
+            assert!(status.in_progress);
+            assert_eq!(status.latest_run.unwrap().run_id, run.run_id);
+            ids.push(run.run_id.clone());
+            run.state = RunState::Good;
+            let log = Vec::new();
+            let id = run.run_id.clone();
+            evolve.report(&id, &EvolveReport { run, log }).unwrap();
+        }
+        let kept: Vec<_> = evolve.runs().unwrap();
+        let kept: Vec<_> = kept.into_iter().map(|run| run.run_id).rev().collect();
+        assert_eq!(kept, ids[9..]);
     }
 }

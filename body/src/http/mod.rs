@@ -25,8 +25,8 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::{access::Access, error::ApiError, serve::Limits};
 use crate::{
-    changes::Changes, cryo::Cryo, evolve::Evolve, kernel::Kernels, mcp::Relay, shell::Shell,
-    supervisor::keeper::Keeper, takeover::Takeovers, terminal::Terminals,
+    changes::Changes, clock::Clock, cryo::Cryo, evolve::Evolve, kernel::Kernels, mcp::Relay,
+    shell::Shell, supervisor::keeper::Keeper, takeover::Takeovers, terminal::Terminals,
 };
 
 /// The largest body of a request.
@@ -59,6 +59,7 @@ impl Parts {
         shell: Arc<Shell>,
         keeper: Arc<Keeper>,
         changes: Changes,
+        clock: &Clock,
         mcp: Arc<Relay>,
         tasks: TaskTracker,
         stop: CancellationToken,
@@ -67,10 +68,10 @@ impl Parts {
             kernels,
             shell,
             keeper,
-            cryo: crate::cryo::of_machine(),
-            evolve: crate::evolve::of_machine(),
+            cryo: crate::cryo::of_machine(clock.clone()),
+            evolve: crate::evolve::of_machine(clock.clone()),
             terminals: Arc::default(),
-            takeovers: Takeovers::load(crate::paths::takeover_file()),
+            takeovers: Takeovers::load(crate::paths::takeover_file(), clock.clone()),
             changes,
             mcp,
             tasks,

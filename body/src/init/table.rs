@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     os::unix::process::CommandExt,
     process::{Command, Stdio},
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant},
 };
 
 use nix::{
@@ -18,6 +18,7 @@ use nix::{
 use wire::table::{TableAnswer, TableEntry, TableRequest};
 
 use super::given::Given;
+use crate::clock::Clock;
 
 /// Services by name.
 pub struct Table {
@@ -98,11 +99,7 @@ impl Table {
             .process_group(0);
         let child = super::spawn::spawn(&mut command)?;
         let pid = i32::try_from(child.id()).map_err(std::io::Error::other)?;
-        let started_at_ms = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .map_or(0, |since| {
-                u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
-            });
+        let started_at_ms = Clock::system().unix_ms();
         self.entries.insert(
             name.to_owned(),
             TableEntry {

@@ -4,7 +4,6 @@
 mod driver;
 mod execution;
 mod follower;
-mod ids;
 mod link;
 mod outputs;
 mod running;
@@ -30,21 +29,21 @@ use wire::{
     kernel::{ExecRequest, KernelStatus},
 };
 
-use self::{execution::Order, ids::Ids, spool::Spool};
+use self::{execution::Order, spool::Spool};
 pub use self::{
     execution::{Execution, Message},
     follower::Follower,
     outputs::{Event, What},
     set::{KernelError, Kernels, MAIN, service},
 };
-use crate::{changes::Changes, shell::Shell};
+use crate::{changes::Changes, clock::Clock, shell::Shell};
 
 /// How many ended executions are kept to be fetched again, and how much output of theirs.
 const KEPT: usize = 200;
 const KEPT_BYTES: usize = 192 << 20;
 
 /// Locks, also after a panic elsewhere: what is inside is whole between statements.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -81,7 +80,7 @@ enum Aside {
 /// One kernel. Cells run one at a time, in order of arrival.
 pub struct Kernel {
     name: String,
-    ids: Ids,
+    clock: Clock,
     queue: Mutex<VecDeque<Work>>,
     queued: Notify,
     executions: Mutex<VecDeque<Arc<Execution>>>,
@@ -104,6 +103,7 @@ impl Kernel {
         spool: PathBuf,
         shell: Arc<Shell>,
         changes: Changes,
+        clock: Clock,
         stop: CancellationToken,
     ) -> (Arc<Self>, impl Future<Output = ()> + Send + 'static) {
         let (aside, asides) = mpsc::channel(64);
@@ -111,7 +111,7 @@ impl Kernel {
         let spool = Spool::new(spool);
         let kernel = Arc::new(Self {
             name: name.to_owned(),
-            ids: Ids::default(),
+            clock,
             queue: Mutex::default(),
             queued: Notify::new(),
             executions: Mutex::default(),
@@ -189,7 +189,7 @@ impl Kernel {
 
     fn queue_up(&self, request: ExecRequest, comm: Option<Message>) -> Arc<Execution> {
         let order = Order {
-            execution_id: self.ids.next(),
+            execution_id: self.clock.ulid().to_string(),
             request,
             comm,
         };
@@ -293,7 +293,7 @@ impl Kernel {
     }
 
     fn keep(&self, execution: Arc<Execution>) {
-        self.ids.seen(&execution.order.execution_id);
+        self.clock.seen(&execution.order.execution_id);
         let mut executions = lock(&self.executions);
         executions.push_back(execution);
         self.open.fetch_add(1, Ordering::Relaxed);

@@ -1,13 +1,11 @@
 //! The cell that a worker runs, and what time does to it.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
 use nix::time::{ClockId, clock_gettime};
 
 use super::Execution;
+use crate::clock::Instant;
 
 /// The cell that runs.
 pub struct Running {

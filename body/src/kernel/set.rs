@@ -15,6 +15,7 @@ use wire::{
 use super::{Execution, Kernel, lock};
 use crate::{
     changes::Changes,
+    clock::Clock,
     paths,
     shell::Shell,
     supervisor::{keeper::Keeper, service::Service},
@@ -55,6 +56,7 @@ pub struct Kernels {
     keeper: Arc<Keeper>,
     shell: Arc<Shell>,
     changes: Changes,
+    clock: Clock,
     tasks: TaskTracker,
     stop: CancellationToken,
 }
@@ -65,11 +67,12 @@ impl Kernels {
         keeper: Arc<Keeper>,
         shell: Arc<Shell>,
         changes: Changes,
+        clock: Clock,
         tasks: TaskTracker,
         stop: CancellationToken,
         running: &[TableEntry],
     ) -> Arc<Self> {
-        let slot = slot(MAIN, &shell, &changes, &tasks, &stop);
+        let slot = slot(MAIN, &shell, &changes, &clock, &tasks, &stop);
         let main = Arc::clone(&slot.kernel);
         let kernels = Arc::new(Self {
             slots: Mutex::new(BTreeMap::from([(MAIN.to_owned(), slot)])),
@@ -77,6 +80,7 @@ impl Kernels {
             keeper,
             shell,
             changes,
+            clock,
             tasks,
             stop,
         });
@@ -175,7 +179,14 @@ impl Kernels {
         if slots.contains_key(name) {
             return None;
         }
-        let slot = slot(name, &self.shell, &self.changes, &self.tasks, &self.stop);
+        let slot = slot(
+            name,
+            &self.shell,
+            &self.changes,
+            &self.clock,
+            &self.tasks,
+            &self.stop,
+        );
         let kernel = Arc::clone(&slot.kernel);
         slots.insert(name.to_owned(), slot);
         self.keeper.keep(service(name), adopted);
@@ -187,6 +198,7 @@ fn slot(
     name: &str,
     shell: &Arc<Shell>,
     changes: &Changes,
+    clock: &Clock,
     tasks: &TaskTracker,
     stop: &CancellationToken,
 ) -> Slot {
@@ -197,6 +209,7 @@ fn slot(
         paths::queue_dir(name),
         Arc::clone(shell),
         changes.clone(),
+        clock.clone(),
         stop.clone(),
     );
     tasks.spawn(driving);

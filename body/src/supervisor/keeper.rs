@@ -4,7 +4,7 @@
 use std::{
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use nix::sys::signal::Signal;
@@ -20,7 +20,7 @@ use super::{
     service::Service,
     table::{TableClient, TableError},
 };
-use crate::changes::Changes;
+use crate::{changes::Changes, clock::Clock};
 
 const ENDED_EVERY: Duration = Duration::from_millis(10);
 
@@ -39,6 +39,7 @@ pub struct Keeper {
     pub(super) table: TableClient,
     slots: Mutex<Vec<Slot>>,
     changes: Changes,
+    pub(super) clock: Clock,
     tasks: TaskTracker,
     stop: CancellationToken,
 }
@@ -48,6 +49,7 @@ impl Keeper {
     pub fn new(
         table: TableClient,
         changes: Changes,
+        clock: Clock,
         tasks: TaskTracker,
         stop: CancellationToken,
     ) -> Arc<Self> {
@@ -55,6 +57,7 @@ impl Keeper {
             table,
             slots: Mutex::default(),
             changes,
+            clock,
             tasks,
             stop,
         })
@@ -174,9 +177,9 @@ impl Keeper {
     /// Asks a service's processes to end, and kills what does not.
     pub(super) async fn end(&self, service: &Service) {
         self.table.signal(&service.name, service.stop_signal).await;
-        let deadline = Instant::now() + service.grace;
+        let deadline = self.clock.after(service.grace);
         while self.runs(&service.name).await {
-            if deadline <= Instant::now() {
+            if deadline <= self.clock.now() {
                 tracing::warn!(
                     service = service.name,
                     "{} did not end in time; killed",

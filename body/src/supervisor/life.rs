@@ -1,7 +1,7 @@
 //! One service's task: waits for what it needs, starts it (or adopts it where it runs already), and
 //! starts it again when it ends.
 
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 use wire::{
@@ -15,6 +15,7 @@ use super::{
     service::{Probe, Service},
     table::TableError,
 };
+use crate::clock::Instant;
 
 const PROBE_EVERY: Duration = Duration::from_millis(10);
 /// What a program that can't be started is said to have ended with, as shells have it.
@@ -116,7 +117,7 @@ async fn live(
 ) -> Result<Life, TableError> {
     let (pid, since_ms) = match adopted {
         Some(entry) => (entry.pid, entry.started_at_ms),
-        None => (spawn(keeper, service).await?, now_ms()),
+        None => (spawn(keeper, service).await?, keeper.clock.unix_ms()),
     };
     keeper.set(&service.name, |status| {
         status.state = ServiceState::Starting { pid, since_ms }
@@ -128,7 +129,7 @@ async fn live(
     loop {
         tokio::select! {
             () = &mut probing, if ready.is_none() => {
-                ready = Some(Instant::now());
+                ready = Some(keeper.clock.now());
                 keeper.set(&service.name, |status| status.state = ServiceState::Ready { pid, since_ms });
                 if let Some(ready) = keeper.ready(&service.name) {
                     ready.send_replace(true);
@@ -179,12 +180,4 @@ async fn spawn(keeper: &Keeper, service: &Service) -> Result<i32, TableError> {
         TableAnswer::Started { pid } => Ok(pid),
         other => Err(TableError::Refused(format!("{other:?} is no start"))),
     }
-}
-
-fn now_ms() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| {
-            u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
-        })
 }

@@ -8,6 +8,8 @@ mod life;
 pub mod logs;
 pub mod service;
 pub mod table;
+#[cfg(test)]
+mod tests;
 
 use std::{process::ExitCode, sync::Arc, time::Duration};
 
@@ -17,6 +19,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use self::{keeper::Keeper, table::TableClient};
 use crate::{
     changes::Changes,
+    clock::Clock,
     http::{Parts, access::Access},
     kernel::Kernels,
     shell::Shell,
@@ -77,9 +80,11 @@ async fn supervise() -> Result<(), Box<dyn std::error::Error>> {
 
     let socket = crate::paths::init_socket();
     let changes = Changes::new();
+    let clock = Clock::system();
     let keeper = Keeper::new(
         TableClient::connect(&socket).await?,
         changes.clone(),
+        clock.clone(),
         tasks.clone(),
         stop.clone(),
     );
@@ -93,6 +98,7 @@ async fn supervise() -> Result<(), Box<dyn std::error::Error>> {
         Arc::clone(&keeper),
         Arc::clone(&shell),
         changes.clone(),
+        clock.clone(),
         tasks.clone(),
         stop.clone(),
         &keeper.running().await?,
@@ -111,6 +117,7 @@ async fn supervise() -> Result<(), Box<dyn std::error::Error>> {
         shell,
         Arc::clone(&keeper),
         changes,
+        &clock,
         Arc::clone(&mcp.relay),
         tasks.clone(),
         stop.clone(),

@@ -5,12 +5,7 @@
 
 mod take;
 
-use std::{
-    collections::HashMap,
-    path::PathBuf,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{collections::HashMap, path::PathBuf, sync::Arc, time::Duration};
 
 use serde_json::Value;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -23,7 +18,10 @@ use super::{
     link::{FromWorker, Link, ShellChange, ToWorker},
     running::{Alarm, Running, began},
 };
-use crate::shell::{Shell, Snapshot};
+use crate::{
+    clock::Instant,
+    shell::{Shell, Snapshot},
+};
 
 const RECONNECT: Duration = Duration::from_millis(10);
 /// How long an interrupted cell has before it is said to be stuck.
@@ -197,7 +195,7 @@ impl Driver {
     }
 
     async fn run(&mut self, link: &mut Link, execution: Arc<Execution>) -> Result<(), Gone> {
-        let running = Running::new(execution, Instant::now());
+        let running = Running::new(execution, self.kernel.clock.now());
         let execution = Arc::clone(&running.execution);
         execution.set_state(CellState::Running);
         self.kernel.spool.remove(&execution.order.execution_id);
@@ -247,7 +245,7 @@ impl Driver {
         match running.alarm {
             Alarm::Limit(_) => {
                 running.alarm = Alarm::Interrupted {
-                    until: Instant::now() + STUCK_AFTER,
+                    until: self.kernel.clock.after(STUCK_AFTER),
                     by_limit: true,
                 };
                 link.send(&ToWorker::Interrupt).await?;
@@ -311,7 +309,7 @@ impl Driver {
                 };
                 if matches!(running.alarm, Alarm::None | Alarm::Limit(_)) {
                     running.alarm = Alarm::Interrupted {
-                        until: Instant::now() + STUCK_AFTER,
+                        until: self.kernel.clock.after(STUCK_AFTER),
                         by_limit: false,
                     };
                 }
@@ -351,7 +349,7 @@ impl Driver {
 
 async fn sleep_until(until: Option<Instant>) {
     match until {
-        Some(at) => tokio::time::sleep_until(at.into()).await,
+        Some(at) => tokio::time::sleep_until(at).await,
         None => std::future::pending().await,
     }
 }

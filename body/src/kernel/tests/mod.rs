@@ -1,121 +1,18 @@
 //! The driver against a worker that says what the test wants.
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
+mod clock;
+mod fake;
 
-use futures_util::{SinkExt, StreamExt};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+
 use serde_json::{Value, json};
-use tokio::{
-    net::{UnixListener, UnixStream},
-    task::JoinSet,
-};
-use tokio_util::{
-    codec::{Framed, LengthDelimitedCodec},
-    sync::CancellationToken,
-};
+use tokio::{net::UnixListener, task::JoinSet};
+use tokio_util::sync::CancellationToken;
 use wire::kernel::{ExecRequest, ExecStatus};
 
+use self::fake::{Fake, Machine, cell, fresh};
 use super::{AskError, Follower, Kernel, Message};
-use crate::{changes::Changes, shell::Shell};
-
-const DEADLINE: Duration = Duration::from_secs(10);
-
-struct Fake {
-    frames: Framed<UnixStream, LengthDelimitedCodec>,
-}
-
-impl Fake {
-    async fn accept(listener: &UnixListener, ready: Value) -> Self {
-        let (stream, _) = listener.accept().await.unwrap();
-        let mut fake = Self {
-            frames: Framed::new(stream, LengthDelimitedCodec::new()),
-        };
-        fake.say(ready).await;
-        assert_eq!(fake.hears("hello").await["after"], 0);
-        fake
-    }
-
-    async fn say(&mut self, message: Value) {
-        let bytes = serde_json::to_vec(&message).unwrap();
-        let bytes = axum::body::Bytes::from(bytes);
-        self.frames.send(bytes).await.unwrap();
-    }
-
-    /// The next message, which must be of this kind.
-    async fn hears(&mut self, kind: &str) -> Value {
-        let frame = tokio::time::timeout(DEADLINE, self.frames.next()).await;
-        let frame = frame.expect("a message").unwrap().unwrap();
-        let message: Value = serde_json::from_slice(&frame).unwrap();
-        assert_eq!(message["type"], kind, "{message}");
-        message
-    }
-
-    async fn done(&mut self, execution_id: &Value) {
-        self.say(json!({
-            "type": "done", "seq": 9, "execution_id": execution_id, "status": "completed",
-            "result": null, "error": null, "timing_ms": 1, "execution_count": 1,
-        }))
-        .await;
-    }
-}
-
-struct Machine {
-    kernel: Arc<Kernel>,
-    shell: Arc<Shell>,
-    listener: UnixListener,
-    _folder: tempfile::TempDir,
-    stop: CancellationToken,
-    driving: JoinSet<()>,
-}
-
-impl Machine {
-    fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let socket = folder.path().join("k.sock");
-        let listener = UnixListener::bind(&socket).unwrap();
-        let shell = Arc::new(Shell::new("/".into()));
-        let stop = CancellationToken::new();
-        let spool = folder.path().join("queue");
-        let (kernel, drive) = Kernel::new(
-            "main",
-            socket,
-            spool,
-            Arc::clone(&shell),
-            Changes::new(),
-            stop.clone(),
-        );
-        let mut driving = JoinSet::new();
-        driving.spawn(drive);
-        Self {
-            kernel,
-            shell,
-            listener,
-            _folder: folder,
-            stop,
-            driving,
-        }
-    }
-
-    async fn worker(&self, pid: i32, shell: Value) -> Fake {
-        let ready = json!({"type": "ready", "seq": 0, "pid": pid, "shell": shell});
-        Fake::accept(&self.listener, ready).await
-    }
-
-    async fn end(mut self) {
-        self.stop.cancel();
-        self.driving.join_next().await.unwrap().unwrap();
-    }
-}
-
-fn cell(code: &str) -> ExecRequest {
-    ExecRequest {
-        code: code.to_owned(),
-        ..Default::default()
-    }
-}
-
-fn fresh() -> Value {
-    json!({"cwd": "/", "env": {}, "changes": 0})
-}
+use crate::{changes::Changes, clock::Clock, shell::Shell};
 
 #[tokio::test]
 async fn the_shells_context_goes_both_ways() {
@@ -245,7 +142,7 @@ async fn waiting_cells_outlive_the_supervisor_and_none_runs_twice() {
     let machine = Machine::new();
     let first = machine.kernel.execute(cell("first"));
     let second = machine.kernel.execute(cell("second"));
-    let folder = machine._folder.path().to_owned();
+    let folder = machine.folder.path().to_owned();
     machine.stop.cancel();
 
     let socket = folder.join("again.sock");
@@ -259,6 +156,7 @@ async fn waiting_cells_outlive_the_supervisor_and_none_runs_twice() {
         spool.clone(),
         shell,
         Changes::new(),
+        Clock::system(),
         stop.clone(),
     );
     let mut driving = JoinSet::new();

@@ -1,0 +1,139 @@
+//! A service's life against a process table of the test's own.
+
+use std::time::Duration;
+
+use tokio::{
+    io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
+    net::{UnixListener, UnixStream},
+    sync::mpsc,
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use wire::{
+    body::ServiceState,
+    table::{TableAnswer, TableEntry, TableRequest},
+};
+
+use super::{keeper::Keeper, service::Service, table::TableClient};
+use crate::{
+    changes::Changes,
+    clock::{Clock, Instant, Jumping},
+};
+
+/// PID 1 as the supervisor sees it: each start gets a number and is told to the test; what the test
+/// sends has ended.
+async fn table(listener: UnixListener, started: mpsc::Sender<i32>, ends: mpsc::Receiver<i32>) {
+    let (asks, _) = listener.accept().await.unwrap();
+    let (watch, _) = listener.accept().await.unwrap();
+    tokio::join!(answer(asks, started), tell(watch, ends));
+}
+
+async fn answer(stream: UnixStream, started: mpsc::Sender<i32>) {
+    let (read, mut write) = stream.into_split();
+    let (mut lines, mut last) = (BufReader::new(read).lines(), 0);
+    while let Ok(Some(line)) = lines.next_line().await {
+        let reply = match serde_json::from_str(&line).unwrap() {
+            TableRequest::Start { .. } => {
+                last += 1;
+                TableAnswer::Started { pid: last }
+            }
+            TableRequest::List => TableAnswer::Services { services: vec![] },
+            _ => TableAnswer::Done,
+        };
+        write.write_all(&line_of(&reply)).await.unwrap();
+        if let TableAnswer::Started { pid } = reply {
+            started.send(pid).await.unwrap();
+        }
+    }
+}
+
+async fn tell(mut stream: UnixStream, mut ends: mpsc::Receiver<i32>) {
+    stream
+        .write_all(&line_of(&TableAnswer::Done))
+        .await
+        .unwrap();
+    while let Some(pid) = ends.recv().await {
+        let service = TableEntry {
+            name: "a".to_owned(),
+            pid,
+            started_at_ms: 0,
+            exit: Some(1),
+        };
+        let line = line_of(&TableAnswer::Exited { service });
+        stream.write_all(&line).await.unwrap();
+    }
+}
+
+fn line_of(answer: &TableAnswer) -> Vec<u8> {
+    let mut line = serde_json::to_vec(answer).unwrap();
+    line.push(b'\n');
+    line
+}
+
+/// tokio's clock is paused: it goes on to the next timer as soon as nothing else is to do.
+#[tokio::test(start_paused = true)]
+async fn no_backoff_is_stuck_or_cut_short_while_the_wall_clock_jumps() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("init.sock");
+    let listener = UnixListener::bind(&socket).unwrap();
+    let (tell_started, mut started) = mpsc::channel(8);
+    let (end, ends) = mpsc::channel(8);
+    let tasks = TaskTracker::new();
+    tasks.spawn(table(listener, tell_started, ends));
+
+    let (wall, stop) = (Jumping::default(), CancellationToken::new());
+    let clock: Clock = wall.clock();
+    let keeper = Keeper::new(
+        TableClient::connect(&socket).await.unwrap(),
+        Changes::new(),
+        clock.clone(),
+        tasks.clone(),
+        stop.clone(),
+    );
+    let watcher = TableClient::connect(&socket).await.unwrap();
+    let service = Service::new("a", vec!["a".to_owned()]);
+    keeper.start(watcher, vec![service]).await.unwrap();
+    let ready = async |pid: i32| {
+        let is = |state| matches!(state, ServiceState::Ready { pid: now, .. } if now == pid);
+        while !is(keeper.status()[0].state) {
+            tokio::task::yield_now().await;
+        }
+    };
+    assert_eq!(started.recv().await, Some(1));
+    ready(1).await;
+
+    // Early deaths: each waits longer, by the monotonic clock.
+    let mut waits = Vec::new();
+    for (pid, hours) in [(1, 5), (2, -5), (3, -24)] {
+        wall.jump(hours);
+        let begin = Instant::now();
+        end.send(pid).await.unwrap();
+        assert_eq!(started.recv().await, Some(pid + 1));
+        waits.push(begin.elapsed());
+        ready(pid + 1).await;
+    }
+    let between =
+        |wait: Duration, ms: u128| (ms * 8 / 10..=ms * 12 / 10 + 5).contains(&wait.as_millis());
+    assert!(
+        between(waits[0], 200) && between(waits[1], 400) && between(waits[2], 800),
+        "{waits:?}"
+    );
+
+    // A sound life, during which the wall clock was set back: no wait.
+    tokio::time::advance(Duration::from_secs(11)).await;
+    wall.jump(-48);
+    let begin = Instant::now();
+    end.send(4).await.unwrap();
+    assert_eq!(started.recv().await, Some(5));
+    assert!(begin.elapsed() < Duration::from_millis(100));
+    ready(5).await;
+    // What is shown is the wall clock's time.
+    let ServiceState::Ready { since_ms, .. } = keeper.status()[0].state else {
+        panic!("it is ready");
+    };
+    assert!(since_ms.abs_diff(clock.unix_ms()) < 60_000);
+    stop.cancel();
+    drop(end);
+    drop(keeper);
+    tasks.close();
+    tasks.wait().await;
+}
