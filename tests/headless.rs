@@ -2,25 +2,24 @@
 
 #[path = "support/body.rs"]
 mod body;
+#[path = "support/full.rs"]
+mod full;
+#[path = "support/kills.rs"]
+mod kills;
 #[path = "support/limits.rs"]
 mod limits;
+#[path = "support/plain.rs"]
+mod plain;
+#[path = "support/refused.rs"]
+mod refused;
 
-use std::{net::TcpStream, time::Duration};
+use std::time::Duration;
 
 use e2e::{Instance, docker, wait_until};
 use serde_json::{Value, json};
 
-/// Method, path, headers, body, and the status that answers them.
-type Refused<'a> = (&'a str, &'a str, &'a [(&'a str, &'a str)], &'a str, u16);
-
 fn code(output: &std::process::Output) -> i32 {
     output.status.code().expect("an exit code")
-}
-
-fn is_timeout(read: &std::io::Result<usize>) -> bool {
-    use std::io::ErrorKind::{TimedOut, WouldBlock};
-    read.as_ref()
-        .is_err_and(|error| matches!(error.kind(), TimedOut | WouldBlock))
 }
 
 #[test]
@@ -136,137 +135,12 @@ fn a_life(profile: &'static str) {
 
 #[test]
 fn bad_input_gets_its_error_and_the_kernel_goes_on() {
-    bad_input("default");
+    refused::bad_input("default");
 }
 
 #[test]
 fn so_it_does_in_a_locked_machine() {
-    bad_input("locked");
-}
-
-fn bad_input(profile: &'static str) {
-    let machine = Instance::of(profile);
-    machine.ok(&["up"]);
-    let token = format!("Bearer {}", machine.token());
-    let bearer = ("Authorization", token.as_str());
-
-    let refused: &[Refused] = &[
-        ("POST", "/exec", &[], r#"{"code":"1"}"#, 401),
-        (
-            "POST",
-            "/exec",
-            &[("Authorization", "Bearer wrong")],
-            r#"{"code":"1"}"#,
-            401,
-        ),
-        (
-            "POST",
-            "/exec",
-            &[bearer, ("Origin", "http://evil.example")],
-            r#"{"code":"1"}"#,
-            403,
-        ),
-        (
-            "POST",
-            "/exec",
-            &[bearer, ("Origin", "http://localhost")],
-            r#"{"code":"1"}"#,
-            403,
-        ),
-        (
-            "POST",
-            "/exec",
-            &[bearer, ("Host", "evil.example")],
-            r#"{"code":"1"}"#,
-            403,
-        ),
-        ("GET", "/ping", &[("Host", "evil.example")], "", 403),
-        ("POST", "/exec", &[bearer], "{not json", 400),
-        ("POST", "/exec", &[bearer], r#"{"kode":"1"}"#, 400),
-        ("GET", "/nothing", &[bearer], "", 404),
-        ("GET", "/exec", &[bearer], "", 405),
-        (
-            "POST",
-            "/shell/cd",
-            &[bearer],
-            r#"{"path":"/nowhere"}"#,
-            400,
-        ),
-    ];
-    for (method, path, headers, body, expected) in refused {
-        let (status, answer) = machine.http(method, path, headers, body);
-        assert_eq!(
-            status, *expected,
-            "{method} {path} {headers:?} {body}: {answer}"
-        );
-        assert!(
-            answer["error"]["code"].is_string() && answer["error"]["message"].is_string(),
-            "{answer}"
-        );
-        assert!(answer["request_id"].is_string(), "{answer}");
-    }
-    let large = format!(r#"{{"code":"{}"}}"#, "x".repeat(33 * 1024 * 1024));
-    let (status, _) = machine.api("POST", "/exec", &large);
-    assert_eq!(status, 413);
-
-    // Connections that say nothing hold nobody up, and are closed in time (looked at below).
-    let mut silent: Vec<_> = (0..200)
-        .map(|_| TcpStream::connect(("127.0.0.1", machine.ports[0])).expect("connected"))
-        .collect();
-    let (status, answer) = machine.api("POST", "/exec", r#"{"code":"6*7"}"#);
-    assert_eq!((status, &answer["result"]), (200, &json!("42")));
-
-    // A cell that never ends, stopped by its limit; then one that is interrupted.
-    let (_, answer) = machine.api(
-        "POST",
-        "/exec",
-        r#"{"code":"while True: pass","timeout_s":0.3}"#,
-    );
-    assert!(
-        answer["status"] == "timeout" || answer["status"] == "interrupted",
-        "{answer}"
-    );
-    let (_, answer) = machine.api("POST", "/exec", r#"{"code":"import sys; sys.exit(3)"}"#);
-    assert_ne!(answer["status"], "died", "{answer}");
-
-    // A cell that kills its own process.
-    let (_, answer) = machine.api(
-        "POST",
-        "/exec",
-        r#"{"code":"import os; os.kill(os.getpid(), 9)"}"#,
-    );
-    assert_eq!(answer["status"], "died");
-    wait_until("the kernel is back", Duration::from_secs(20), || {
-        machine.http("GET", "/ping", &[], "").0 == 200
-    });
-    let (_, answer) = machine.api(
-        "POST",
-        "/exec",
-        r#"{"code":"import os\nos.system('echo from a child')\nNone"}"#,
-    );
-    assert_eq!(answer["stdout"], "from a child\n");
-
-    for stream in &mut silent {
-        stream
-            .set_read_timeout(Some(Duration::from_secs(30)))
-            .expect("a timeout");
-        let ended = std::io::Read::read(stream, &mut [0]);
-        assert!(
-            !matches!(&ended, Ok(1..)) && !is_timeout(&ended),
-            "a silent connection is still open: {ended:?}"
-        );
-    }
-
-    // A taken port is named with who holds it.
-    let mut second = Instance::new();
-    second.ports = machine.ports;
-    let output = second.vivarium(&["up"]);
-    assert_eq!(code(&output), 1);
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(
-        said.contains(&machine.ports[0].to_string()) && said.contains(&machine.container()),
-        "{said}"
-    );
+    refused::bad_input("locked");
 }
 
 #[test]
@@ -308,7 +182,7 @@ fn the_body(profile: &'static str) {
         now.expect("a time after 1970").as_secs()
     });
     let rounds = number("VIVARIUM_TEST_KILLS").unwrap_or(12);
-    body::kills(&machine, seed, usize::try_from(rounds).expect("a number"));
+    kills::kills(&machine, seed, usize::try_from(rounds).expect("a number"));
 }
 
 #[test]
@@ -371,6 +245,26 @@ fn at_its_limits(profile: &'static str) {
     machine.ok(&std::iter::once("up").chain(sets).collect::<Vec<_>>());
     limits::fork_bombs(&machine);
     limits::full_disk(&machine);
+}
+
+#[test]
+fn a_container_run_by_hand_takes_its_variables_secrets_and_dotenv() {
+    plain::given();
+}
+
+#[test]
+fn a_token_that_is_off_is_warned_of_and_keeps_pages_out() {
+    plain::token_off();
+}
+
+#[test]
+fn a_full_tmp_and_a_full_home_are_said_and_cost_nothing() {
+    full::of_default();
+}
+
+#[test]
+fn so_it_is_in_a_locked_container() {
+    full::of_locked();
 }
 
 fn the_profile_holds(machine: &Instance) {

@@ -1,0 +1,125 @@
+//! What is killed, again and again, comes back.
+
+use std::time::{Duration, Instant};
+
+use e2e::{Instance, wait_until};
+use serde_json::{Value, json};
+
+use crate::body::{Stream, is_well, pid, post, run};
+
+/// How soon after a kill all has to be up again.
+const BACK: Duration = Duration::from_secs(5);
+
+/// Kills what runs, in an order that the seed gives: all comes back, and the namespace stays but for
+/// the kernel that was itself killed.
+pub fn kills(machine: &Instance, seed: u64, rounds: usize) {
+    // Process, and the service that it is; the supervisor is none.
+    let victims = [
+        ("filesystem/dist/index.js", Some("mcp:filesystem")),
+        ("linux_mcp_server", Some("mcp:linux")),
+        ("bin/body computer", Some("mcp:computer")),
+        ("Xvnc", Some("xvnc")),
+        ("openbox", Some("openbox")),
+        ("pcmanfm", Some("pcmanfm")),
+        ("kernels/main.sock", Some("kernel-main")),
+        ("body supervise", None),
+    ];
+    let mut state = seed;
+    let mut next = || {
+        // Steele and others' SplitMix64.
+        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = state;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        usize::try_from((z ^ (z >> 31)) >> 33).expect("31 bits")
+    };
+    println!("seed {seed}, {rounds} kills");
+    // A kernel beside the main one is found again too.
+    post(machine, "/kernels", &json!({"name": "beside"}));
+    post(
+        machine,
+        "/exec",
+        &json!({"code": "mine = 'still here'", "kernel": "beside"}),
+    );
+    run(machine, "kept = 0");
+    post(machine, "/cryo/store", &json!({"name": "kills"}));
+    for round in 1..=rounds {
+        let (victim, service) = victims[next() % victims.len()];
+        // MCP servers start with the first call.
+        let server = service.and_then(|service| service.strip_prefix("mcp:"));
+        assert!(server.is_none_or(|server| mcp_answers(machine, server)));
+        let before = service.and_then(|service| pid(machine, service));
+        let stores = next() % 4 == 0;
+        let cell = json!({"id": format!("r{round}"), "code": format!("import time; time.sleep(0.05); kept = {round}")});
+        let mut stream = Stream::open(machine, "POST", "/exec", &cell.to_string());
+        let id = stream.until("accepted")["execution_id"].clone();
+        let storing =
+            stores.then(|| Stream::open(machine, "POST", "/cryo/store", r#"{"name": "kills"}"#));
+        machine.inside(&format!("pkill -9 -f '{victim}'"));
+        let begin = Instant::now();
+        let what = format!("seed {seed}, round {round}: all is back after {victim} was killed");
+        wait_until(&what, BACK, || {
+            let now = service.and_then(|service| pid(machine, service));
+            let again = match server {
+                // Clients ask again, and it starts again for them.
+                Some(server) => mcp_answers(machine, server),
+                None => service.is_none() || now != before,
+            };
+            again && is_well(machine)
+        });
+        assert_ne!(
+            service.map(|service| pid(machine, service)),
+            Some(before),
+            "seed {seed}, round {round}: {victim} was not killed"
+        );
+        drop(storing);
+
+        // The cell's client comes back by its id: it ended, or died with its own kernel.
+        let path = format!("/executions/{}", id.as_str().expect("an id"));
+        let over = format!("seed {seed}, round {round}: the cell is over ({victim})");
+        let mut shown = Value::Null;
+        wait_until(&over, BACK, || {
+            shown = machine.api("GET", &path, "").1;
+            shown["state"] == "over"
+                || (victim == "kernels/main.sock" && shown["error"].is_object())
+        });
+        if victim == "kernels/main.sock" {
+            let back = post(machine, "/cryo/reload", &json!({"name": "kills"}));
+            assert_eq!(back["failed"], json!([]), "seed {seed}, round {round}");
+        } else {
+            assert_eq!(
+                shown["answer"]["status"], "completed",
+                "seed {seed}, round {round}, {victim}: {shown}"
+            );
+            assert_eq!(
+                run(machine, "kept"),
+                round.to_string().as_str(),
+                "seed {seed}, round {round}, {victim}"
+            );
+        }
+        let zombies = machine.inside("ps -eo stat= | grep -c Z");
+        assert_eq!(
+            zombies,
+            "0",
+            "seed {seed}, round {round}, {victim}, after {:?}",
+            begin.elapsed()
+        );
+    }
+    let mine = post(
+        machine,
+        "/exec",
+        &json!({"code": "mine", "kernel": "beside"}),
+    );
+    assert_eq!(mine["result"], "'still here'");
+}
+
+/// Whether a call to an MCP server is answered.
+fn mcp_answers(machine: &Instance, server: &str) -> bool {
+    let call: &[&str] = match server {
+        "filesystem" => &["list_allowed_directories"],
+        "linux" => &["get_memory_information"],
+        _ => &["run_shell", "command=true"],
+    };
+    let words = [&["mcp", "call", "--server", server], call].concat();
+    machine.vivarium(&words).status.success()
+}
