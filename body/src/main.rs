@@ -20,6 +20,7 @@ mod shell;
 mod supervisor;
 mod takeover;
 mod terminal;
+mod watch;
 
 fn main() -> std::process::ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();

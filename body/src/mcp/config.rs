@@ -83,6 +83,13 @@ impl Config {
         config
     }
 
+    /// Where its files lie, or will.
+    pub fn folders(&self) -> Vec<PathBuf> {
+        let files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+        let folders = files.iter().filter_map(|file| file.path.parent());
+        folders.map(Path::to_owned).collect()
+    }
+
     /// Reads what changed; whether anything did.
     pub fn reread(&self) -> bool {
         let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);

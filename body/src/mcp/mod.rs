@@ -39,6 +39,7 @@ mod tests;
 
 use std::{
     collections::{BTreeMap, HashMap},
+    path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -55,9 +56,10 @@ use self::{
     traces::Traces,
     upstream::Order,
 };
+use crate::watch::{Of, Watch};
 
-/// How often files, idle sessions and logs are looked at.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// How often sessions are looked at, while there are any.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// A session that nobody used for so long is over; one with a process of its own sooner.
 const IDLE: Duration = Duration::from_secs(60 * 60);
 const IDLE_OWN: Duration = Duration::from_secs(15 * 60);
@@ -128,6 +130,8 @@ impl Relay {
 
     /// Keeps the files, the sessions and the logs in order, until it is stopped.
     pub async fn tend(self: Arc<Self>) {
+        let files = self.config.folders();
+        let mut files = Watch::new(files.iter().map(PathBuf::as_path), Of::Content);
         let mut look = tokio::time::interval(LOOK_EVERY);
         loop {
             tokio::select! {
@@ -139,20 +143,19 @@ impl Relay {
                         }
                     }
                 }
-                _ = look.tick() => {
-                    if self.config.reread() {
-                        self.apply();
-                    }
-                    self.tidy();
-                    for server in self.servers() {
-                        crate::supervisor::logs::rotate_long(&server.core.log());
-                    }
-                }
+                () = files.changed() => if self.config.reread() {
+                    self.apply();
+                },
+                _ = look.tick(), if self.has_clients() => self.tidy(),
             }
         }
         for session in self.all_sessions() {
             session.end();
         }
+    }
+
+    fn has_clients(&self) -> bool {
+        !lock(&self.sessions).is_empty() || !self.rounds.is_empty()
     }
 
     /// Ends sessions that nobody uses.

@@ -53,6 +53,11 @@ pub struct Rounds {
 }
 
 impl Rounds {
+    /// Whether nobody is waited for.
+    pub fn is_empty(&self) -> bool {
+        lock(&self.waiting).is_empty() && lock(&self.clients).is_empty()
+    }
+
     /// Forgets calls whose client did not come back, and clients that are gone.
     pub fn tidy(&self) {
         lock(&self.waiting).retain(|_, (_, since)| since.elapsed() < PATIENCE);

@@ -202,10 +202,12 @@ async fn run_alone(port: u16, files: Vec<(PathBuf, McpSource)>) -> std::io::Resu
     let config = Config::new(std::collections::BTreeMap::new(), files);
     let relay = Relay::new(config, common(logs.clone(), None, stop.clone()));
     println!("listening on http://127.0.0.1:{port}");
-    let serving = serve(relay, listener, access);
+    // In a machine the supervisor does that, for all logs.
+    let rotating = crate::supervisor::logs::rotate(logs.clone(), stop.clone());
+    let serving = async { tokio::join!(serve(relay, listener, access), rotating) };
     tokio::pin!(serving);
     tokio::select! {
-        () = &mut serving => {}
+        _ = &mut serving => {}
         _ = terminated.recv() => stop.cancel(),
         _ = interrupted.recv() => stop.cancel(),
     }

@@ -6,20 +6,22 @@
 
 use std::{
     io::{Read, Seek, SeekFrom},
-    path::Path,
+    path::{Path, PathBuf},
     time::Duration,
 };
 
 use tokio_util::sync::CancellationToken;
 use wire::body::LogPage;
 
-use super::keeper::{Keeper, log_file};
+use super::keeper::log_file;
+use crate::watch::{Of, Watch};
 
 /// A file longer than this is rotated.
 const LONGEST: u64 = 8 << 20;
 /// How much one page holds.
 const PAGE: u64 = 1 << 20;
-const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// From one look to the next.
+const PAUSE: Duration = Duration::from_secs(5);
 
 /// A page of a service's log, from byte `after` on. Of a log longer than a page the end is shown
 /// to who asks for its beginning.
@@ -49,7 +51,7 @@ pub fn last_lines(path: &Path, most: usize) -> Vec<String> {
 }
 
 /// Rotates a log that is too long.
-pub fn rotate_long(path: &Path) {
+fn rotate_long(path: &Path) {
     let long = std::fs::metadata(path).is_ok_and(|found| found.len() > LONGEST);
     if long && let Err(error) = rotate_one(path) {
         tracing::warn!(%error, path = %path.display(), "the log could not be rotated");
@@ -92,16 +94,24 @@ fn page_of(path: &Path, after: u64) -> std::io::Result<LogPage> {
     })
 }
 
-/// Rotates the logs of all services until `stop`.
-pub async fn rotate(keeper: std::sync::Arc<Keeper>, stop: CancellationToken) {
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = tokio::time::sleep(LOOK_EVERY) => {}
+/// Rotates the logs of a folder until `stop`. While nobody writes, nobody looks.
+pub async fn rotate(folder: PathBuf, stop: CancellationToken) {
+    let mut watch = Watch::new([folder.as_path()], Of::Growth);
+    let forever = async {
+        loop {
+            watch.changed().await;
+            for entry in std::fs::read_dir(&folder).into_iter().flatten().flatten() {
+                let path = entry.path();
+                if path.extension().is_some_and(|end| end == "log") {
+                    rotate_long(&path);
+                }
+            }
+            tokio::time::sleep(PAUSE).await;
         }
-        for service in keeper.status() {
-            rotate_long(&log_file(&service.name));
-        }
+    };
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = forever => {}
     }
 }
 

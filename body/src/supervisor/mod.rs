@@ -91,7 +91,7 @@ async fn supervise() -> Result<(), Box<dyn std::error::Error>> {
     keeper
         .start(TableClient::connect(&socket).await?, services)
         .await?;
-    tasks.spawn(logs::rotate(Arc::clone(&keeper), stop.clone()));
+    tasks.spawn(logs::rotate(crate::paths::logs_dir(), stop.clone()));
 
     let shell = Arc::new(Shell::new(crate::paths::home()));
     let kernels = Kernels::new(
