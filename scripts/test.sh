@@ -76,7 +76,7 @@ step 'the Python worker'
 ./body/kernel/tests/run.sh
 
 if [ "$fast" -eq 1 ]; then
-  printf '\nLeft out by --fast: the image, its build from a clone, crates/lifecycle/tests/engine.rs, and the end-to-end tests with the engine (tests/headless.rs, tests/mcp_servers.rs, tests/evolve.rs, tests/documents.rs) and with the window (tests/window.rs) and in a browser (ui/browser), and the package (scripts/package-test.sh).\n'
+  printf '\nLeft out by --fast: the image, its build from a clone, crates/lifecycle/tests/engine.rs, and the end-to-end tests with the engine (tests/headless.rs, tests/mcp_servers.rs, tests/evolve.rs, tests/documents.rs, tests/openapi) and with the window (tests/window.rs) and in a browser (ui/browser), and the package (scripts/package-test.sh).\n'
   exit 0
 fi
 
@@ -94,6 +94,8 @@ VIVARIUM_TEST_ENGINE=1 cargo test --quiet --locked --package lifecycle --test en
 VIVARIUM_TEST_ENGINE=1 cargo test --quiet --locked --package cli --test engines
 step 'end to end: the machine'
 cargo test --locked --package e2e --features engine --test headless --test mcp_servers --test evolve --test documents -- --test-threads=1
+step 'end to end: requests made from the OpenAPI document'
+./tests/openapi/run.sh
 step 'end to end: the window'
 xvfb-run -a -s '-screen 0 1400x900x24 -noreset' cargo test --locked --package e2e --features window --test window -- --test-threads=1
 step 'end to end: the pages in a browser'

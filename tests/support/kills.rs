@@ -118,7 +118,7 @@ fn mcp_answers(machine: &Instance, server: &str) -> bool {
     let call: &[&str] = match server {
         "filesystem" => &["list_allowed_directories"],
         "linux" => &["get_memory_information"],
-        _ => &["run_shell", "command=true"],
+        _ => &["run_shell", "command=pwd"],
     };
     let words = [&["mcp", "call", "--server", server], call].concat();
     machine.vivarium(&words).status.success()

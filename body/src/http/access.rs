@@ -67,10 +67,7 @@ impl Access {
     }
 
     fn refusal(&self, uri: &Uri, headers: &HeaderMap) -> Option<ApiError> {
-        let host = headers
-            .get(header::HOST)
-            .and_then(|value| value.to_str().ok());
-        if !host.is_some_and(|host| self.is_own_host(host)) {
+        if !self.is_asked_by_own_name(headers) {
             let message = "this Host is none of this machine's names; OS_ALLOWED_HOSTS adds more";
             return Some(ApiError::new(
                 StatusCode::FORBIDDEN,
@@ -105,11 +102,18 @@ impl Access {
         ))
     }
 
-    /// The page's Origin, where it is one of those that may use this machine under one of its names.
+    /// The page's Origin, where it is one of those that may use this machine.
     fn allowed_origin<'a>(&self, headers: &'a HeaderMap) -> Option<&'a HeaderValue> {
         let origin = headers.get(header::ORIGIN)?;
         let text = origin.to_str().ok()?.to_lowercase();
         self.origins.contains(&text).then_some(origin)
+    }
+
+    fn is_asked_by_own_name(&self, headers: &HeaderMap) -> bool {
+        let host = headers
+            .get(header::HOST)
+            .and_then(|value| value.to_str().ok());
+        host.is_some_and(|host| self.is_own_host(host))
     }
 
     fn is_own_host(&self, host: &str) -> bool {
@@ -163,7 +167,9 @@ fn same(left: &[u8], right: &[u8]) -> bool {
 pub async fn check(State(access): State<Arc<Access>>, request: Request, next: Next) -> Response {
     let origin = access.allowed_origin(request.headers()).cloned();
     let mut response = match origin {
-        Some(_) if is_preflight(&request) => preflight(request.headers()),
+        Some(_) if is_preflight(&request) && access.is_asked_by_own_name(request.headers()) => {
+            preflight(request.headers())
+        }
         _ => match access.refusal(request.uri(), request.headers()) {
             Some(error) => error.into_response(),
             None => next.run(request).await,

@@ -25,8 +25,8 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::{access::Access, error::ApiError, serve::Limits};
 use crate::{
-    changes::Changes, clock::Clock, cryo::Cryo, evolve::Evolve, kernel::Kernels, mcp::Relay,
-    shell::Shell, supervisor::keeper::Keeper, takeover::Takeovers, terminal::Terminals,
+    changes::Changes, cryo::Cryo, evolve::Evolve, kernel::Kernels, mcp::Relay, shell::Shell,
+    supervisor::keeper::Keeper, takeover::Takeovers, terminal::Terminals,
 };
 
 /// The largest body of a request.
@@ -59,11 +59,11 @@ impl Parts {
         shell: Arc<Shell>,
         keeper: Arc<Keeper>,
         changes: Changes,
-        clock: &Clock,
         mcp: Arc<Relay>,
         tasks: TaskTracker,
         stop: CancellationToken,
     ) -> Self {
+        let clock = keeper.clock().clone();
         Self(Arc::new(Inner {
             kernels,
             shell,
@@ -71,7 +71,7 @@ impl Parts {
             cryo: crate::cryo::of_machine(clock.clone()),
             evolve: crate::evolve::of_machine(clock.clone()),
             terminals: Arc::default(),
-            takeovers: Takeovers::load(crate::paths::takeover_file(), clock.clone()),
+            takeovers: Takeovers::load(crate::paths::takeover_file(), clock),
             changes,
             mcp,
             tasks,

@@ -39,7 +39,7 @@ pub struct Keeper {
     pub(super) table: TableClient,
     slots: Mutex<Vec<Slot>>,
     changes: Changes,
-    pub(super) clock: Clock,
+    clock: Clock,
     tasks: TaskTracker,
     stop: CancellationToken,
 }
@@ -94,6 +94,11 @@ impl Keeper {
             }
         });
         Ok(())
+    }
+
+    /// The machine's clock.
+    pub fn clock(&self) -> &Clock {
+        &self.clock
     }
 
     /// What PID 1 runs now.

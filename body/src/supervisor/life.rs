@@ -117,7 +117,7 @@ async fn live(
 ) -> Result<Life, TableError> {
     let (pid, since_ms) = match adopted {
         Some(entry) => (entry.pid, entry.started_at_ms),
-        None => (spawn(keeper, service).await?, keeper.clock.unix_ms()),
+        None => (spawn(keeper, service).await?, keeper.clock().unix_ms()),
     };
     keeper.set(&service.name, |status| {
         status.state = ServiceState::Starting { pid, since_ms }
@@ -129,7 +129,7 @@ async fn live(
     loop {
         tokio::select! {
             () = &mut probing, if ready.is_none() => {
-                ready = Some(keeper.clock.now());
+                ready = Some(keeper.clock().now());
                 keeper.set(&service.name, |status| status.state = ServiceState::Ready { pid, since_ms });
                 if let Some(ready) = keeper.ready(&service.name) {
                     ready.send_replace(true);

@@ -27,11 +27,9 @@ use crate::{
 
 /// Runs until it is told to end.
 pub fn run() -> ExitCode {
-    let level = std::env::var("LOG_LEVEL")
-        .unwrap_or_else(|_| "info".to_owned())
-        .to_lowercase();
+    let level = std::env::var("LOG_LEVEL").unwrap_or_default();
     tracing_subscriber::fmt()
-        .with_env_filter(tracing_subscriber::EnvFilter::new(level))
+        .with_env_filter(tracing_subscriber::EnvFilter::new(log_filter(&level)))
         .with_target(false)
         .with_ansi(false)
         .with_writer(std::io::stderr)
@@ -52,6 +50,19 @@ pub fn run() -> ExitCode {
             tracing::error!(%error, "the supervisor can't go on");
             ExitCode::FAILURE
         }
+    }
+}
+
+/// `LOG_LEVEL` as a filter: one of tracing's words, one of Python's, or directives of a filter.
+/// A word that nobody knows is `info`: as a filter it would silence everything.
+fn log_filter(level: &str) -> String {
+    let level = level.to_lowercase();
+    match level.as_str() {
+        "trace" | "debug" | "info" | "warn" | "error" | "off" => level,
+        "warning" => "warn".to_owned(),
+        "critical" | "fatal" => "error".to_owned(),
+        _ if level.contains('=') => level,
+        _ => "info".to_owned(),
     }
 }
 
@@ -117,7 +128,6 @@ async fn supervise() -> Result<(), Box<dyn std::error::Error>> {
         shell,
         Arc::clone(&keeper),
         changes,
-        &clock,
         Arc::clone(&mcp.relay),
         tasks.clone(),
         stop.clone(),

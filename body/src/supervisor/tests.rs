@@ -69,6 +69,20 @@ fn line_of(answer: &TableAnswer) -> Vec<u8> {
     line
 }
 
+#[test]
+fn a_log_level_is_known_or_info() {
+    for (given, filter) in [
+        ("", "info"),
+        ("DEBUG", "debug"),
+        ("Warning", "warn"),
+        ("critical", "error"),
+        ("verbose", "info"),
+        ("body=debug,hyper=warn", "body=debug,hyper=warn"),
+    ] {
+        assert_eq!(super::log_filter(given), filter);
+    }
+}
+
 /// tokio's clock is paused: it goes on to the next timer as soon as nothing else is to do.
 #[tokio::test(start_paused = true)]
 async fn no_backoff_is_stuck_or_cut_short_while_the_wall_clock_jumps() {

@@ -95,7 +95,7 @@ impl Machine {
             kernel,
             shell,
             listener,
-            folder: folder,
+            folder,
             stop,
             driving,
         }
