@@ -16,7 +16,7 @@ pub fn kills(machine: &Instance, seed: u64, rounds: usize) {
     // Process, and the service that it is; the supervisor is none.
     let victims = [
         ("filesystem/dist/index.js", Some("mcp:filesystem")),
-        ("linux_mcp_server", Some("mcp:linux")),
+        ("libexec/linux-mcp-server", Some("mcp:linux")),
         ("bin/body computer", Some("mcp:computer")),
         ("Xvnc", Some("xvnc")),
         ("openbox", Some("openbox")),
