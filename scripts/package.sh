@@ -36,7 +36,7 @@ install -m 0755 "$built/vivarium" "$stage/bin/vivarium"
 git ls-files -z -- Cargo.toml Cargo.lock crates body docker/base LICENSE-MIT LICENSE-APACHE |
   tar --null --files-from=- -cf - | tar -xf - -C "$stage/template"
 find "$stage/template/crates" "$stage/template/body" -type d -name tests -prune -exec rm -rf {} +
-for body in body/bin/*/body; do
+for body in body/bin/*/body body/bin/*/body-evolve; do
   install -D -m 0755 "$body" "$stage/template/$body"
 done
 

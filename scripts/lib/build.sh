@@ -1,15 +1,18 @@
 # shellcheck shell=bash
 # Builds what run.sh, test.sh and bench.sh share. Quick where nothing changed.
 
-# The static binary of the machine's body, where the image's build looks for it.
+# The static binaries of the machine, where the image's build looks for them: the body, and what
+# carries out evolves through a mounted socket.
 build_body() {
-  local arch
+  local arch name
   arch=$(uname -m)
-  RUSTFLAGS="-C target-feature=+crt-static" cargo build --quiet --locked --package body --release \
-    --target "$arch-unknown-linux-gnu" --target-dir target/body
   mkdir -p "body/bin/$arch"
-  cmp -s "target/body/$arch-unknown-linux-gnu/release/body" "body/bin/$arch/body" ||
-    install -m 0755 "target/body/$arch-unknown-linux-gnu/release/body" "body/bin/$arch/body"
+  for name in body body-evolve; do
+    RUSTFLAGS="-C target-feature=+crt-static" cargo build --quiet --locked --package "$name" --release \
+      --target "$arch-unknown-linux-gnu" --target-dir target/body
+    cmp -s "target/body/$arch-unknown-linux-gnu/release/$name" "body/bin/$arch/$name" ||
+      install -m 0755 "target/body/$arch-unknown-linux-gnu/release/$name" "body/bin/$arch/$name"
+  done
 }
 
 # Certificates of a network that inspects TLS: used while the image is built, never part of it.

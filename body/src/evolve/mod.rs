@@ -3,6 +3,7 @@
 //! replacing is an executor's work, never this process's.
 
 pub mod call;
+pub mod executor;
 pub mod prove;
 pub mod word;
 
@@ -81,6 +82,8 @@ fn is_over(run: &EvolveRun) -> bool {
 /// The machine's part in its evolves.
 pub struct Evolve {
     folder: PathBuf,
+    /// Who carries runs out.
+    pub executor: ExecutorKind,
     clock: Clock,
     /// Until when a run that was going on at the start of this process is believed to go on.
     grace_until: Instant,
@@ -89,9 +92,10 @@ pub struct Evolve {
 
 impl Evolve {
     /// With the history in this folder.
-    pub fn new(folder: PathBuf, clock: Clock) -> Self {
+    pub fn new(folder: PathBuf, executor: ExecutorKind, clock: Clock) -> Self {
         Self {
             folder,
+            executor,
             grace_until: clock.after(SILENCE),
             clock,
             now: Mutex::new(Now {
@@ -131,7 +135,9 @@ impl Evolve {
             report: Default::default(),
         };
         self.write(&run)?;
-        let message = if self.executor_present() {
+        let message = if self.executor == ExecutorKind::Socket {
+            "It is carried out through the engine's socket.".to_owned()
+        } else if self.executor_present() {
             "The host takes it up.".to_owned()
         } else {
             "No executor is there: it waits until the app runs on the host, or `vivarium evolve --watch`."
@@ -143,7 +149,8 @@ impl Evolve {
     /// Whether an executor was heard of lately.
     pub fn executor_present(&self) -> bool {
         let now = self.clock.now();
-        self.now().leases.iter().any(|lease| lease.until > now)
+        self.executor == ExecutorKind::Socket
+            || self.now().leases.iter().any(|lease| lease.until > now)
     }
 
     /// Who would carry a run out, whether one goes on, and the newest one.
@@ -151,7 +158,7 @@ impl Evolve {
         let latest_run = self.runs()?.into_iter().next();
         Ok(EvolveMachineStatus {
             in_progress: latest_run.as_ref().is_some_and(|run| self.is_open(run)),
-            executor: ExecutorKind::Host,
+            executor: self.executor,
             executor_present: self.executor_present(),
             latest_run,
         })
@@ -169,7 +176,7 @@ impl Evolve {
         }
         run.state = RunState::Cancelled;
         run.error = Some("It was taken back".into());
-        run.ended_at = Some(now_ms());
+        run.ended_at = Some(self.clock.unix_ms());
         self.write(&run)?;
         Ok(run.run_id)
     }
@@ -333,7 +340,8 @@ impl Evolve {
 
 /// The machine's, under `/data`.
 pub fn of_machine(clock: Clock) -> Evolve {
-    Evolve::new(crate::paths::data_dir().join("evolve"), clock)
+    let folder = crate::paths::data_dir().join("evolve");
+    Evolve::new(folder, executor::kind(), clock)
 }
 
 #[cfg(test)]
@@ -347,7 +355,7 @@ mod tests {
 
     fn with(clock: Clock) -> (tempfile::TempDir, Evolve) {
         let folder = tempfile::tempdir().unwrap();
-        let evolve = Evolve::new(folder.path().join("evolve"), clock);
+        let evolve = Evolve::new(folder.path().join("evolve"), ExecutorKind::Host, clock);
         (folder, evolve)
     }
 

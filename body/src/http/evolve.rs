@@ -6,7 +6,7 @@ use wire::{
     body::{Change, Completed},
     evolve::{
         EvolveClaim, EvolveLog, EvolveMachineStatus, EvolveQueue, EvolveReport, EvolveRunList,
-        EvolveStarted, EvolveWish, StartedWord,
+        EvolveStarted, EvolveWish, ExecutorKind, StartedWord,
     },
 };
 
@@ -16,7 +16,7 @@ use super::{
     json::{Body, MaybeBody, Name, Params},
     kernels::COMPLETED,
 };
-use crate::evolve::EvolveError;
+use crate::evolve::{EvolveError, executor};
 
 impl From<EvolveError> for ApiError {
     fn from(error: EvolveError) -> Self {
@@ -43,6 +43,9 @@ pub async fn wish(
     parts.changes.tell(|| Change::Evolve {
         run_id: run_id.clone(),
     });
+    if parts.evolve.executor == ExecutorKind::Socket {
+        executor::start(&parts.tasks, parts.stop.clone());
+    }
     Ok(Json(EvolveStarted {
         status: StartedWord::Started,
         run_id,

@@ -42,7 +42,7 @@ pub struct Inner {
     shell: Arc<Shell>,
     keeper: Arc<Keeper>,
     cryo: Arc<Cryo>,
-    evolve: Evolve,
+    pub evolve: Evolve,
     terminals: Arc<Terminals>,
     takeovers: Takeovers,
     changes: Changes,

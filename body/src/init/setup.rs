@@ -17,6 +17,8 @@ use nix::{
 use super::given::Given;
 
 const USER: &str = "os";
+/// Where the container engine's socket is, for machines that replace themselves.
+const ENGINE_SOCKET: &str = "/var/run/docker.sock";
 
 /// Who the machine's user is, for all that PID 1 starts: its own environment is still root's.
 pub fn identity() -> Vec<(&'static str, &'static str)> {
@@ -72,8 +74,13 @@ fn ids() -> (u32, u32) {
             .and_then(|text| text.parse::<u32>().ok())
             .filter(|id| *id != 0)
     };
-    let uid = id("VIVARIUM_UID").unwrap_or(1000);
-    (uid, id("VIVARIUM_GID").unwrap_or(uid))
+    // Where nobody says who the host's user is, it is whose repo is mounted.
+    let repo = fs::metadata("/repo").ok().filter(|found| found.uid() != 0);
+    let repo = repo.map_or((1000, 1000), |found| (found.uid(), found.gid()));
+    match id("VIVARIUM_UID") {
+        Some(uid) => (uid, id("VIVARIUM_GID").unwrap_or(uid)),
+        None => (repo.0, id("VIVARIUM_GID").unwrap_or(repo.1)),
+    }
 }
 
 fn as_root(run: &Path) -> std::io::Result<()> {
@@ -96,7 +103,8 @@ fn as_root(run: &Path) -> std::io::Result<()> {
             own(&copy)?;
         }
     }
-    for folder in ["/root", "/data"] {
+    // An engine makes what is mounted and not there as root.
+    for folder in ["/root", "/data", "/root/host"] {
         if fs::metadata(folder).is_ok_and(|found| found.uid() == 0) {
             own(Path::new(folder))?;
         }
@@ -109,9 +117,11 @@ fn as_root(run: &Path) -> std::io::Result<()> {
     // Groups of the host's that the machine's user is in, such as that of the engine's socket.
     let more = std::env::var("VIVARIUM_GROUPS").unwrap_or_default();
     let more = more.split(',').filter_map(|group| group.parse().ok());
-    let groups: Vec<Gid> = std::iter::once(gid)
-        .chain(more.map(Gid::from_raw))
+    let socket = fs::metadata(ENGINE_SOCKET).ok().map(|found| found.gid());
+    let mut groups: Vec<Gid> = std::iter::once(gid)
+        .chain(more.chain(socket).map(Gid::from_raw))
         .collect();
+    groups.dedup();
     setgroups(&groups)?;
     setgid(gid)?;
     setuid(uid)?;

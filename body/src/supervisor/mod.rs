@@ -15,11 +15,13 @@ use std::{process::ExitCode, sync::Arc, time::Duration};
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use wire::evolve::ExecutorKind;
 
 use self::{keeper::Keeper, table::TableClient};
 use crate::{
     changes::Changes,
     clock::Clock,
+    evolve::executor,
     http::{Parts, access::Access},
     kernel::Kernels,
     shell::Shell,
@@ -132,6 +134,12 @@ async fn supervise() -> Result<(), Box<dyn std::error::Error>> {
         tasks.clone(),
         stop.clone(),
     );
+    if parts.evolve.executor == ExecutorKind::Socket {
+        tracing::warn!(
+            "the container engine's socket is mounted: all that runs in this machine can become root on its host"
+        );
+        executor::start(&tasks, stop.clone());
+    }
     tasks.spawn(http.serve(parts, access, stop.clone()));
 
     tokio::select! {

@@ -131,13 +131,16 @@ impl Machine {
         {
             context = context.with_certificates(bundle.into());
         }
+        if self.spec.executor == Executor::Socket && self.seat.is_none() {
+            context = context.with_prebuilt(&self.template, "body-evolve")?;
+        }
         let mut args = BTreeMap::from([("BASE".to_owned(), self.spec.base.clone())]);
         if context.prebuilt {
             // Nothing is compiled: the builder need not have a compiler.
             args.insert("BUILDER".into(), self.spec.base.clone());
         }
         if self.spec.executor == Executor::Socket {
-            // A socket is of no use without a client.
+            // A socket is of no use without clients: Docker's own, and what evolves by it.
             args.insert("DOCKER_CLI".into(), "1".into());
         }
         let digest = context.digest(args.iter())?;

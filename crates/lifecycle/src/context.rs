@@ -109,6 +109,34 @@ impl Context {
         Ok(context)
     }
 
+    /// Adds one more prebuilt binary of the template; where it has none, all are compiled.
+    ///
+    /// # Errors
+    /// [`LifecycleError::File`].
+    pub fn with_prebuilt(mut self, template: &Path, name: &str) -> Result<Self, LifecycleError> {
+        if self.prebuilt {
+            let binary = format!("body/bin/{}/{name}", std::env::consts::ARCH);
+            self.prebuilt = template.join(&binary).is_file();
+            walk(template, &binary, true, &mut self.files)?;
+        }
+        Ok(self)
+    }
+
+    /// Adds prebuilt binaries from elsewhere on this computer, so that nothing is compiled.
+    #[must_use]
+    pub fn with_binaries(mut self, names: &[&str], place: impl Fn(&str) -> PathBuf) -> Self {
+        for name in names {
+            self.files.push(Entry {
+                path: format!("body/bin/{}/{name}", std::env::consts::ARCH),
+                on_host: place(name),
+                kind: Kind::File { executable: true },
+                counts: true,
+            });
+            self.prebuilt = true;
+        }
+        self
+    }
+
     /// Adds a bundle of certificates from elsewhere on this computer: as those in the template's
     /// `body/build-ca`, they are used while the image is built and make none stale.
     #[must_use]
@@ -251,7 +279,10 @@ impl Context {
 }
 
 /// Digest of what the body's binary is built from.
-pub(crate) fn sources_digest(folder: &Path) -> Result<String, LifecycleError> {
+///
+/// # Errors
+/// [`LifecycleError::File`].
+pub fn sources_digest(folder: &Path) -> Result<String, LifecycleError> {
     let mut files = Vec::new();
     for source in SOURCES {
         walk(folder, source, true, &mut files)?;

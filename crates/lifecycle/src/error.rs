@@ -177,6 +177,24 @@ pub enum LifecycleError {
         /// Why.
         failure: Failure,
     },
+    /// This process is in no container that the engine knows.
+    #[error("the machine's own container could not be found")]
+    NotInside,
+    /// A machine that replaces itself lacks a mount.
+    #[error("nothing is mounted at {target}")]
+    NotMounted {
+        /// Path inside.
+        target: &'static str,
+    },
+    /// The containers that were to replace the machine did not begin.
+    #[error("the machine's restarter did not begin")]
+    NoRestarter {
+        /// Last lines of its log.
+        log: Vec<String>,
+    },
+    /// The socket executor can't keep a person's yes.
+    #[error("this machine's evolves need a person's yes, which only the host can keep")]
+    NoYes,
     /// Somebody asked for it.
     #[error("cancelled")]
     Cancelled,
@@ -286,6 +304,19 @@ impl From<LifecycleError> for Failure {
             LifecycleError::NotUndone { failure: why } => Failure { detail: why.detail, ..failure(FailureCode::Internal) }
                 .because(format!("{}{}", why.message, why.cause.map(|cause| format!(": {cause}")).unwrap_or_default()))
                 .next("vivarium up tries again, as does the next start of the app."),
+            LifecycleError::NotInside => failure(FailureCode::NotFound)
+                .because("a machine evolves itself through the socket of the engine that runs it")
+                .next("Mount that engine's own socket at /var/run/docker.sock."),
+            LifecycleError::NotMounted { .. } => failure(FailureCode::Invalid)
+                .because("a machine that replaces itself keeps its runs on /data, and is built from /repo")
+                .next("Mount a folder there: docker/docker-compose.yml shows how."),
+            LifecycleError::NoRestarter { log } => failure(FailureCode::Unhealthy)
+                .because("it would have replaced the machine")
+                .next("See that the image has /usr/local/bin/body-evolve (build argument DOCKER_CLI=1), and try again.")
+                .detail(log.join("\n")),
+            LifecycleError::NoYes => failure(FailureCode::Invalid)
+                .because("whatever has the engine's socket could give it itself")
+                .next("Choose executor = \"host\" in machine.toml, or needs_yes = false."),
             LifecycleError::Cancelled => failure(FailureCode::Cancelled),
         }
     }

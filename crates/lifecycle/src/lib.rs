@@ -14,6 +14,7 @@ mod plan;
 mod ports;
 mod prune;
 mod repo;
+mod seat;
 mod seccomp;
 mod spec;
 mod usage;
@@ -22,7 +23,7 @@ mod watch;
 
 pub use dock::{CancellationToken, Dock, DockError, EngineChoice, Usage};
 pub use error::LifecycleError;
-pub use evolve::{FAILPOINTS, Hear, Order, Told, What};
+pub use evolve::{FAILPOINTS, Hear, Order, RESTARTER_FAILPOINTS, Reporter, Told, What};
 pub use life::suits;
 pub use machine::{Machine, MachineOptions, Tell};
 pub use paths::Paths;

@@ -201,7 +201,8 @@ impl Machine {
         ];
         let is_taken =
             |port: &u16| *port != 0 && std::net::TcpListener::bind(("127.0.0.1", *port)).is_err();
-        let here = dock.info().endpoint.starts_with("unix://");
+        // Inside, the ports of this computer are not ours to look at.
+        let here = self.seat.is_none() && dock.info().endpoint.starts_with("unix://");
         let (port, source) = match ports.into_iter().find(|port| here && is_taken(port)) {
             Some(port) => (port, None),
             None => match dock.start_container(&self.names.container).await {
@@ -259,6 +260,12 @@ impl Machine {
                     self.keep_down(dock).await;
                     break "it ended, and was started again".into();
                 }
+                ContainerState::Running { .. } if self.seat.is_some() => {
+                    if self.inside(dock, &container.id).answers().await {
+                        return Ok(());
+                    }
+                    "its kernel does not answer".into()
+                }
                 ContainerState::Running { .. } => match container.ports.get(&KERNEL_PORT) {
                     Some(&port) => match ping(port).await {
                         Ping::Ready { .. } => return Ok(()),
@@ -296,6 +303,10 @@ impl Machine {
     /// Its container, where there is one; a stranger's of the same name is a failure.
     pub(crate) async fn ours(&self, dock: &Dock) -> Result<Option<Container>, LifecycleError> {
         let found = dock.container(&self.names.container).await?;
+        if self.seat.is_some() {
+            // Whoever made it set no labels of ours; its name is known from itself.
+            return Ok(found);
+        }
         match found {
             Some(container)
                 if container.labels.get(label::MACHINE) != Some(&self.names.machine) =>
@@ -310,7 +321,10 @@ impl Machine {
 
     /// One run at a time, over all processes of this host.
     pub(crate) fn lock(&self) -> Result<Lock, LifecycleError> {
-        let dir = self.paths.machine_dir(&self.names.machine);
+        let dir = match &self.seat {
+            Some(_) => self.evolve_dir(),
+            None => self.paths.machine_dir(&self.names.machine),
+        };
         make_dir(&dir, 0o755)?;
         let path = dir.join("lock");
         let file = File::options()

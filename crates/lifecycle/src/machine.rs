@@ -13,6 +13,7 @@ use crate::{
     http::{Ping, ping},
     paths::{Paths, make_dir},
     plan::{KERNEL_PORT, MCP_PORT, Names, VNC_PORT, label},
+    seat::{SEAT_DIR, Seat},
     spec::Spec,
 };
 
@@ -47,6 +48,8 @@ pub struct Machine {
     pub(crate) engine: EngineChoice,
     /// The generation that it is made of, where it is one's.
     pub(crate) current: Option<Current>,
+    /// Where it is seen from inside.
+    pub(crate) seat: Option<Seat>,
     options: MachineOptions,
 }
 
@@ -81,16 +84,44 @@ impl Machine {
             repo: options.repo.as_deref().map(absolute),
             engine: options.engine.clone(),
             current: None,
+            seat: None,
             options: options.clone(),
         };
-        let all = machine.read_generations()?;
-        machine.current = all
+        machine.read_current()?;
+        Ok(machine)
+    }
+
+    /// One that is seen from inside: of its repo, not of a template.
+    pub(crate) fn seated(seat: Seat) -> Result<Self, LifecycleError> {
+        let home = Path::new(SEAT_DIR).join("engine");
+        let mut machine = Self {
+            spec: seat.spec()?,
+            names: seat.names(),
+            paths: Paths {
+                config_dir: home.clone(),
+                data_dir: home.clone(),
+                user_home: home,
+            },
+            template: "/repo".into(),
+            repo: Some("/repo".into()),
+            engine: EngineChoice::default(),
+            current: None,
+            seat: Some(seat),
+            options: MachineOptions::default(),
+        };
+        machine.read_current()?;
+        Ok(machine)
+    }
+
+    fn read_current(&mut self) -> Result<(), LifecycleError> {
+        let all = self.read_generations()?;
+        self.current = all
             .current
             .and_then(|number| all.get(number))
             .map(|record| Current {
                 image: record.image.clone(),
             });
-        Ok(machine)
+        Ok(())
     }
 
     /// The same machine as spec and generations say now.

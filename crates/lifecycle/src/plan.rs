@@ -11,6 +11,7 @@ use dock::{Bind, ContainerSpec, Limits, PublishedPort, Restarts};
 use crate::{
     error::LifecycleError,
     paths::{MACHINE_UID, Paths, machine_ids, make_dir, own},
+    seat,
     spec::{Profile, Spec},
 };
 
@@ -28,6 +29,8 @@ pub(crate) mod label {
     pub(crate) const PLAN: &str = "vivarium.plan";
     /// Number of an image's generation.
     pub(crate) const GENERATION: &str = "vivarium.generation";
+    /// The image's name where somebody else made the machine.
+    pub(crate) const IMAGE: &str = "vivarium.image";
     /// The repo's commit that an image was built from.
     pub(crate) const COMMIT: &str = "vivarium.commit";
 }
@@ -182,6 +185,10 @@ pub(crate) fn container(spec: &Spec, names: &Names, paths: &Paths, site: &Site) 
     // PID 1 begins as root and takes its groups from here when it becomes the machine's user.
     if let Some(socket) = &site.socket {
         environment.insert("VIVARIUM_GROUPS".into(), socket.group.to_string());
+    }
+    if site.socket.is_some() {
+        // It carries its evolves out itself, as its owner wants them.
+        environment.extend(seat::settings(spec));
     }
     environment.extend(spec.environment.clone());
     let bind = |source: String, target: &str, read_only| Bind {

@@ -69,6 +69,9 @@ pub(crate) struct RunFile {
     /// Short ids of what the build made or used.
     #[serde(default)]
     pub built: Vec<String>,
+    /// Whether the rest is a restarter's.
+    #[serde(default)]
+    pub handed_over: bool,
 }
 
 /// A machine's folder of runs.

@@ -8,6 +8,7 @@ use wire::evolve::{Proof, ProofCheck};
 use super::{
     failpoint::failpoint,
     run::{Done, Run},
+    shape::Shape,
 };
 use crate::{
     error::LifecycleError,
@@ -52,8 +53,8 @@ impl Run<'_> {
         let machine = self.machine;
         let image_id = self.file.image_id.clone().unwrap_or_default();
         let candidate = self.candidate(name, &image_id).await?;
-        handover::prepare(machine, self.dock, &candidate).await?;
-        self.dock.create_container(&candidate).await?;
+        candidate.prepare(machine, self.dock).await?;
+        candidate.create(self.dock).await?;
         self.dock.start_container(name).await?;
         failpoint("proving");
         let began = tokio::time::Instant::now();
@@ -165,12 +166,15 @@ impl Run<'_> {
     }
 
     /// The candidate's container: as the machine's, with nothing that it could harm.
-    async fn candidate(
-        &self,
-        name: &str,
-        image_id: &str,
-    ) -> Result<dock::ContainerSpec, LifecycleError> {
+    async fn candidate(&self, name: &str, image_id: &str) -> Result<Shape, LifecycleError> {
         let machine = self.machine;
+        let volume = self.candidate_home();
+        self.dock
+            .ensure_volume(&volume, &machine.names.labels())
+            .await?;
+        if machine.seat.is_some() {
+            return self.candidate_like(name, volume).await;
+        }
         let mut spec: Spec = machine.spec.clone();
         spec.executor = Executor::Host;
         spec.mounts.retain(|mount| mount.target != "/data");
@@ -187,10 +191,6 @@ impl Run<'_> {
         plan.ports.clear();
         plan.restarts = Restarts::Never;
         plan.labels.remove(label::PLAN);
-        let volume = self.candidate_home();
-        self.dock
-            .ensure_volume(&volume, &machine.names.labels())
-            .await?;
         let handed_over = plan::handed_over(&spec);
         for bind in &mut plan.binds {
             match bind.target.as_str() {
@@ -211,7 +211,7 @@ impl Run<'_> {
         }
         plan.environment
             .insert("VIVARIUM_CANDIDATE".into(), "1".into());
-        Ok(plan)
+        Ok(Shape::Spec(Box::new(plan)))
     }
 
     fn candidate_home(&self) -> String {

@@ -15,9 +15,8 @@ use super::{
 };
 use crate::{
     error::LifecycleError,
-    handover,
     life::READY,
-    plan::{self, Placed, STOP_S},
+    plan::{Placed, STOP_S},
 };
 
 impl Run<'_> {
@@ -26,6 +25,13 @@ impl Run<'_> {
         let (machine, dock) = (self.machine, self.dock);
         for place in [Placed::Old, Placed::New] {
             machine.remove_beside(dock, &self.placed(place)).await?;
+        }
+        // One that somebody else made has none of our labels.
+        if let Some(old) = &self.file.old
+            && let Some(found) = dock.container(&old.id).await?
+            && found.name == self.placed(Placed::Old)
+        {
+            dock.remove_container(&found.id).await?;
         }
         self.remove_candidate().await?;
         failpoint("removed");
@@ -174,6 +180,18 @@ impl Run<'_> {
             return Ok(Done::With(None));
         };
         let found = dock.container(&old.id).await?;
+        // Made again, where it is gone, or where its port is: while there is something to make it like.
+        let image = machine
+            .read_generations()?
+            .records
+            .iter()
+            .find(|record| record.image_id == old.image_id)
+            .map_or_else(|| old.image_id.clone(), |record| record.image.clone());
+        let like = match (&found, &self.file.new_id) {
+            (None, Some(new)) => new,
+            _ => &old.id,
+        };
+        let shape = self.shape(like, &image, &old.image_id).await?;
         // What has the machine's name and is not the old one is the new one; never a stranger's.
         if let Some(in_place) = machine.ours(dock).await?
             && in_place.id != old.id
@@ -191,14 +209,6 @@ impl Run<'_> {
         machine
             .remove_beside(dock, &self.placed(Placed::New))
             .await?;
-        let image = machine
-            .read_generations()?
-            .records
-            .iter()
-            .find(|record| record.image_id == old.image_id)
-            .map_or_else(|| old.image_id.clone(), |record| record.image.clone());
-        let site = machine.site(dock, &image, &old.image_id).await?;
-        let plan = plan::container(&machine.spec, &machine.names, &machine.paths, &site);
         let was_stopped = match &found {
             Some(found) => {
                 if found.name != machine.names.container {
@@ -209,16 +219,16 @@ impl Run<'_> {
             }
             None => {
                 self.warn("the old container is gone: it is made anew from its image".into());
-                dock.create_container(&plan).await?;
+                shape.create(dock).await?;
                 true
             }
         };
         if was_stopped {
-            if let Err(error) = handover::prepare(machine, dock, &plan).await {
+            if let Err(error) = shape.prepare(machine, dock).await {
                 // It began with what is there before.
                 self.warn(format!("its files of users are the new machine's: {error}"));
             }
-            self.start_in_place(plan).await?;
+            self.start_in_place(shape).await?;
         }
         if !old.answered {
             return Ok(Done::With(Some(

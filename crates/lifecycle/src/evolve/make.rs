@@ -11,6 +11,7 @@ use super::{
     book::{Old, now_ms},
     failpoint::failpoint,
     generations::Record,
+    restarter::{SHIPPED, shipped},
     run::{Done, Run, note},
 };
 use crate::{
@@ -160,7 +161,11 @@ impl Run<'_> {
             .map_err(LifecycleError::file("write to", self.book.folder()))?;
         repo.export(&commit, folder.path()).await?;
         let compiles = machine.compiles(folder.path())?;
-        let context = Context::of_repo(folder.path(), &machine.template, !compiles)?;
+        let context = match &machine.seat {
+            Some(_) => Context::of_repo(folder.path(), &machine.template, false)?
+                .with_binaries(if compiles { &[] } else { &SHIPPED }, shipped),
+            None => Context::of_repo(folder.path(), &machine.template, !compiles)?,
+        };
         if compiles {
             self.line("the sources of body changed: it is compiled, which takes minutes");
         }

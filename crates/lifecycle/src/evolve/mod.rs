@@ -14,7 +14,10 @@ mod leave;
 mod make;
 mod replace;
 mod repo;
+mod report;
+mod restarter;
 mod run;
+mod shape;
 
 use dock::{CancellationToken, Dock};
 use wire::{
@@ -25,15 +28,19 @@ use wire::{
     failure::{Failure, FailureCode},
 };
 
-pub(crate) use self::generations::Current;
 use self::{
     book::{Asked, Book, RunFile, now_ms},
     inside::Inside,
     run::{Run, verb},
 };
-pub use failpoint::FAILPOINTS;
+pub(crate) use self::{
+    book::{read as read_json, write as write_json},
+    generations::Current,
+};
+pub use failpoint::{FAILPOINTS, RESTARTER_FAILPOINTS};
+pub use report::Reporter;
 
-use crate::{error::LifecycleError, machine::Machine, spec::Profile};
+use crate::{error::LifecycleError, machine::Machine, seat::SEAT_DIR, spec::Profile};
 
 /// How long to wait for cells where nobody says.
 const CELL_LIMIT_S: u32 = 60;
@@ -72,7 +79,10 @@ pub enum What {
 
 impl Machine {
     pub(crate) fn evolve_dir(&self) -> std::path::PathBuf {
-        self.paths.machine_dir(&self.names.machine).join("evolve")
+        match &self.seat {
+            Some(_) => SEAT_DIR.into(),
+            None => self.paths.machine_dir(&self.names.machine).join("evolve"),
+        }
     }
 
     fn book(&self) -> Book {
@@ -150,6 +160,7 @@ impl Machine {
             stopped_at: None,
             repo_before: None,
             built: Vec::new(),
+            handed_over: false,
         };
         Run::new(self, dock, cancel, hear, file).drive().await
     }
@@ -186,7 +197,9 @@ impl Machine {
         let Some(mut file) = self.book().unfinished()? else {
             return Ok(None);
         };
-        tracing::warn!(run_id = file.run.run_id, step = ?file.next, "a run of evolve was cut off");
+        if !self.may_begin_swap(&file) {
+            tracing::warn!(run_id = file.run.run_id, step = ?file.next, "a run of evolve was cut off");
+        }
         let now = now_ms();
         for step in &mut file.run.steps {
             if step.state == StepState::Running {
@@ -195,8 +208,9 @@ impl Machine {
                 step.note = Some("It was cut off here".into());
             }
         }
-        // The new machine is in place: it is given its chance. Before that it goes.
-        if file.next < StepName::Settle {
+        // The new machine is in place: it is given its chance. Before that it goes, unless the swap
+        // is a restarter's that has not begun yet.
+        if file.next < StepName::Settle && !self.may_begin_swap(&file) {
             let failure =
                 Failure::new(FailureCode::Internal, "The run was cut off").because(format!(
                     "what carried it out ended while it was to {}",
@@ -217,7 +231,7 @@ impl Machine {
         let run = Run::new(self, dock, &never, &mut also, file)
             .drive()
             .await?;
-        if run.asked_by == Asker::Machine {
+        if run.asked_by == Asker::Machine && self.seat.is_none() {
             // What asked for it waits in there for its end.
             let report = EvolveReport {
                 run: run.clone(),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use dock::{ContainerSpec, ContainerState};
+use dock::ContainerState;
 use wire::evolve::{CarriedKernel, GenerationState, RunKind, RunningCell};
 
 use super::{
@@ -11,10 +11,10 @@ use super::{
     failpoint::failpoint,
     inside::Inside,
     run::{Done, Run},
+    shape::Shape,
 };
 use crate::{
     error::LifecycleError,
-    handover,
     plan::{self, Placed, STOP_S},
 };
 
@@ -190,21 +190,29 @@ impl Run<'_> {
         self.file.run.report.lost_files = lost.into_iter().take(NAMED_FILES).collect();
     }
 
-    /// The container that takes the machine's place: as `up` would make it, on the ports that
-    /// the old one has now.
-    async fn successor(&self) -> Result<ContainerSpec, LifecycleError> {
-        let machine = self.machine;
+    /// The container that takes the machine's place, on the ports that the old one has now, and what
+    /// it needs.
+    async fn successor(&self, old: &str) -> Result<Shape, LifecycleError> {
+        let (machine, dock) = (self.machine, self.dock);
         let image = self.file.image.as_deref().unwrap_or_default();
         let image_id = self.file.image_id.as_deref().unwrap_or_default();
-        let site = machine.site(self.dock, image, image_id).await?;
+        let mut shape = self.shape(old, image, image_id).await?;
+        let Shape::Spec(plan) = &mut shape else {
+            return Ok(shape);
+        };
         machine.paths.ensure_secrets(&machine.names.machine)?;
         plan::make_sources(&machine.spec, &machine.paths)?;
-        Ok(plan::container(
-            &machine.spec,
-            &machine.names,
-            &machine.paths,
-            &site,
-        ))
+        if let Some(found) = dock.container(old).await? {
+            for port in plan.ports.iter_mut().filter(|port| port.host == 0) {
+                port.host = found.ports.get(&port.container).copied().unwrap_or(0);
+            }
+        }
+        let labels = machine.names.labels();
+        dock.ensure_network(&machine.names.network(), &labels)
+            .await?;
+        dock.ensure_volume(&machine.names.home_volume(), &labels)
+            .await?;
+        Ok(shape)
     }
 
     /// Stops the old machine and starts the new one in its place.
@@ -215,20 +223,10 @@ impl Run<'_> {
         let Some(old) = self.file.old.clone() else {
             return Err(machine.not_running());
         };
-        let mut plan = self.successor().await?;
-        if let Some(found) = dock.container(&old.id).await? {
-            for port in plan.ports.iter_mut().filter(|port| port.host == 0) {
-                port.host = found.ports.get(&port.container).copied().unwrap_or(0);
-            }
-        }
-        let name = std::mem::replace(&mut plan.name, self.placed(Placed::New));
-        let labels = machine.names.labels();
-        dock.ensure_network(&machine.names.network(), &labels)
-            .await?;
-        dock.ensure_volume(&machine.names.home_volume(), &labels)
-            .await?;
-        handover::prepare(machine, dock, &plan).await?;
-        let id = dock.create_container(&plan).await?;
+        let mut shape = self.successor(&old.id).await?;
+        let name = shape.rename(self.placed(Placed::New));
+        shape.prepare(machine, dock).await?;
+        let id = shape.create(dock).await?;
         self.file.new_id = Some(id.clone());
         self.save()?;
         failpoint("created");
@@ -241,18 +239,15 @@ impl Run<'_> {
         failpoint("renamed");
         dock.rename_container(&id, &name).await?;
         failpoint("placed");
-        plan.name = name;
-        self.start_in_place(plan).await?;
+        shape.rename(name);
+        self.start_in_place(shape).await?;
         failpoint("started");
         Ok(Done::With(None))
     }
 
     /// Starts the container that has the machine's name. Where something else has taken one of its
     /// ports meanwhile, it gets another: a machine elsewhere is better than none.
-    pub(super) async fn start_in_place(
-        &mut self,
-        mut plan: ContainerSpec,
-    ) -> Result<(), LifecycleError> {
+    pub(super) async fn start_in_place(&mut self, mut shape: Shape) -> Result<(), LifecycleError> {
         let (machine, dock) = (self.machine, self.dock);
         let mut deadline = tokio::time::Instant::now() + PORT;
         loop {
@@ -268,28 +263,20 @@ impl Run<'_> {
             self.warn(format!(
                 "port {port} was taken by {holder}: the machine got another; vivarium up brings it back to its own"
             ));
-            let Some(taken) = plan
-                .ports
-                .iter_mut()
-                .find(|published| published.host == port)
-            else {
+            if !shape.free_port(port) {
                 return Err(LifecycleError::PortTaken {
                     port,
                     holder: Some(holder),
                     source: None,
                 });
-            };
-            taken.host = 0;
-            // By another digest `up` sees that this is not what the spec says.
-            plan.labels
-                .insert(plan::label::PLAN.into(), "another port".into());
-            dock.remove_container(&plan.name).await?;
-            let id = dock.create_container(&plan).await?;
+            }
+            dock.remove_container(shape.name()).await?;
+            let id = shape.create(dock).await?;
             if self.file.next == wire::evolve::StepName::Swap {
                 self.file.new_id = Some(id);
                 self.save()?;
             }
-            dock.start_container(&plan.name).await?;
+            dock.start_container(shape.name()).await?;
             deadline = tokio::time::Instant::now();
         }
     }
@@ -345,6 +332,8 @@ impl Run<'_> {
             record.state = GenerationState::Good;
         }
         machine.write_generations(&all)?;
+        let image_id = self.file.image_id.as_deref().unwrap_or_default();
+        machine.follow_image(dock, image_id).await?;
         failpoint("marked");
         let downtime = self.file.run.report.downtime_ms;
         Ok(Done::With(downtime.map(|ms| {

@@ -6,6 +6,9 @@ use wire::evolve::RepoDiff;
 use super::{git::Repo, run::Run};
 use crate::{context, error::LifecycleError, machine::Machine};
 
+/// In the image: the digest of the sources that its binaries were built of.
+const SOURCES: &str = "/usr/local/share/vivarium/body.sources";
+
 /// A run's branch.
 pub(super) fn branch(run_id: &str) -> String {
     format!("vivarium/run-{run_id}")
@@ -79,6 +82,10 @@ impl Machine {
     /// Whether the Rust sources in a folder are others than those that the shipped binary is of.
     pub(super) fn compiles(&self, folder: &std::path::Path) -> Result<bool, LifecycleError> {
         let there = context::sources_digest(folder)?;
+        if self.seat.is_some() {
+            let built_of = std::fs::read_to_string(SOURCES);
+            return Ok(built_of.map_or(true, |digest| digest.trim() != there));
+        }
         if there == context::sources_digest(&self.template)? {
             return Ok(false);
         }

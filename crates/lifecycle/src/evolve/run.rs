@@ -66,6 +66,17 @@ impl<'a> Run<'a> {
     pub(super) async fn drive(mut self) -> Result<EvolveRun, LifecycleError> {
         loop {
             let step = self.file.next;
+            if self.is_anothers(step) {
+                match self.hand_over().await {
+                    Ok(()) => return Ok(self.file.run),
+                    Err(error) => {
+                        self.begin(step)?;
+                        self.fail(step, &Failure::from(error))?;
+                        self.file.next = StepName::Undo;
+                        continue;
+                    }
+                }
+            }
             let begun = self.begin(step);
             let done = match step {
                 // An undo is made also where that can't be written: made twice it harms nothing.

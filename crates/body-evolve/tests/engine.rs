@@ -1,0 +1,178 @@
+//! A machine that replaces itself, against the real engine: what it keeps, what goes wrong, and
+//! what is killed on the way. Wants VIVARIUM_TEST_ENGINE.
+
+#![allow(clippy::unwrap_used)]
+
+#[path = "seat/machine.rs"]
+mod machine;
+
+use lifecycle::{FAILPOINTS, RESTARTER_FAILPOINTS};
+use machine::{Seat, ok};
+
+fn wanted() -> bool {
+    let wanted = std::env::var_os("VIVARIUM_TEST_ENGINE").is_some();
+    if !wanted {
+        eprintln!("left out: needs a container engine; set VIVARIUM_TEST_ENGINE=1");
+    }
+    wanted
+}
+
+#[test]
+fn a_machine_that_somebody_else_made_replaces_itself() {
+    if !wanted() {
+        return;
+    }
+    let seat = Seat::up("seat");
+    let port = ok(&["port", &seat.container(), "8080/tcp"]);
+    let before = seat.inspect("{{json .HostConfig}}");
+    seat.edit("body/rootfs/version", "2");
+    let run = seat.evolve("first");
+    assert_eq!(run["state"], "good", "{run}");
+    assert_eq!(run["steps"].as_array().unwrap().len(), 7, "{run}");
+    seat.is_whole("2", "after an evolve");
+
+    // All that whoever made it wanted is as it was.
+    assert_eq!(ok(&["port", &seat.container(), "8080/tcp"]), port);
+    let after = seat.inspect("{{json .HostConfig}}");
+    let pinned = |text: &str| {
+        let mut host: serde_json::Value = serde_json::from_str(text).unwrap();
+        host["PortBindings"] = serde_json::Value::Null;
+        host
+    };
+    assert_eq!(pinned(&after), pinned(&before));
+    let own = seat.inspect("{{index .Config.Labels \"kept\"}} {{.Config.Env}}");
+    assert!(own.starts_with("yes ") && own.contains("OWN=1"), "{own}");
+    let aliases = seat.inspect("{{range .NetworkSettings.Networks}}{{.Aliases}}{{end}}");
+    assert!(aliases.contains("os"), "{aliases}");
+    // Compose finds its container to be of the image that its file names.
+    let image = ok(&["image", "inspect", "-f", "{{.Id}}", &seat.image()]);
+    assert_eq!(seat.inspect("{{.Image}}"), image);
+    assert_eq!(
+        seat.inspect("{{index .Config.Labels \"com.docker.compose.image\"}}"),
+        image
+    );
+
+    // And again, from what it is now; and back.
+    seat.edit("body/rootfs/version", "3");
+    let run = seat.evolve("second");
+    assert_eq!(run["state"], "good", "{run}");
+    seat.is_whole("3", "after a second evolve");
+    ok(&["exec", "-d", &seat.container(), "body-evolve", "rollback"]);
+    seat.is_whole("2", "after a rollback");
+}
+
+#[test]
+fn what_is_wrong_with_a_candidate_leaves_the_machine_as_it_is() {
+    if !wanted() {
+        return;
+    }
+    let seat = Seat::up("seatbad");
+    let cases = [
+        ("if (candidate()) { exit 3 }", "prove"),
+        ("if (!candidate()) { exit 5 }", "settle"),
+        ("if (!candidate()) { sleep 600 }", "settle"),
+    ];
+    for (index, (boot, step)) in cases.into_iter().enumerate() {
+        seat.edit("body/rootfs/version", "2");
+        seat.boot(boot);
+        let run = seat.evolve(&format!("bad{index}"));
+        assert_eq!(run["state"], "undone", "{boot}: {run}");
+        let steps = run["steps"].as_array().unwrap();
+        let failed = steps.iter().find(|step| step["state"] == "failed");
+        assert_eq!(failed.unwrap()["name"], step, "{boot}: {run}");
+        seat.is_whole("1", boot);
+    }
+    seat.edit("body/Dockerfile", "ARG BASE\nFROM ${BASE}\nRUN false\n");
+    let run = seat.evolve("broken");
+    assert_eq!(run["failure"]["code"], "build_failed", "{run}");
+    seat.is_whole("1", "a broken Dockerfile");
+}
+
+/// Ends every place, in the machine as in its restarters.
+fn all_places() -> impl Iterator<Item = &'static str> {
+    RESTARTER_FAILPOINTS.iter().chain(FAILPOINTS).copied()
+}
+
+#[test]
+fn whatever_is_killed_anywhere_the_machine_is_up_again() {
+    if !wanted() {
+        return;
+    }
+    let seat = Seat::up("seatkill");
+    let mut version = "1".to_owned();
+    for (number, place) in all_places().enumerate() {
+        let next = format!("v{number}");
+        seat.edit("body/rootfs/version", &next);
+        // Only a run that fails comes by there.
+        seat.boot(if place == "undo" {
+            "if (candidate()) { exit 3 }"
+        } else {
+            ""
+        });
+        seat.fail_at(place);
+        let id = format!("kill{number}");
+        let run = seat.evolve(&id);
+        assert!(seat.has_failed(), "nothing came by {place}");
+        match run["state"].as_str() {
+            Some("good") => version = next,
+            Some("undone") => assert!(run["error"].is_string(), "{place}: {run}"),
+            _ => panic!("{place}: {run}"),
+        }
+        seat.is_whole(&version, place);
+    }
+}
+
+#[test]
+fn a_power_cut_while_the_machine_is_replaced_leaves_the_old_one_or_the_new_one() {
+    if !wanted() {
+        return;
+    }
+    let seat = Seat::up("seatpower");
+    let mut version = "1".to_owned();
+    for (number, place) in [
+        "handing", "created", "stopped", "renamed", "placed", "started", "reloaded", "marked",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let next = format!("v{number}");
+        seat.edit("body/rootfs/version", &next);
+        seat.fail_at(&format!("{place} hang"));
+        let id = format!("power{number}");
+        seat.ask(&id);
+        seat.wait(place, || seat.has_failed());
+        seat.power_cut();
+        let run = seat.ended(&id);
+        match run["state"].as_str() {
+            Some("good") => version = next,
+            Some("undone") => assert!(run["error"].is_string(), "{place}: {run}"),
+            _ => panic!("{place}: {run}"),
+        }
+        seat.is_whole(&version, place);
+    }
+}
+
+#[test]
+fn a_restarter_that_is_removed_is_replaced_by_the_other() {
+    if !wanted() {
+        return;
+    }
+    let seat = Seat::up("seatgone");
+    let mut version = "1".to_owned();
+    for (number, place) in ["created", "stopped", "started"].into_iter().enumerate() {
+        let next = format!("v{number}");
+        seat.edit("body/rootfs/version", &next);
+        seat.fail_at(&format!("{place} hang"));
+        let id = format!("gone{number}");
+        seat.ask(&id);
+        seat.wait(place, || seat.has_failed());
+        // Whichever of them works: it is lost for good.
+        let held = seat.working_restarter();
+        ok(&["rm", "-f", &held]);
+        let run = seat.ended(&id);
+        if run["state"] == "good" {
+            version = next;
+        }
+        seat.is_whole(&version, place);
+    }
+}

@@ -1,0 +1,448 @@
+//! A machine of a few lines that somebody else than Vivarium made, and that replaces itself.
+
+use std::{
+    os::unix::fs::PermissionsExt,
+    path::PathBuf,
+    process::{Command, Output},
+    time::{Duration, Instant},
+};
+
+use serde_json::{Value, json};
+
+/// Debian's base has Perl: a web server of a few lines is enough of a machine. What a cell would
+/// keep is the file `/tmp/namespace`, which a snapshot copies to `/data`.
+const DOCKERFILE: &str = "ARG BASE\nFROM ${BASE}\nCOPY body/rootfs/ /\n\
+    RUN chmod 0755 /usr/local/bin/machine /usr/local/bin/body\n\
+    CMD [\"/usr/local/bin/machine\"]\n";
+
+/// PID 1: what body does at its start, then `/ping`. `BOOT` is put in by a test.
+const MACHINE: &str = r#"#!/usr/bin/perl
+use IO::Socket::INET;
+$SIG{TERM} = sub { exit 0 };
+$SIG{CHLD} = "IGNORE";
+sub candidate { $ENV{VIVARIUM_CANDIDATE} }
+BOOT
+if (!candidate()) { fork or exec "evolves" }
+my $s = IO::Socket::INET->new(LocalPort => 8080, Listen => 20, ReuseAddr => 1) or die;
+while (1) {
+  my $c = $s->accept or next;
+  while (<$c>) { last if /^\r?\n$/ }
+  my $text = '{"status":"ok","version":"tiny"}';
+  print $c "HTTP/1.0 200 OK\r\nContent-Length: " . length($text) . "\r\n\r\n$text";
+  close $c;
+}
+"#;
+
+/// As body starts it: again where it ended before its work was done.
+const EVOLVES: &str =
+    "#!/bin/sh\nfor try in 1 2 3; do body-evolve run >>/data/log 2>&1 && exit; sleep 0.1; done\n";
+
+/// `body call` and `body prove`, with the machine's history in `/data/run.json`.
+const BODY: &str = r#"#!/usr/bin/perl
+use strict; use IO::Socket::INET;
+sub copy { system("cp", @_) }
+my ($word, $method, $path, $json) = @ARGV;
+sub up { IO::Socket::INET->new(PeerAddr => "127.0.0.1:8080", Timeout => 1) }
+sub say_ { print $_[0]; exit 0 }
+sub refuse { print '{"error":{"code":"x","message":"' . $_[0] . '"},"request_id":"x"}'; exit 22 }
+sub done { say_('{"status":"completed"}') }
+if ($word eq "prove") {
+  for (1..200) { last if up(); select(undef, undef, undef, 0.05) }
+  my $ok = up() ? "true" : "false";
+  say_ qq({"ok":$ok,"checks":[{"name":"kernel","ok":$ok,"detail":"tiny","took_ms":1}]});
+}
+my ($name) = ($json // "") =~ /"name":"([^"]+)"/;
+if ($path eq "/ping") { up() ? say_('{"status":"ok"}') : refuse("not yet") }
+if ($path eq "/evolve/status") {
+  my $run = "null";
+  if (open(my $f, "<", "/data/run.json")) { local $/; $run = <$f> }
+  say_(qq({"in_progress":true,"executor":"socket","executor_present":true,"latest_run":$run}));
+}
+if ($path =~ m,/report$,) {
+  $json =~ /"run":(\{.*\})\}$/s or refuse("no run");
+  open(my $f, ">", "/data/run.aside"); print $f $1; close $f; rename "/data/run.aside", "/data/run.json"; done();
+}
+if ($path eq "/evolve/claim") { done() }
+if ($path eq "/evolve/queue") {
+  $json =~ /"closed":true/ ? open(my $f, ">", "/tmp/closed") : unlink("/tmp/closed"); done();
+}
+if ($path eq "/executions") { say_('{"executions":[]}') }
+if ($path eq "/kernels") { say_('{"kernels":[{"name":"main","state":"idle","waiting":0}]}') }
+if ($path eq "/cryo/store") {
+  copy("/tmp/namespace", "/data/$name"); say_(qq({"status":"completed","name":"$name","saved":["x"],"skipped":[],"size_bytes":1,"timing_ms":1}))
+}
+if ($path eq "/cryo/reload") {
+  -e "/data/$name" or refuse("no such snapshot"); copy("/data/$name", "/tmp/namespace");
+  say_(qq({"status":"completed","name":"$name","restored":["x"],"failed":[],"timing_ms":1}))
+}
+if ($method eq "DELETE") { unlink "/data/" . substr($path, 6); done() }
+refuse("no such route: $path");
+"#;
+
+/// For machines that come up in no time.
+const SETTINGS: &str =
+    "evolve.settle_s=15,evolve.prove_s=15,evolve.steady_s=0,generations_to_keep=0";
+
+pub struct Seat {
+    /// Begins all its names.
+    pub name: String,
+    folder: tempfile::TempDir,
+    /// Its network's own name, as compose would give it.
+    network: String,
+}
+
+impl Seat {
+    /// A machine that is up.
+    pub fn up(name: &str) -> Self {
+        let name = format!("vtest-{name}-{}", std::process::id());
+        let seat = Self {
+            network: format!("{name}_default"),
+            folder: tempfile::tempdir().unwrap(),
+            name,
+        };
+        seat.build_base();
+        for (path, text) in [
+            ("body/Dockerfile", DOCKERFILE),
+            ("body/rootfs/usr/local/bin/body", BODY),
+            ("body/rootfs/version", "1"),
+        ] {
+            seat.edit(path, text);
+        }
+        seat.boot("");
+        let repo = seat.repo();
+        let git = |words: &[&str]| {
+            let who = ["-c", "user.name=t", "-c", "user.email=t@localhost"];
+            let done = Command::new("git")
+                .arg("-C")
+                .arg(&repo)
+                .args(who)
+                .args(words)
+                .output();
+            assert!(done.unwrap().status.success());
+        };
+        git(&["init", "-q"]);
+        git(&["add", "-A"]);
+        git(&["commit", "-qm", "first"]);
+        std::fs::create_dir(seat.data()).unwrap();
+        // The machine's user writes there too.
+        let everybody = std::fs::Permissions::from_mode(0o777);
+        std::fs::set_permissions(seat.data(), everybody).unwrap();
+        let base = format!("BASE={}", seat.base());
+        let folder = repo.display().to_string();
+        let dockerfile = format!("{folder}/body/Dockerfile");
+        ok(&[
+            "build",
+            "-q",
+            "-t",
+            &seat.image(),
+            "--build-arg",
+            &base,
+            "-f",
+            &dockerfile,
+            &folder,
+        ]);
+        ok(&["network", "create", &seat.network]);
+        seat.start();
+        seat.shell(
+            "printf kept > /tmp/namespace; printf home > /root/kept; printf data > /data/kept",
+        );
+        seat
+    }
+
+    /// What the tiny machine is made on: git, and the program that is tested.
+    fn build_base(&self) {
+        let folder = tempfile::tempdir().unwrap();
+        let program = folder.path().join("body-evolve");
+        std::fs::copy(env!("CARGO_BIN_EXE_body-evolve"), program).unwrap();
+        std::fs::write(folder.path().join("evolves"), EVOLVES).unwrap();
+        let text = "FROM debian:trixie-slim\n\
+            RUN apt-get update -qq && apt-get install -y -qq --no-install-recommends git >/dev/null\n\
+            RUN useradd --uid 1000 --home-dir /root --no-create-home os; chmod 0755 /root; chown os /root; mkdir -p /usr/local/share/vivarium\n\
+            COPY body-evolve evolves /usr/local/bin/\n\
+            RUN chmod 0755 /usr/local/bin/*; body-evolve sources /nothing >/usr/local/share/vivarium/body.sources\n";
+        std::fs::write(folder.path().join("Dockerfile"), text).unwrap();
+        ok(&[
+            "build",
+            "-q",
+            "-t",
+            &self.base(),
+            &folder.path().display().to_string(),
+        ]);
+    }
+
+    fn start(&self) {
+        let mount = |path: PathBuf, at: &str| format!("{}:{at}", path.display());
+        let (data, repo) = (mount(self.data(), "/data"), mount(self.repo(), "/repo"));
+        let home = format!("{}_home:/root", self.name);
+        let set = format!("VIVARIUM_SET={SETTINGS},base={}", self.base());
+        // As compose would make it: with its labels, and known by its service's name.
+        let project = format!("com.docker.compose.project={}", self.name);
+        ok(&[
+            "run",
+            "-d",
+            "--name",
+            &self.container(),
+            "--restart",
+            "unless-stopped",
+            "--network",
+            &self.network,
+            "--network-alias",
+            "os",
+            "-p",
+            "127.0.0.1::8080",
+            "--label",
+            &project,
+            "--label",
+            "com.docker.compose.image=as-it-was",
+            "--label",
+            "kept=yes",
+            "-v",
+            &data,
+            "-v",
+            &repo,
+            "-v",
+            &home,
+            "-v",
+            "/var/run/docker.sock:/var/run/docker.sock",
+            "-e",
+            &set,
+            "-e",
+            "VIVARIUM_FAILPOINT_FILE=/data/failpoint",
+            "-e",
+            "OWN=1",
+            "--ulimit",
+            "nofile=5000:6000",
+            "--shm-size",
+            "100m",
+            &self.image(),
+        ]);
+    }
+
+    pub fn container(&self) -> String {
+        format!("{}-os-host", self.name)
+    }
+
+    pub fn restarters(&self) -> [String; 2] {
+        ["", "-2"].map(|end| format!("{}-os-restarter{end}", self.name))
+    }
+
+    /// The one that carries the run out.
+    pub fn working_restarter(&self) -> String {
+        let works = |name: &String| {
+            let log = docker(&["logs", name]);
+            String::from_utf8_lossy(&log.stderr).contains("takes the run up")
+        };
+        self.restarters().into_iter().find(works).unwrap()
+    }
+
+    pub fn image(&self) -> String {
+        format!("{}-os", self.name)
+    }
+
+    fn base(&self) -> String {
+        format!("{}-base", self.name)
+    }
+
+    fn repo(&self) -> PathBuf {
+        self.folder.path().join("repo")
+    }
+
+    fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    /// Writes a file of the machine's repo.
+    pub fn edit(&self, path: &str, text: &str) {
+        let path = self.repo().join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+
+    /// Sets what the machine does at its start.
+    pub fn boot(&self, perl: &str) {
+        self.edit(
+            "body/rootfs/usr/local/bin/machine",
+            &MACHINE.replace("BOOT", perl),
+        );
+    }
+
+    /// Where processes of this machine fail next; see `VIVARIUM_FAILPOINT_FILE`.
+    pub fn fail_at(&self, place: &str) {
+        std::fs::write(self.data().join("failpoint"), place).unwrap();
+    }
+
+    pub fn has_failed(&self) -> bool {
+        !self.data().join("failpoint").exists()
+    }
+
+    /// Asks for a run, as `POST /evolve` does.
+    pub fn ask(&self, id: &str) {
+        let run = json!({
+            "run_id": id, "kind": "evolve", "state": "asked", "asked_by": "machine", "note": id,
+            "running_cell": "wait", "started_at": 1, "ended_at": null, "steps": [], "error": null,
+            "failure": null, "generation": null, "from_generation": null, "commit": null,
+            "report": {"proof": null, "downtime_ms": null},
+        });
+        std::fs::write(self.data().join("run.json"), run.to_string()).unwrap();
+        ok(&["exec", "-d", &self.container(), "evolves"]);
+    }
+
+    /// Waits until the machine has heard of the end of this run; answers it.
+    pub fn ended(&self, id: &str) -> Value {
+        let mut run = Value::Null;
+        self.wait(id, || {
+            let text = std::fs::read_to_string(self.data().join("run.json")).unwrap_or_default();
+            run = serde_json::from_str(&text).unwrap_or_default();
+            run["run_id"] == id && !run["ended_at"].is_null()
+        });
+        run
+    }
+
+    pub fn evolve(&self, id: &str) -> Value {
+        self.ask(id);
+        self.ended(id)
+    }
+
+    pub fn wait(&self, what: &str, mut holds: impl FnMut() -> bool) {
+        let begin = Instant::now();
+        while !holds() {
+            if begin.elapsed() > Duration::from_secs(90) {
+                let log = std::fs::read_to_string(self.data().join("log")).unwrap_or_default();
+                let run = std::fs::read_to_string(self.data().join("run.json")).unwrap_or_default();
+                let there = self.containers().join(" ");
+                let [first, _] = self.restarters();
+                let restarter = docker(&["logs", "--tail", "20", &first]);
+                let restarter = String::from_utf8_lossy(&restarter.stderr).into_owned();
+                panic!("{what} did not come: {there}\n{log}\n{restarter}\n{run}");
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+
+    pub fn shell(&self, script: &str) -> String {
+        said(&docker(&["exec", &self.container(), "sh", "-c", script]))
+    }
+
+    /// Names of all containers of this machine.
+    pub fn containers(&self) -> Vec<String> {
+        let filter = format!("name=^/{}-", self.name);
+        let names = said(&docker(&[
+            "ps",
+            "-a",
+            "--filter",
+            &filter,
+            "--format",
+            "{{.Names}} {{.State}}",
+        ]));
+        names.lines().map(str::to_owned).collect()
+    }
+
+    pub fn inspect(&self, format: &str) -> String {
+        said(&docker(&["inspect", "-f", format, &self.container()]))
+    }
+
+    /// What a machine has to be after whatever happened: up, alone, with all that it had.
+    pub fn is_whole(&self, version: &str, what: &str) {
+        let alone = format!("{} running", self.container());
+        self.wait(&format!("{what}: alone"), || {
+            self.containers() == [alone.as_str()]
+        });
+        let seen = "cat /version /tmp/namespace /root/kept /data/kept";
+        let expected = format!("{version}kepthomedata");
+        self.wait(&format!("{what}: {expected}"), || {
+            self.shell(seen) == expected
+        });
+        self.wait(&format!("{what}: open"), || {
+            self.shell("ls /tmp/closed 2>/dev/null").is_empty()
+        });
+        self.wait(&format!("{what}: no flag"), || {
+            let left = ["evolve/restart_requested", "evolve/executor/run.json"];
+            !left.iter().any(|file| self.data().join(file).exists())
+        });
+        let volumes = said(&docker(&["volume", "ls", "-q"]));
+        assert!(
+            !volumes.contains(&format!("{}-next", self.container())),
+            "{what}"
+        );
+        assert_eq!(
+            self.inspect("{{.HostConfig.RestartPolicy.Name}}"),
+            "unless-stopped",
+            "{what}"
+        );
+    }
+
+    /// All its containers end at once, and those start that the engine would start.
+    pub fn power_cut(&self) {
+        let names: Vec<String> = self.containers();
+        let names: Vec<&str> = names
+            .iter()
+            .filter_map(|line| line.split(' ').next())
+            .collect();
+        let come_back: Vec<&str> = names
+            .iter()
+            .copied()
+            .filter(|name| {
+                let words = [
+                    "inspect",
+                    "-f",
+                    "{{.HostConfig.RestartPolicy.Name}} {{.State.Running}}",
+                    name,
+                ];
+                matches!(
+                    said(&docker(&words)).as_str(),
+                    "always true" | "always false" | "unless-stopped true"
+                )
+            })
+            .collect();
+        docker(&[&["kill"], names.as_slice()].concat());
+        assert!(!come_back.is_empty(), "{names:?}");
+        ok(&[&["start"], come_back.as_slice()].concat());
+    }
+}
+
+impl Drop for Seat {
+    /// Leaves nothing, also where a test failed.
+    fn drop(&mut self) {
+        let filter = format!("name=^/{}-", self.name);
+        for id in said(&docker(&["ps", "-aq", "--filter", &filter])).lines() {
+            docker(&["rm", "-fv", id]);
+        }
+        docker(&["network", "rm", &self.network]);
+        let prefix = format!("name={}", self.name);
+        for volume in said(&docker(&["volume", "ls", "-q", "--filter", &prefix])).lines() {
+            docker(&["volume", "rm", volume]);
+        }
+        let of = format!("reference={}*", self.name);
+        for image in said(&docker(&[
+            "images",
+            "--format",
+            "{{.Repository}}:{{.Tag}}",
+            "--filter",
+            &of,
+        ]))
+        .lines()
+        {
+            docker(&["rmi", "-f", image]);
+        }
+        let of = format!("label=vivarium.machine=self-made-{}", self.container());
+        for image in said(&docker(&["images", "-q", "--filter", &of])).lines() {
+            docker(&["rmi", "-f", image]);
+        }
+    }
+}
+
+pub fn docker(words: &[&str]) -> Output {
+    Command::new("docker").args(words).output().unwrap()
+}
+
+pub fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}
+
+/// As [`docker`], where nothing else will do than success.
+pub fn ok(words: &[&str]) -> String {
+    let output = docker(words);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "docker {words:?}: {stderr}");
+    said(&output)
+}

@@ -1,0 +1,258 @@
+//! What a machine that replaces itself hears of its runs: each step goes into its own history,
+//! through its API, whichever container has its name just then.
+
+use std::time::Duration;
+
+use dock::Dock;
+use serde_json::Value;
+use tokio::{
+    sync::mpsc,
+    task::JoinHandle,
+    time::{Instant, interval},
+};
+use wire::{
+    evolve::{EvolveMachineStatus, EvolveReport, EvolveRun, EvolveWish, RunState},
+    failure::Failure,
+};
+
+use super::Told;
+use crate::{error::LifecycleError, machine::Machine};
+
+/// How long an answer may take.
+const ANSWER: Duration = Duration::from_secs(10);
+/// Between two renewals of the claim to a run, and between two tries.
+const RENEW: Duration = Duration::from_secs(8);
+/// How long the claim holds.
+const LEASE_S: u32 = 30;
+/// How long the end of a run is tried to be told.
+const LAST_WORD: Duration = Duration::from_secs(30);
+/// The most bytes of a log, and of a run, in one report: it goes through a command line.
+const MOST: usize = 40_000;
+const AGAIN: Duration = Duration::from_millis(500);
+
+/// Tells a machine of its run. Hear with [`Reporter::hear`], and [`Reporter::end`] at its end.
+#[derive(Debug)]
+pub struct Reporter {
+    told: mpsc::UnboundedSender<Told>,
+    task: JoinHandle<()>,
+}
+
+impl Reporter {
+    /// Begins.
+    #[must_use]
+    pub fn start(machine: &Machine, dock: &Dock) -> Self {
+        let (told, hear) = mpsc::unbounded_channel();
+        let teller = Teller {
+            machine: machine.clone(),
+            dock: dock.clone(),
+            run: None,
+            is_news: false,
+            log: Vec::new(),
+        };
+        Self {
+            told,
+            task: tokio::spawn(teller.tell(hear)),
+        }
+    }
+
+    /// What to hear a run with.
+    pub fn hear(&self) -> impl FnMut(Told) + Send + Sync + use<> {
+        let told = self.told.clone();
+        move |one| {
+            // Nobody hears any more where the task has ended.
+            let _ = told.send(one);
+        }
+    }
+
+    /// Waits until the last word is told, or nobody hears it.
+    pub async fn end(self) {
+        drop(self.told);
+        if let Err(error) = self.task.await {
+            tracing::warn!(%error, "the machine was not told all of its run");
+        }
+    }
+}
+
+struct Teller {
+    machine: Machine,
+    dock: Dock,
+    /// The run as it stands.
+    run: Option<EvolveRun>,
+    /// Whether that is not told yet.
+    is_news: bool,
+    /// Lines that are not told yet.
+    log: Vec<String>,
+}
+
+impl Teller {
+    async fn tell(mut self, mut hear: mpsc::UnboundedReceiver<Told>) {
+        let mut renew = interval(RENEW);
+        loop {
+            tokio::select! {
+                biased;
+                told = hear.recv() => match told {
+                    Some(told) => self.note(told),
+                    None => break,
+                },
+                _ = renew.tick() => {
+                    if let Some(run) = &self.run {
+                        log_unheard(self.machine.claim_run(&self.dock, &run.run_id).await);
+                        self.is_news |= !self.log.is_empty();
+                    }
+                }
+            }
+            // What has come meanwhile goes with it.
+            while let Ok(told) = hear.try_recv() {
+                self.note(told);
+            }
+            log_unheard(self.report().await);
+        }
+        let deadline = Instant::now() + LAST_WORD;
+        self.is_news |= !self.log.is_empty();
+        while self.is_news && Instant::now() < deadline {
+            if self.report().await.is_err() {
+                tokio::time::sleep(AGAIN).await;
+            }
+        }
+    }
+
+    fn note(&mut self, told: Told) {
+        match told {
+            Told::Line(line) => self.log.push(line),
+            Told::Run(run) => {
+                self.run = Some(*run);
+                self.is_news = true;
+            }
+        }
+    }
+
+    /// Between two machines nobody hears; the next report has it all.
+    async fn report(&mut self) -> Result<(), LifecycleError> {
+        let Some(run) = self.run.as_ref().filter(|_| self.is_news) else {
+            return Ok(());
+        };
+        let mut bytes = 0;
+        let fits = self.log.iter().take_while(|line| {
+            bytes += line.len() + 8;
+            bytes < MOST
+        });
+        // A line that never fits is left out of the machine's own log.
+        let count = fits.count().max(usize::from(!self.log.is_empty()));
+        let mut lines = self.log[..count].to_vec();
+        lines.retain(|line| line.len() < MOST);
+        let report = EvolveReport {
+            run: short(run),
+            log: lines,
+        };
+        self.machine.report_run(&self.dock, &report).await?;
+        self.log.drain(..count);
+        self.is_news = !self.log.is_empty();
+        Ok(())
+    }
+}
+
+/// A run that fits on a command line: its own log and the executor's record name all.
+fn short(run: &EvolveRun) -> EvolveRun {
+    let mut run = run.clone();
+    let size = serde_json::to_vec(&run).map_or(0, |bytes| bytes.len());
+    if size > MOST {
+        run.report.lost_files.clear();
+        for kernel in &mut run.report.kernels {
+            kernel.saved.clear();
+        }
+    }
+    run
+}
+
+fn log_unheard(told: Result<(), LifecycleError>) {
+    if let Err(error) = told {
+        tracing::debug!(%error, "the machine does not hear of its run now");
+    }
+}
+
+impl Machine {
+    async fn post(&self, dock: &Dock, path: &str, body: Value) -> Result<(), LifecycleError> {
+        let inside = self.inside(dock, &self.names.container);
+        inside
+            .call::<Value>("POST", path, Some(body), ANSWER)
+            .await
+            .map(|_| ())
+    }
+
+    async fn claim_run(&self, dock: &Dock, run_id: &str) -> Result<(), LifecycleError> {
+        let claim =
+            serde_json::json!({ "executor": "socket", "run_id": run_id, "lease_s": LEASE_S });
+        self.post(dock, "/evolve/claim", claim).await
+    }
+
+    /// Tells the machine where a run stands.
+    async fn report_run(&self, dock: &Dock, report: &EvolveReport) -> Result<(), LifecycleError> {
+        let path = format!("/evolve/runs/{}/report", report.run.run_id);
+        let body = serde_json::to_value(report).unwrap_or_default();
+        self.post(dock, &path, body).await
+    }
+
+    async fn own_status(&self, dock: &Dock) -> Result<EvolveMachineStatus, LifecycleError> {
+        let inside = self.inside(dock, &self.names.container);
+        inside.call("GET", "/evolve/status", None, ANSWER).await
+    }
+
+    /// The run that the machine asks for; `None` where it asks for none.
+    ///
+    /// # Errors
+    /// [`LifecycleError::Inside`], [`LifecycleError::Dock`].
+    pub async fn wish(&self, dock: &Dock) -> Result<Option<(String, EvolveWish)>, LifecycleError> {
+        let run = self.own_status(dock).await?.latest_run;
+        let mut known = self.runs()?.into_iter().map(|run| run.run_id);
+        let asked = run
+            .filter(|run| run.state == RunState::Asked && known.all(|known| known != run.run_id));
+        Ok(asked.map(|run| {
+            let wish = EvolveWish {
+                note: run.note,
+                running_cell: Some(run.running_cell),
+            };
+            (run.run_id, wish)
+        }))
+    }
+
+    /// Tells the machine how its newest run ended, where it has not heard: it was replaced then.
+    ///
+    /// # Errors
+    /// [`LifecycleError::Inside`], [`LifecycleError::Dock`], [`LifecycleError::File`].
+    pub async fn tell_end(&self, dock: &Dock) -> Result<(), LifecycleError> {
+        let Some(run) = self.runs()?.into_iter().find(|run| run.ended_at.is_some()) else {
+            return Ok(());
+        };
+        let known = self.own_status(dock).await?.latest_run;
+        let unheard =
+            known.is_some_and(|known| known.run_id == run.run_id && known.ended_at.is_none());
+        if !unheard {
+            return Ok(());
+        }
+        let log = Vec::new();
+        self.report_run(dock, &EvolveReport { run, log }).await
+    }
+
+    /// Tells the machine that a run which it asked for can't be carried out.
+    ///
+    /// # Errors
+    /// [`LifecycleError::Inside`], [`LifecycleError::Dock`].
+    pub async fn refuse_wish(
+        &self,
+        dock: &Dock,
+        run_id: &str,
+        failure: Failure,
+    ) -> Result<(), LifecycleError> {
+        let known = self.own_status(dock).await?.latest_run;
+        let Some(mut run) = known.filter(|run| run.run_id == run_id && run.ended_at.is_none())
+        else {
+            return Ok(());
+        };
+        run.state = RunState::Failed;
+        run.ended_at = Some(run.started_at);
+        run.error = Some(failure.to_string());
+        run.failure = Some(failure);
+        let log = Vec::new();
+        self.report_run(dock, &EvolveReport { run, log }).await
+    }
+}

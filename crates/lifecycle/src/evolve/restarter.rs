@@ -1,0 +1,296 @@
+//! The part of a run that a machine can't carry out on itself: swap, settle, tidy and undo. Two
+//! containers beside it do that, `os-restarter` and `os-restarter-2`, made from the candidate's own
+//! image: whichever holds the lock works, and the other takes over where the first one is lost.
+//! The engine starts both again until they are done, also after a power cut.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use dock::{Bind, ContainerSpec, Dock, Restarts};
+use wire::evolve::{RunKind, StepName};
+
+use super::{
+    Hear,
+    book::{self, RunFile, now_ms},
+    failpoint::failpoint,
+    run::Run,
+};
+use crate::{
+    error::LifecycleError,
+    life::Lock,
+    machine::Machine,
+    plan::STOP_S,
+    seat::{Role, SOCKET, Seat},
+};
+
+/// Between two looks at a lock that another process holds.
+const LOOK: Duration = Duration::from_millis(100);
+/// How long restarters may take until one of them works.
+const BEGIN: Duration = Duration::from_secs(20);
+/// Says that a machine is being replaced.
+const FLAG: &str = "restart_requested";
+
+impl Machine {
+    fn flag(&self) -> PathBuf {
+        // Beside the history, where the machine's own API looks for it.
+        let folder = self.evolve_dir();
+        folder.parent().unwrap_or(&folder).join(FLAG)
+    }
+
+    fn raise_flag(&self) -> Result<(), LifecycleError> {
+        book::write(&self.flag(), &now_ms())
+    }
+
+    fn lower_flag(&self) -> Result<(), LifecycleError> {
+        let flag = self.flag();
+        match fs::remove_file(&flag) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(LifecycleError::file("remove", &flag)(error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether the swap of this run is this process's to begin.
+    pub(super) fn may_begin_swap(&self, file: &RunFile) -> bool {
+        let restarter = |seat: &Seat| seat.role == Role::Restarter;
+        self.seat.as_ref().is_some_and(restarter)
+            && file.handed_over
+            && file.next == StepName::Swap
+            && file
+                .run
+                .steps
+                .iter()
+                .all(|step| step.name != StepName::Swap)
+    }
+
+    /// A restarter's work: brings the run that was handed over to its end, and sees to it that the
+    /// engine does not start this container again.
+    ///
+    /// # Errors
+    /// Where it could not be brought to an end: the engine starts the restarter again.
+    pub async fn work_as_restarter(
+        &self,
+        dock: &Dock,
+        container: &str,
+        hear: Hear<'_>,
+    ) -> Result<(), LifecycleError> {
+        let lock = self.wait_for_lock().await?;
+        if self
+            .book()
+            .unfinished()?
+            .is_some_and(|file| file.handed_over)
+        {
+            tracing::info!(container, "this restarter takes the run up");
+            self.recover_locked(dock, hear).await?;
+            self.lower_flag()?;
+        }
+        drop(lock);
+        dock.set_restarts(container, Restarts::Never).await?;
+        Ok(())
+    }
+
+    /// What a machine does at its start and before a run: lets a run that was cut off be finished or
+    /// undone, and removes what restarters and flag are left of one that is over.
+    ///
+    /// # Errors
+    /// [`LifecycleError::NoRestarter`], [`LifecycleError::NotUndone`], [`LifecycleError::Dock`].
+    pub async fn look_after(&self, dock: &Dock, hear: Hear<'_>) -> Result<(), LifecycleError> {
+        let Some(seat) = &self.seat else {
+            return Ok(());
+        };
+        let mut renewed = false;
+        loop {
+            let lock = self.wait_for_lock().await?;
+            let Some(file) = self.book().unfinished()? else {
+                self.remove_restarters(dock, seat).await?;
+                return self.lower_flag();
+            };
+            if !file.handed_over {
+                self.recover_locked(dock, hear).await?;
+                continue;
+            }
+            let seen = stands(&file);
+            drop(lock);
+            self.wake_restarters(dock, seat, &file).await?;
+            if self.goes_on(&seen).await? {
+                renewed = false;
+                continue;
+            }
+            // They are there and do nothing.
+            let log = self.restarters_log(dock, seat).await;
+            self.remove_restarters(dock, seat).await?;
+            if std::mem::replace(&mut renewed, true) {
+                return Err(LifecycleError::NoRestarter { log });
+            }
+        }
+    }
+
+    async fn wait_for_lock(&self) -> Result<Lock, LifecycleError> {
+        loop {
+            match self.lock() {
+                Err(LifecycleError::Busy { .. }) => tokio::time::sleep(LOOK).await,
+                other => return other,
+            }
+        }
+    }
+
+    /// Starts the restarters of a run, which are made where they are missing.
+    async fn wake_restarters(
+        &self,
+        dock: &Dock,
+        seat: &Seat,
+        file: &RunFile,
+    ) -> Result<(), LifecycleError> {
+        for name in seat.restarters() {
+            match dock.container(&name).await? {
+                Some(found) if found.is_running() => {}
+                Some(_) => dock.start_container(&name).await?,
+                None => {
+                    let like = dock.container(&seat.container).await?;
+                    let image = like.map(|own| own.image_id);
+                    let image = image.or_else(|| file.image_id.clone()).unwrap_or_default();
+                    self.start_restarter(dock, seat, &name, &image).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until another process has taken the run up; whether one has.
+    async fn goes_on(&self, seen: &str) -> Result<bool, LifecycleError> {
+        let deadline = tokio::time::Instant::now() + BEGIN;
+        while tokio::time::Instant::now() < deadline {
+            let is_held = matches!(self.lock(), Err(LifecycleError::Busy { .. }));
+            let now = self.book().unfinished()?;
+            if is_held || now.is_none_or(|file| stands(&file) != seen) {
+                return Ok(true);
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+        Ok(false)
+    }
+
+    async fn start_restarter(
+        &self,
+        dock: &Dock,
+        seat: &Seat,
+        name: &str,
+        image: &str,
+    ) -> Result<(), LifecycleError> {
+        let own = dock.blueprint(&seat.container).await?;
+        let own = own.ok_or_else(|| self.not_running())?;
+        let wanted = ["/data", "/repo", SOCKET, "/run/docker.sock"];
+        let mounts = own.mounts().iter();
+        let binds = mounts
+            .filter(|mount| wanted.contains(&mount.target.as_str()))
+            .map(|mount| Bind {
+                target: match mount.target.as_str() {
+                    "/run/docker.sock" => SOCKET.into(),
+                    target => target.into(),
+                },
+                read_only: false,
+                ..mount.clone()
+            });
+        let groups = nix::unistd::getgroups().unwrap_or_default();
+        let mut environment = std::collections::BTreeMap::new();
+        for variable in ["VIVARIUM_FAILPOINT_FILE", "LOG_LEVEL"] {
+            if let Ok(value) = std::env::var(variable) {
+                environment.insert(variable.to_owned(), value);
+            }
+        }
+        let spec = ContainerSpec {
+            name: name.to_owned(),
+            image: image.to_owned(),
+            entrypoint: Some(vec!["/usr/local/bin/body-evolve".into()]),
+            command: Some(vec!["restart".into(), name.to_owned()]),
+            user: Some(format!(
+                "{}:{}",
+                nix::unistd::geteuid(),
+                nix::unistd::getegid()
+            )),
+            groups: groups.into_iter().map(nix::unistd::Gid::as_raw).collect(),
+            labels: self.names.labels(),
+            environment,
+            binds: binds.collect(),
+            network: Some("none".into()),
+            restarts: Restarts::Always,
+            stop_timeout_s: STOP_S,
+            ..Default::default()
+        };
+        dock.remove_container(name).await?;
+        dock.create_container(&spec).await?;
+        dock.start_container(name).await?;
+        Ok(())
+    }
+
+    async fn remove_restarters(&self, dock: &Dock, seat: &Seat) -> Result<(), LifecycleError> {
+        for name in seat.restarters() {
+            dock.remove_container(&name).await?;
+        }
+        Ok(())
+    }
+
+    async fn restarters_log(&self, dock: &Dock, seat: &Seat) -> Vec<String> {
+        let [first, _] = seat.restarters();
+        dock.logs(&first, 40).await.unwrap_or_default()
+    }
+}
+
+/// Where a run stands, to see that it goes on.
+fn stands(file: &RunFile) -> String {
+    format!("{} {:?}", file.run.run_id, file.run.steps)
+}
+
+impl Run<'_> {
+    /// Whether this step is not for the process that has come so far.
+    pub(super) fn is_anothers(&self, step: StepName) -> bool {
+        let within = |seat: &Seat| seat.role == Role::Within;
+        step == StepName::Swap && self.machine.seat.as_ref().is_some_and(within)
+    }
+
+    /// Starts the restarters; they begin when this process has let go of the lock.
+    pub(super) async fn hand_over(&mut self) -> Result<(), LifecycleError> {
+        let (machine, dock) = (self.machine, self.dock);
+        let Some(seat) = &machine.seat else {
+            return Ok(());
+        };
+        self.line("the rest is the restarter's");
+        // What is gone back to may be older than the restarter; what runs now knows it.
+        let image = match self.file.run.kind {
+            RunKind::Evolve => self.file.image_id.clone(),
+            RunKind::Rollback => self.file.old.as_ref().map(|old| old.image_id.clone()),
+        };
+        let image = image.unwrap_or_default();
+        machine.raise_flag()?;
+        self.file.handed_over = true;
+        self.save()?;
+        failpoint("handing");
+        let started = async {
+            for name in seat.restarters() {
+                machine.start_restarter(dock, seat, &name, &image).await?;
+            }
+            Ok(())
+        };
+        let started: Result<(), LifecycleError> = started.await;
+        if let Err(error) = started {
+            machine.remove_restarters(dock, seat).await?;
+            self.file.handed_over = false;
+            machine.lower_flag()?;
+            return Err(error);
+        }
+        failpoint("handed");
+        Ok(())
+    }
+}
+
+/// The machine's own binaries, which a build takes where their sources are unchanged.
+pub(super) const SHIPPED: [&str; 2] = ["body", "body-evolve"];
+
+/// Where they lie in the machine.
+pub(super) fn shipped(name: &str) -> PathBuf {
+    Path::new("/usr/local/bin").join(name)
+}

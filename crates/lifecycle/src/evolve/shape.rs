@@ -1,0 +1,132 @@
+//! How the containers of a run are made: after the machine's spec, or, where the machine is seen
+//! from inside, like the container that is there.
+
+use dock::{Bind, Blueprint, ContainerSpec, Dock};
+
+use super::run::Run;
+use crate::{
+    error::LifecycleError,
+    handover,
+    machine::Machine,
+    plan::{self, label},
+    seat::SOCKET,
+};
+
+/// A container that is to be made.
+pub(super) enum Shape {
+    /// After the spec.
+    Spec(Box<ContainerSpec>),
+    /// Like another one.
+    Like(Box<Blueprint>),
+}
+
+impl Shape {
+    pub(super) fn name(&self) -> &str {
+        match self {
+            Self::Spec(plan) => &plan.name,
+            Self::Like(blueprint) => &blueprint.name,
+        }
+    }
+
+    /// Gives it another name; answers the one before.
+    pub(super) fn rename(&mut self, name: String) -> String {
+        let place = match self {
+            Self::Spec(plan) => &mut plan.name,
+            Self::Like(blueprint) => &mut blueprint.name,
+        };
+        std::mem::replace(place, name)
+    }
+
+    /// Any free port instead of this one; answers whether it was published.
+    pub(super) fn free_port(&mut self, port: u16) -> bool {
+        match self {
+            Self::Spec(plan) => {
+                let mut ports = plan.ports.iter_mut();
+                let Some(taken) = ports.find(|published| published.host == port) else {
+                    return false;
+                };
+                taken.host = 0;
+                // By another digest `up` sees that this is not what the spec says.
+                plan.labels
+                    .insert(label::PLAN.into(), "another port".into());
+                true
+            }
+            Self::Like(blueprint) => blueprint.free_port(port),
+        }
+    }
+
+    /// What has to be prepared before its first life.
+    pub(super) async fn prepare(
+        &self,
+        machine: &Machine,
+        dock: &Dock,
+    ) -> Result<(), LifecycleError> {
+        match self {
+            Self::Spec(plan) => handover::prepare(machine, dock, plan).await,
+            Self::Like(_) => Ok(()),
+        }
+    }
+
+    pub(super) async fn create(&self, dock: &Dock) -> Result<String, LifecycleError> {
+        Ok(match self {
+            Self::Spec(plan) => dock.create_container(plan).await?,
+            Self::Like(blueprint) => dock.create_like(blueprint).await?,
+        })
+    }
+}
+
+impl Run<'_> {
+    /// The machine's container of this image: as `up` would make it, or like `container`.
+    pub(super) async fn shape(
+        &self,
+        container: &str,
+        image: &str,
+        image_id: &str,
+    ) -> Result<Shape, LifecycleError> {
+        let (machine, dock) = (self.machine, self.dock);
+        if let Some(seat) = &machine.seat {
+            let like = machine.like(dock, seat, container, image, image_id).await?;
+            return Ok(Shape::Like(Box::new(like)));
+        }
+        let site = machine.site(dock, image, image_id).await?;
+        let plan = plan::container(&machine.spec, &machine.names, &machine.paths, &site);
+        Ok(Shape::Spec(Box::new(plan)))
+    }
+
+    /// A candidate like the machine's container, with nothing that it could harm: no socket, no
+    /// `/data`, a home of its own, everything else read-only.
+    pub(super) async fn candidate_like(
+        &self,
+        name: &str,
+        home: String,
+    ) -> Result<Shape, LifecycleError> {
+        let machine = self.machine;
+        let Some(seat) = &machine.seat else {
+            return Err(LifecycleError::NotInside);
+        };
+        let image = self.file.image.as_deref().unwrap_or_default();
+        let image_id = self.file.image_id.as_deref().unwrap_or_default();
+        let old = self.file.old.as_ref().map_or("", |old| &old.id);
+        let mut like = machine.like(self.dock, seat, old, image, image_id).await?;
+        name.clone_into(&mut like.name);
+        let mounts = like.mounts().to_vec();
+        let harmless = mounts
+            .into_iter()
+            .filter_map(|mount| match mount.target.as_str() {
+                "/data" | SOCKET | "/run/docker.sock" => None,
+                "/root" => Some(Bind {
+                    source: home.clone(),
+                    read_only: false,
+                    ..mount
+                }),
+                _ => Some(Bind {
+                    read_only: true,
+                    ..mount
+                }),
+            });
+        let harmless: Vec<Bind> = harmless.collect();
+        like.for_trial(&machine.names.labels(), &harmless);
+        like.set_variable("VIVARIUM_CANDIDATE", "1");
+        Ok(Shape::Like(Box::new(like)))
+    }
+}
