@@ -270,14 +270,22 @@ mod tests {
 
     /// Reads as a viewer does, until it has seen this.
     async fn sees(view: (Vec<u8>, broadcast::Receiver<Bytes>), wanted: &str) {
+        shows(view, wanted, |seen| seen.contains(wanted)).await;
+    }
+
+    async fn shows(
+        view: (Vec<u8>, broadcast::Receiver<Bytes>),
+        what: &str,
+        is_there: impl Fn(&str) -> bool,
+    ) {
         let (mut seen, mut pieces) = view;
         let reading = async {
-            while !String::from_utf8_lossy(&seen).contains(wanted) {
+            while !is_there(&String::from_utf8_lossy(&seen)) {
                 seen.extend_from_slice(&pieces.recv().await.unwrap());
             }
         };
         let read = tokio::time::timeout(DEADLINE, reading).await;
-        read.unwrap_or_else(|_| panic!("no {wanted:?} in {:?}", String::from_utf8_lossy(&seen)));
+        read.unwrap_or_else(|_| panic!("no {what:?} in {:?}", String::from_utf8_lossy(&seen)));
     }
 
     #[tokio::test]
@@ -294,24 +302,22 @@ mod tests {
         sees(second, "size 33 91 in /").await;
         // Nobody looks now; the next one sees what there was and can interrupt it.
         terminal
-            .write(b"x=kept; bash -c 'echo on $(tty); exec sleep 600'\n")
+            .write(b"PS1='ready> '; x=kept; bash -c 'echo on $(tty); exec sleep 600'\n")
             .await
             .unwrap();
         drop(terminal);
         let terminal = room.open("a");
         sees(terminal.view(), "on /dev/pts/").await;
         terminal.write(b"\x03").await.unwrap();
-        // What is typed before the shell has taken the interrupt in goes with it.
-        let asking = async {
-            loop {
-                terminal.write(b"echo it is $x\n").await.unwrap();
-                tokio::time::sleep(Duration::from_millis(200)).await;
-            }
+        // What is typed before the shell has taken the interrupt in goes with it: its prompt says
+        // that it has.
+        let prompt = |seen: &str| {
+            let after = seen.rsplit_once("^C");
+            after.is_some_and(|(_, after)| after.contains("ready> "))
         };
-        tokio::select! {
-            () = asking => {}
-            () = sees(terminal.view(), "it is kept") => {}
-        }
+        shows(terminal.view(), "prompt after the interrupt", prompt).await;
+        terminal.write(b"echo it is $x\n").await.unwrap();
+        sees(terminal.view(), "it is kept").await;
         room.end().await;
     }
 
