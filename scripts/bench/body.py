@@ -4,6 +4,7 @@ Usage: body.py --kernel http://127.0.0.1:PORT --token-file F --container NAME
 """
 
 import argparse
+import glob
 import http.client
 import json
 import re
@@ -140,6 +141,8 @@ def flood_rows(machine):
 
 
 def cryo_rows(machine):
+    # What can be compressed has to be quicker than what can't.
+    aims = (">= 0.85 x", ">= 0.80 x")
     for label, make in (("random", "np.random.default_rng(0).random({mb} << 17)"),
                         ("compressible", "np.arange({mb} << 17, dtype='f8') // 1000")):
         machine.call("POST", "/restart", {})
@@ -153,11 +156,12 @@ def cryo_rows(machine):
         for name in ("bench", "bench-again"):
             machine.call("DELETE", f"/cryo/{name}")
         yield (f"{ARRAY_MB} MB {label}: store", f"{store:.2f} s", f"{wrote:.2f} s (write, fsync)",
-               f"{wrote / store:.2f} x the speed", ">= 0.85 x")
+               f"{wrote / store:.2f} x the speed", aims[0])
         yield (f"{ARRAY_MB} MB {label}: store again", f"{again:.2f} s", f"{store:.2f} s (the first)",
                f"{again / store:.2f} x", "<= 0.10 x")
         yield (f"{ARRAY_MB} MB {label}: reload", f"{back:.2f} s", f"{read:.2f} s (cold read)",
-               f"{read / back:.2f} x the speed", ">= 0.80 x")
+               f"{read / back:.2f} x the speed", aims[1])
+        aims = (f"< {store:.2f} s", f"< {back:.2f} s")
     machine.call("POST", "/restart", {})
 
 
@@ -183,14 +187,27 @@ def ticks(container, pattern):
     return total
 
 
+def wakes(container, pattern):
+    """How often any thread of these processes was woken so far."""
+    total = 0
+    for pid in pids(container, pattern):
+        for status in glob.glob(f"/proc/{pid}/task/*/status"):
+            with open(status) as file:
+                total += int(re.search(r"^voluntary_ctxt_switches:\s+(\d+)", file.read(), re.M)[1])
+    return total
+
+
 def memory_rows(machine, container):
     body, kernel = "body (init|supervise)", "vivarium_kernel"
     idle = pss_mb(container, body)
     machine.rest()
-    before = ticks(container, body)
+    before, woken = ticks(container, body), wakes(container, body)
     time.sleep(IDLE_S)
     share = (ticks(container, body) - before) / IDLE_S
-    yield ("body init + supervise, idle", f"{idle:.1f} MB PSS, {share:.1f} % CPU", "", "", "<= 12 MB, 0.0 %")
+    # The image's health check asks every ten seconds.
+    woken = (wakes(container, body) - woken) / IDLE_S
+    yield ("body init + supervise, idle", f"{idle:.1f} MB PSS, {share:.1f} % CPU, woken {woken:.1f} times a second",
+           "", "", "<= 12 MB, 0.0 %")
     # The first cells fill what is kept of recent ones.
     for _ in range(EXECUTIONS // 10):
         machine.cell("1+1")
