@@ -11,10 +11,10 @@ use wire::mcp::{McpDirection, McpKind};
 use super::{
     lines::Line,
     message::{self, Answer, Message, code, lined},
-    queue::Outgoing,
+    queue::{Full, Outgoing},
     session::Session,
     traces::Told,
-    upstream::{Pending, Upstream},
+    upstream::{Pending, To, Upstream},
 };
 
 /// Results that are looked into for a tool's error.
@@ -71,6 +71,38 @@ impl Upstream {
         self.answer(pending, answer);
     }
 
+    /// Hands an answer to who waits for it, and tells it.
+    pub(super) fn answer(&self, pending: Pending, answer: Answer) {
+        let took: Duration = pending.begun.elapsed();
+        self.tell(&Told {
+            server: &self.core.name,
+            session: pending.session_id.as_ref(),
+            direction: McpDirection::ServerToClient,
+            kind: if answer.is_error {
+                McpKind::Error
+            } else {
+                McpKind::Response
+            },
+            method: Some(&pending.method),
+            id: Some(&pending.id),
+            text: &answer.text,
+            duration: Some(took),
+            redact: self.core.redact(),
+        });
+        match pending.to {
+            To::Client(sink) => {
+                if sink.put(Outgoing::Answer(answer)) == Err(Full::Stuck)
+                    && let Some(session) = pending.session.and_then(|session| session.upgrade())
+                {
+                    session.end();
+                }
+            }
+            // Who asked may have gone.
+            To::Us(to) => drop(to.send(answer)),
+            To::Nobody => {}
+        }
+    }
+
     /// The server asks: the client that it belongs to, or, where it is shared, nobody.
     fn asked(self: &Arc<Self>, message: &Message) {
         let id = message.id().unwrap_or("null");
@@ -111,7 +143,7 @@ impl Upstream {
                     let table = self.table();
                     table.pending.get(&number).and_then(|pending| {
                         let text = message.with(None, &[(token, pending.progress.as_deref()?)]);
-                        let super::upstream::To::Client(sink) = &pending.to else {
+                        let To::Client(sink) = &pending.to else {
                             return None;
                         };
                         Some((sink.clone(), pending.session_id.clone(), text))

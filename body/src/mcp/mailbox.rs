@@ -3,13 +3,17 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use bytes::Bytes;
 use tokio::sync::Notify;
 
-use super::queue::{Full, Outgoing, Sink};
+use super::{
+    queue::{Full, Outgoing, Sink},
+    resume::Answering,
+};
 
 /// For a stream that is read: one who is this far behind is stuck.
 const MOST: usize = 16 << 10;
@@ -17,6 +21,8 @@ const MOST_BYTES: usize = 16 << 20;
 /// For one that may come, or come back.
 const KEPT: usize = 512;
 const KEPT_BYTES: usize = 1 << 20;
+/// Streams of POSTs that may be taken up again.
+const STREAMS: usize = 16;
 
 /// The mailbox.
 #[derive(Default)]
@@ -38,6 +44,8 @@ struct Inner {
     /// POSTs that are being answered: they carry what a client without a stream must get.
     posts: Vec<(u64, Sink)>,
     next_post: u64,
+    /// Streams of POSTs that may be taken up again.
+    answering: VecDeque<Arc<Answering>>,
 }
 
 impl Mailbox {
@@ -85,6 +93,44 @@ impl Mailbox {
     /// It is answered.
     pub fn posted(&self, number: u64) {
         self.inner().posts.retain(|(other, _)| *other != number);
+    }
+
+    /// A POST is answered by a stream, which may be taken up again.
+    pub fn answering(&self, answering: &Arc<Answering>) {
+        let mut inner = self.inner();
+        inner.answering.push_back(Arc::clone(answering));
+        let many = inner.answering.len().saturating_sub(STREAMS);
+        // One that is still read goes on.
+        let gone: Vec<_> = inner.answering.drain(..many).collect();
+        drop(inner);
+        drop(gone);
+    }
+
+    /// The stream of a POST.
+    pub fn answered(&self, post: u64) -> Option<Arc<Answering>> {
+        let inner = self.inner();
+        let found = inner
+            .answering
+            .iter()
+            .find(|one| one.number() == Some(post) && !one.is_spent());
+        found.cloned()
+    }
+
+    /// Forgets streams that nobody came back to.
+    pub fn tidy(&self, patience: Duration) {
+        let mut inner = self.inner();
+        let all = std::mem::take(&mut inner.answering);
+        let (over, stay): (Vec<_>, Vec<_>) = all.into_iter().partition(|one| one.is_over(patience));
+        inner.answering = stay.into();
+        drop(inner);
+        // Their calls are cancelled, which asks this mailbox.
+        drop(over);
+    }
+
+    /// Forgets all of them.
+    pub fn forget(&self) {
+        let gone = std::mem::take(&mut self.inner().answering);
+        drop(gone);
     }
 
     /// A stream reads from now on, from after this number or where the last one stopped.

@@ -22,6 +22,7 @@ mod process;
 mod queue;
 mod remote;
 mod reply;
+mod resume;
 mod rounds;
 pub mod run;
 mod server;
@@ -58,13 +59,6 @@ use self::{
 };
 use crate::watch::{Of, Watch};
 
-/// How often sessions are looked at, while there are any.
-const LOOK_EVERY: Duration = Duration::from_secs(5);
-/// A session that nobody used for so long is over; one with a process of its own sooner.
-const IDLE: Duration = Duration::from_secs(60 * 60);
-const IDLE_OWN: Duration = Duration::from_secs(15 * 60);
-/// Sessions that are kept; beyond, those that nobody used for longest go.
-const MOST_SESSIONS: usize = 1024;
 /// A server has so long to be ready again.
 const RESTART: Duration = Duration::from_secs(30);
 
@@ -132,7 +126,7 @@ impl Relay {
     pub async fn tend(self: Arc<Self>) {
         let files = self.config.folders();
         let mut files = Watch::new(files.iter().map(PathBuf::as_path), Of::Content);
-        let mut look = tokio::time::interval(LOOK_EVERY);
+        let mut look = tokio::time::interval(self.common.limits.look);
         loop {
             tokio::select! {
                 () = self.common.stop.cancelled() => break,
@@ -161,24 +155,29 @@ impl Relay {
     /// Ends sessions that nobody uses.
     fn tidy(&self) {
         self.rounds.tidy();
+        let limits = &self.common.limits;
         let mut idle: Vec<(Duration, Arc<Session>)> = Vec::new();
         let mut sessions = lock(&self.sessions);
         sessions.retain(|_, session| !session.has_ended());
-        for session in sessions.values() {
+        let now: Vec<_> = sessions.values().cloned().collect();
+        let many = sessions.len().saturating_sub(limits.sessions);
+        drop(sessions);
+        for session in &now {
+            if let session::Channel::Mailbox(mailbox) = &session.channel {
+                mailbox.tidy(limits.patience);
+            }
             let Some(since) = session.idle() else {
                 continue;
             };
             idle.push((since, Arc::clone(session)));
         }
-        let many = sessions.len().saturating_sub(MOST_SESSIONS);
-        drop(sessions);
         idle.sort_by_key(|(since, _)| std::cmp::Reverse(*since));
         for (place, (since, session)) in idle.iter().enumerate() {
             let own = session
                 .upstreams()
                 .iter()
                 .any(|upstream| upstream.owner.is_some());
-            if place < many || *since > if own { IDLE_OWN } else { IDLE } {
+            if place < many || *since > if own { limits.idle_own } else { limits.idle } {
                 self.end(session);
             }
         }

@@ -14,12 +14,13 @@ use futures_util::stream;
 use super::{
     message::{Answer, code},
     queue::{Outbox, Outgoing},
+    resume::{Answering, Source},
     session::{Busy, Channel, Session},
     upstream::Upstream,
 };
 
 /// After so long without an answer a stream is begun, so that the connection is seen to live.
-const SILENCE: Duration = Duration::from_secs(15);
+pub const SILENCE: Duration = Duration::from_secs(15);
 
 /// A request that is being answered: dropped, it is cancelled at the server.
 pub struct Call {
@@ -78,6 +79,12 @@ impl Post {
             only: Some(Arc::clone(session)),
             calls: Vec::new(),
         }
+    }
+
+    /// The session that it is of, and its number there.
+    pub fn session(&self) -> Option<(Arc<Session>, u64)> {
+        let (session, number, _) = self.session.as_ref()?;
+        Some((Arc::clone(session), *number))
     }
 
     pub fn add(&mut self, call: Option<Call>) {
@@ -147,36 +154,13 @@ pub async fn respond(
         .map(|answer| answer.text)
         .chain(first)
         .collect();
-    let state = (outbox, waiting.into_iter(), expected - done, post, finish);
-    streamed(stream::unfold(state, |mut state| async move {
-        let (outbox, waiting, left, _, finish) = &mut state;
-        if let Some(text) = waiting.next() {
-            return Some((event(None, &text), state));
-        }
-        loop {
-            if *left == 0 {
-                return None;
-            }
-            let chunk = match tokio::time::timeout(SILENCE, outbox.next()).await {
-                Ok(Some(Outgoing::Answer(answer))) => {
-                    *left -= 1;
-                    let answer = match finish {
-                        Some(finish) => finish(answer).1,
-                        None => answer,
-                    };
-                    event(None, &answer.text)
-                }
-                Ok(Some(Outgoing::Note(text))) => event(None, &text),
-                Ok(Some(Outgoing::Cancelled)) => {
-                    *left -= 1;
-                    continue;
-                }
-                Ok(None) => return None,
-                Err(_) => Bytes::from_static(b":\n\n"),
-            };
-            return Some((chunk, state));
-        }
-    }))
+    let source = Source {
+        outbox,
+        left: expected - done,
+        post: Some(post),
+        finish,
+    };
+    Answering::begin(source, waiting).read(0)
 }
 
 fn joined(answers: &[Answer]) -> Bytes {
@@ -187,7 +171,7 @@ fn joined(answers: &[Answer]) -> Bytes {
 }
 
 /// An event of a stream.
-pub fn event(id: Option<u64>, text: &[u8]) -> Bytes {
+pub fn event(id: Option<&str>, text: &[u8]) -> Bytes {
     let mut event = Vec::with_capacity(text.len() + 48);
     event.extend_from_slice(b"event: message\n");
     if let Some(id) = id {

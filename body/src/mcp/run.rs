@@ -14,17 +14,21 @@ use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use wire::mcp::McpSource;
 
-use super::{Relay, builtin, config::Config, http, process, server::Common, traces::Traces};
+use super::{
+    Relay, builtin,
+    config::Config,
+    http, process,
+    server::{Common, Limits},
+    traces::Traces,
+};
 use crate::{
     changes::Changes,
     http::{
         access::{self, Access},
-        serve::{self, Limits},
+        serve,
     },
 };
 
-/// Processes of one session each that a server may have.
-const MOST_OWN: usize = 16;
 /// Servers have so long to end, all at once.
 const END: Duration = Duration::from_secs(4);
 
@@ -53,14 +57,18 @@ fn common(logs: PathBuf, changes: Option<Changes>, stop: CancellationToken) -> C
         changes,
         logs,
         http: Arc::default(),
-        most_own: most_own(),
+        limits: limits(),
         lists: tokio::sync::Notify::new(),
     }
 }
 
-fn most_own() -> usize {
+fn limits() -> Limits {
+    let mut limits = Limits::default();
     let given = std::env::var("MCP_MAX_PROCESSES").ok();
-    given.and_then(|text| text.parse().ok()).unwrap_or(MOST_OWN)
+    if let Some(most) = given.and_then(|text| text.parse().ok()) {
+        limits.own_processes = most;
+    }
+    limits
 }
 
 /// Starts the machine's relay.
@@ -123,7 +131,7 @@ pub async fn serve(relay: Arc<Relay>, listener: TcpListener, access: Arc<Access>
     own.spawn(serve::serve(
         listener,
         routes,
-        Limits::default(),
+        serve::Limits::default(),
         stop.clone(),
     ));
     stop.cancelled().await;

@@ -4,6 +4,7 @@
 use std::{
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError, RwLock},
+    time::Duration,
 };
 
 use serde_json::json;
@@ -25,6 +26,35 @@ use super::{
 };
 use crate::changes::Changes;
 
+/// What clients may take, and for how long.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Processes of one session each that a server may have.
+    pub own_processes: usize,
+    /// Sessions that are kept; beyond, those that nobody used for longest go.
+    pub sessions: usize,
+    /// A session that nobody used for so long is over; one with a process of its own sooner.
+    pub idle: Duration,
+    pub idle_own: Duration,
+    /// A stream that broke may be taken up again for so long.
+    pub patience: Duration,
+    /// How often sessions are looked at, while there are any.
+    pub look: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            own_processes: 16,
+            sessions: 1024,
+            idle: Duration::from_secs(60 * 60),
+            idle_own: Duration::from_secs(15 * 60),
+            patience: Duration::from_secs(30),
+            look: Duration::from_secs(5),
+        }
+    }
+}
+
 /// What all servers share.
 pub struct Common {
     pub traces: Traces,
@@ -36,8 +66,7 @@ pub struct Common {
     pub logs: PathBuf,
     /// How servers elsewhere are reached.
     pub http: Arc<Http>,
-    /// Processes of one session each that a server may have.
-    pub most_own: usize,
+    pub limits: Limits,
     /// Tells sessions over all servers that lists are to be fetched anew.
     pub lists: tokio::sync::Notify,
 }
@@ -173,10 +202,10 @@ impl Server {
         let common = &self.core.common;
         let mut own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
         own.retain(|upstream| !upstream.is_over());
-        if own.len() >= common.most_own {
+        if own.len() >= common.limits.own_processes {
             return Err(NoProcess::TooMany {
                 server: self.core.name.to_string(),
-                most: common.most_own,
+                most: common.limits.own_processes,
             });
         }
         let (upstream, orders) = Upstream::new(

@@ -204,6 +204,9 @@ impl Session {
     /// Ends it: nothing that was its own outlives it.
     pub fn end(&self) {
         self.ended.cancel();
+        if let Channel::Mailbox(mailbox) = &self.channel {
+            mailbox.forget();
+        }
         let attached = std::mem::take(&mut self.inner().attached);
         for upstream in attached.into_values() {
             upstream.detach(self);

@@ -20,6 +20,7 @@ use super::{
     message::{self, Answer, LARGEST, Message, code, lined},
     queue::{self, Outgoing, Sink},
     reply::{self, Post, event, json, no_session, refused, respond},
+    resume,
     server::Server,
     session::{Channel, Client, Session},
     stateless, version,
@@ -328,7 +329,7 @@ fn find(relay: &Relay, at: &At, headers: &HeaderMap) -> Result<Arc<Session>, NoS
     session.ok_or(NoSession::Unknown)
 }
 
-/// `GET`: the stream of what answers no POST; goes on after `Last-Event-ID`.
+/// `GET`: the stream of what answers no POST, or, by `Last-Event-ID`, one that broke.
 pub fn get(relay: &Arc<Relay>, at: &At, headers: &HeaderMap) -> Response {
     let spoken = word(headers, VERSION);
     if word(headers, SESSION).is_none() || spoken == Some(version::STATELESS) {
@@ -342,7 +343,14 @@ pub fn get(relay: &Arc<Relay>, at: &At, headers: &HeaderMap) -> Response {
         let text = "Accept must name text/event-stream";
         return refused(StatusCode::NOT_ACCEPTABLE, code::INVALID_REQUEST, text);
     }
-    let after = word(headers, "last-event-id").and_then(|id| id.parse().ok());
+    let last = word(headers, "last-event-id");
+    if let Some((post, after)) = last.and_then(resume::place) {
+        return resume::resume(&session, post, after).unwrap_or_else(|| {
+            let text = "the stream that Last-Event-ID names is over";
+            refused(StatusCode::BAD_REQUEST, code::INVALID_REQUEST, text)
+        });
+    }
+    let after = last.and_then(|id| id.parse().ok());
     let Channel::Mailbox(mailbox) = &session.channel else {
         return no_session();
     };
@@ -361,7 +369,7 @@ pub fn get(relay: &Arc<Relay>, at: &At, headers: &HeaderMap) -> Response {
         let chunk = match next.await {
             Ok(next) => {
                 let (number, text) = next?;
-                event(Some(number), &text)
+                event(Some(&number.to_string()), &text)
             }
             Err(_) => Bytes::from_static(b":\n\n"),
         };

@@ -8,7 +8,7 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use bytes::Bytes;
@@ -381,38 +381,6 @@ impl Upstream {
         };
         if due {
             self.notify("notifications/initialized", None);
-        }
-    }
-
-    /// Hands an answer to who waits for it, and tells it.
-    pub(super) fn answer(&self, pending: Pending, answer: Answer) {
-        let took: Duration = pending.begun.elapsed();
-        self.tell(&Told {
-            server: &self.core.name,
-            session: pending.session_id.as_ref(),
-            direction: McpDirection::ServerToClient,
-            kind: if answer.is_error {
-                McpKind::Error
-            } else {
-                McpKind::Response
-            },
-            method: Some(&pending.method),
-            id: Some(&pending.id),
-            text: &answer.text,
-            duration: Some(took),
-            redact: self.core.redact(),
-        });
-        match pending.to {
-            To::Client(sink) => {
-                if sink.put(Outgoing::Answer(answer)) == Err(super::queue::Full::Stuck)
-                    && let Some(session) = pending.session.and_then(|session| session.upgrade())
-                {
-                    session.end();
-                }
-            }
-            // Who asked may have gone.
-            To::Us(to) => drop(to.send(answer)),
-            To::Nobody => {}
         }
     }
 

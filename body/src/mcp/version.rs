@@ -8,6 +8,8 @@ pub const NEWEST_WITH_SESSIONS: &str = "2025-11-25";
 pub const STATELESS: &str = "2026-07-28";
 /// The one that knows batches over HTTP.
 pub const BATCHES: &str = "2025-03-26";
+/// The first one whose clients take an event without data, to come back with its id.
+pub const PRIMES: &str = "2025-11-25";
 
 /// What is spoken with a client that asks for one revision, to a server that speaks another.
 pub fn agreed(asked: &str, server: &str) -> String {

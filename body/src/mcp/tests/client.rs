@@ -15,7 +15,13 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use wire::mcp::McpSource;
 
-use super::super::{Relay, config::Config, run, server::Common, traces::Traces};
+use super::super::{
+    Relay,
+    config::Config,
+    run,
+    server::{Common, Limits},
+    traces::Traces,
+};
 use crate::http::access::Access;
 
 pub const DEADLINE: Duration = Duration::from_secs(20);
@@ -43,6 +49,16 @@ impl Reply {
     }
 }
 
+/// Limits that tests reach; who vanishes is not waited for.
+pub fn limits() -> Limits {
+    Limits {
+        own_processes: 2,
+        patience: Duration::ZERO,
+        look: Duration::from_millis(50),
+        ..Limits::default()
+    }
+}
+
 /// An entry for the scripted server.
 pub fn scripted(mode: &str) -> Value {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/src/mcp/tests/server.py");
@@ -57,6 +73,11 @@ impl Machine {
 
     /// At this address.
     pub async fn start_at(address: &str, servers: Value) -> Self {
+        Self::start_with(address, servers, limits()).await
+    }
+
+    /// With these limits.
+    pub async fn start_with(address: &str, servers: Value, limits: Limits) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("mcp.json");
         std::fs::write(&file, json!({"mcpServers": servers}).to_string()).unwrap();
@@ -77,7 +98,7 @@ impl Machine {
             changes: None,
             logs: folder.path().to_owned(),
             http: Arc::default(),
-            most_own: 2,
+            limits,
             lists: tokio::sync::Notify::new(),
         };
         let relay = Relay::new(config, common);

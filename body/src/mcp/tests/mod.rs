@@ -3,5 +3,6 @@
 mod client;
 mod clients;
 mod endpoints;
+mod lasting;
 mod remote;
 mod servers;

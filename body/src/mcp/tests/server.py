@@ -39,6 +39,19 @@ def call(number, params):
         answer(number, result=text(os.getpid()))
     elif name == "hang":
         tell("notifications/progress", progressToken=params["_meta"]["progressToken"], progress=1)
+    elif name == "wait":
+        asked["wait"] = number
+        tell("notifications/progress", progressToken=params["_meta"]["progressToken"], progress=1)
+    elif name == "release":
+        answer(asked.pop("wait"), result=text("released late"))
+        answer(number, result=text("released"))
+    elif name == "tell":
+        tell("notifications/resources/updated", uri=given["uri"])
+        tell("notifications/resources/updated", uri="x://2")
+        tell("notifications/prompts/list_changed")
+        tell("notifications/message", level="info", data="loud")
+        tell("notifications/tools/list_changed")
+        answer(number, result=text("told"))
     elif name == "cancelled":
         answer(number, result=text(len(cancelled)))
     elif name == "die":
