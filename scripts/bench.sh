@@ -76,4 +76,5 @@ target/release/bridge --peer "ws://127.0.0.1:$near/" --peer-target "$far"
 kill "$peer"
 # The same for MCP: both relays in front of a server of the program's own.
 body=$(uname -m)
-target/release/mcp --body "body/bin/$body/body" --peer "$venv-mcp/bin/mcp-proxy"
+target/release/mcp --body "body/bin/$body/body" --peer "$venv-mcp/bin/mcp-proxy" \
+  --python "$PWD/$venv-mcp/bin/python"
