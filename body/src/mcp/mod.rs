@@ -46,6 +46,7 @@ use std::{
 };
 
 use futures_util::{Stream, StreamExt};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use wire::{body::ServiceStatus, mcp::McpStatus};
 
@@ -68,6 +69,8 @@ pub struct Relay {
     common: Arc<Common>,
     servers: Mutex<BTreeMap<String, Arc<Server>>>,
     sessions: Mutex<HashMap<Arc<str>, Arc<Session>>>,
+    /// A session began.
+    begun: Notify,
     /// Of clients without sessions that answer questions.
     rounds: Rounds,
 }
@@ -80,6 +83,7 @@ impl Relay {
             common: Arc::new(common),
             servers: Mutex::default(),
             sessions: Mutex::default(),
+            begun: Notify::new(),
             rounds: Rounds::default(),
         });
         relay.apply();
@@ -140,6 +144,8 @@ impl Relay {
                 () = files.changed() => if self.config.reread() {
                     self.apply();
                 },
+                // From now on there is something to look at.
+                () = self.begun.notified() => {}
                 _ = look.tick(), if self.has_clients() => self.tidy(),
             }
         }
@@ -193,6 +199,7 @@ impl Relay {
 
     fn keep(&self, session: &Arc<Session>) {
         lock(&self.sessions).insert(Arc::clone(&session.id), Arc::clone(session));
+        self.begun.notify_one();
     }
 
     fn session(&self, id: &str) -> Option<Arc<Session>> {
