@@ -42,7 +42,8 @@ vivarium=target/release/vivarium
 tidy() {
   local code=$?
   "$vivarium" rm --home-volume >/dev/null 2>&1 || true
-  docker image rm -f "$instance-os" >/dev/null 2>&1 || true
+  # Its generations too.
+  docker images --format '{{.Repository}}:{{.Tag}}' "$instance-os" | xargs -r docker image rm -f >/dev/null 2>&1 || true
   rm -rf "$home"
   stop_engine_if_started
   exit "$code"
@@ -64,6 +65,8 @@ screen=(xvfb-run -a -s '-screen 0 1400x900x24 -noreset')
   --home "$home" --instance "$instance"
 VIVARIUM_TEST_INSTANCE=$instance VIVARIUM_CLI=$vivarium VIVARIUM_DESKTOP=target/dist/vivarium-desktop \
   "${screen[@]}" target/release/in-use
+# Last of what needs the machine: it is another one afterwards.
+"$venv/bin/python" scripts/bench/evolve.py --vivarium "$vivarium" --kernel "http://127.0.0.1:$kernel" --token-file "$token"
 # websockify between two ports of its own; the program serves the far one.
 read -r near far < <(python3 -c '
 import socket
