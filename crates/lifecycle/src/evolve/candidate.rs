@@ -6,6 +6,7 @@ use dock::{Bind, ContainerState, Restarts};
 use wire::evolve::{Proof, ProofCheck};
 
 use super::{
+    book::now_ms,
     failpoint::failpoint,
     run::{Done, Run},
     shape::Shape,
@@ -28,12 +29,15 @@ impl Run<'_> {
         let name = self.placed(Placed::Next);
         // Some engines walk through the whole image for it: that takes seconds, which are free now.
         let old = self.file.old.as_ref().map(|old| old.id.clone());
+        let looked_at_ms = now_ms();
         let (proved, lost) = {
             let (dock, id) = (self.dock, old.unwrap_or_default());
             let looking = dock.changed_files(&id);
             tokio::join!(self.try_candidate(&name), looking)
         };
-        self.note_lost_files(lost?);
+        let lost = lost?;
+        self.note_lost_files(lost.clone());
+        self.changed = Some((looked_at_ms / 1000, lost));
         let log = match &proved {
             Err(_) => self.dock.logs(&name, 40).await.unwrap_or_default(),
             Ok(_) => Vec::new(),

@@ -76,6 +76,31 @@ impl Inside<'_> {
             .map(|_| ())
     }
 
+    /// Files of its root, folders and what is mounted aside, that changed since a time in Unix
+    /// seconds, or since the container was made.
+    pub(crate) async fn changed_since(
+        &self,
+        since: Option<u64>,
+        limit: Duration,
+    ) -> Result<Vec<String>, LifecycleError> {
+        let newer = match since {
+            Some(at) => format!("-newerct @{at}"),
+            // Made with the container, by Docker or Podman.
+            None => {
+                "-cnewer $(ls -d /.dockerenv /run/.containerenv 2>/dev/null | head -n 1)".into()
+            }
+        };
+        let script = format!("find / -xdev {newer} ! -type d -print0 2>/dev/null; true");
+        let root = Inside {
+            user: self.user.map(|_| "0"),
+            ..*self
+        };
+        let output = root.exec(&["sh", "-c", &script], limit).await?;
+        let text = String::from_utf8_lossy(&output.stdout);
+        let paths = text.split('\0').filter(|path| !path.is_empty());
+        Ok(paths.map(str::to_owned).collect())
+    }
+
     /// Ids of the cells that wait or run.
     pub(crate) async fn cells(&self) -> Result<Vec<String>, LifecycleError> {
         let list: CellList = self.call("GET", "/executions", None, QUESTION).await?;

@@ -25,7 +25,7 @@ const LOOK: Duration = Duration::from_millis(200);
 /// How long a port may take to be free again after the old machine's end.
 const PORT: Duration = Duration::from_secs(5);
 /// How long a run waits for the list of files that are lost, while the machine still runs.
-const LOST: Duration = Duration::from_secs(1);
+const LOST: Duration = Duration::from_secs(3);
 /// So many lost files are named.
 const NAMED_FILES: usize = 300;
 
@@ -46,6 +46,9 @@ const NOISE: &[&str] = &[
     "/etc/passwd",
     "/etc/group",
     "/etc/mtab",
+    "/etc/hosts",
+    "/etc/hostname",
+    "/etc/resolv.conf",
 ];
 
 impl Run<'_> {
@@ -61,31 +64,23 @@ impl Run<'_> {
         inside.queue(true, CLOSED_S).await?;
         failpoint("closed");
         self.see_to_cells(&inside).await?;
-        let mut names = 0;
-        self.file.run.report.kernels.clear();
-        for kernel in inside.kernels().await? {
-            let number = self.file.run.from_generation.unwrap_or_default();
-            let snapshot = if kernel == "main" {
-                format!("gen-{number}")
-            } else {
-                format!("gen-{number}-{kernel}")
-            };
-            let stored = inside.store(&kernel, &snapshot).await?;
-            for skipped in &stored.skipped {
-                let line = format!(
-                    "{kernel}: {} is not stored: {}",
-                    skipped.name, skipped.reason
-                );
-                self.line(&line);
+        let (changed, stored) = tokio::join!(self.look_again(&inside), self.store_all(&inside));
+        let stored = stored?;
+        let names: usize = stored.iter().map(|kernel| kernel.saved.len()).sum();
+        for kernel in &stored {
+            for skipped in &kernel.skipped {
+                self.line(&format!(
+                    "{}: {} is not stored: {}",
+                    kernel.kernel, skipped.name, skipped.reason
+                ));
             }
-            names += stored.saved.len();
-            self.file.run.report.kernels.push(CarriedKernel {
-                kernel,
-                snapshot,
-                saved: stored.saved,
-                skipped: stored.skipped,
-                failed: Vec::new(),
-            });
+        }
+        self.file.run.report.kernels = stored;
+        match changed {
+            Ok(changed) => self.note_lost_files(changed),
+            Err(error) => self.warn(format!(
+                "files changed outside volumes may be missing from the list: {error}"
+            )),
         }
         if !machine
             .spec
@@ -94,18 +89,6 @@ impl Run<'_> {
             .any(|mount| mount.target == "/data")
         {
             self.warn("/data is on no mount: the namespaces go with the old container".into());
-        }
-        // Looked for since the cells are over. Some engines walk through the whole image for it:
-        // then it stays with what was seen while the candidate was proved.
-        let looking = dock.changed_files(&old.id);
-        match tokio::time::timeout(LOST, looking).await {
-            Ok(changed) => self.note_lost_files(changed?),
-            Err(_) if self.file.run.kind == RunKind::Evolve => self.warn(
-                "files changed outside volumes after the proof are not listed: the engine took too long".into(),
-            ),
-            Err(_) => self.warn(
-                "files changed outside volumes are not listed: the engine took too long".into(),
-            ),
         }
         let snapshots = self.carried();
         // A rollback to the state of its generation needs the snapshots as they were.
@@ -116,6 +99,42 @@ impl Run<'_> {
         failpoint("stored");
         self.cancelled()?;
         Ok(Done::With(Some(format!("{names} names are stored"))))
+    }
+
+    /// Stores the namespaces of all kernels.
+    async fn store_all(&self, inside: &Inside<'_>) -> Result<Vec<CarriedKernel>, LifecycleError> {
+        let mut all = Vec::new();
+        for kernel in inside.kernels().await? {
+            let number = self.file.run.from_generation.unwrap_or_default();
+            let snapshot = if kernel == "main" {
+                format!("gen-{number}")
+            } else {
+                format!("gen-{number}-{kernel}")
+            };
+            let stored = inside.store(&kernel, &snapshot).await?;
+            all.push(CarriedKernel {
+                kernel,
+                snapshot,
+                saved: stored.saved,
+                skipped: stored.skipped,
+                failed: Vec::new(),
+            });
+        }
+        Ok(all)
+    }
+
+    /// What changed in the old container, now that its cells are over. An engine may walk through
+    /// the whole image for its list, for seconds: what is new is found inside.
+    async fn look_again(&self, inside: &Inside<'_>) -> Result<Vec<String>, LifecycleError> {
+        let (mut changed, since) = match &self.changed {
+            Some((at, changed)) => (changed.clone(), Some(*at)),
+            None => (Vec::new(), None),
+        };
+        let found = inside.changed_since(since, LOST).await?;
+        changed.extend(found);
+        changed.sort();
+        changed.dedup();
+        Ok(changed)
     }
 
     /// Kernels with the snapshots that this run took of them.
@@ -308,7 +327,11 @@ impl Run<'_> {
         }
         self.bring_back(&first.id).await?;
         failpoint("reloaded");
-        let steady = Duration::from_secs(machine.spec.evolve.steady_s.into());
+        let steady = match self.file.run.kind {
+            RunKind::Evolve => Duration::from_secs(machine.spec.evolve.steady_s.into()),
+            // It was in place before, and stayed well.
+            RunKind::Rollback => Duration::ZERO,
+        };
         tokio::time::sleep_until(steady_since + steady).await;
         let same_life = machine
             .ours(dock)

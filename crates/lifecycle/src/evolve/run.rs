@@ -43,6 +43,8 @@ pub(super) struct Run<'a> {
     pub hear: Hear<'a>,
     pub book: Book,
     pub file: RunFile,
+    /// What had changed in the old container when the candidate was proved, and when that was looked for, in Unix seconds.
+    pub changed: Option<(u64, Vec<String>)>,
 }
 
 impl<'a> Run<'a> {
@@ -60,6 +62,7 @@ impl<'a> Run<'a> {
             hear,
             book: machine.book(),
             file,
+            changed: None,
         }
     }
 
