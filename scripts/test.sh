@@ -53,7 +53,7 @@ need_tools
 need_window_packages
 [ "$(uname -s)" != Linux ] || need_packages python3 python3-venv
 if [ "$fast" -eq 0 ]; then
-  need_packages xvfb xauth webkit2gtk-driver dbus chromium imagemagick
+  need_packages xvfb xauth webkit2gtk-driver dbus chromium imagemagick iproute2
   # Engines are also reached through ssh. Only where its installation starts no service, as in
   # most containers: a test must not open anybody's computer.
   [ ! -x /usr/sbin/policy-rc.d ] || need_packages openssh-server openssh-client openssl

@@ -38,8 +38,9 @@ class Machine:
 
     def answers(self):
         try:
-            return self.call("GET", "/ping") == (200, {"status": "ok"})
-        except (OSError, http.client.HTTPException, ValueError):
+            status, answer = self.call("GET", "/ping")
+            return status == 200 and answer["status"] == "ok"
+        except (OSError, http.client.HTTPException, ValueError, LookupError):
             return False
 
 
@@ -49,6 +50,7 @@ class Watch(threading.Thread):
     def __init__(self, machine):
         super().__init__(daemon=True)
         self._machine, self._over, self.away_s = machine, threading.Event(), 0.0
+        self.heard = threading.Event()
 
     def run(self):
         last = None
@@ -57,6 +59,7 @@ class Watch(threading.Thread):
                 now = time.perf_counter()
                 self.away_s = max(self.away_s, now - last if last else 0.0)
                 last = now
+                self.heard.set()
 
     def end(self):
         self._over.set()
@@ -68,6 +71,8 @@ def timed(machine, words):
     """Seconds of a command that replaces the machine: in all, and those without an answer."""
     watch = Watch(machine)
     watch.start()
+    while not watch.heard.wait(1):
+        assert watch.is_alive(), "nobody answers"
     begin = time.perf_counter()
     ran = subprocess.run(words, capture_output=True, text=True, check=False)
     took = time.perf_counter() - begin

@@ -11,6 +11,8 @@ mod evolving;
 mod faults;
 #[path = "engine/machine.rs"]
 mod machine;
+#[path = "engine/power.rs"]
+mod power;
 #[path = "engine/prune.rs"]
 mod prune;
 #[path = "engine/tiny.rs"]
@@ -33,6 +35,12 @@ fn wanted() -> bool {
         );
     }
     wanted
+}
+
+/// Whether Docker's client says that it is Podman that answers.
+fn is_podman() -> bool {
+    let told = std::process::Command::new("docker").arg("info").output();
+    told.is_ok_and(|told| String::from_utf8_lossy(&told.stdout).contains("buildahVersion"))
 }
 
 /// A context of one Dockerfile and one file, for images from scratch.

@@ -24,7 +24,7 @@ fn evolve() -> What {
 }
 
 /// Whether a run is told to be at this step now.
-fn is_at(told: &Told, wanted: StepName) -> bool {
+pub fn is_at(told: &Told, wanted: StepName) -> bool {
     let Told::Run(run) = told else { return false };
     let last = run.steps.last();
     last.is_some_and(|step| step.name == wanted && step.state == StepState::Running)
