@@ -2,6 +2,8 @@
 
 #[path = "support/body.rs"]
 mod body;
+#[path = "support/contract.rs"]
+mod contract;
 #[path = "support/full.rs"]
 mod full;
 #[path = "support/kills.rs"]
@@ -173,6 +175,7 @@ fn the_body(profile: &'static str) {
     let machine = Instance::of(profile);
     machine.ok(&["up"]);
     body::whole_api(&machine);
+    contract::holds(&machine);
     body::crowd(&machine);
     body::snapshots(&machine);
     // VIVARIUM_TEST_KILLS=200 for a long run; VIVARIUM_TEST_SEED repeats one that failed.

@@ -53,6 +53,37 @@ impl Stream {
         }
         panic!("the stream ended before {name}");
     }
+
+    /// Waits for this very line.
+    pub fn line(&mut self, wanted: &str) {
+        let found = self
+            .lines
+            .find(|line| line.as_ref().map_or(true, |line| line == wanted));
+        found.expect("the line").expect("the answer goes on");
+    }
+
+    /// Waits until an answer begins or the connection is cut: either way its client is not stuck.
+    pub fn wait_for_answer(mut self) {
+        let line = self.lines.next();
+        assert!(!is_silence(line.as_ref()), "a client waits for ever");
+    }
+
+    /// Waits until its cell is done or the connection is cut.
+    pub fn wait_for_end(mut self) {
+        loop {
+            let line = self.lines.next();
+            assert!(!is_silence(line.as_ref()), "a client waits for ever");
+            if !matches!(&line, Some(Ok(line)) if line != "event: done") {
+                return;
+            }
+        }
+    }
+}
+
+/// Whether nothing came within the deadline.
+fn is_silence(line: Option<&std::io::Result<String>>) -> bool {
+    use std::io::ErrorKind::{TimedOut, WouldBlock};
+    matches!(line, Some(Err(error)) if [TimedOut, WouldBlock].contains(&error.kind()))
 }
 
 /// An answer that must be 200.

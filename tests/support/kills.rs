@@ -50,7 +50,9 @@ pub fn kills(machine: &Instance, seed: u64, rounds: usize) {
         assert!(server.is_none_or(|server| mcp_answers(machine, server)));
         let before = service.and_then(|service| pid(machine, service));
         let stores = next() % 4 == 0;
-        let cell = json!({"id": format!("r{round}"), "code": format!("import time; time.sleep(0.05); kept = {round}")});
+        // So that the kill falls into the store.
+        let large = if stores { 24 << 20 } else { 0 };
+        let cell = json!({"id": format!("r{round}"), "code": format!("import os, time; time.sleep(0.05); kept = {round}; large = os.urandom({large})")});
         let mut stream = Stream::open(machine, "POST", "/exec", &cell.to_string());
         let id = stream.until("accepted")["execution_id"].clone();
         let storing =
@@ -72,7 +74,10 @@ pub fn kills(machine: &Instance, seed: u64, rounds: usize) {
             Some(before),
             "seed {seed}, round {round}: {victim} was not killed"
         );
-        drop(storing);
+        stream.wait_for_end();
+        if let Some(storing) = storing {
+            storing.wait_for_answer();
+        }
 
         // The cell's client comes back by its id: it ended, or died with its own kernel.
         let path = format!("/executions/{}", id.as_str().expect("an id"));
@@ -105,6 +110,8 @@ pub fn kills(machine: &Instance, seed: u64, rounds: usize) {
             begin.elapsed()
         );
     }
+    let back = post(machine, "/cryo/reload", &json!({"name": "kills"}));
+    assert_eq!(back["failed"], json!([]), "seed {seed}: the last snapshot");
     let mine = post(
         machine,
         "/exec",
