@@ -81,12 +81,14 @@ struct Host {
 }
 
 impl Host {
-    fn serve(instance: &Instance) -> Self {
+    /// One that ends at this point of a run; never where it is empty.
+    fn serve(instance: &Instance, failpoint: &str) -> Self {
         let program = project().join("target/debug/vivarium");
         let program = std::env::var_os("VIVARIUM_CLI").map_or(program, Into::into);
         let mut process = Command::new(program)
             .args(["serve", "--json", "--set", "evolve.needs_yes=true"])
             .envs(instance.environment())
+            .env("VIVARIUM_FAILPOINT", failpoint)
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
@@ -200,8 +202,15 @@ fn what_runs_inside_asks_for_an_evolve_and_the_host_carries_it_out() {
         (409, &Value::from("evolve_in_progress"))
     );
 
+    // As long as nobody has taken it, it can be taken back.
+    assert_eq!(instance.inside("evolve --cancel"), "The run is taken back.");
+    assert_eq!(machine.newest_run()["state"], "cancelled");
+    let again = instance.inside("evolve --cancel 2>&1; true");
+    assert!(again.contains("no run waits"), "{again}");
+    machine.cell("runtime.evolve(note='from a cell')['status']");
+
     // A host that needs a person's yes: first it gets a no.
-    let host = Host::serve(instance);
+    let host = Host::serve(instance, "");
     machine.waits_for("awaits_yes");
     let id = |run: &Value| run["run_id"].as_str().expect("an id").to_owned();
     host.answer(&id(&machine.newest_run()), false);
@@ -231,6 +240,20 @@ fn what_runs_inside_asks_for_an_evolve_and_the_host_carries_it_out() {
     );
     assert_eq!(machine.cell("kept"), "7");
     assert_eq!(machine.generations()[0]["asked_by"], "machine");
+
+    // A host that ends in the middle: whoever picks the run up tells the machine at once.
+    drop(host);
+    machine.cell("runtime.evolve(note='cut off')['status']");
+    let mut host = Host::serve(instance, "proving");
+    machine.waits_for("awaits_yes");
+    host.answer(&id(&machine.newest_run()), true);
+    host.process.wait().expect("it ends");
+    assert_eq!(machine.newest_run()["state"], "running");
+    instance.ok(&["up"]);
+    let (_, status) = instance.api("GET", "/evolve/status", "");
+    assert_eq!(status["in_progress"], false, "{status}");
+    assert_eq!(status["latest_run"]["state"], "undone", "{status}");
+    assert_eq!(machine.cell("kept"), "7");
 }
 
 /// Its home and its files of users are prepared by a container before its life, the candidate's too.

@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use wire::{
     body::{CellList, CellState, CryoReloaded, CryoStored, KernelList},
-    evolve::{EvolveReport, Proof},
+    evolve::Proof,
     kernel::ErrorAnswer,
 };
 
@@ -63,15 +63,6 @@ impl Inside<'_> {
     pub(crate) async fn queue(&self, closed: bool, for_s: u32) -> Result<(), LifecycleError> {
         let body = serde_json::json!({ "closed": closed, "for_s": for_s });
         self.call::<Value>("POST", "/evolve/queue", Some(body), QUESTION)
-            .await
-            .map(|_| ())
-    }
-
-    /// Tells of a run that it asked for.
-    pub(crate) async fn report(&self, report: &EvolveReport) -> Result<(), LifecycleError> {
-        let path = format!("/evolve/runs/{}/report", report.run.run_id);
-        let body = serde_json::to_value(report).unwrap_or_default();
-        self.call::<Value>("POST", &path, Some(body), QUESTION)
             .await
             .map(|_| ())
     }

@@ -22,8 +22,8 @@ mod shape;
 use dock::{CancellationToken, Dock};
 use wire::{
     evolve::{
-        Asker, EvolveLog, EvolveReport, EvolveRequest, EvolveRun, RollbackRequest, RunKind,
-        RunState, StepName, StepState,
+        Asker, EvolveLog, EvolveRequest, EvolveRun, RollbackRequest, RunKind, RunState, StepName,
+        StepState,
     },
     failure::{Failure, FailureCode},
 };
@@ -233,12 +233,7 @@ impl Machine {
             .await?;
         if run.asked_by == Asker::Machine && self.seat.is_none() {
             // What asked for it waits in there for its end.
-            let report = EvolveReport {
-                run: run.clone(),
-                log: lines,
-            };
-            let inside = self.inside(dock, &self.names.container);
-            if let Err(error) = inside.report(&report).await {
+            if let Err(error) = self.report_end(dock, &run, &lines).await {
                 tracing::debug!(%error, "the machine did not hear how its run ended");
             }
         }

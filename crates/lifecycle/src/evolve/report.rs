@@ -185,6 +185,25 @@ impl Machine {
         self.post(dock, "/evolve/claim", claim).await
     }
 
+    /// Tells the machine how a run ended that it asked for, with the last lines of its log.
+    pub(super) async fn report_end(
+        &self,
+        dock: &Dock,
+        run: &EvolveRun,
+        lines: &[String],
+    ) -> Result<(), LifecycleError> {
+        let mut bytes = 0;
+        let fits = lines.iter().rev().take_while(|line| {
+            bytes += line.len() + 8;
+            bytes < MOST
+        });
+        let report = EvolveReport {
+            run: short(run),
+            log: lines[lines.len() - fits.count()..].to_vec(),
+        };
+        self.report_run(dock, &report).await
+    }
+
     /// Tells the machine where a run stands.
     async fn report_run(&self, dock: &Dock, report: &EvolveReport) -> Result<(), LifecycleError> {
         let path = format!("/evolve/runs/{}/report", report.run.run_id);
