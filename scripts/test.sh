@@ -76,7 +76,7 @@ step 'the Python worker'
 ./body/kernel/tests/run.sh
 
 if [ "$fast" -eq 1 ]; then
-  printf '\nLeft out by --fast: the image, its build from a clone, crates/lifecycle/tests/engine.rs, and the end-to-end tests with the engine (tests/headless.rs, tests/mcp_servers.rs, tests/evolve.rs, tests/documents.rs, tests/openapi) and with the window (tests/window.rs) and in a browser (ui/browser), and the package (scripts/package-test.sh).\n'
+  printf '\nLeft out by --fast: the image, its build from a clone, crates/lifecycle/tests/engine.rs, crates/body-evolve/tests/engine.rs, and the end-to-end tests with the engine (tests/headless.rs, tests/mcp_servers.rs, tests/evolve.rs, tests/compose.rs, tests/documents.rs, tests/openapi) and with the window (tests/window.rs) and in a browser (ui/browser), and the package (scripts/package-test.sh).\n'
   exit 0
 fi
 
@@ -92,8 +92,10 @@ step 'the image by docker build, from a clone'
 step 'end to end: builds and containers'
 VIVARIUM_TEST_ENGINE=1 cargo test --quiet --locked --package lifecycle --test engine
 VIVARIUM_TEST_ENGINE=1 cargo test --quiet --locked --package cli --test engines
+step 'end to end: a machine that replaces itself'
+VIVARIUM_TEST_ENGINE=1 cargo test --quiet --locked --package body-evolve --test engine -- --test-threads=2
 step 'end to end: the machine'
-cargo test --locked --package e2e --features engine --test headless --test mcp_servers --test evolve --test documents -- --test-threads=1
+cargo test --locked --package e2e --features engine --test headless --test mcp_servers --test evolve --test compose --test documents -- --test-threads=1
 step 'end to end: requests made from the OpenAPI document'
 ./tests/openapi/run.sh
 step 'end to end: the window'

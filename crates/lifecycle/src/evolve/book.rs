@@ -43,6 +43,9 @@ pub(crate) struct Old {
     pub image_id: String,
     /// Whether it answered when the run began.
     pub answered: bool,
+    /// When its present life began, in Unix milliseconds.
+    #[serde(default)]
+    pub started_at_ms: Option<u64>,
 }
 
 /// A run that is not over: what is written before each step.

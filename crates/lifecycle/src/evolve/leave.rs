@@ -10,6 +10,7 @@ use wire::{
 
 use super::{
     failpoint::failpoint,
+    make::lives_since,
     repo::branch,
     run::{Done, Run},
 };
@@ -241,7 +242,10 @@ impl Run<'_> {
             return Err(machine.not_running());
         };
         let inside = machine.inside(dock, &now.id);
-        if was_stopped {
+        // One that began anew meanwhile, after a power cut, has lost its namespaces too.
+        let began_anew = was_stopped
+            || (old.started_at_ms.is_some() && old.started_at_ms != lives_since(now.state));
+        if began_anew {
             for kernel in self.file.run.report.kernels.clone() {
                 if kernel.kernel != "main" {
                     inside.start_kernel(&kernel.kernel).await?;
@@ -265,7 +269,7 @@ impl Run<'_> {
             // It opens by itself after a while.
             tracing::debug!(%error, "the queue of cells could not be opened");
         }
-        Ok(Done::With(Some(match was_stopped {
+        Ok(Done::With(Some(match began_anew {
             true => "the old machine runs again, with its namespaces".into(),
             false => "the old machine ran all the time".into(),
         })))

@@ -1,6 +1,6 @@
 //! The first half of a run, which changes nothing about the machine: prepare and build.
 
-use dock::BuildRequest;
+use dock::{BuildRequest, ContainerState};
 use nix::sys::statvfs::statvfs;
 use wire::{
     evolve::{GenerationState, RunKind, RunningCell},
@@ -40,6 +40,7 @@ impl Run<'_> {
             id: container.id.clone(),
             image_id: container.image_id.clone(),
             answered,
+            started_at_ms: lives_since(container.state),
         });
         if answered && self.file.asked.running_cell == RunningCell::Refuse {
             // Before minutes of work.
@@ -234,5 +235,13 @@ impl Run<'_> {
         Ok(Done::With(Some(format!(
             "{image}: {steps} steps, {cached_steps} of them from the cache"
         ))))
+    }
+}
+
+/// When a container's present life began.
+pub(super) fn lives_since(state: ContainerState) -> Option<u64> {
+    match state {
+        ContainerState::Running { started_at_ms } => Some(started_at_ms),
+        _ => None,
     }
 }

@@ -221,8 +221,11 @@ impl Machine {
             stop_timeout_s: STOP_S,
             ..Default::default()
         };
-        dock.remove_container(name).await?;
-        dock.create_container(&spec).await?;
+        match dock.create_container(&spec).await {
+            // Another process, that looks after the same run, was quicker.
+            Err(error) if !error.is_conflict() => return Err(error.into()),
+            _ => {}
+        }
         dock.start_container(name).await?;
         Ok(())
     }
@@ -270,6 +273,7 @@ impl Run<'_> {
         self.save()?;
         failpoint("handing");
         let started = async {
+            machine.remove_restarters(dock, seat).await?;
             for name in seat.restarters() {
                 machine.start_restarter(dock, seat, &name, &image).await?;
             }

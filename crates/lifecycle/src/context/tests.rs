@@ -1,0 +1,108 @@
+//! Which files a build takes.
+
+use super::*;
+use std::collections::BTreeMap;
+
+fn template() -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    let write = |path: &str, text: &str| {
+        let path = dir.path().join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    };
+    write("body/Dockerfile", "FROM x");
+    write("body/rootfs/etc/a", "a");
+    write("body/kernel/worker.py", "pass");
+    write("body/kernel/__pycache__/worker.pyc", "noise");
+    write("body/src/main.rs", "fn main() {}");
+    write("body/build-ca/ca.crt", "ca");
+    write("crates/wire/src/lib.rs", "");
+    write("Cargo.toml", "[workspace]");
+    dir
+}
+
+fn digest(dir: &Path) -> String {
+    Context::collect(dir)
+        .unwrap()
+        .digest(BTreeMap::new().iter())
+        .unwrap()
+}
+
+#[test]
+fn the_tar_is_the_same_for_the_same_files() {
+    let (one, two) = (template(), template());
+    let tar = |dir: &Path| Context::collect(dir).unwrap().tar().unwrap();
+    assert_eq!(tar(one.path()), tar(two.path()));
+    let bytes = tar(one.path());
+    let mut archive = tar::Archive::new(bytes.as_slice());
+    let names: Vec<String> = archive
+        .entries()
+        .unwrap()
+        .map(|entry| entry.unwrap().path().unwrap().display().to_string())
+        .collect();
+    assert!(names.contains(&"body/rootfs/etc/a".to_owned()));
+    assert!(!names.iter().any(|name| name.contains("__pycache__")));
+}
+
+#[test]
+fn the_digest_follows_contents_modes_and_arguments() {
+    let dir = template();
+    let before = digest(dir.path());
+    assert_eq!(before, digest(template().path()));
+    let file = dir.path().join("body/rootfs/etc/a");
+    std::fs::write(&file, "b").unwrap();
+    let changed = digest(dir.path());
+    assert_ne!(before, changed);
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755)).unwrap();
+    assert_ne!(changed, digest(dir.path()));
+    let arguments = BTreeMap::from([("BASE".to_owned(), "x".to_owned())]);
+    let with = Context::collect(dir.path())
+        .unwrap()
+        .digest(arguments.iter())
+        .unwrap();
+    assert_ne!(with, digest(dir.path()));
+}
+
+#[test]
+fn with_a_prebuilt_binary_the_sources_do_not_count() {
+    let dir = template();
+    let binary = dir
+        .path()
+        .join(format!("body/bin/{}/body", std::env::consts::ARCH));
+    std::fs::create_dir_all(binary.parent().unwrap()).unwrap();
+    std::fs::write(&binary, "elf").unwrap();
+    let before = digest(dir.path());
+    std::fs::write(dir.path().join("body/src/main.rs"), "fn main() { }").unwrap();
+    std::fs::write(dir.path().join("body/build-ca/ca.crt"), "other").unwrap();
+    assert_eq!(before, digest(dir.path()));
+    std::fs::write(&binary, "elf2").unwrap();
+    assert_ne!(before, digest(dir.path()));
+}
+
+#[test]
+fn certificates_from_elsewhere_are_packed_and_make_nothing_stale() {
+    let (dir, elsewhere) = (template(), tempfile::tempdir().unwrap());
+    let bundle = elsewhere.path().join("bundle.pem");
+    std::fs::write(&bundle, "ours").unwrap();
+    let context = Context::collect(dir.path())
+        .unwrap()
+        .with_certificates(bundle);
+    let none = BTreeMap::new();
+    assert_eq!(context.digest(none.iter()).unwrap(), digest(dir.path()));
+    let bytes = context.tar().unwrap();
+    let mut archive = tar::Archive::new(bytes.as_slice());
+    let mut names = archive.entries().unwrap().map(|entry| {
+        let entry = entry.unwrap();
+        entry.path().unwrap().display().to_string()
+    });
+    assert!(names.any(|name| name == "body/build-ca/given.crt"));
+}
+
+#[test]
+fn a_folder_without_dockerfile_is_no_template() {
+    let dir = tempfile::tempdir().unwrap();
+    assert!(matches!(
+        Context::collect(dir.path()),
+        Err(LifecycleError::NoTemplate { .. })
+    ));
+}

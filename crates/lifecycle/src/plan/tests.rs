@@ -1,0 +1,119 @@
+//! What a spec turns into.
+
+use super::*;
+use crate::spec::Executor;
+
+fn plan(spec: &Spec, image_id: &str) -> ContainerSpec {
+    let paths = Paths::find(Some(Path::new("/h")), Some("blue"));
+    let names = Names::new(spec, Some("blue"));
+    let socket = EngineSocket {
+        path: "/run/user/7/docker.sock".into(),
+        group: 998,
+    };
+    let site = Site {
+        repo: "/r".into(),
+        image: names.image.clone(),
+        image_id: image_id.into(),
+        seccomp: "{}".into(),
+        socket: (spec.executor == Executor::Socket).then_some(socket),
+        podman: false,
+        user_namespace: None,
+    };
+    container(spec, &names, &paths, &site)
+}
+
+#[test]
+fn the_plans_digest_follows_spec_and_image() {
+    let digest = |spec: &Spec, image: &str| plan(spec, image).labels[label::PLAN].clone();
+    let spec = Spec::default();
+    assert_eq!(digest(&spec, "a"), digest(&spec, "a"));
+    assert_ne!(digest(&spec, "a"), digest(&spec, "b"));
+    let other = Spec {
+        criu: true,
+        ..Spec::default()
+    };
+    assert_ne!(digest(&spec, "a"), digest(&other, "a"));
+}
+
+#[test]
+fn nothing_secret_and_no_socket_by_default() {
+    let plan = plan(&Spec::default(), "a");
+    assert!(
+        !plan
+            .environment
+            .keys()
+            .any(|name| name.contains("TOKEN") || name.contains("PASSWORD"))
+    );
+    assert!(
+        !plan
+            .binds
+            .iter()
+            .any(|bind| bind.target.contains("docker.sock"))
+    );
+    let secrets = plan
+        .binds
+        .iter()
+        .find(|bind| bind.target == "/run/secrets")
+        .unwrap();
+    assert!(secrets.read_only);
+    assert_eq!(plan.name, "blue-os-host");
+    assert_eq!(plan.network.as_deref(), Some("blue-os-host-net"));
+}
+
+#[test]
+fn the_locked_profile_closes_what_the_default_leaves_open() {
+    let mut spec = Spec {
+        profile: Profile::Locked,
+        ..Spec::default()
+    };
+    let locked = plan(&spec, "a");
+    assert!(locked.drop_capabilities && locked.read_only);
+    let has = |option: &str| locked.security_options.iter().any(|one| one == option);
+    assert!(has("no-new-privileges") && has("seccomp={}"));
+    let (uid, gid) = machine_ids();
+    assert_ne!(uid, 0);
+    assert_eq!(locked.user, Some(format!("{uid}:{gid}")));
+    assert!(locked.tmpfs["/run"].contains(&format!("uid={uid},gid={gid}")));
+    assert!(!locked.tmpfs.contains_key("/data"));
+    spec.mounts.clear();
+    assert!(plan(&spec, "a").tmpfs.contains_key("/data"));
+    assert_eq!(plan(&Spec::default(), "a").user, None);
+}
+
+#[test]
+fn seccomp_is_off_for_criu_alone() {
+    let options = |criu| {
+        let spec = Spec {
+            criu,
+            ..Spec::default()
+        };
+        plan(&spec, "a").security_options
+    };
+    assert_eq!(options(false), ["seccomp={}"]);
+    assert_eq!(options(true), ["seccomp=unconfined"]);
+}
+
+#[test]
+fn a_machine_with_the_socket_is_in_its_group() {
+    let spec = Spec {
+        executor: Executor::Socket,
+        ..Spec::default()
+    };
+    let plan = plan(&spec, "a");
+    assert_eq!(plan.groups, [998]);
+    assert_eq!(plan.environment["VIVARIUM_GROUPS"], "998");
+    let socket = plan.binds.iter().find(|bind| bind.target == SOCKET);
+    assert_eq!(socket.unwrap().source, "/run/user/7/docker.sock");
+}
+
+#[test]
+fn the_sockets_group_is_the_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("engine.sock");
+    std::fs::write(&path, "").unwrap();
+    let socket = EngineSocket::find(&format!("unix://{}", path.display()), false);
+    let group = std::fs::metadata(&path).unwrap().gid();
+    assert_eq!(socket.group, group);
+    assert_eq!(socket.path, path.display().to_string());
+    assert_eq!(EngineSocket::find("tcp://far:2375", false).path, SOCKET);
+}
