@@ -20,6 +20,8 @@ use crate::{
     plan::{Placed, label},
 };
 
+/// Begins the names of folders with a commit's files, of which an image is built.
+const EXPORT: &str = "build-";
 /// What a build may need besides the layers that are there.
 const LEAST_FREE: u64 = 1 << 30;
 
@@ -148,6 +150,19 @@ impl Run<'_> {
         Ok(number)
     }
 
+    /// What earlier runs exported, that were killed.
+    fn remove_exports(&self) -> Result<(), LifecycleError> {
+        let folder = self.book.folder();
+        let entries = std::fs::read_dir(folder).map_err(LifecycleError::file("read", folder))?;
+        for entry in entries.flatten() {
+            if entry.file_name().to_string_lossy().starts_with(EXPORT) {
+                let path = entry.path();
+                std::fs::remove_dir_all(&path).map_err(LifecycleError::file("remove", &path))?;
+            }
+        }
+        Ok(())
+    }
+
     /// Builds the candidate from the run's commit.
     pub(super) async fn build(&mut self) -> Result<Done, LifecycleError> {
         let machine = self.machine;
@@ -156,8 +171,9 @@ impl Run<'_> {
         self.save()?;
         let commit = self.file.run.commit.clone().unwrap_or_default();
         let repo = machine.git().await?;
+        self.remove_exports()?;
         let folder = tempfile::Builder::new()
-            .prefix("build-")
+            .prefix(EXPORT)
             .tempdir_in(self.book.folder())
             .map_err(LifecycleError::file("write to", self.book.folder()))?;
         repo.export(&commit, folder.path()).await?;
