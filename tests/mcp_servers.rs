@@ -259,6 +259,16 @@ fn pictures(machine: &Instance, server: &mut Server) {
     assert_eq!((&at["screen_x"], &at["screen_y"]), (&json!(26), &json!(27)));
     let older = json!({"x": 0, "y": 0, "screenshot_id": shot["screenshot_id"]});
     assert_eq!(server.ok("mouse_move", older)["screen_x"], 1);
+    // The pointer is part of what is seen, on a bare part of the desktop.
+    let (x, y) = (width - 80, height - 40);
+    let area = json!({"x": x, "y": y, "width": 80, "height": 40, "scale": 1});
+    let without = server.call("screenshot", json!({"region": area}));
+    server.ok("mouse_move", json!({"x": x + 40, "y": y + 20, "scale": 1}));
+    let with = server.call("screenshot", json!({"region": area}));
+    assert_ne!(image(&with), image(&without), "the pointer is not seen");
+    server.ok("mouse_move", json!({"x": 1, "y": 1, "scale": 1}));
+    let again = server.call("screenshot", json!({"region": area}));
+    assert_eq!(image(&again), image(&without), "the desktop is not still");
     for wrong in [
         json!({"x": 81, "y": 0}),
         json!({"x": width, "y": 0, "scale": 1}),

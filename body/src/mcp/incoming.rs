@@ -243,7 +243,10 @@ fn is_tool_error(pending: &Pending, result: &[u8]) -> bool {
         #[serde(default)]
         is_error: bool,
     }
+    // Few results speak of it: the others are not read.
+    let speaks = |text: &str| text.contains("\"isError\"");
     &*pending.method == "tools/call"
         && result.len() <= SMALL
+        && std::str::from_utf8(result).is_ok_and(speaks)
         && serde_json::from_slice::<Result>(result).is_ok_and(|result| result.is_error)
 }

@@ -1,7 +1,11 @@
 //! JSON-RPC messages as text: only what the relay must know is read, and what it must change is
 //! cut in. Arguments and results go through byte by byte, however large they are.
 
-use std::{borrow::Cow, ops::Range, sync::Arc};
+use std::{
+    borrow::Cow,
+    ops::Range,
+    sync::{Arc, OnceLock},
+};
 
 use bytes::Bytes;
 use serde::Deserialize;
@@ -99,6 +103,8 @@ pub struct Message {
     params: Option<Range<usize>>,
     /// Result or error.
     payload: Option<Range<usize>>,
+    /// Of its params, once somebody asked.
+    fields: OnceLock<Fields>,
 }
 
 impl Message {
@@ -133,6 +139,7 @@ impl Message {
             id,
             params,
             payload,
+            fields: OnceLock::new(),
             text,
         })
     }
@@ -171,6 +178,14 @@ impl Message {
 
     /// The fields of its params that matter here.
     pub fn fields(&self) -> Result<Fields, Unreadable> {
+        if let Some(fields) = self.fields.get() {
+            return Ok(fields.clone());
+        }
+        let fields = self.read_fields()?;
+        Ok(self.fields.get_or_init(|| fields).clone())
+    }
+
+    fn read_fields(&self) -> Result<Fields, Unreadable> {
         let Some(params) = self.params() else {
             return Ok(Fields::default());
         };
@@ -275,7 +290,9 @@ impl Answer {
         let mut text = Vec::with_capacity(payload.len() + id.len() + 48);
         text.extend_from_slice(br#"{"jsonrpc":"2.0","id":"#);
         text.extend_from_slice(id.as_bytes());
-        text.extend_from_slice(format!(",\"{word}\":").as_bytes());
+        text.extend_from_slice(b",\"");
+        text.extend_from_slice(word.as_bytes());
+        text.extend_from_slice(b"\":");
         let start = text.len();
         text.extend_from_slice(payload);
         let end = text.len();

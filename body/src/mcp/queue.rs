@@ -40,8 +40,14 @@ impl Outgoing {
 #[derive(Clone, Debug)]
 pub struct Sink {
     messages: mpsc::UnboundedSender<Outgoing>,
-    waiting: Arc<AtomicUsize>,
-    bytes: Arc<AtomicUsize>,
+    waiting: Arc<Waiting>,
+}
+
+/// What waits.
+#[derive(Debug, Default)]
+struct Waiting {
+    messages: AtomicUsize,
+    bytes: AtomicUsize,
 }
 
 /// The client does not read, or is gone.
@@ -55,13 +61,12 @@ impl Sink {
     /// Puts one. Any one message fits, however large: the bound is on what waits already.
     pub fn put(&self, message: Outgoing) -> Result<(), Full> {
         let size = message.text().len();
-        if self.waiting.load(Ordering::Relaxed) >= MOST
-            || self.bytes.load(Ordering::Relaxed) > LARGEST
-        {
+        let Waiting { messages, bytes } = &*self.waiting;
+        if messages.load(Ordering::Relaxed) >= MOST || bytes.load(Ordering::Relaxed) > LARGEST {
             return Err(Full::Stuck);
         }
-        self.waiting.fetch_add(1, Ordering::Relaxed);
-        self.bytes.fetch_add(size, Ordering::Relaxed);
+        messages.fetch_add(1, Ordering::Relaxed);
+        bytes.fetch_add(size, Ordering::Relaxed);
         self.messages.send(message).map_err(|_| Full::Gone)
     }
 }
@@ -70,17 +75,16 @@ impl Sink {
 #[derive(Debug)]
 pub struct Outbox {
     messages: mpsc::UnboundedReceiver<Outgoing>,
-    waiting: Arc<AtomicUsize>,
-    bytes: Arc<AtomicUsize>,
+    waiting: Arc<Waiting>,
 }
 
 impl Outbox {
     /// The next one; none when all sinks are gone.
     pub async fn next(&mut self) -> Option<Outgoing> {
         let message = self.messages.recv().await?;
-        self.waiting.fetch_sub(1, Ordering::Relaxed);
-        self.bytes
-            .fetch_sub(message.text().len(), Ordering::Relaxed);
+        let Waiting { messages, bytes } = &*self.waiting;
+        messages.fetch_sub(1, Ordering::Relaxed);
+        bytes.fetch_sub(message.text().len(), Ordering::Relaxed);
         Some(message)
     }
 }
@@ -88,20 +92,16 @@ impl Outbox {
 /// A new one.
 pub fn queue() -> (Sink, Outbox) {
     let (sender, receiver) = mpsc::unbounded_channel();
-    let waiting = Arc::new(AtomicUsize::new(0));
-    let bytes = Arc::new(AtomicUsize::new(0));
-    (
-        Sink {
-            messages: sender,
-            waiting: Arc::clone(&waiting),
-            bytes: Arc::clone(&bytes),
-        },
-        Outbox {
-            messages: receiver,
-            waiting,
-            bytes,
-        },
-    )
+    let waiting = Arc::new(Waiting::default());
+    let sink = Sink {
+        messages: sender,
+        waiting: Arc::clone(&waiting),
+    };
+    let outbox = Outbox {
+        messages: receiver,
+        waiting,
+    };
+    (sink, outbox)
 }
 
 #[cfg(test)]

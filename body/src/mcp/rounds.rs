@@ -137,7 +137,7 @@ pub fn resumed(relay: &Relay, message: &Message) -> Option<Result<Round, &'stati
 /// What comes next of a call.
 enum Next {
     Answer(StatusCode, Bytes),
-    Question(Message),
+    Question(Box<Message>),
     Note(Bytes),
     Silence,
     Nothing,
@@ -152,7 +152,9 @@ impl Round {
                     Next::Answer(status, answer.text)
                 }
                 Ok(Some(Outgoing::Note(text))) => match Message::read(text.clone()) {
-                    Ok(message) if message.kind == McpKind::Request => Next::Question(message),
+                    Ok(message) if message.kind == McpKind::Request => {
+                        Next::Question(Box::new(message))
+                    }
                     // Questions that the server took back can't be taken back here.
                     Ok(message) if message.method() != "notifications/progress" => continue,
                     _ => Next::Note(text),

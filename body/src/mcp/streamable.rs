@@ -166,7 +166,10 @@ pub async fn post(
             return refused(StatusCode::BAD_REQUEST, error.code(), &error.to_string());
         }
     };
-    if stateless::is_meant(spoken, &message) {
+    // Of a session's messages only one that names the revision is looked into for it.
+    let in_session = spoken.is_some() && word(&headers, SESSION).is_some();
+    if spoken == Some(version::STATELESS) || (!in_session && stateless::is_meant(spoken, &message))
+    {
         return stateless::post(relay, at, filter, &headers, message).await;
     }
     if let Some(spoken) = spoken

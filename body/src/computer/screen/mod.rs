@@ -2,6 +2,7 @@
 
 mod changes;
 mod clipboard;
+mod cursor;
 mod keyboard;
 mod keysym;
 mod picture;

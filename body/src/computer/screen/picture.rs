@@ -17,14 +17,15 @@ pub struct Picture {
 }
 
 impl Screen {
-    /// What is seen of an area that lies on the screen.
+    /// What is seen of an area that lies on the screen, with the mouse pointer.
     pub fn picture(&self, area: Area) -> Result<Picture, ComputerError> {
         let bytes = self.pixels(area)?;
         // Blue, green, red and nothing.
-        let rgb = bytes
+        let mut rgb: Vec<u8> = bytes
             .chunks_exact(4)
             .flat_map(|pixel| [pixel[2], pixel[1], pixel[0]])
             .collect();
+        self.draw_pointer(area, &mut rgb);
         Ok(Picture {
             width: area.width,
             height: area.height,

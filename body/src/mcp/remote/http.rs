@@ -118,11 +118,20 @@ fn words(error: &dyn std::error::Error) -> String {
 struct Names(Arc<TokioResolver>);
 
 type Found = std::vec::IntoIter<SocketAddr>;
-type Finding = Pin<Box<dyn Future<Output = Result<Found, hickory_resolver::net::NetError>> + Send>>;
+type Finding = Pin<Box<dyn Future<Output = Result<Found, Unknown>> + Send>>;
+
+/// A name leads nowhere.
+#[derive(Debug, thiserror::Error)]
+enum Unknown {
+    #[error("the name {0} is not known")]
+    Name(String),
+    #[error("the name {name} could not be looked up ({problem})")]
+    Lookup { name: String, problem: String },
+}
 
 impl tower_service::Service<Name> for Names {
     type Response = Found;
-    type Error = hickory_resolver::net::NetError;
+    type Error = Unknown;
     type Future = Finding;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
@@ -132,7 +141,14 @@ impl tower_service::Service<Name> for Names {
     fn call(&mut self, name: Name) -> Finding {
         let names = Arc::clone(&self.0);
         Box::pin(async move {
-            let found = names.lookup_ip(name.as_str()).await?;
+            let found = names.lookup_ip(name.as_str()).await.map_err(|error| {
+                let name = name.as_str().to_owned();
+                if error.is_no_records_found() {
+                    return Unknown::Name(name);
+                }
+                let problem = error.to_string();
+                Unknown::Lookup { name, problem }
+            })?;
             let found: Vec<SocketAddr> = found.iter().map(|ip| (ip, 0).into()).collect();
             Ok(found.into_iter())
         })

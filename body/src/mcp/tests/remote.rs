@@ -273,6 +273,11 @@ async fn one_that_is_not_there_says_so() {
         let error = reply.json()["error"]["message"].to_string();
         assert!(error.contains("can't be reached"), "{error}");
     }
+    let problem = machine.status("named").await["problem"].to_string();
+    assert!(
+        problem.contains("no-such-name.invalid is not known"),
+        "{problem}"
+    );
     machine.end().await;
 }
 
