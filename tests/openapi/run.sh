@@ -2,6 +2,8 @@
 # Requests made from /openapi.json, right and wrong ones, against a machine of its own: none is
 # answered with a 500, or with anything that the document does not say. Needs the image, an engine,
 # python3 with venv. VIVARIUM_TEST_SEED makes other requests than those of the seed that is printed.
+# What one kind of check would say of it is left out: that a cell which was deleted can still be
+# fetched is promised, and that a folder which is not there is no 400 can't be said in a schema.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 vivarium=${VIVARIUM_CLI:-target/debug/vivarium}
