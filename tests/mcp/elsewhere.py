@@ -17,7 +17,7 @@ from v1 import Messages, elicited, roots, sampled
 
 HERE = pathlib.Path(__file__).parent
 SECOND = HERE / "../../target/venv-mcp-2/bin/python"
-LIMIT = 40
+LIMIT = 90
 
 
 def free_port():

@@ -1,9 +1,6 @@
 //! How the conversation with a process begins, and what becomes of it when the process is gone.
 
-use std::{
-    sync::{Arc, atomic::Ordering},
-    time::Instant,
-};
+use std::sync::{Arc, atomic::Ordering};
 
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
@@ -35,19 +32,8 @@ impl Upstream {
         let mut table = self.table();
         let number = table.take_number();
         let text = message::request(number, "initialize", &self.hello);
-        table.pending.insert(
-            number,
-            Pending {
-                session: None,
-                session_id: None,
-                id: number.to_string().into(),
-                method: "initialize".into(),
-                progress: None,
-                begun: Instant::now(),
-                again: false,
-                to: To::Us(to),
-            },
-        );
+        let pending = Pending::ours(number, "initialize", To::Us(to));
+        table.pending.insert(number, pending);
         drop(table);
         let method = "initialize".into();
         self.tell_text(

@@ -93,6 +93,22 @@ pub struct Pending {
     pub to: To,
 }
 
+impl Pending {
+    /// Of the relay itself.
+    pub(super) fn ours(number: u64, method: &str, to: To) -> Self {
+        Self {
+            session: None,
+            session_id: None,
+            id: number.to_string().into(),
+            method: method.into(),
+            progress: None,
+            begun: Instant::now(),
+            again: false,
+            to,
+        }
+    }
+}
+
 /// Who asks, and who is answered.
 pub struct Asker<'a> {
     pub session: Option<&'a Arc<Session>>,
@@ -278,19 +294,8 @@ impl Upstream {
         let mut table = self.table();
         let number = table.take_number();
         let text = message::request(number, method, params);
-        table.pending.insert(
-            number,
-            Pending {
-                session: None,
-                session_id: None,
-                id: number.to_string().into(),
-                method: method.into(),
-                progress: None,
-                begun: Instant::now(),
-                again: false,
-                to,
-            },
-        );
+        let pending = Pending::ours(number, method, to);
+        table.pending.insert(number, pending);
         self.send(&mut table, number, text.clone());
         drop(table);
         self.tell_text(
