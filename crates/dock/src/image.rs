@@ -1,16 +1,26 @@
 //! Images: what is there, pulling, removing.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::Duration,
+};
 
-use bollard::query_parameters::{
-    CreateImageOptionsBuilder, ListImagesOptionsBuilder, RemoveImageOptionsBuilder,
-    TagImageOptionsBuilder,
+use bollard::{
+    models::ImageSummary,
+    query_parameters::{
+        CreateImageOptionsBuilder, ListImagesOptionsBuilder, RemoveImageOptionsBuilder,
+        TagImageOptionsBuilder,
+    },
 };
 use futures_util::StreamExt;
 use tokio_util::sync::CancellationToken;
 use wire::machine::Progress;
 
 use crate::{connect::Dock, error::DockError};
+
+/// How often a list is asked for again, and when.
+const LIST_TRIES: u32 = 10;
+const LIST_AGAIN: Duration = Duration::from_millis(100);
 
 /// An image that is here.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -93,15 +103,16 @@ impl Dock {
     /// # Errors
     /// [`DockError`] where the engine does not answer.
     pub async fn image_tags(&self, repository: &str) -> Result<Vec<String>, DockError> {
-        let filters = HashMap::from([("reference", vec![format!("{repository}:*")])]);
-        let options = ListImagesOptionsBuilder::new().filters(&filters).build();
-        let found = self.docker.list_images(Some(options)).await;
-        let found = found.map_err(|error| DockError::from_bollard("list the images", error))?;
+        // All of them: Podman's filter takes no name without its registry.
+        let found = self.listed(HashMap::new()).await?;
         let names = found.into_iter().flat_map(|image| image.repo_tags);
-        // Podman says where a local image comes from.
+        // Podman says where a local image comes from, or would.
         let tag = |name: String| {
             let (of, tag) = name.rsplit_once(':')?;
-            (of.strip_prefix("localhost/").unwrap_or(of) == repository).then(|| tag.to_owned())
+            let mut names = ["", "localhost/", "docker.io/library/"].into_iter();
+            names
+                .any(|place| of.strip_prefix(place) == Some(repository))
+                .then(|| tag.to_owned())
         };
         Ok(names.filter_map(tag).collect())
     }
@@ -115,9 +126,7 @@ impl Dock {
             ("label", vec![label.to_owned()]),
             ("dangling", vec!["true".to_owned()]),
         ]);
-        let options = ListImagesOptionsBuilder::new().filters(&filters).build();
-        let found = self.docker.list_images(Some(options)).await;
-        let found = found.map_err(|error| DockError::from_bollard("list the images", error))?;
+        let found = self.listed(filters).await?;
         let mut images: Vec<LooseImage> = found
             .into_iter()
             .map(|image| LooseImage {
@@ -128,6 +137,28 @@ impl Dock {
             .collect();
         images.sort_by_key(|image| std::cmp::Reverse(image.created_at_s));
         Ok(images)
+    }
+
+    /// Podman gives the whole list up where an image goes while it reads it: then it is asked again.
+    async fn listed(
+        &self,
+        filters: HashMap<&str, Vec<String>>,
+    ) -> Result<Vec<ImageSummary>, DockError> {
+        let mut tries = 0;
+        loop {
+            let options = ListImagesOptionsBuilder::new().filters(&filters).build();
+            let listed = self.docker.list_images(Some(options)).await;
+            let error = match listed {
+                Ok(found) => return Ok(found),
+                Err(error) => DockError::from_bollard("list the images", error),
+            };
+            tries += 1;
+            let went = matches!(&error, DockError::Api { message, .. } if message.contains("image not known"));
+            if !went || tries > LIST_TRIES {
+                return Err(error);
+            }
+            tokio::time::sleep(LIST_AGAIN).await;
+        }
     }
 
     /// Fetches an image from its registry.

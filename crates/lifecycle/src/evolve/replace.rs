@@ -197,6 +197,8 @@ impl Run<'_> {
                     .is_some_and(|next| next.starts_with(&format!("{path}/")))
             })
             .map(|(_, path)| path.clone())
+            // Podman puts files of its own there and names the folder alone.
+            .filter(|path| path != "/etc")
             .filter(|path| !NOISE.iter().any(|noise| below(path, noise)))
             .filter(|path| !mounts.iter().any(|mount| below(path, &mount.target)))
             .collect();
@@ -269,6 +271,7 @@ impl Run<'_> {
     pub(super) async fn start_in_place(&mut self, mut shape: Shape) -> Result<(), LifecycleError> {
         let (machine, dock) = (self.machine, self.dock);
         let mut deadline = tokio::time::Instant::now() + PORT;
+        let mut remade = false;
         loop {
             let (port, holder) = match machine.start(dock).await {
                 Err(LifecycleError::PortTaken { port, holder, .. }) => (port, holder),
@@ -282,7 +285,9 @@ impl Run<'_> {
             self.warn(format!(
                 "port {port} was taken by {holder}: the machine got another; vivarium up brings it back to its own"
             ));
-            if !shape.free_port(port) {
+            // One that takes any port gets another by being made anew: Podman holds on to the first.
+            let was_named = shape.free_port(port);
+            if !was_named && std::mem::replace(&mut remade, true) {
                 return Err(LifecycleError::PortTaken {
                     port,
                     holder: Some(holder),
