@@ -22,6 +22,17 @@ fn claim(executor: &str, run_id: Option<&str>) -> EvolveClaim {
 }
 
 #[test]
+fn a_machine_with_the_engines_socket_waits_for_nobody() {
+    let folder = tempfile::tempdir().unwrap();
+    let evolve = Evolve::new(folder.path().into(), ExecutorKind::Socket, Clock::system());
+    let status = evolve.status().unwrap();
+    assert_eq!(status.executor, ExecutorKind::Socket);
+    assert!(status.executor_present);
+    let (_, message) = evolve.wish(EvolveWish::default()).unwrap();
+    assert!(message.contains("socket"), "{message}");
+}
+
+#[test]
 fn one_wish_at_a_time_and_it_waits_for_an_executor() {
     let (_folder, evolve) = evolve();
     let (run, message) = evolve.wish(EvolveWish::default()).unwrap();
