@@ -1,7 +1,7 @@
 //! What carries out a machine's evolves inside it, through the mounted socket of the container
 //! engine. `body` starts it, so that neither PID 1 nor the supervisor knows an engine.
 
-use std::process::ExitCode;
+use std::{os::unix::fs::MetadataExt, process::ExitCode};
 
 use anyhow::{Context, bail};
 use lifecycle::{
@@ -53,6 +53,13 @@ fn usage() -> ExitCode {
 }
 
 async fn connect() -> anyhow::Result<Dock> {
+    let owner = |path: &str| std::fs::metadata(path).map_or(0, |found| found.uid());
+    // What root writes there the machine's user could not read any more.
+    if owner("/proc/self") == 0 && owner("/data/evolve") != 0 {
+        bail!(
+            "this machine's runs belong to its user, and this is root: run it in the machine's own terminal"
+        );
+    }
     let engine = EngineChoice::new(Some(ENGINE.into()));
     engine.connect().await.map_err(|error| told(error.into()))
 }
