@@ -129,8 +129,14 @@ test("input is answered, names are completed, variables shown, stored and brough
 
   await page.getByTestId("variables-toggle").click();
   await page.getByTestId("variables").getByText("lizard").waitFor();
+  await page.getByTestId("snapshot-name").fill("with lizard");
+  await page.getByTestId("snapshot-store").click();
+  await page.getByTestId("failure").waitFor();
+  await page.getByTestId("snapshot-name").fill("lizard.1");
   await page.getByTestId("snapshot-store").click();
   await page.getByText(/\d+ stored/).waitFor();
+  await page.getByTestId("snapshot-lizard.1").click();
+  await expect.poll(() => page.getByTestId("snapshot-inside").innerText()).toContain("lizard");
   await looksRight(page);
   await page.getByTestId("kernel-restart").click();
   await page.getByTestId("kernel-restart-confirm").click();

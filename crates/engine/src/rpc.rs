@@ -201,6 +201,10 @@ impl Handlers for Engine {
         self.post("/cryo/reload", &request).await
     }
 
+    async fn snapshot_show(&self, request: SnapshotName) -> Result<Snapshot, Failure> {
+        self.get(&format!("/cryo/{}", segment(&request.name))).await
+    }
+
     async fn snapshot_remove(&self, request: SnapshotName) -> Result<Nothing, Failure> {
         done(
             self.delete(&format!("/cryo/{}", segment(&request.name)))

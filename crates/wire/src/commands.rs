@@ -43,6 +43,7 @@ macro_rules! for_each_command {
             snapshot_list: Nothing => SnapshotList, "Stored namespaces, newest first.";
             snapshot_store: SnapshotRequest => CryoStored, "Stores the namespace.";
             snapshot_reload: SnapshotRequest => CryoReloaded, "Brings a stored namespace back.";
+            snapshot_show: SnapshotName => Snapshot, "What is inside a stored namespace, told without loading it.";
             snapshot_remove: SnapshotName => Nothing, "Removes a stored namespace.";
             service_list: Nothing => ServiceList, "What the machine's supervisor runs.";
             service_restart: ServiceName => Nothing, "Ends one of them and starts it again.";

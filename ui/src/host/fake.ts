@@ -77,6 +77,7 @@ export class FakeHost implements Host {
         ],
       }),
       snapshot_list: () => ({ snapshots: [{ name: "2026-11-21-0812", created_at_s: Date.now() / 1000 - 4000, size_bytes: 3.4e6, values: 3, damaged: null }] }),
+      snapshot_show: ({ name }) => ({ name, created_at_s: Date.now() / 1000 - 4000, python: "3.13.5", size_bytes: 3.4e6, values: [{ name: "frame", type: "DataFrame", size_bytes: 3.2e6 }, { name: "t", type: "ndarray", size_bytes: 3312 }], skipped: [{ name: "server", type: "Socket", reason: "a socket can't be stored" }] }),
       machine_logs: () => ({ lines: LOG }),
       machine_up: () => {
         this.#scene = "running";

@@ -1000,6 +1000,21 @@ type: string,
 /** Why not. */
 reason: string, };
 
+/** A snapshot, told without loading it. */
+export type Snapshot = {
+/** Its name. */
+name: string,
+/** When it was stored, in Unix seconds. */
+created_at_s: number,
+/** Python's version. */
+python: string,
+/** Bytes on the disk, shared ones included. */
+size_bytes: number,
+/** What is inside. */
+values: Array<StoredValue>,
+/** What could not be stored. */
+skipped: Array<Skipped>, };
+
 /** A snapshot in the list. */
 export type SnapshotLine = {
 /** Its name. */
@@ -1033,6 +1048,15 @@ export type StepName = "prepare" | "build" | "prove" | "carry" | "swap" | "settl
 
 /** Where a step stands. */
 export type StepState = "running" | "done" | "failed" | "skipped";
+
+/** A value inside a snapshot. */
+export type StoredValue = {
+/** Its name. */
+name: string,
+/** Its class. */
+type: string,
+/** Serialised; none where it lies in one piece with others. */
+size_bytes: number | null, };
 
 /** An event with its place in the stream. */
 export type StreamEvent = {
@@ -1150,6 +1174,8 @@ export interface Commands {
   snapshot_store: { request: SnapshotRequest; answer: CryoStored };
   /** Brings a stored namespace back. */
   snapshot_reload: { request: SnapshotRequest; answer: CryoReloaded };
+  /** What is inside a stored namespace, told without loading it. */
+  snapshot_show: { request: SnapshotName; answer: Snapshot };
   /** Removes a stored namespace. */
   snapshot_remove: { request: SnapshotName; answer: Nothing };
   /** What the machine's supervisor runs. */
