@@ -7,12 +7,14 @@ import pathlib
 import socket
 import subprocess
 import sys
+import tempfile
 import unittest
 
 from mcp import ClientSession, types
 from mcp.client.streamable_http import streamablehttp_client
 
 import relay
+from guarded import Authority
 from v1 import Messages, elicited, roots, sampled
 
 HERE = pathlib.Path(__file__).parent
@@ -81,8 +83,8 @@ class Elsewhere(unittest.TestCase):
         asyncio.run(asyncio.wait_for(all_listen(), LIMIT))
 
     @contextlib.asynccontextmanager
-    async def session(self, name, **options):
-        address = f"{self.address}/servers/{name}/mcp"
+    async def session(self, name, address=None, **options):
+        address = f"{address or self.address}/servers/{name}/mcp"
         connected = streamablehttp_client(address, headers=relay.HEADERS)
         async with connected as streams, ClientSession(*streams[:2], **options) as made:
             await made.initialize()
@@ -168,6 +170,35 @@ class Elsewhere(unittest.TestCase):
 
         async def main():
             await asyncio.gather(*(use(name) for name in SERVERS))
+
+        self.run_limited(main())
+
+    def test_https_is_spoken_to_those_whom_the_machine_trusts(self):
+        async def main():
+            server, path = SERVERS["first"]
+            known, stranger = Authority(), Authority()
+            async with contextlib.AsyncExitStack() as stack:
+                certificates = stack.enter_context(tempfile.NamedTemporaryFile())
+                known.write(certificates.name)
+                doors = {
+                    "known": await stack.enter_async_context(known.guarding(server.port)),
+                    "stranger": await stack.enter_async_context(stranger.guarding(server.port)),
+                }
+                entries = {
+                    name: {"url": f"https://localhost:{port}/{path}"}
+                    for name, port in doors.items()
+                }
+                running = relay.running(entries, SSL_CERT_FILE=certificates.name)
+                address = await asyncio.to_thread(stack.enter_context, running)
+                async with self.session("known", address) as made:
+                    result = await made.call_tool("echo", {"message": "over TLS"})
+                    self.assertEqual(result.content[0].text, "Echo: over TLS")
+                with self.assertRaises(Exception) as refused:
+                    async with self.session("stranger", address):
+                        pass
+                self.assertNotIsInstance(refused.exception, AssertionError)
+                stands = await asyncio.to_thread(relay.status, address)
+                self.assertIn("certificate", stands["stranger"]["problem"])
 
         self.run_limited(main())
 

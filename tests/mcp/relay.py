@@ -15,7 +15,7 @@ HEADERS = {"Authorization": f"Bearer {TOKEN}"}
 
 
 @contextlib.contextmanager
-def running(servers=None):
+def running(servers=None, **variables):
     """Its address, while it runs; nothing of it is left afterwards."""
     entry = {"command": "node", "args": [str(SERVER), "stdio"]}
     servers = servers or {"everything": entry, "alone": {**entry, "isolate": True}}
@@ -25,7 +25,13 @@ def running(servers=None):
         process = subprocess.Popen(
             [os.environ["VIVARIUM_BODY"], "mcp", "--port", "0", "--config", str(path)],
             stdout=subprocess.PIPE,
-            env={**os.environ, "OS_TOKEN": TOKEN, "LOG_LEVEL": "warn", "TMPDIR": folder},
+            env={
+                **os.environ,
+                "OS_TOKEN": TOKEN,
+                "LOG_LEVEL": "warn",
+                "TMPDIR": folder,
+                **variables,
+            },
             text=True,
         )
         try:

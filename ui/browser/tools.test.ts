@@ -14,6 +14,8 @@ let browser: Browser;
 let page: Page;
 let errors: string[];
 let repo: string;
+/** The header with the machine's token. */
+let letIn: string;
 
 beforeAll(async () => {
   instance = await Instance.make("tools");
@@ -133,7 +135,34 @@ test("the copied configuration is one that lets in", async () => {
     fetch(entry?.url ?? "", { method: "POST", headers: { "content-type": "application/json", accept: "application/json, text/event-stream", ...headers }, body: JSON.stringify(hello) });
   expect((await ask(entry?.headers ?? {})).status).toBe(200);
   expect((await ask({})).status).toBe(401);
+  letIn = entry?.headers["Authorization"] ?? "";
 });
+
+test("a server elsewhere is added by its address, and what its headers hold is not shown", async () => {
+  await page.getByTestId("mcp-add").click();
+  await page.getByTestId("mcp-name").fill("elsewhere");
+  await page.getByTestId("mcp-server-dialog").getByText("Address", { exact: true }).click();
+  // The machine's own endpoint, as if it were somebody else's.
+  await page.getByTestId("mcp-url").fill("http://127.0.0.1:8765/servers/filesystem/mcp");
+  await page.getByTestId("mcp-headers").fill(`Authorization: ${letIn}`);
+  await looksRight(page);
+  await page.getByTestId("mcp-save").click();
+  await page.getByTestId("mcp-server-elsewhere").waitFor();
+  await page.getByTestId("mcp-connect").click();
+  await page.getByTestId("mcp-search").fill("size director");
+  await page.getByTestId("mcp-offer-list_directory_with_sizes").click();
+  await page.getByLabel("path").fill("/root");
+  await page.getByTestId("mcp-call").click();
+  await outcome("done").waitFor();
+  await looksRight(page);
+
+  await page.getByTestId("mcp-edit").click();
+  await expect.poll(() => page.getByTestId("mcp-headers").inputValue()).toBe("Authorization: •••");
+  await page.keyboard.press("Escape");
+  await page.getByTestId("mcp-remove").click();
+  await page.getByTestId("mcp-remove-yes").click();
+  await page.getByTestId("mcp-server-elsewhere").waitFor({ state: "detached" });
+}, SLOW_MS);
 
 test("a server is turned off, on, and removed", async () => {
   await page.getByTestId("mcp-server-asker").click();

@@ -53,7 +53,7 @@ fn odd(words: impl Into<String>) -> Bad {
 type Seen = Result<String, Bad>;
 
 /// A check, to be made.
-type Made = Box<dyn Fn() -> Seen>;
+type Made = Box<dyn Fn() -> Seen + Send + Sync>;
 
 /// Makes all checks; 0 where all are well.
 pub fn run(words: &[String]) -> ExitCode {
@@ -76,15 +76,9 @@ pub fn run(words: &[String]) -> ExitCode {
 fn prove(mcp_alone: bool) -> Proof {
     let mut checks = Vec::new();
     let mut check = |name: &str, made: &dyn Fn() -> Seen| {
-        let begin = Instant::now();
-        let seen = made();
-        let ok = seen.is_ok();
-        checks.push(ProofCheck {
-            name: name.to_owned(),
-            ok,
-            detail: seen.unwrap_or_else(|bad| bad.to_string()),
-            took_ms: u64::try_from(begin.elapsed().as_millis()).unwrap_or(u64::MAX),
-        });
+        let check = checked(name, made);
+        let ok = check.ok;
+        checks.push(check);
         ok
     };
     if !mcp_alone {
@@ -97,16 +91,43 @@ fn prove(mcp_alone: bool) -> Proof {
             check("display", &display);
         }
     }
-    for (name, made) in servers() {
-        check(&name, &made);
-    }
+    checks.extend(all_servers());
     if !mcp_alone && let Some(path) = repo_tests(Path::new(REPO_TESTS)) {
-        check("tests", &|| tests(path));
+        checks.push(checked("tests", &|| tests(path)));
     }
     Proof {
         ok: checks.iter().all(|check| check.ok),
         checks,
     }
+}
+
+fn checked(name: &str, made: &dyn Fn() -> Seen) -> ProofCheck {
+    let begin = Instant::now();
+    let seen = made();
+    ProofCheck {
+        name: name.to_owned(),
+        ok: seen.is_ok(),
+        detail: seen.unwrap_or_else(|bad| bad.to_string()),
+        took_ms: u64::try_from(begin.elapsed().as_millis()).unwrap_or(u64::MAX),
+    }
+}
+
+/// The MCP servers are checked side by side: most of it is each one's start.
+fn all_servers() -> Vec<ProofCheck> {
+    let servers = servers();
+    std::thread::scope(|scope| {
+        let begun: Vec<_> = servers
+            .iter()
+            .map(|(name, made)| scope.spawn(move || checked(name, made)))
+            .collect();
+        let ended = begun.into_iter().zip(&servers);
+        ended
+            .map(|(check, (name, _))| {
+                let broken = |_| checked(name, &|| Err(odd("the check itself failed")));
+                check.join().unwrap_or_else(broken)
+            })
+            .collect()
+    })
 }
 
 /// The main kernel takes cells.
