@@ -31,7 +31,9 @@ class Authority:
 
         async def serve(reader, writer):
             inner_reader, inner_writer = await asyncio.open_connection("127.0.0.1", port)
-            await asyncio.gather(pass_on(reader, inner_writer), pass_on(inner_reader, writer))
+            # Connections that are still open end with the loop.
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.gather(pass_on(reader, inner_writer), pass_on(inner_reader, writer))
 
         door = await asyncio.start_server(serve, "localhost", 0, ssl=context)
         try:

@@ -28,7 +28,7 @@ def running(servers=None, **variables):
             env={
                 **os.environ,
                 "OS_TOKEN": TOKEN,
-                "LOG_LEVEL": "warn",
+                "LOG_LEVEL": "error",
                 "TMPDIR": folder,
                 **variables,
             },

@@ -8,7 +8,8 @@ if [ -z "${VIVARIUM_BODY:-}" ]; then
   cargo build --quiet --locked --package body --target-dir target/body
   VIVARIUM_BODY=$PWD/target/body/debug/body
 fi
-export VIVARIUM_BODY PYTHONDONTWRITEBYTECODE=1
+# The SDK names its own old names as such.
+export VIVARIUM_BODY PYTHONDONTWRITEBYTECODE=1 PYTHONWARNINGS=ignore::DeprecationWarning
 cd tests/mcp
 if [ ! -d node_modules ] || [ package-lock.json -nt node_modules/.package-lock.json ]; then
   npm ci --silent --no-audit --no-fund
