@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import os
 import pathlib
 import socket
@@ -17,6 +18,8 @@ import relay
 from guarded import Authority
 from v1 import Messages, elicited, roots, sampled
 
+# What the SDK's client says of streams that end with it.
+logging.getLogger("mcp").setLevel(logging.CRITICAL)
 HERE = pathlib.Path(__file__).parent
 SECOND = HERE / "../../target/venv-mcp-2/bin/python"
 LIMIT = 90
