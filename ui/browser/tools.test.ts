@@ -148,6 +148,7 @@ test("a server elsewhere is added by its address, and what its headers hold is n
   await looksRight(page);
   await page.getByTestId("mcp-save").click();
   await page.getByTestId("mcp-server-elsewhere").waitFor();
+  await pick("Tools");
   await page.getByTestId("mcp-connect").click();
   await page.getByTestId("mcp-search").fill("size director");
   await page.getByTestId("mcp-offer-list_directory_with_sizes").click();

@@ -16,7 +16,7 @@ export type MachineLook =
 /** What was asked of the machine and is not done yet. */
 export type Doing = "starting" | "stopping" | "restarting" | "removing" | null;
 
-/** Between two looks at an engine that is away, and at one that is here. */
+/** Between two looks where engine or machine could not be seen, and where both were. */
 const LOOK_AWAY_MS = 2000;
 const LOOK_HERE_MS = 10_000;
 
@@ -81,7 +81,8 @@ export class Live {
       this.machine = { kind: "unknown", failure };
     }
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => void this.look(), this.engine.kind === "here" ? LOOK_HERE_MS : LOOK_AWAY_MS);
+    const well = this.engine.kind === "here" && this.machine.kind === "known";
+    this.#timer = setTimeout(() => void this.look(), well ? LOOK_HERE_MS : LOOK_AWAY_MS);
   }
 
   async up(rebuild: boolean): Promise<void> {
