@@ -165,7 +165,7 @@ export async function looksRight(page: Page): Promise<void> {
           : [...document.querySelectorAll<HTMLElement>("body *")].filter((one) => one.getBoundingClientRect().right > window.innerWidth).map((one) => one.outerHTML.slice(0, 200)),
       );
       // The sidebar folds in the frame after the window's change.
-      await expect.poll(tooWide, `wider than the window: ${colorScheme}, ${width} wide`).toEqual([]);
+      await expect.poll(tooWide, { message: `wider than the window: ${colorScheme}, ${width} wide` }).toEqual([]);
     }
   }
   await page.setViewportSize({ width: 1280, height: 820 });
