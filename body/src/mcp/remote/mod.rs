@@ -61,6 +61,7 @@ impl Remote {
             upstream: Arc::clone(upstream),
             tasks: JoinSet::new(),
             asked: HashMap::new(),
+            gone: None,
         };
         if let Err(fault) = talk.begin(hello).await {
             return fault.words();
@@ -68,17 +69,17 @@ impl Remote {
         loop {
             let ended = tokio::select! {
                 text = inbox.recv() => match text {
-                    Some(text) => talk.say(text).await,
+                    Some(text) => Ended::Said(talk.say(text).await),
                     // Nothing more is asked; what is under way goes on.
                     None => std::future::pending().await,
                 },
                 Some(ended) = talk.tasks.join_next() => match ended {
                     Ok(ended) => ended,
                     // Cancelled.
-                    Err(_) => Ok(()),
+                    Err(_) => Ended::Said(Ok(())),
                 },
             };
-            if let Err(fault) = ended {
+            if let Some(fault) = talk.after(ended) {
                 return fault.words();
             }
         }
@@ -90,16 +91,72 @@ impl Remote {
     }
 }
 
-/// A conversation that goes on. Only what ends it is a fault of its tasks.
+/// What ended, and how. Only what concerns the whole conversation is a fault here.
+enum Ended {
+    /// A request.
+    Asked(Result<(), Fault>),
+    /// Another message.
+    Said(Result<(), Fault>),
+    /// The stream of what the server says by itself.
+    Listening(Result<(), Fault>),
+    /// The one stream of the older transport, which brings every answer.
+    Stream(Result<(), Fault>),
+}
+
+/// A conversation that goes on.
 struct Talk {
     target: Arc<Target>,
     upstream: Arc<Upstream>,
-    tasks: JoinSet<Result<(), Fault>>,
+    tasks: JoinSet<Ended>,
     /// Requests under way, by their numbers.
     asked: HashMap<u64, AbortHandle>,
+    /// The server could not be reached while requests were under way, which it may still answer.
+    gone: Option<Gone>,
+}
+
+struct Gone {
+    fault: Fault,
+    /// Nobody listens any more to what the server says by itself.
+    unheard: bool,
 }
 
 impl Talk {
+    /// What ends the conversation, now that this ended.
+    fn after(&mut self, ended: Ended) -> Option<Fault> {
+        let listened = matches!(ended, Ended::Listening(_));
+        match ended {
+            Ended::Asked(Ok(())) => {
+                // It is there after all.
+                if self.gone.take().is_some_and(|gone| gone.unheard) {
+                    self.listen();
+                }
+            }
+            Ended::Said(Ok(())) | Ended::Listening(Ok(())) | Ended::Stream(Ok(())) => {}
+            Ended::Asked(Err(fault @ Fault::Unreachable(_)))
+            | Ended::Said(Err(fault @ Fault::Unreachable(_)))
+            | Ended::Listening(Err(fault @ Fault::Unreachable(_))) => {
+                let before = self.gone.take().is_some_and(|gone| gone.unheard);
+                let unheard = before || listened;
+                self.gone = Some(Gone { fault, unheard });
+            }
+            Ended::Asked(Err(fault))
+            | Ended::Said(Err(fault))
+            | Ended::Listening(Err(fault))
+            | Ended::Stream(Err(fault)) => return Some(fault),
+        }
+        self.asked.retain(|_, task| !task.is_finished());
+        if self.asked.is_empty() {
+            return self.gone.take().map(|gone| gone.fault);
+        }
+        None
+    }
+
+    fn listen(&mut self) {
+        let listening = listen::stream(Arc::clone(&self.target), Arc::clone(&self.upstream));
+        self.tasks
+            .spawn(async move { Ended::Listening(listening.await) });
+    }
+
     /// `initialize`, in the transport that the server turns out to speak.
     async fn begin(&mut self, hello: Bytes) -> Result<(), Fault> {
         let number = Message::read(hello.clone())
@@ -115,7 +172,8 @@ impl Talk {
         }
         let stream = listen::announced(&self.target).await?;
         let listening = listen::old(stream, Arc::clone(&self.upstream));
-        self.tasks.spawn(listening);
+        self.tasks
+            .spawn(async move { Ended::Stream(listening.await) });
         exchange::ask(&self.target, &self.upstream, hello, number).await
     }
 
@@ -139,10 +197,10 @@ impl Talk {
                 }
                 let asking = async move {
                     let asked = exchange::ask(&target, &upstream, text.clone(), Some(number)).await;
-                    match asked {
+                    Ended::Asked(match asked {
                         Ok(()) => Ok(()),
                         Err(fault) => failed(&target, &upstream, fault, Again { number, text }),
-                    }
+                    })
                 };
                 self.asked.insert(number, self.tasks.spawn(asking));
                 Ok(())
@@ -150,7 +208,7 @@ impl Talk {
             McpKind::Response | McpKind::Error => {
                 self.tasks.spawn(async move {
                     let said = exchange::ask(&target, &upstream, text, None).await;
-                    said.or_else(|fault| target.bear(&upstream, fault))
+                    Ended::Said(said.or_else(|fault| target.bear(&upstream, fault)))
                 });
                 Ok(())
             }
@@ -162,9 +220,7 @@ impl Talk {
         let told = tokio::time::timeout(TAKEN, telling).await.unwrap_or(Ok(()));
         match message.method() {
             "notifications/initialized" if self.target.posts().is_none() => {
-                let listening =
-                    listen::stream(Arc::clone(&self.target), Arc::clone(&self.upstream));
-                self.tasks.spawn(listening);
+                self.listen();
             }
             "notifications/cancelled" => {
                 let fields = message.fields().unwrap_or_default();

@@ -182,7 +182,8 @@ async fn its_secrets_are_nowhere_to_be_seen() {
 /// A server of the test's own.
 struct Odd {
     address: String,
-    _serving: JoinSet<()>,
+    /// Aborted, it takes no connections any more; those it has go on.
+    serving: JoinSet<()>,
 }
 
 async fn odd(routes: Router) -> Odd {
@@ -190,10 +191,7 @@ async fn odd(routes: Router) -> Odd {
     let address = listener.local_addr().unwrap().to_string();
     let mut serving = JoinSet::new();
     serving.spawn(async move { axum::serve(listener, routes).await.unwrap() });
-    Odd {
-        address,
-        _serving: serving,
-    }
+    Odd { address, serving }
 }
 
 fn json_text(value: &Value) -> Response {
@@ -278,6 +276,51 @@ async fn one_that_is_not_there_says_so() {
         problem.contains("no-such-name.invalid is not known"),
         "{problem}"
     );
+    machine.end().await;
+}
+
+/// What is under way is not lost because another request found no connection.
+#[tokio::test]
+async fn what_is_under_way_goes_on_where_another_request_can_not_connect() {
+    let release = Arc::new(tokio::sync::Notify::new());
+    let released = Arc::clone(&release);
+    let answer = post(async move |text: String| {
+        let message: Value = serde_json::from_str(&text).unwrap();
+        let id = &message["id"];
+        // Nothing is left to send the next request over.
+        let close = [("connection", "close")];
+        match message["method"].as_str() {
+            Some("initialize") => (close, json_text(&welcome(&message))).into_response(),
+            Some("tools/call") => {
+                released.notified().await;
+                let result = json!({"content": [{"type": "text", "text": "late"}]});
+                let answer = json!({"jsonrpc": "2.0", "id": id, "result": result});
+                (close, json_text(&answer)).into_response()
+            }
+            _ => (close, StatusCode::ACCEPTED).into_response(),
+        }
+    });
+    let mut odd = odd(Router::new().route("/mcp", answer)).await;
+    let entry = json!({"url": format!("http://{}/mcp", odd.address)});
+    let machine = Machine::start(json!({"odd": entry})).await;
+    let client = Client::open(&machine, "odd").await;
+    let rest = async {
+        machine.until("odd", |line| line["in_flight"] == 1).await;
+        odd.serving.shutdown().await;
+        let error = client.call("slow", json!({})).await.unwrap_err();
+        assert!(error.contains("can't be reached"), "{error}");
+        let line = machine.status("odd").await;
+        assert_eq!(
+            (&line["in_flight"], &line["state"]),
+            (&json!(1), &json!("ready"))
+        );
+        release.notify_one();
+    };
+    let (answered, ()) = tokio::join!(client.call("slow", json!({})), rest);
+    assert_eq!(answered.as_deref(), Ok("late"));
+    // It is there after all; the next request tells that it is not.
+    assert!(client.call("slow", json!({})).await.is_err());
+    machine.until("odd", |line| line["state"] != "ready").await;
     machine.end().await;
 }
 
