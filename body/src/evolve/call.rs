@@ -11,6 +11,20 @@ use std::{
 /// How long an answer may be silent.
 const SILENCE: Duration = Duration::from_secs(600);
 
+/// A request came to nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum CallError {
+    /// Something answered otherwise than it should.
+    #[error("{0}")]
+    Odd(String),
+    /// Nobody answered, or a program could not be run.
+    #[error(transparent)]
+    Unreachable(#[from] Error),
+    /// The answer is no JSON of that kind.
+    #[error("the answer can't be read: {0}")]
+    Unreadable(#[from] serde_json::Error),
+}
+
 /// What was answered.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Answer {

@@ -17,7 +17,7 @@ use wire::{
     mcp::{McpServerState, McpStatus},
 };
 
-use super::call;
+use super::call::{self, CallError};
 
 /// How long the machine may take to come up.
 const BOOT: Duration = Duration::from_secs(90);
@@ -31,26 +31,12 @@ const REPO_TESTS: &str = "/repo/tests/run.sh";
 /// Of a failing test's output.
 const TAIL: usize = 2000;
 
-/// Why a check is bad.
-#[derive(Debug, thiserror::Error)]
-enum Bad {
-    /// Something answered otherwise than it should.
-    #[error("{0}")]
-    Odd(String),
-    /// Nobody answered, or a program could not be run.
-    #[error(transparent)]
-    Unreachable(#[from] std::io::Error),
-    /// The answer is no JSON of that kind.
-    #[error("the answer can't be read: {0}")]
-    Unreadable(#[from] serde_json::Error),
+fn odd(words: impl Into<String>) -> CallError {
+    CallError::Odd(words.into())
 }
 
-fn odd(words: impl Into<String>) -> Bad {
-    Bad::Odd(words.into())
-}
-
-/// What a check saw.
-type Seen = Result<String, Bad>;
+/// What a check saw, or why it is bad.
+type Seen = Result<String, CallError>;
 
 /// A check, to be made.
 type Made = Box<dyn Fn() -> Seen + Send + Sync>;
@@ -282,7 +268,7 @@ fn rpc(
     path: &str,
     message: &Value,
     session: Option<&str>,
-) -> Result<(Value, Option<String>), Bad> {
+) -> Result<(Value, Option<String>), CallError> {
     let session = session.map_or(String::new(), |id| format!("Mcp-Session-Id: {id}\r\n"));
     let answer = ask(port, "POST", path, &message.to_string(), &session)?;
     let id = answer.header("mcp-session-id").map(str::to_owned);
@@ -351,7 +337,7 @@ fn tests(path: &Path) -> Seen {
     Err(odd(format!("{}: {ended}\n{text}", path.display())))
 }
 
-fn post(path: &str, body: &Value) -> Result<Value, Bad> {
+fn post(path: &str, body: &Value) -> Result<Value, CallError> {
     let (status, answer) = call::request("POST", path, &body.to_string())?;
     let answer = serde_json::from_slice(&answer)?;
     if status == 200 {
@@ -361,7 +347,7 @@ fn post(path: &str, body: &Value) -> Result<Value, Bad> {
     }
 }
 
-fn get<T: serde::de::DeserializeOwned>(path: &str) -> Result<T, Bad> {
+fn get<T: serde::de::DeserializeOwned>(path: &str) -> Result<T, CallError> {
     let (_, answer) = call::request("GET", path, "")?;
     serde_json::from_slice(&answer).map_err(|error| odd(format!("GET {path}: {error}")))
 }

@@ -7,7 +7,7 @@ use wire::{
     kernel::ErrorAnswer,
 };
 
-use super::call;
+use super::call::{self, CallError};
 
 const USAGE: &str =
     "usage: evolve [--note TEXT] [--interrupt-cells] | evolve --cancel | evolve --status";
@@ -42,7 +42,7 @@ fn usage() -> ExitCode {
     ExitCode::from(2)
 }
 
-fn told(ended: Result<(), String>) -> ExitCode {
+fn told(ended: Result<(), CallError>) -> ExitCode {
     match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(problem) => {
@@ -52,14 +52,12 @@ fn told(ended: Result<(), String>) -> ExitCode {
     }
 }
 
-fn ask(wish: &serde_json::Value) -> Result<(), String> {
-    let (status, body) =
-        call::request("POST", "/evolve", &wish.to_string()).map_err(|error| error.to_string())?;
+fn ask(wish: &serde_json::Value) -> Result<(), CallError> {
+    let (status, body) = call::request("POST", "/evolve", &wish.to_string())?;
     if status != 200 {
         return Err(refusal(status, &body));
     }
-    let started: EvolveStarted =
-        serde_json::from_slice(&body).map_err(|error| error.to_string())?;
+    let started: EvolveStarted = serde_json::from_slice(&body)?;
     println!("Run {}: {}", started.run_id, started.message);
     // This terminal ends with the machine; until then it shows where the run is.
     let mut seen = 0;
@@ -80,18 +78,15 @@ fn ask(wish: &serde_json::Value) -> Result<(), String> {
             RunState::Asked | RunState::AwaitsYes | RunState::Running => {}
             RunState::Good => return Ok(()),
             state => {
-                return Err(format!(
-                    "{state:?}: {}",
-                    run.error.unwrap_or_else(|| "no reason was told".into())
-                ));
+                let why = run.error.unwrap_or_else(|| "no reason was told".into());
+                return Err(CallError::Odd(format!("{state:?}: {why}")));
             }
         }
     }
 }
 
-fn cancel() -> Result<(), String> {
-    let answer = call::request("POST", "/evolve/cancel", "");
-    match answer.map_err(|error| error.to_string())? {
+fn cancel() -> Result<(), CallError> {
+    match call::request("POST", "/evolve/cancel", "")? {
         (200, _) => {
             println!("The run is taken back.");
             Ok(())
@@ -100,22 +95,21 @@ fn cancel() -> Result<(), String> {
     }
 }
 
-fn refusal(status: u16, body: &[u8]) -> String {
-    match serde_json::from_slice::<ErrorAnswer>(body) {
+fn refusal(status: u16, body: &[u8]) -> CallError {
+    CallError::Odd(match serde_json::from_slice::<ErrorAnswer>(body) {
         Ok(answer) => answer.error.message,
         Err(_) => format!("the machine answered {status}"),
-    }
+    })
 }
 
-fn status() -> Result<(), String> {
+fn status() -> Result<(), CallError> {
     let status = read()?;
-    let text = serde_json::to_string_pretty(&status).map_err(|error| error.to_string())?;
+    let text = serde_json::to_string_pretty(&status)?;
     println!("{text}");
     Ok(())
 }
 
-fn read() -> Result<EvolveMachineStatus, String> {
-    let (_, body) =
-        call::request("GET", "/evolve/status", "").map_err(|error| error.to_string())?;
-    serde_json::from_slice(&body).map_err(|error| error.to_string())
+fn read() -> Result<EvolveMachineStatus, CallError> {
+    let (_, body) = call::request("GET", "/evolve/status", "")?;
+    Ok(serde_json::from_slice(&body)?)
 }
