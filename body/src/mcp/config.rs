@@ -13,13 +13,15 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use wire::mcp::{McpFile, McpServerEntry, McpSource};
 
-use super::entry::{self, check, check_name, names_server, plain};
+use super::entry::{self, ServerError, check, check_name, names_server, plain};
 
 /// A server's configuration can't be taken.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    #[error("{0}")]
-    Invalid(String),
+    #[error(transparent)]
+    Invalid(#[from] ServerError),
+    #[error("there is no file to write to")]
+    NoFile,
     #[error("there is no server {0:?}")]
     Unknown(String),
     #[error("{path} could not be written: {source}")]
@@ -29,6 +31,17 @@ pub enum ConfigError {
     },
     #[error("{path} is broken, and would be lost: {problem}")]
     Broken { path: String, problem: String },
+}
+
+/// Why a file is broken.
+#[derive(Debug, thiserror::Error)]
+enum FileError {
+    #[error("it can't be read: {0}")]
+    Unreadable(#[from] std::io::Error),
+    #[error("it is not as it should be: {0}")]
+    Odd(#[from] serde_json::Error),
+    #[error(transparent)]
+    Server(#[from] ServerError),
 }
 
 /// A server as it is configured.
@@ -106,7 +119,8 @@ impl Config {
                     file.sound = servers;
                     file.error = None;
                 }
-                Err(problem) => {
+                Err(error) => {
+                    let problem = error.to_string();
                     tracing::warn!(path = %file.path.display(), problem, "the servers of this file are as they were");
                     file.error = Some(problem);
                 }
@@ -163,7 +177,7 @@ impl Config {
         if let Some(now) = self.servers().get(name) {
             entry::restore(&mut entry, &now.entry);
         }
-        check(name, &entry).map_err(ConfigError::Invalid)?;
+        check(name, &entry)?;
         self.change(|servers| {
             servers.insert(name.to_owned(), plain(&entry));
         })
@@ -213,9 +227,7 @@ impl Config {
         self.reread();
         let (path, error) = {
             let files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
-            let last = files
-                .last()
-                .ok_or_else(|| ConfigError::Invalid("there is no file to write to".into()))?;
+            let last = files.last().ok_or(ConfigError::NoFile)?;
             (last.path.clone(), last.error.clone())
         };
         let shown = path.display().to_string();
@@ -266,14 +278,13 @@ fn stamp(path: &Path) -> Option<(u64, i64, i64, u64)> {
     Some((found.len(), found.mtime(), found.mtime_nsec(), found.ino()))
 }
 
-fn read(path: &Path) -> Result<BTreeMap<String, McpServerEntry>, String> {
+fn read(path: &Path) -> Result<BTreeMap<String, McpServerEntry>, FileError> {
     let text = match std::fs::read(path) {
         Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(BTreeMap::new()),
-        Err(error) => return Err(format!("it can't be read: {error}")),
+        Err(error) => return Err(error.into()),
     };
-    let file: File = serde_json::from_slice(&text)
-        .map_err(|error| format!("it is not as it should be: {error}"))?;
+    let file: File = serde_json::from_slice(&text)?;
     for (name, entry) in &file.servers {
         if names_server(entry) {
             check(name, entry)?;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use hyper::{
     Uri,
     header::{HeaderName, HeaderValue},
+    http::uri::InvalidUri,
 };
 use serde_json::Value;
 use wire::mcp::McpServerEntry;
@@ -27,47 +28,90 @@ pub fn plain(entry: &McpServerEntry) -> Value {
     value
 }
 
+/// Why a server can't be taken.
+#[derive(Debug, thiserror::Error)]
+pub enum ServerError {
+    #[error(
+        "{0:?} is no name for a server: 1 to 48 letters, digits, '-', '_' and '.', without '__'"
+    )]
+    Name(String),
+    #[error("{name}: {source}")]
+    Entry { name: String, source: EntryError },
+}
+
+/// Why an entry can't be served.
+#[derive(Debug, thiserror::Error)]
+pub enum EntryError {
+    #[error("\"type\" of a command may only be \"stdio\"; a server elsewhere has a \"url\"")]
+    CommandType,
+    #[error("\"headers\" go with a \"url\"")]
+    CommandHeaders,
+    #[error("a \"command\" or a \"url\" is needed")]
+    Neither,
+    #[error("it has a \"command\" or a \"url\", not both")]
+    Both,
+    #[error("no word may contain a zero byte")]
+    ZeroByte,
+    #[error("{0:?} is no name of a variable")]
+    Variable(String),
+    #[error("\"type\" may be \"http\" or \"sse\", not {0:?}")]
+    UrlType(String),
+    #[error("\"url\" is no address: {0}")]
+    Address(#[from] InvalidUri),
+    #[error("\"url\" begins with http:// or https://")]
+    Scheme,
+    #[error("\"url\" has a user in it; give \"headers\" an Authorization instead")]
+    User,
+    #[error("the header {0:?} is set by the transport itself")]
+    OwnHeader(String),
+    #[error("{0:?} is no name of a header")]
+    HeaderName(String),
+    #[error("the value of the header {0:?} has letters that can't be sent")]
+    HeaderValue(String),
+}
+
 /// Whether a server may be called so.
-pub fn check_name(name: &str) -> Result<(), String> {
+pub fn check_name(name: &str) -> Result<(), ServerError> {
     let plain = |letter: char| letter.is_ascii_alphanumeric() || "-_.".contains(letter);
     if name.is_empty() || name.len() > 48 || !name.chars().all(plain) || name.contains("__") {
-        return Err(format!(
-            "{name:?} is no name for a server: 1 to 48 letters, digits, '-', '_' and '.', without '__'"
-        ));
+        return Err(ServerError::Name(name.to_owned()));
     }
     Ok(())
 }
 
-/// Whether an entry can be served; the reason where not.
-pub fn check(name: &str, entry: &McpServerEntry) -> Result<(), String> {
+/// Whether a server may be called so and its entry can be served.
+pub fn check(name: &str, entry: &McpServerEntry) -> Result<(), ServerError> {
     check_name(name)?;
-    if let Some(url) = &entry.url {
-        return check_url(url, entry).map_err(|problem| format!("{name}: {problem}"));
-    }
+    let checked = match &entry.url {
+        Some(url) => check_url(url, entry),
+        None => check_command(entry),
+    };
+    checked.map_err(|source| ServerError::Entry {
+        name: name.to_owned(),
+        source,
+    })
+}
+
+fn check_command(entry: &McpServerEntry) -> Result<(), EntryError> {
     if entry.kind.as_deref().is_some_and(|kind| kind != "stdio") {
-        return Err(format!(
-            "{name}: \"type\" of a command may only be \"stdio\"; a server elsewhere has a \"url\""
-        ));
+        return Err(EntryError::CommandType);
     }
     if !entry.headers.is_empty() {
-        return Err(format!("{name}: \"headers\" go with a \"url\""));
+        return Err(EntryError::CommandHeaders);
     }
-    let Some(command) = entry.command.as_deref().filter(|word| !word.is_empty()) else {
-        return Err(format!("{name}: a \"command\" or a \"url\" is needed"));
+    let Some(command) = entry.command.as_ref().filter(|word| !word.is_empty()) else {
+        return Err(EntryError::Neither);
     };
     let words = entry.args.iter().chain(entry.env.values());
-    if words
-        .chain([&command.to_owned()])
-        .any(|word| word.contains('\0'))
-    {
-        return Err(format!("{name}: no word may contain a zero byte"));
+    if words.chain([command]).any(|word| word.contains('\0')) {
+        return Err(EntryError::ZeroByte);
     }
     if let Some(variable) = entry
         .env
         .keys()
         .find(|variable| variable.is_empty() || variable.contains(['=', '\0']))
     {
-        return Err(format!("{name}: {variable:?} is no name of a variable"));
+        return Err(EntryError::Variable(variable.clone()));
     }
     Ok(())
 }
@@ -92,15 +136,15 @@ const OWN: [&str; 9] = [
     "transfer-encoding",
 ];
 
-fn check_url(url: &str, entry: &McpServerEntry) -> Result<(), String> {
+fn check_url(url: &str, entry: &McpServerEntry) -> Result<(), EntryError> {
     if entry.command.is_some() {
-        return Err("it has a \"command\" or a \"url\", not both".to_owned());
+        return Err(EntryError::Both);
     }
     if let Some(kind) = entry.kind.as_deref()
         && kind != "sse"
         && !STREAMABLE.contains(&kind)
     {
-        return Err(format!("\"type\" may be \"http\" or \"sse\", not {kind:?}"));
+        return Err(EntryError::UrlType(kind.to_owned()));
     }
     // What a variable brings is looked at when it is used.
     if !url.contains("${") {
@@ -113,37 +157,31 @@ fn check_url(url: &str, entry: &McpServerEntry) -> Result<(), String> {
 }
 
 /// The address of a server elsewhere.
-pub fn address(url: &str) -> Result<Uri, String> {
+pub fn address(url: &str) -> Result<Uri, EntryError> {
     let bare = url.split('#').next().unwrap_or_default().trim();
-    let address: Uri = bare
-        .parse()
-        .map_err(|error| format!("\"url\" is no address: {error}"))?;
+    let address: Uri = bare.parse()?;
     if !matches!(address.scheme_str(), Some("http" | "https")) || address.host().is_none() {
-        return Err("\"url\" begins with http:// or https://".to_owned());
+        return Err(EntryError::Scheme);
     }
     if address
         .authority()
         .is_some_and(|authority| authority.as_str().contains('@'))
     {
-        return Err(
-            "\"url\" has a user in it; give \"headers\" an Authorization instead".to_owned(),
-        );
+        return Err(EntryError::User);
     }
     Ok(address)
 }
 
 /// A header that an entry adds.
-pub fn header(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), String> {
+pub fn header(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), EntryError> {
     let lower = name.to_lowercase();
     if OWN.contains(&&*lower) {
-        return Err(format!(
-            "the header {name:?} is set by the transport itself"
-        ));
+        return Err(EntryError::OwnHeader(name.to_owned()));
     }
     let header = HeaderName::from_bytes(lower.as_bytes())
-        .map_err(|_| format!("{name:?} is no name of a header"))?;
-    let mut value = HeaderValue::from_str(value)
-        .map_err(|_| format!("the value of the header {name:?} has letters that can't be sent"))?;
+        .map_err(|_| EntryError::HeaderName(name.to_owned()))?;
+    let mut value =
+        HeaderValue::from_str(value).map_err(|_| EntryError::HeaderValue(name.to_owned()))?;
     value.set_sensitive(true);
     Ok((header, value))
 }
@@ -267,9 +305,9 @@ mod tests {
 
     #[test]
     fn addresses_and_headers_are_checked() {
-        assert_eq!(check("a", &elsewhere("https://x.example/mcp")), Ok(()));
-        assert_eq!(check("a", &elsewhere("${PLACE}/mcp")), Ok(()));
-        let refused = |entry: &McpServerEntry| check("a", entry).unwrap_err();
+        check("a", &elsewhere("https://x.example/mcp")).unwrap();
+        check("a", &elsewhere("${PLACE}/mcp")).unwrap();
+        let refused = |entry: &McpServerEntry| check("a", entry).unwrap_err().to_string();
         assert!(refused(&elsewhere("ftp://x.example")).contains("http://"));
         assert!(refused(&elsewhere("x.example")).contains("http://"));
         assert!(refused(&elsewhere("https://me:pw@x.example")).contains("Authorization"));
@@ -280,10 +318,7 @@ mod tests {
         };
         assert!(with(&|entry| entry.command = Some("x".into())).is_err());
         assert!(with(&|entry| entry.kind = Some("stdio".into())).is_err());
-        assert_eq!(
-            with(&|entry| entry.kind = Some("streamableHttp".into())),
-            Ok(())
-        );
+        with(&|entry| entry.kind = Some("streamableHttp".into())).unwrap();
         for (name, value) in [("a b", "x"), ("A", "x\ny"), ("Mcp-Session-Id", "x")] {
             let one = [(name.to_owned(), value.to_owned())];
             assert!(

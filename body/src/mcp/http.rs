@@ -287,7 +287,9 @@ fn no_server(name: &str) -> ApiError {
 
 fn refusal(error: ConfigError) -> ApiError {
     let (status, code) = match &error {
-        ConfigError::Invalid(_) => (StatusCode::BAD_REQUEST, "invalid_request"),
+        ConfigError::Invalid(_) | ConfigError::NoFile => {
+            (StatusCode::BAD_REQUEST, "invalid_request")
+        }
         ConfigError::Unknown(_) => (StatusCode::NOT_FOUND, "not_found"),
         ConfigError::Broken { .. } => (StatusCode::CONFLICT, "broken_file"),
         ConfigError::Unwritten { .. } => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),

@@ -13,6 +13,7 @@ use tokio::{
 };
 
 use super::{
+    entry::EntryError,
     lines::{Line, Lines},
     message::LARGEST,
     process::Process,
@@ -39,6 +40,15 @@ pub enum Link {
     Http(Remote),
 }
 
+/// Why no conversation can begin.
+#[derive(Debug, thiserror::Error)]
+pub enum NoLink {
+    #[error(transparent)]
+    Process(#[from] std::io::Error),
+    #[error(transparent)]
+    Entry(#[from] EntryError),
+}
+
 /// How a conversation ended by itself.
 pub struct Broken {
     /// What the server did, as "it …" goes on.
@@ -47,14 +57,13 @@ pub struct Broken {
 }
 
 impl Link {
-    /// Begins one; the reason where it can't.
-    pub fn open(core: &Core) -> Result<Self, String> {
+    /// Begins one.
+    pub fn open(core: &Core) -> Result<Self, NoLink> {
         let entry = core.entry();
         if entry.url.is_some() {
-            return Remote::new(&entry, &core.common.http).map(Self::Http);
+            return Ok(Self::Http(Remote::new(&entry, &core.common.http)?));
         }
-        let (process, stdin, stdout) =
-            Process::start(&entry, &core.log()).map_err(|error| error.to_string())?;
+        let (process, stdin, stdout) = Process::start(&entry, &core.log())?;
         let ends = Some((stdin, stdout));
         let process = Box::new(process);
         Ok(Self::Pipes { process, ends })

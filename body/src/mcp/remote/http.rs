@@ -10,7 +10,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use hickory_resolver::TokioResolver;
+use hickory_resolver::{TokioResolver, net::NetError};
 use http_body_util::Full;
 use hyper::{Request, Response, body::Incoming};
 use hyper_rustls::HttpsConnector;
@@ -45,6 +45,15 @@ pub enum Unanswered {
     Broken(String),
 }
 
+/// The client could not be made.
+#[derive(Debug, thiserror::Error)]
+enum NoClient {
+    #[error("/etc/resolv.conf can't be used: {0}")]
+    Names(#[from] NetError),
+    #[error("TLS can't be set up: {0}")]
+    Tls(#[from] rustls::Error),
+}
+
 impl Http {
     /// Sends a request; the head of its answer.
     pub async fn send(
@@ -54,7 +63,7 @@ impl Http {
         let client = match self.0.get() {
             Some(client) => client,
             None => {
-                let made = client().map_err(Unanswered::Unreachable)?;
+                let made = client().map_err(|error| Unanswered::Unreachable(error.to_string()))?;
                 self.0.get_or_init(|| made)
             }
         };
@@ -69,10 +78,8 @@ impl Http {
     }
 }
 
-fn client() -> Result<Inner, String> {
-    let names = TokioResolver::builder_tokio()
-        .and_then(|builder| builder.build())
-        .map_err(|error| format!("/etc/resolv.conf can't be used: {error}"))?;
+fn client() -> Result<Inner, NoClient> {
+    let names = TokioResolver::builder_tokio().and_then(|builder| builder.build())?;
     let mut plain = HttpConnector::new_with_resolver(Names(Arc::new(names)));
     plain.enforce_http(false);
     plain.set_nodelay(true);
@@ -90,7 +97,7 @@ fn client() -> Result<Inner, String> {
 }
 
 /// Whom the machine trusts; nobody where it has no certificates, which leaves plain HTTP.
-fn trust() -> Result<ClientConfig, String> {
+fn trust() -> Result<ClientConfig, NoClient> {
     let mut roots = RootCertStore::empty();
     let found = rustls_native_certs::load_native_certs();
     roots.add_parsable_certificates(found.certs);
@@ -98,9 +105,8 @@ fn trust() -> Result<ClientConfig, String> {
         tracing::warn!("this machine has no certificates: no server can be reached by https");
     }
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| format!("TLS can't be set up: {error}"))?;
+    let config =
+        ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
     Ok(config.with_root_certificates(roots).with_no_client_auth())
 }
 

@@ -21,7 +21,7 @@ use self::{
     http::Http,
     target::{Fault, Kind, Target},
 };
-use super::{again::Again, message::Message, upstream::Upstream};
+use super::{again::Again, entry::EntryError, message::Message, upstream::Upstream};
 
 /// Requests that may be under way at once.
 const MOST: usize = 512;
@@ -37,7 +37,7 @@ pub struct Remote {
 
 impl Remote {
     /// Knows where it is; the reason where the address is none.
-    pub fn new(entry: &McpServerEntry, http: &Arc<Http>) -> Result<Self, String> {
+    pub fn new(entry: &McpServerEntry, http: &Arc<Http>) -> Result<Self, EntryError> {
         let target = Target::new(entry, http)?;
         let shown = target.shown();
         Ok(Self {

@@ -13,7 +13,7 @@ use wire::mcp::McpServerEntry;
 
 use super::{
     super::{
-        entry::{self, expanded},
+        entry::{self, EntryError, expanded},
         process::variable,
         streamable::{SESSION, VERSION},
         upstream::{State, Upstream},
@@ -71,7 +71,7 @@ pub struct Target {
 }
 
 impl Target {
-    pub fn new(entry: &McpServerEntry, http: &Arc<Http>) -> Result<Self, String> {
+    pub fn new(entry: &McpServerEntry, http: &Arc<Http>) -> Result<Self, EntryError> {
         let url = expanded(entry.url.as_deref().unwrap_or_default(), variable);
         let address = entry::address(&url)?;
         let mut headers = HeaderMap::new();
