@@ -70,7 +70,7 @@ class Cryo(WorkerCase):
         self.store("b")
         after = self.objects()
         self.assertEqual({name: one.st_ino for name, one in before.items()}, {name: one.st_ino for name, one in after.items()})
-        # A value that changed where no sample looks is written anew.
+        # A value that changed in one place is written anew.
         self.run_cell("random[200_001] = 0.5")
         self.store("c")
         self.assertGreater(len(self.objects()), len(after))
@@ -79,6 +79,22 @@ class Cryo(WorkerCase):
         self.assertEqual("0.5", self.run_cell("float(random[200_001])"))
         self.reload("a")
         self.assertNotEqual("0.5", self.run_cell("float(random[200_001])"))
+
+    def test_what_a_thread_changes_meanwhile_is_stored_as_it_was_at_some_moment(self):
+        self.run_cell("import numpy as np, threading\n"
+                      "numbers = [np.random.default_rng(1).random(4_000_000), np.zeros(4_000_000)]\n"
+                      "stop = threading.Event()\n"
+                      "def change():\n"
+                      "    while not stop.is_set():\n"
+                      "        for one in numbers: one[::1000] += 1\n"
+                      "changing = threading.Thread(target=change); changing.start()")
+        for name in "abc":
+            self.assertIn("numbers", self.store(name)["saved"])
+        self.run_cell("stop.set(); changing.join(); numbers = None")
+        for name in "abc":
+            restored = self.reload(name)
+            self.assertNotIn("damaged", restored)
+            self.assertIn("numbers", restored["restored"])
 
     def test_the_newest_stays_the_newest_when_the_clock_is_set_back(self):
         created = []

@@ -4,7 +4,7 @@ import os
 import tempfile
 import unittest
 
-from vivarium_kernel.objects import CHUNK, Damaged, Objects
+from vivarium_kernel.objects import CHUNK, Damaged, Objects, fingerprint
 
 
 class Frames(unittest.TestCase):
@@ -13,7 +13,8 @@ class Frames(unittest.TestCase):
         self.addCleanup(folder.cleanup)
         self.folder, self.objects = folder.name, Objects(folder.name)
         self.content = bytes(range(256)) * (2 * CHUNK // 256) + b"end"
-        self.name, self.size, self.frames = self.objects.put(memoryview(self.content))
+        entry = self.objects.put(memoryview(self.content), fingerprint(self.content))
+        self.name, self.size, self.frames = entry["object"], entry["size_bytes"], entry["frames"]
 
     def get(self, frames):
         return bytes(self.objects.get(self.name, len(self.content), frames))
@@ -47,6 +48,17 @@ class Frames(unittest.TestCase):
 
     def test_what_does_not_compress_lies_as_it_is(self):
         content = os.urandom(CHUNK + 5)
-        name, size, frames = self.objects.put(memoryview(content))
-        self.assertEqual((len(content), []), (size, frames))
-        self.assertEqual(content, bytes(self.objects.get(name, len(content))))
+        entry = self.objects.put(memoryview(content), fingerprint(content))
+        self.assertEqual(len(content), entry["size_bytes"])
+        self.assertNotIn("frames", entry)
+        self.assertEqual(content, bytes(self.objects.get(entry["object"], len(content))))
+
+    def test_what_changes_while_it_is_written_is_whole_all_the_same(self):
+        for content in (bytearray(self.content), bytearray(os.urandom(3 * CHUNK))):
+            known = fingerprint(content)
+            content[CHUNK] ^= 1  # as a thread would, after the fingerprint was taken
+            entry = self.objects.put(memoryview(content), known)
+            self.assertEqual(content, self.objects.get(entry["object"], len(content), entry.get("frames", ()))[:])
+            # It is taken for nothing else later.
+            self.assertNotIn("fingerprint", entry)
+            self.assertEqual([], [name for name in os.listdir(self.folder) if name.startswith("new-")])

@@ -20,7 +20,7 @@ import warnings
 import dill
 from blake3 import blake3
 
-from .objects import Damaged, Objects, sample, sync_folder, whole
+from .objects import Damaged, Objects, fingerprint, sync_folder
 
 # Smaller buffers lie in the snapshot's one pack, with the pickles.
 LARGE = 1 << 20
@@ -173,7 +173,7 @@ def _write(folder, objects, groups, values):
             at = pack.tell()
             pack.write(view)
             return {"at": at, "length": len(view)}
-        entry = _unchanged(objects, known, view) or _put(objects, view)
+        entry = _kept(objects, known, view)
         listed[entry["object"]] = entry
         return {"object": entry["object"], "length": len(view)}
 
@@ -186,26 +186,19 @@ def _write(folder, objects, groups, values):
             described.append({"name": name, "type": type(values[name]).__name__,
                               "size_bytes": size if len(names) == 1 else None})
     packed = pack.getbuffer()
-    entry = _unchanged(objects, known, packed) or _put(objects, packed)
+    entry = _kept(objects, known, packed)
     listed[entry["object"]] = entry
     return {"groups": written, "objects": list(listed.values()), "pack": entry["object"], "values": described,
             "size_bytes": sum(entry["size_bytes"] for entry in listed.values())}
 
 
-def _put(objects, view):
-    name, size, frames = objects.put(view)
-    entry = {"object": name, "length": len(view), "size_bytes": size, "sample": sample(view)}
-    return entry | {"frames": frames} if frames else entry
-
-
-def _unchanged(objects, known, view):
-    """The object that holds this content already. Hashed in full only where a fingerprint matches."""
-    candidates = known.get((len(view), sample(view)), ())
-    if not candidates:
-        return None
-    digest = whole(view)
-    return next((entry for entry in candidates
-                 if entry["object"].removesuffix(".zst") == digest and objects.has(entry["object"])), None)
+def _kept(objects, known, view):
+    """The entry of the object that holds this content: one that is there already, or a new one."""
+    found = fingerprint(view)
+    for entry in known.get((len(view), found), ()):
+        if objects.has(entry["object"]):
+            return entry
+    return objects.put(view, found)
 
 
 def _known(folder):
@@ -217,7 +210,7 @@ def _known(folder):
         except Damaged:
             continue
         for entry in manifest["objects"]:
-            known.setdefault((entry["length"], entry["sample"]), []).append(entry)
+            known.setdefault((entry["length"], entry.get("fingerprint")), []).append(entry)
     return known
 
 

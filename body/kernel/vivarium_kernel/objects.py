@@ -4,6 +4,9 @@ An object is named by the blake3 hash of its content, with `.zst` where it lies 
 chunk each, which threads make and read at once. The hash of what is not compressed is computed while it is
 written or read, by a second thread. A file gets its name only when all of it is on the disk, so a crash
 leaves nothing that looks whole and is not.
+
+Content may change while it is written, by a thread of the user's. A fingerprint before and after tells; it
+is then written from copies, chunk by chunk, so that what is hashed is what is written.
 """
 
 import collections
@@ -14,6 +17,7 @@ import queue
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
+import xxhash
 import zstandard
 from blake3 import blake3
 
@@ -21,21 +25,16 @@ CHUNK = 8 << 20
 THREADS = 2
 # Compressed where a sample becomes smaller than this share: below, the disk is the slower part.
 WORTH_COMPRESSING = 0.7
-_PIECES, _PIECE = 64, 4 << 10
 
 
 class Damaged(Exception):
     """What lies on the disk is not what was written."""
 
 
-def sample(view):
-    """A cheap fingerprint: equal for equal content. Unequal content may share it, so it only hints."""
-    digest = blake3(len(view).to_bytes(8, "big"))
-    step = max(_PIECE, len(view) // _PIECES)
-    for start in range(0, len(view), step):
-        digest.update(view[start:start + _PIECE])
-    digest.update(view[-_PIECE:])
-    return digest.hexdigest(16)
+def fingerprint(view):
+    """Tells whether content is what it was, at the speed of the memory: XXH3 of 128 bits. What lies on the
+    disk is checked by blake3."""
+    return xxhash.xxh3_128_hexdigest(view)
 
 
 def whole(view):
@@ -56,26 +55,36 @@ class Objects:
         """Whether there is one of this name."""
         return os.path.exists(os.path.join(self._folder, name))
 
-    def put(self, view):
-        """Writes content, flushed to the disk; returns the object's name, its bytes on the disk, and the
+    def put(self, view, known):
+        """Writes content of this fingerprint, flushed to the disk; returns the entry by which it is found
+        again: its name, length, bytes on the disk, fingerprint (but where it changed meanwhile) and the
         sizes of the frames it lies in, where it is compressed."""
+        entry = self._put(view, known) or self._put(view, None)
+        self.written.append(entry["object"])
+        return entry
+
+    def _put(self, view, known):
+        """`put`, from copies where no fingerprint is given; none where it has another one afterwards."""
         aside = os.path.join(self._folder, f"new-{os.getpid()}")
         small = self._is_compressible(view)
-        hashing = None if small else _Hashing()
+        hashing = None if small and known else _Hashing()
         frames = []
         try:
             with open(aside, "wb", buffering=0) as file:
-                for piece in _compressed(view) if small else _chunks(view):
+                chunks = _hashed(_chunks(view, copied=not known), hashing)
+                for piece in _compressed(chunks) if small else chunks:
                     if small:
                         frames.append(len(piece))
-                    else:
-                        hashing.put(piece)
                     left = memoryview(piece)
                     while left:
                         left = left[file.write(left):]
+                digest = hashing.end() if hashing else whole(view)
+                if known and fingerprint(view) != known:
+                    os.unlink(aside)
+                    return None
                 os.fdatasync(file.fileno())
                 size = os.fstat(file.fileno()).st_size
-            name = f"{whole(view)}.zst" if small else hashing.end()
+            name = f"{digest}.zst" if small else digest
             os.rename(aside, os.path.join(self._folder, name))
         except BaseException:
             if hashing is not None:
@@ -85,8 +94,8 @@ class Objects:
             except FileNotFoundError:
                 pass
             raise
-        self.written.append(name)
-        return name, size, frames
+        entry = {"object": name, "length": len(view), "size_bytes": size}
+        return entry | ({"fingerprint": known} if known else {}) | ({"frames": frames} if frames else {})
 
     def get(self, name, length, frames=()):
         """Reads an object into writable memory, and checks it. `frames` are as `put` told them; without
@@ -159,11 +168,20 @@ def _memory(length):
     return memory
 
 
-def _chunks(view):
-    return (view[start:start + CHUNK] for start in range(0, len(view), CHUNK))
+def _chunks(view, copied=False):
+    for start in range(0, len(view), CHUNK):
+        chunk = view[start:start + CHUNK]
+        yield bytes(chunk) if copied else chunk
 
 
-def _compressed(view):
+def _hashed(chunks, hashing):
+    for chunk in chunks:
+        if hashing is not None:
+            hashing.put(chunk)
+        yield chunk
+
+
+def _compressed(chunks):
     """Frames of a chunk each, made by two threads and a few ahead of who writes them."""
     own = threading.local()
 
@@ -174,7 +192,7 @@ def _compressed(view):
 
     with ThreadPoolExecutor(THREADS) as pool:
         waiting = collections.deque()
-        for chunk in _chunks(view):
+        for chunk in chunks:
             waiting.append(pool.submit(compress, chunk))
             if len(waiting) > 2 * THREADS:
                 yield waiting.popleft().result()
@@ -205,7 +223,8 @@ class _Hashing:
 
     def __init__(self):
         self._digest = blake3()
-        self._chunks = queue.SimpleQueue()
+        # Chunks may be copies: only a few wait.
+        self._chunks = queue.Queue(2 * THREADS)
         self._thread = threading.Thread(target=self._run, name="hashing", daemon=True)
         self._thread.start()
 
