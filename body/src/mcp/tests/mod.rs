@@ -4,5 +4,6 @@ mod client;
 mod clients;
 mod endpoints;
 mod lasting;
+mod promises;
 mod remote;
 mod servers;

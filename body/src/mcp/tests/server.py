@@ -42,6 +42,15 @@ def call(number, params):
     elif name == "wait":
         asked["wait"] = number
         tell("notifications/progress", progressToken=params["_meta"]["progressToken"], progress=1)
+    elif name == "meet":
+        asked.setdefault("meet", []).append((number, params["_meta"]["progressToken"], given["word"]))
+        if len(asked["meet"]) == 2:
+            # The one that came last is answered first.
+            for number, token, word in reversed(asked.pop("meet")):
+                tell("notifications/progress", progressToken=token, progress=1, message=word)
+                answer(number, result=text(word))
+    elif name == "where":
+        answer(number, result=text(json.dumps([os.getcwd(), sys.argv[2:], os.environ.get("WORD")])))
     elif name == "release":
         answer(asked.pop("wait"), result=text("released late"))
         answer(number, result=text("released"))
@@ -55,6 +64,7 @@ def call(number, params):
     elif name == "cancelled":
         answer(number, result=text(len(cancelled)))
     elif name == "die":
+        print("a word of mine", file=sys.stderr, flush=True)
         os._exit(3)
     elif name == "close":
         os.close(1)
