@@ -32,15 +32,28 @@ async fn files_are_committed_beside_the_branch() {
 
 #[tokio::test]
 async fn a_change_within_the_same_second_is_seen_later_too() {
-    let (folder, repo) = repo().await;
-    let head = repo.head().await.unwrap().unwrap();
+    let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a");
-    let modified = fs::metadata(&path).unwrap().modified().unwrap();
-    fs::write(&path, "two\n").unwrap();
-    let file = fs::File::options().write(true).open(&path).unwrap();
-    file.set_modified(modified).unwrap();
-    tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
+    // File and index are of one second, an hour ago: nothing but the index's time tells of it.
+    let then = std::time::SystemTime::now() - std::time::Duration::from_secs(3600);
+    let written_then = |text: &str| {
+        fs::write(&path, text).unwrap();
+        set_modified(&path, then);
+    };
+    written_then("one\n");
+    let repo = Repo::init(folder.path()).await.unwrap();
+    repo.run(&["config", "core.trustctime", "false"])
+        .await
+        .unwrap();
+    set_modified(&folder.path().join(".git/index"), then);
+    let head = repo.head().await.unwrap().unwrap();
+    written_then("two\n");
     assert_ne!(repo.commit("vivarium/run-3", "x").await.unwrap(), head);
+}
+
+fn set_modified(path: &Path, to: std::time::SystemTime) {
+    let file = fs::File::options().write(true).open(path).unwrap();
+    file.set_modified(to).unwrap();
 }
 
 #[tokio::test]
