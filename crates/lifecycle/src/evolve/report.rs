@@ -15,7 +15,7 @@ use wire::{
     failure::Failure,
 };
 
-use super::Told;
+use super::{Told, book::now_ms};
 use crate::{error::LifecycleError, machine::Machine};
 
 /// How long an answer may take.
@@ -31,6 +31,8 @@ const MOST: usize = 40_000;
 const AGAIN: Duration = Duration::from_millis(500);
 
 /// Tells a machine of its run. Hear with [`Reporter::hear`], and [`Reporter::end`] at its end.
+/// Where it is dropped instead, the task ends by itself: once nobody can tell it anything any more
+/// (it and what it gave out are gone), it has [`LAST_WORD`] for what is left.
 #[derive(Debug)]
 pub struct Reporter {
     told: mpsc::UnboundedSender<Told>,
@@ -64,7 +66,8 @@ impl Reporter {
         }
     }
 
-    /// Waits until the last word is told, or nobody hears it.
+    /// Waits until the last word is told, or [`LAST_WORD`] is over. What [`Reporter::hear`] gave
+    /// out must be gone: as long as it can tell more, the task waits for it.
     pub async fn end(self) {
         drop(self.told);
         if let Err(error) = self.task.await {
@@ -268,7 +271,7 @@ impl Machine {
             return Ok(());
         };
         run.state = RunState::Failed;
-        run.ended_at = Some(run.started_at);
+        run.ended_at = Some(now_ms());
         run.error = Some(failure.to_string());
         run.failure = Some(failure);
         let log = Vec::new();
