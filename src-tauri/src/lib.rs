@@ -87,7 +87,7 @@ pub fn run() -> ExitCode {
         ])
         .setup(move |app| {
             let (host, handle) = (app.state::<Host>(), app.handle().clone());
-            let tray = tray::make(&handle, host.engine.clone())?;
+            let tray = tray::make(&handle)?;
             host.has_tray.store(tray.is_some(), Ordering::Relaxed);
             let listening =
                 notices::listen(handle.clone(), host.engine.clone(), tray, host.stop.clone());

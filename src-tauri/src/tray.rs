@@ -1,6 +1,5 @@
 //! The tray: the machine's state at a glance, and what is done most.
 
-use engine::Engine;
 use serde_json::json;
 use tauri::{
     AppHandle, Manager, Runtime,
@@ -9,6 +8,8 @@ use tauri::{
     tray::{TrayIcon, TrayIconBuilder},
 };
 use wire::machine::{MachineState, MachineStatus};
+
+use crate::commands::Host;
 
 /// The tray's icon with what changes in it.
 pub struct Tray<R: Runtime> {
@@ -19,7 +20,7 @@ pub struct Tray<R: Runtime> {
 }
 
 /// Puts the icon into the tray. `None` where this system has no library for one.
-pub fn make<R: Runtime>(app: &AppHandle<R>, engine: Engine) -> tauri::Result<Option<Tray<R>>> {
+pub fn make<R: Runtime>(app: &AppHandle<R>) -> tauri::Result<Option<Tray<R>>> {
     if !library_is_there() {
         tracing::info!("no tray: libayatana-appindicator3 is not installed");
         return Ok(None);
@@ -39,7 +40,7 @@ pub fn make<R: Runtime>(app: &AppHandle<R>, engine: Engine) -> tauri::Result<Opt
         .icon(picture(app, None))
         .tooltip("Vivarium")
         .menu(&menu)
-        .on_menu_event(move |app, event| {
+        .on_menu_event(|app, event| {
             let command = match event.id.as_ref() {
                 "open" => return front(app),
                 "quit" => return app.exit(0),
@@ -47,12 +48,15 @@ pub fn make<R: Runtime>(app: &AppHandle<R>, engine: Engine) -> tauri::Result<Opt
                 "stop" => ("machine_down", json!({})),
                 _ => return,
             };
-            let engine = engine.clone();
-            tauri::async_runtime::spawn(async move {
-                if let Err(failure) = engine.rpc(command.0, command.1).await {
+            let host = app.state::<Host>();
+            let (engine, stop) = (host.engine.clone(), host.stop.clone());
+            let acting = host.tasks.track_future(async move {
+                let asked = engine.rpc(command.0, command.1);
+                if let Some(Err(failure)) = stop.run_until_cancelled(asked).await {
                     tracing::warn!(%failure, "an action of the tray failed");
                 }
             });
+            tauri::async_runtime::spawn(acting);
         })
         .build(app)?;
     Ok(Some(Tray {
