@@ -204,9 +204,12 @@ fn a_machine_of_compose_evolves_by_itself() {
     machine.inside("echo home > /root/kept; echo host > /root/host/kept");
 
     machine.inside("echo 2 > /repo/body/rootfs/etc/version");
-    let asked =
-        machine.inside("evolve --note 'from inside' >/tmp/said 2>&1 & sleep 1; cat /tmp/said");
-    assert!(asked.contains("through the engine's socket"), "{asked}");
+    machine.inside("evolve --note 'from inside' >/tmp/said 2>&1 &");
+    let mut asked = String::new();
+    wait_until("what evolve says", Duration::from_secs(10), || {
+        asked = machine.inside("cat /tmp/said");
+        asked.contains("through the engine's socket")
+    });
     let mut run = Value::Null;
     wait_until("the run's end", Duration::from_secs(240), || {
         std::thread::sleep(Duration::from_millis(200));
