@@ -84,8 +84,9 @@ pub async fn restart(
     Name(name): Name,
 ) -> Result<Json<Completed>, ApiError> {
     if let Some(restarted) = parts.mcp.restart_service(&name).await {
-        return restarted.map(|()| COMPLETED).map_err(|problem| {
-            ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "service_starting", problem)
+        return restarted.map(|()| COMPLETED).map_err(|error| {
+            let (status, problem) = (StatusCode::SERVICE_UNAVAILABLE, error.to_string());
+            ApiError::new(status, "service_starting", problem)
         });
     }
     match tokio::time::timeout(RESTART, parts.keeper.restart(&name)).await {

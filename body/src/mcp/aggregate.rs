@@ -13,7 +13,7 @@ use super::{
     message::{Answer, Message, code},
     queue::{Outgoing, Sink},
     reply::Call,
-    server::Server,
+    server::{NoProcess, NotReady, Server},
     session::{Level, Session},
     upstream::{Asker, To, Upstream},
     version,
@@ -65,9 +65,24 @@ fn visible(relay: &Relay, session: &Session) -> Vec<Arc<Server>> {
     servers
 }
 
-fn attach(session: &Arc<Session>, server: &Server) -> Result<Arc<Upstream>, String> {
-    let made = session.attached(&server.core.name, || server.process(session));
-    let upstream = made.map_err(|error| error.to_string())?;
+/// Why a server could not be asked.
+#[derive(Debug, thiserror::Error)]
+enum Unanswered {
+    #[error(transparent)]
+    NoProcess(#[from] NoProcess),
+    #[error(transparent)]
+    NotReady(#[from] NotReady),
+    #[error("the MCP server {0:?} is gone")]
+    Gone(Arc<str>),
+    /// In the server's own words.
+    #[error("{0}")]
+    Refused(String),
+    #[error(transparent)]
+    Unreadable(#[from] serde_json::Error),
+}
+
+fn attach(session: &Arc<Session>, server: &Server) -> Result<Arc<Upstream>, NoProcess> {
+    let upstream = session.attached(&server.core.name, || server.process(session))?;
     if upstream.owner.is_some() {
         upstream.greet();
     } else if session.level().is_some() {
@@ -187,7 +202,7 @@ fn pass(
 ) -> Result<Call, Answer> {
     let id = message.id().unwrap_or("null");
     let upstream = attach(session, server)
-        .map_err(|problem| Answer::refusal(id, code::SERVER_GONE, &problem))?;
+        .map_err(|error| Answer::refusal(id, code::SERVER_GONE, &error.to_string()))?;
     let asker = Asker {
         session: Some(session),
         to: To::Client(sink.clone()),
@@ -233,7 +248,7 @@ async fn list(
         match fetched {
             Ok(Ok(items)) => items,
             Ok(Err(problem)) => {
-                tracing::warn!(server = &*server.core.name, problem, "left out of {method}");
+                tracing::warn!(server = &*server.core.name, %problem, "left out of {method}");
                 Vec::new()
             }
             Err(_) => {
@@ -257,7 +272,7 @@ async fn fetch(
     server: &Server,
     field: &str,
     method: &str,
-) -> Result<Vec<String>, String> {
+) -> Result<Vec<String>, Unanswered> {
     let upstream = attach(session, server)?;
     let hello = upstream.ready().await?;
     let kind = method.split('/').next().unwrap_or_default();
@@ -270,14 +285,13 @@ async fn fetch(
         let answer = ask(&upstream, method, &params).await?;
         let payload = answer.payload();
         if answer.is_error {
-            return Err(String::from_utf8_lossy(&payload).into_owned());
+            let words = String::from_utf8_lossy(&payload).into_owned();
+            return Err(Unanswered::Refused(words));
         }
         let text = std::str::from_utf8(&payload).unwrap_or_default();
-        let page: BTreeMap<Cow<'_, str>, &RawValue> =
-            serde_json::from_str(text).map_err(|error| error.to_string())?;
+        let page: BTreeMap<Cow<'_, str>, &RawValue> = serde_json::from_str(text)?;
         let found = page.get(field).map_or("[]", |found| found.get());
-        let found: Vec<&RawValue> =
-            serde_json::from_str(found).map_err(|error| error.to_string())?;
+        let found: Vec<&RawValue> = serde_json::from_str(found)?;
         items.extend(
             found
                 .into_iter()
@@ -322,11 +336,12 @@ fn item_shown(session: &Session, server: &Server, field: &str, item: &str) -> Op
 }
 
 /// Asks in the relay's name; who does not wait any longer does not ask any longer.
-async fn ask(upstream: &Arc<Upstream>, method: &str, params: &str) -> Result<Answer, String> {
+async fn ask(upstream: &Arc<Upstream>, method: &str, params: &str) -> Result<Answer, Unanswered> {
     let (to, answer) = oneshot::channel();
     let number = upstream.ask(method, params, To::Us(to));
     let call = Call::new(upstream, number);
-    let answer = answer.await.map_err(|_| upstream.core.says("is gone"))?;
+    let gone = |_| Unanswered::Gone(Arc::clone(&upstream.core.name));
+    let answer = answer.await.map_err(gone)?;
     call.leave();
     Ok(answer)
 }
@@ -362,7 +377,7 @@ async fn resource(
     let id = message.id().unwrap_or("null");
     if let Some(server) = route(relay, session, uri).await {
         let upstream = attach(session, &server)
-            .map_err(|problem| Answer::refusal(id, code::SERVER_GONE, &problem))?;
+            .map_err(|error| Answer::refusal(id, code::SERVER_GONE, &error.to_string()))?;
         return Ok(super::dispatch::request(session, &upstream, message, sink));
     }
     let mut last = None;

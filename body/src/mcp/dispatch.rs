@@ -62,7 +62,7 @@ pub async fn initialize(server: &Server, session: &Arc<Session>, message: &Messa
     };
     let hello = match upstream.ready().await {
         Ok(hello) => hello,
-        Err(problem) => return refused(&problem),
+        Err(error) => return refused(&error.to_string()),
     };
     let asked = session.client().map_or("", |client| &*client.version);
     Answer::result(id, &welcome(&upstream, &hello, asked))

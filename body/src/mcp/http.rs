@@ -205,8 +205,9 @@ async fn restart(
     Path(name): Path<String>,
 ) -> Result<Json<Completed>, ApiError> {
     let server = server(&relay, &name)?;
-    relay.restart(&server).await.map_err(|problem| {
-        ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "server_not_ready", problem)
+    relay.restart(&server).await.map_err(|error| {
+        let (status, problem) = (StatusCode::SERVICE_UNAVAILABLE, error.to_string());
+        ApiError::new(status, "server_not_ready", problem)
     })?;
     Ok(COMPLETED)
 }

@@ -150,8 +150,8 @@ async fn live(upstream: &Arc<Upstream>, orders: &mut mpsc::UnboundedReceiver<Ord
                 answer = &mut opened, if ready.is_none() && line.is_some() => {
                     let hello = match answer {
                         Ok(Ok(answer)) => hello(&answer),
-                        Ok(Err(_)) => Err("ended".to_owned()),
-                        Err(_) => Err(format!("did not answer initialize within {} s", HELLO.as_secs())),
+                        Ok(Err(_)) => Err(NoHello::Ended),
+                        Err(_) => Err(NoHello::Late),
                     };
                     match (hello, line.take()) {
                         (Ok(hello), Some(line)) => {
@@ -194,7 +194,20 @@ async fn live(upstream: &Arc<Upstream>, orders: &mut mpsc::UnboundedReceiver<Ord
     life
 }
 
-fn hello(answer: &Answer) -> Result<Hello, String> {
+/// Why a conversation did not begin, as "it …" goes on.
+#[derive(Debug, thiserror::Error)]
+enum NoHello {
+    #[error("ended")]
+    Ended,
+    #[error("did not answer initialize within {} s", HELLO.as_secs())]
+    Late,
+    #[error("refused initialize: {0}")]
+    Refused(String),
+    #[error("answered initialize with something else: {0}")]
+    Odd(#[from] serde_json::Error),
+}
+
+fn hello(answer: &Answer) -> Result<Hello, NoHello> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct Read<'a> {
@@ -208,13 +221,10 @@ fn hello(answer: &Answer) -> Result<Hello, String> {
     }
     let result = answer.payload();
     if answer.is_error {
-        return Err(format!(
-            "refused initialize: {}",
-            String::from_utf8_lossy(&result)
-        ));
+        let words = String::from_utf8_lossy(&result).into_owned();
+        return Err(NoHello::Refused(words));
     }
-    let read: Read<'_> = serde_json::from_slice(&result)
-        .map_err(|error| format!("answered initialize with something else: {error}"))?;
+    let read: Read<'_> = serde_json::from_slice(&result)?;
     let instructions = read.instructions;
     Ok(Hello {
         version: read.protocol_version,

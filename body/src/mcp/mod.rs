@@ -53,7 +53,7 @@ use wire::{body::ServiceStatus, mcp::McpStatus};
 use self::{
     config::Config,
     rounds::Rounds,
-    server::{Common, Server},
+    server::{Common, NotReady, Server},
     session::Session,
     traces::Traces,
     upstream::Order,
@@ -244,9 +244,9 @@ impl Relay {
         }
     }
 
-    async fn restart(&self, server: &Server) -> Result<(), String> {
+    async fn restart(&self, server: &Server) -> Result<(), NotReady> {
         if !server.core.enabled() {
-            return Err(server.core.says("is turned off"));
+            return Err(NotReady::Off(Arc::clone(&server.core.name)));
         }
         let life = server.shared.life();
         server.order(Order::Restart);
@@ -264,7 +264,7 @@ impl Relay {
         };
         tokio::time::timeout(RESTART, again)
             .await
-            .unwrap_or_else(|_| Err(server.core.says("is not ready yet; its log tells more")))
+            .unwrap_or_else(|_| Err(NotReady::Late(Arc::clone(&server.core.name))))
     }
 
     // What the machine's API asks.
@@ -284,7 +284,7 @@ impl Relay {
     }
 
     /// Starts a server's processes anew; none where there is no service of this name.
-    pub async fn restart_service(&self, name: &str) -> Option<Result<(), String>> {
+    pub async fn restart_service(&self, name: &str) -> Option<Result<(), NotReady>> {
         let server = self.server(name.strip_prefix("mcp:")?)?;
         Some(self.restart(&server).await)
     }

@@ -111,8 +111,13 @@ pub fn session(
     session
 }
 
+/// What a request would go on with is not there.
+#[derive(Debug, thiserror::Error)]
+#[error("requestState is of no call that waits for an answer")]
+pub struct NoSuchCall;
+
 /// The call that a request goes on with; its answers are handed to the server.
-pub fn resumed(relay: &Relay, message: &Message) -> Option<Result<Round, &'static str>> {
+pub fn resumed(relay: &Relay, message: &Message) -> Option<Result<Round, NoSuchCall>> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct Params {
@@ -123,7 +128,7 @@ pub fn resumed(relay: &Relay, message: &Message) -> Option<Result<Round, &'stati
     let params: Params = message.params_as()?;
     let state = params.request_state?;
     let Some((round, _)) = lock(&relay.rounds.waiting).remove(&state) else {
-        return Some(Err("requestState is of no call that waits for an answer"));
+        return Some(Err(NoSuchCall));
     };
     for (number, result) in params.input_responses {
         let answer = json!({"jsonrpc": "2.0", "id": number.parse::<u64>().ok(), "result": result});

@@ -160,6 +160,20 @@ pub enum NoProcess {
     TooMany { server: String, most: usize },
 }
 
+/// Why a server is not ready.
+#[derive(Debug, thiserror::Error)]
+pub enum NotReady {
+    #[error("the MCP server {0:?} is turned off")]
+    Off(Arc<str>),
+    #[error("the MCP server {0:?} was removed")]
+    Removed(Arc<str>),
+    #[error("the MCP server {0:?} is not ready yet; its log tells more")]
+    Late(Arc<str>),
+    /// What its last start came to, whole.
+    #[error("{0}")]
+    Failed(String),
+}
+
 /// A server.
 pub struct Server {
     pub core: Arc<Core>,

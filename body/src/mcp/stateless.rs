@@ -174,7 +174,10 @@ pub async fn post(
     if let Some(round) = rounds::resumed(&relay, &message) {
         return match round {
             Ok(round) => round.respond(relay, id).await,
-            Err(reason) => refusal(StatusCode::BAD_REQUEST, code::INVALID_PARAMS, reason),
+            Err(error) => {
+                let status = StatusCode::BAD_REQUEST;
+                refusal(status, code::INVALID_PARAMS, &error.to_string())
+            }
         };
     }
     let level = meta
@@ -359,8 +362,8 @@ async fn discover(at: &At, id: &str) -> Response {
                     result["instructions"] = instructions.as_str().into();
                 }
             }
-            Err(problem) => {
-                let answer = Answer::refusal(id, code::SERVER_GONE, &problem);
+            Err(error) => {
+                let answer = Answer::refusal(id, code::SERVER_GONE, &error.to_string());
                 return json(StatusCode::OK, answer.text);
             }
         },

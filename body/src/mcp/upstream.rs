@@ -19,7 +19,7 @@ use wire::mcp::{McpDirection, McpKind};
 use super::{
     message::{self, Answer, Message, code},
     queue::{Outgoing, Sink},
-    server::Core,
+    server::{Core, NotReady},
     session::{Level, Session},
     traces::Told,
 };
@@ -207,28 +207,29 @@ impl Upstream {
     }
 
     /// Waits until it is ready, and starts it where it does not run.
-    pub async fn ready(&self) -> Result<Arc<Hello>, String> {
+    pub async fn ready(&self) -> Result<Arc<Hello>, NotReady> {
         let failures = self.table().failures;
         let mut state = self.state.subscribe();
+        let removed = || NotReady::Removed(Arc::clone(&self.core.name));
         self.wanted.notify_one();
         loop {
             match &*state.borrow_and_update() {
                 State::Ready { hello, .. } => return Ok(Arc::clone(hello)),
-                State::Over => return Err(self.core.says("was removed")),
+                State::Over => return Err(removed()),
                 _ => {}
             }
             if !self.core.enabled() {
-                return Err(self.core.says("is turned off"));
+                return Err(NotReady::Off(Arc::clone(&self.core.name)));
             }
             {
                 let table = self.table();
                 if table.failures > failures {
                     let problem = table.problem.clone().unwrap_or_default();
-                    return Err(problem);
+                    return Err(NotReady::Failed(problem));
                 }
             }
             if state.changed().await.is_err() {
-                return Err(self.core.says("was removed"));
+                return Err(removed());
             }
         }
     }
