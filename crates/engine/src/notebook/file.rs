@@ -31,7 +31,7 @@ pub(crate) fn open(path: &str) -> Result<NotebookFile, Failure> {
         .next("Look where it lies: the path is one of the computer on which Vivarium runs.")
     })?;
     let content: Value = serde_json::from_slice(&bytes).map_err(|error| {
-        not_a_notebook(&path, &format!("it is not JSON: {error}")).next(
+        not_a_notebook(&path, &error.into()).next(
             "The file is left as it is. An earlier copy or version control may have it whole.",
         )
     })?;
@@ -81,15 +81,28 @@ pub(crate) fn save(request: &NotebookSaveRequest) -> Result<NotebookSaved, Failu
     })
 }
 
-fn check(content: &Value) -> Result<(), String> {
+/// Why a file is not taken for a notebook.
+#[derive(Debug, thiserror::Error)]
+enum NotANotebook {
+    #[error("it is not JSON: {0}")]
+    Json(#[from] serde_json::Error),
+    #[error("its nbformat is {0}, and 4 is understood")]
+    OtherFormat(u64),
+    #[error("it has no nbformat")]
+    NoFormat,
+    #[error("it has no list of cells")]
+    NoCells,
+    #[error("cell {place} is of no known type: {kind}")]
+    Cell { place: usize, kind: Value },
+}
+
+fn check(content: &Value) -> Result<(), NotANotebook> {
     match content["nbformat"].as_u64() {
         Some(4) => {}
-        Some(other) => return Err(format!("its nbformat is {other}, and 4 is understood")),
-        None => return Err("it has no nbformat".into()),
+        Some(other) => return Err(NotANotebook::OtherFormat(other)),
+        None => return Err(NotANotebook::NoFormat),
     }
-    let cells = content["cells"]
-        .as_array()
-        .ok_or("it has no list of cells")?;
+    let cells = content["cells"].as_array().ok_or(NotANotebook::NoCells)?;
     let odd = cells.iter().position(|cell| {
         !matches!(
             cell["cell_type"].as_str(),
@@ -97,20 +110,19 @@ fn check(content: &Value) -> Result<(), String> {
         )
     });
     odd.map_or(Ok(()), |at| {
-        Err(format!(
-            "cell {} is of no known type: {}",
-            at + 1,
-            cells[at]["cell_type"]
-        ))
+        Err(NotANotebook::Cell {
+            place: at + 1,
+            kind: cells[at]["cell_type"].clone(),
+        })
     })
 }
 
-fn not_a_notebook(path: &Path, why: &str) -> Failure {
+fn not_a_notebook(path: &Path, why: &NotANotebook) -> Failure {
     Failure::new(
         FailureCode::Invalid,
         format!("{} is not a notebook that can be shown", path.display()),
     )
-    .because(why)
+    .because(why.to_string())
     .next("It was left as it is. Mend it there, or open it in Jupyter and save it anew.")
 }
 
