@@ -113,7 +113,9 @@ impl Evolve {
 
     /// Takes a wish down.
     pub fn wish(&self, wish: EvolveWish) -> Result<(EvolveRun, String), EvolveError> {
-        if let Some(run) = self.open_run()? {
+        // Held until it is written: of two wishes at once the second is told of the first.
+        let now = self.now();
+        if let Some(run) = self.open_run(&now)? {
             return Err(EvolveError::Busy(run.run_id));
         }
         // The newest stays the newest where the wall clock was set back.
@@ -137,6 +139,7 @@ impl Evolve {
             report: Default::default(),
         };
         self.write(&run)?;
+        drop(now);
         let message = if self.executor == ExecutorKind::Socket {
             "It is carried out through the engine's socket.".to_owned()
         } else if self.executor_present() {
@@ -158,8 +161,9 @@ impl Evolve {
     /// Who would carry a run out, whether one goes on, and the newest one.
     pub fn status(&self) -> Result<EvolveMachineStatus, EvolveError> {
         let latest_run = self.runs()?.into_iter().next();
+        let is_open = |run| self.is_open(run, &self.now());
         Ok(EvolveMachineStatus {
-            in_progress: latest_run.as_ref().is_some_and(|run| self.is_open(run)),
+            in_progress: latest_run.as_ref().is_some_and(is_open),
             executor: self.executor,
             executor_present: self.executor_present(),
             latest_run,
@@ -168,11 +172,11 @@ impl Evolve {
 
     /// Takes a wish back that nobody has taken yet; answers its name.
     pub fn cancel(&self) -> Result<String, EvolveError> {
-        let Some(mut run) = self.open_run()? else {
-            return Err(EvolveError::NothingWaits);
-        };
         // Held until it is written: whoever claims it meanwhile is told that it is over.
         let now = self.now();
+        let Some(mut run) = self.open_run(&now)? else {
+            return Err(EvolveError::NothingWaits);
+        };
         if run.state == RunState::Running || now.is_leased(&run.run_id) {
             return Err(EvolveError::GoesOn(run.run_id));
         }
@@ -183,18 +187,19 @@ impl Evolve {
         Ok(run.run_id)
     }
 
-    fn open_run(&self) -> Result<Option<EvolveRun>, EvolveError> {
+    fn open_run(&self, now: &Now) -> Result<Option<EvolveRun>, EvolveError> {
         let latest = self.runs()?.into_iter().next();
-        Ok(latest.filter(|run| self.is_open(run)))
+        Ok(latest.filter(|run| self.is_open(run, now)))
     }
 
-    fn is_open(&self, run: &EvolveRun) -> bool {
+    fn is_open(&self, run: &EvolveRun, now: &Now) -> bool {
         match run.state {
             RunState::Asked | RunState::AwaitsYes => true,
             RunState::Running => {
+                let mut leases = now.leases.iter();
                 let now = self.clock.now();
                 now < self.grace_until
-                    || self.now().leases.iter().any(|lease| {
+                    || leases.any(|lease| {
                         lease.run_id.as_ref() == Some(&run.run_id) && lease.until + SILENCE > now
                     })
             }

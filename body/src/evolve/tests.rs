@@ -52,6 +52,22 @@ fn one_wish_at_a_time_and_it_waits_for_an_executor() {
 }
 
 #[test]
+fn of_wishes_at_the_same_time_one_is_taken_down() {
+    let (_folder, evolve) = evolve();
+    let together = std::sync::Barrier::new(4);
+    let taken = std::thread::scope(|scope| {
+        let wish = || {
+            together.wait();
+            evolve.wish(EvolveWish::default()).is_ok()
+        };
+        let wishes = [(); 4].map(|()| scope.spawn(wish));
+        wishes.map(|wish| wish.join().unwrap())
+    });
+    assert_eq!(taken.iter().filter(|taken| **taken).count(), 1);
+    assert_eq!(evolve.runs().unwrap().len(), 1);
+}
+
+#[test]
 fn a_run_is_over_when_its_executor_says_so() {
     let (_folder, evolve) = evolve();
     let (mut run, _) = evolve.wish(EvolveWish::default()).unwrap();
