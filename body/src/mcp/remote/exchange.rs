@@ -23,10 +23,12 @@ const SAID: usize = 16 << 10;
 const FIELDS: usize = 1 << 10;
 /// A stream has so long to end after the answer that it is for.
 const END: Duration = Duration::from_millis(50);
-/// A stream that broke is asked for again so often, with pauses.
+/// A stream that breaks, or can't be asked for, is asked for again so often, with pauses. One that
+/// its server ends is asked for until the answer comes: so a long call need hold no connection.
 const RESUMED: u32 = 5;
-/// The pause where the server names none, and the longest it may name.
+/// The pause where the server names none, and the shortest and longest it may name.
 pub const PAUSE: Duration = Duration::from_secs(1);
+pub const SHORTEST_PAUSE: Duration = Duration::from_millis(20);
 pub const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// Posts a message and hands on what answers it. `number` is that of a request.
@@ -168,35 +170,49 @@ async fn answered(
 ) -> Result<(), Fault> {
     let mut place = Place::default();
     let mut answer = answer;
-    for tried in 0..=RESUMED {
-        let broke = follow(upstream, answer, &mut place, number).await;
+    let mut broken = 0;
+    loop {
+        let followed = follow(upstream, answer, &mut place, number).await;
         if !number.is_some_and(|number| upstream.waits(number)) {
             return Ok(());
         }
-        if let Err(fault @ Fault::Broken(_)) = broke
-            && place.last.is_none()
-        {
-            return Err(fault);
-        }
         let Some(last) = place.last.clone() else {
-            break;
+            return followed.and(Err(cut_off()));
         };
-        if tried == RESUMED {
-            break;
+        match followed {
+            Ok(()) => broken = 0,
+            Err(fault) if broken == RESUMED => return Err(fault),
+            Err(_) => broken += 1,
         }
-        tokio::time::sleep(place.pause).await;
-        answer = target
-            .send(Method::GET, Some(upstream), None, Some(&last))
-            .await?;
-        match answer.status().as_u16() {
-            200 => {}
-            404 if target.has_session() => return Err(Fault::Lost),
-            _ => break,
-        }
+        answer = loop {
+            tokio::time::sleep(place.pause.max(SHORTEST_PAUSE)).await;
+            let sent = target.send(Method::GET, Some(upstream), None, Some(&last));
+            let fault = match sent.await {
+                Ok(answer) => match answer.status().as_u16() {
+                    200 => break answer,
+                    404 if target.has_session() => {
+                        // It was taken: asked again, it might be done twice.
+                        if let Some(number) = number {
+                            let problem = "ended the session before it answered";
+                            upstream.fail(number, &upstream.core.says(problem));
+                        }
+                        return Err(Fault::Lost);
+                    }
+                    500..=599 => cut_off(),
+                    _ => return Err(cut_off()),
+                },
+                Err(fault) => fault,
+            };
+            if broken == RESUMED {
+                return Err(fault);
+            }
+            broken += 1;
+        };
     }
-    Err(Fault::Broken(
-        "ended the answer's stream before the answer".to_owned(),
-    ))
+}
+
+fn cut_off() -> Fault {
+    Fault::Broken("ended the answer's stream before the answer".to_owned())
 }
 
 /// How far a stream was read.

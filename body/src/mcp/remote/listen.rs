@@ -9,7 +9,7 @@ use hyper::{Method, Response, body::Incoming};
 use super::{
     super::{lines::Line, message::LARGEST, upstream::Upstream},
     events::{Event, Events},
-    exchange::{LONGEST_PAUSE, Place, follow},
+    exchange::{LONGEST_PAUSE, Place, SHORTEST_PAUSE, follow},
     target::{Fault, Target},
 };
 
@@ -49,7 +49,7 @@ pub async fn stream(target: Arc<Target>, upstream: Arc<Upstream>) -> Result<(), 
                 waits = (waits * 2).min(LONGEST_PAUSE);
             }
         }
-        tokio::time::sleep(waits.max(Duration::from_millis(20))).await;
+        tokio::time::sleep(waits.max(SHORTEST_PAUSE)).await;
     }
 }
 

@@ -143,11 +143,9 @@ impl Target {
         body: Option<Bytes>,
         after: Option<&str>,
     ) -> Result<Response<Incoming>, Fault> {
+        let posts = self.posts().filter(|_| method == Method::POST);
+        let mut address = posts.cloned().unwrap_or_else(|| self.address());
         for _ in 0..=REDIRECTS {
-            let address = match self.posts() {
-                Some(posts) if method == Method::POST => posts.clone(),
-                _ => self.address(),
-            };
             let request = self.request(&method, address.clone(), upstream, body.clone(), after)?;
             let answer = self.http.send(request).await.map_err(|error| match error {
                 Unanswered::Unreachable(words) => Fault::Unreachable(words),
@@ -163,7 +161,11 @@ impl Target {
                 let words = "sends us elsewhere; enter the address it means";
                 return Err(Fault::Broken(words.to_owned()));
             };
-            *self.address.lock().unwrap_or_else(PoisonError::into_inner) = to;
+            if posts.is_none() {
+                let mut known = self.address.lock().unwrap_or_else(PoisonError::into_inner);
+                known.clone_from(&to);
+            }
+            address = to;
         }
         Err(Fault::Broken("sends us in a circle".to_owned()))
     }
@@ -241,7 +243,8 @@ fn joined(from: &Uri, to: &str) -> Option<Uri> {
         let scheme = from.scheme_str()?;
         return joined(from, &format!("{scheme}://{rest}"));
     }
-    let whole: Uri = if to.contains("://") {
+    let begins = to.split(['/', '?']).next().unwrap_or_default();
+    let whole: Uri = if begins.ends_with(':') {
         to.parse().ok()?
     } else {
         let path = if to.starts_with('/') {
@@ -286,6 +289,10 @@ mod tests {
             Some("http://a.example/x/post?s=1")
         );
         assert_eq!(to("?s=1").as_deref(), Some("http://a.example/x/mcp?s=1"));
+        assert_eq!(
+            to("/post?back=http://b.example/").as_deref(),
+            Some("http://a.example/post?back=http://b.example/")
+        );
         assert_eq!(
             to("http://A.example:80/y").as_deref(),
             Some("http://A.example:80/y")

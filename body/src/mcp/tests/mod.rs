@@ -7,3 +7,4 @@ mod lasting;
 mod promises;
 mod remote;
 mod servers;
+mod streams;

@@ -180,13 +180,13 @@ async fn its_secrets_are_nowhere_to_be_seen() {
 }
 
 /// A server of the test's own.
-struct Odd {
-    address: String,
+pub struct Odd {
+    pub address: String,
     /// Aborted, it takes no connections any more; those it has go on.
     serving: JoinSet<()>,
 }
 
-async fn odd(routes: Router) -> Odd {
+pub async fn odd(routes: Router) -> Odd {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
     let mut serving = JoinSet::new();
@@ -194,11 +194,11 @@ async fn odd(routes: Router) -> Odd {
     Odd { address, serving }
 }
 
-fn json_text(value: &Value) -> Response {
+pub fn json_text(value: &Value) -> Response {
     ([("content-type", "application/json")], value.to_string()).into_response()
 }
 
-fn welcome(asked: &Value) -> Value {
+pub fn welcome(asked: &Value) -> Value {
     let info = json!({"name": "odd", "version": "1"});
     let result = json!({"protocolVersion": asked["params"]["protocolVersion"], "capabilities": {"tools": {}}, "serverInfo": info});
     json!({"jsonrpc": "2.0", "id": asked["id"], "result": result})
