@@ -88,7 +88,8 @@ pub async fn drive(
                 worker.send_replace(None);
                 driver.asked.clear();
                 driver.tell_state();
-                tracing::warn!("the kernel's worker is gone; waiting for the next one");
+                // Why is in the log of its service.
+                tracing::info!("the kernel's worker ended; the next one is waited for");
             }
             tokio::time::sleep(RECONNECT).await;
         }
