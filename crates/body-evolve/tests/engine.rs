@@ -82,6 +82,19 @@ fn what_is_wrong_with_a_candidate_leaves_the_machine_as_it_is() {
         assert_eq!(failed.unwrap()["name"], step, "{boot}: {run}");
         seat.is_whole("1", boot);
     }
+
+    // A container of somebody else's that has a restarter's name is left alone.
+    seat.boot("");
+    let [_, name] = seat.restarters();
+    let sleeps = ["debian:trixie-slim", "sleep", "600"];
+    let other = ok(&[&["run", "-d", "--name", &name], &sleeps[..]].concat());
+    let run = seat.evolve("other");
+    assert_eq!(run["state"], "undone", "{run}");
+    assert!(run["error"].as_str().unwrap().contains(&name), "{run}");
+    assert_eq!(ok(&["inspect", "-f", "{{.State.Running}}", &other]), "true");
+    ok(&["rm", "-f", &other]);
+    seat.is_whole("1", "a stranger beside it");
+
     seat.edit("body/Dockerfile", "ARG BASE\nFROM ${BASE}\nRUN false\n");
     let run = seat.evolve("broken");
     assert_eq!(run["failure"]["code"], "build_failed", "{run}");

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use dock::{Bind, ContainerSpec, Dock, Restarts};
+use dock::{Bind, Container, ContainerSpec, Dock, Restarts};
 use wire::evolve::{RunKind, StepName};
 
 use super::{
@@ -22,7 +22,7 @@ use crate::{
     error::LifecycleError,
     life::Lock,
     machine::Machine,
-    plan::STOP_S,
+    plan::{STOP_S, label},
     seat::{Role, SOCKET, Seat},
 };
 
@@ -146,7 +146,7 @@ impl Machine {
         file: &RunFile,
     ) -> Result<(), LifecycleError> {
         for name in seat.restarters() {
-            match dock.container(&name).await? {
+            match self.restarter(dock, &name).await? {
                 Some(found) if found.is_running() => {}
                 Some(_) => dock.start_container(&name).await?,
                 None => {
@@ -223,16 +223,32 @@ impl Machine {
         };
         match dock.create_container(&spec).await {
             // Another process, that looks after the same run, was quicker.
-            Err(error) if !error.is_conflict() => return Err(error.into()),
-            _ => {}
+            Err(error) if error.is_conflict() => drop(self.restarter(dock, name).await?),
+            made => drop(made?),
         }
         dock.start_container(name).await?;
         Ok(())
     }
 
+    /// The restarter of this name, never a stranger's container.
+    async fn restarter(
+        &self,
+        dock: &Dock,
+        name: &str,
+    ) -> Result<Option<Container>, LifecycleError> {
+        let found = dock.container(name).await?;
+        let is_foreign =
+            |found: &Container| found.labels.get(label::MACHINE) != Some(&self.names.machine);
+        if found.as_ref().is_some_and(is_foreign) {
+            let name = name.to_owned();
+            return Err(LifecycleError::Foreign { name });
+        }
+        Ok(found)
+    }
+
     async fn remove_restarters(&self, dock: &Dock, seat: &Seat) -> Result<(), LifecycleError> {
         for name in seat.restarters() {
-            dock.remove_container(&name).await?;
+            self.remove_beside(dock, &name).await?;
         }
         Ok(())
     }
@@ -281,9 +297,12 @@ impl Run<'_> {
         };
         let started: Result<(), LifecycleError> = started.await;
         if let Err(error) = started {
-            machine.remove_restarters(dock, seat).await?;
+            // Said first: a restarter that can't be removed finds nothing to do.
             self.file.handed_over = false;
             machine.lower_flag()?;
+            if let Err(error) = machine.remove_restarters(dock, seat).await {
+                tracing::warn!(%error, "what was made of the restarters is still there");
+            }
             return Err(error);
         }
         failpoint("handed");
