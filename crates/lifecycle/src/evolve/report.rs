@@ -134,15 +134,10 @@ impl Teller {
         let Some(run) = self.run.as_ref().filter(|_| self.is_news) else {
             return Ok(());
         };
-        let mut bytes = 0;
-        let fits = self.log.iter().take_while(|line| {
-            bytes += line.len() + 8;
-            bytes < MOST
-        });
         // A line that never fits is left out of the machine's own log.
-        let count = fits.count().max(usize::from(!self.log.is_empty()));
+        let count = fitting(self.log.iter()).max(usize::from(!self.log.is_empty()));
         let mut lines = self.log[..count].to_vec();
-        lines.retain(|line| line.len() < MOST);
+        lines.retain(|line| size(line) < MOST);
         let report = EvolveReport {
             run: short(run),
             log: lines,
@@ -152,6 +147,21 @@ impl Teller {
         self.is_news = !self.log.is_empty();
         Ok(())
     }
+}
+
+/// Bytes of a line in a report: written as JSON, a control character takes six.
+fn size(line: &str) -> usize {
+    serde_json::to_string(line).map_or(MOST, |text| text.len() + 1)
+}
+
+/// How many of these lines one report takes.
+fn fitting<'a>(lines: impl Iterator<Item = &'a String>) -> usize {
+    let mut bytes = 0;
+    let fits = lines.take_while(|line| {
+        bytes += size(line);
+        bytes < MOST
+    });
+    fits.count()
 }
 
 /// A run that fits on a command line: its own log and the executor's record name all.
@@ -195,14 +205,10 @@ impl Machine {
         run: &EvolveRun,
         lines: &[String],
     ) -> Result<(), LifecycleError> {
-        let mut bytes = 0;
-        let fits = lines.iter().rev().take_while(|line| {
-            bytes += line.len() + 8;
-            bytes < MOST
-        });
+        let last = lines.len() - fitting(lines.iter().rev());
         let report = EvolveReport {
             run: short(run),
-            log: lines[lines.len() - fits.count()..].to_vec(),
+            log: lines[last..].to_vec(),
         };
         self.report_run(dock, &report).await
     }
@@ -276,5 +282,19 @@ impl Machine {
         run.failure = Some(failure);
         let log = Vec::new();
         self.report_run(dock, &EvolveReport { run, log }).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_fits_on_a_command_line_whatever_its_lines_say() {
+        let lines = vec!["\u{1b}[2K".repeat(100); 1000];
+        let count = fitting(lines.iter());
+        let text = serde_json::to_string(&lines[..count]).unwrap();
+        assert!(count > 0 && text.len() <= MOST, "{count}: {}", text.len());
+        assert_eq!(fitting([String::from("x").repeat(MOST)].iter()), 0);
     }
 }
