@@ -97,9 +97,12 @@ test("cells run, and a flood of lines does not stop the page", async () => {
   await expect.poll(() => outputs.innerText()).toContain("99999");
   // The page answers at once.
   await page.keyboard.press("Alt+Enter");
-  await page.keyboard.insertText("6 * 7");
+  await page.keyboard.insertText("print(*range(15), sep='\\n')\n6 * 7");
   await page.keyboard.press("Control+Enter");
   await expect.poll(() => page.getByTestId("cell-outputs").nth(1).innerText()).toContain("42");
+  // What it says stands below the flood, and is in view.
+  const below = () => page.getByTestId("cell-status").nth(1).evaluate((line) => line.getBoundingClientRect().bottom - window.innerHeight);
+  await expect.poll(below).toBeLessThan(0);
   await looksRight(page);
 }, SLOW_MS);
 

@@ -29,6 +29,8 @@ test("what may be null is asked for as what it is else", () => {
     expect(field(own)).toEqual({ kind: "object", properties: [["x", { type: "integer" }]], required: ["x"], open: false });
     expect(own["description"]).toBe("A place");
   }
+  const late = { type: "object", properties: { a: {}, b: {}, c: {} }, required: ["c", "b"] };
+  expect(field(late)).toMatchObject({ properties: [["b", {}], ["c", {}], ["a", {}]] });
   expect(field(resolve({ type: ["object", "null"], properties: { x: { type: "integer" } } }, root)).kind).toBe("object");
   expect(field(resolve({ anyOf: [point, { type: "string" }, { type: "null" }] }, root)).kind).toBe("variants");
   // What is said beside counts, as the default that a server has for it.

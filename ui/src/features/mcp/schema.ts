@@ -85,8 +85,11 @@ export function field(schema: Schema): Field {
   if (types.length > 1) return { kind: "variants", variants: types.map((type) => ({ ...schema, type })) };
   switch (types[0] ?? (isObject(schema["properties"]) ? "object" : undefined)) {
     case "object": {
-      const properties = Object.entries((schema["properties"] as Record<string, Schema> | undefined) ?? {});
-      return { kind: "object", properties, required: (schema["required"] as string[] | undefined) ?? [], open: schema["additionalProperties"] !== false && properties.length === 0 };
+      const required = (schema["required"] as string[] | undefined) ?? [];
+      const all = Object.entries((schema["properties"] as Record<string, Schema> | undefined) ?? {});
+      // What must be there comes first; else as the schema has it.
+      const properties = [...all.filter(([name]) => required.includes(name)), ...all.filter(([name]) => !required.includes(name))];
+      return { kind: "object", properties, required, open: schema["additionalProperties"] !== false && properties.length === 0 };
     }
     case "array":
       return { kind: "array", items: isObject(schema["items"]) ? schema["items"] : {} };
