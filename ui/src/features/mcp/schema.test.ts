@@ -33,8 +33,9 @@ test("what may be null is asked for as what it is else", () => {
   expect(field(late)).toMatchObject({ properties: [["b", {}], ["c", {}], ["a", {}]] });
   expect(field(resolve({ type: ["object", "null"], properties: { x: { type: "integer" } } }, root)).kind).toBe("object");
   expect(field(resolve({ anyOf: [point, { type: "string" }, { type: "null" }] }, root)).kind).toBe("variants");
-  // What is said beside counts, as the default that a server has for it.
-  expect(initial({ anyOf: [point, { type: "null" }], default: null }, root, false)).toBeNull();
+  // What is said beside counts, as the default that a server has for it; null says that it may be left out.
+  expect(initial({ anyOf: [point, { type: "null" }], default: { x: 3 } }, root, false)).toEqual({ x: 3 });
+  expect(initial({ anyOf: [point, { type: "null" }], default: null }, root, false)).toBeUndefined();
   expect(initial({ anyOf: [point, { type: "null" }] }, root, false)).toBeUndefined();
   expect(initial({ anyOf: [{ $ref: "#/$defs/Node" }, { type: "null" }], $defs: { Node: { anyOf: [{ $ref: "#/$defs/Node" }, { type: "null" }] } } }, root, true)).toBeUndefined();
 });
@@ -51,6 +52,8 @@ test("each schema asks for its field", () => {
 test("a schema that refers to itself does not hang", () => {
   const loop: Schema = { $defs: { A: { $ref: "#/$defs/A" } }, $ref: "#/$defs/A" };
   expect(field(resolve(loop, loop)).kind).toBe("any");
+  const absent: Schema = { type: "object", properties: { edge: { type: ["integer", "null"], default: null }, kept: { default: null } }, required: ["kept"] };
+  expect(initial(absent, absent, true)).toEqual({ kept: null });
   const nested: Schema = { $defs: { Node: { type: "object", properties: { next: { $ref: "#/$defs/Node" } } } }, $ref: "#/$defs/Node" };
   expect(initial(nested, nested, true)).toEqual({});
 });

@@ -113,7 +113,8 @@ export function field(schema: Schema): Field {
 /** What a value begins as: its default, or what must be there; `undefined` where nothing must. */
 export function initial(given: Schema, root: Schema, required: boolean): Json | undefined {
   const schema = resolve(given, root);
-  if ("default" in schema) return structuredClone(schema["default"]) as Json;
+  // A default of null says that it may be left out.
+  if ("default" in schema && (schema["default"] !== null || required)) return structuredClone(schema["default"]) as Json;
   const asked = field(schema);
   if (asked.kind === "object" && (required || given === root)) {
     const made: Record<string, Json> = {};
