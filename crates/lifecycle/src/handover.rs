@@ -38,7 +38,7 @@ pub(crate) async fn prepare(
     }
     let spec = plan::handover(&machine.names, plan);
     // One that a run before this left, which was killed.
-    dock.remove_container(&spec.name).await?;
+    machine.remove_beside(dock, &spec.name).await?;
     dock.create_container(&spec).await?;
     let ended = run(dock, &spec.name).await;
     let removed = dock.remove_container(&spec.name).await;
@@ -84,9 +84,9 @@ fn write(path: &Path, text: &str) -> Result<(), LifecycleError> {
 }
 
 /// Removes what a preparation left that was killed.
-pub(crate) async fn forget(machine: &Machine, dock: &Dock) -> Result<(), DockError> {
-    dock.remove_container(&plan::handover_name(&machine.names))
-        .await
+pub(crate) async fn forget(machine: &Machine, dock: &Dock) -> Result<(), LifecycleError> {
+    let name = plan::handover_name(&machine.names);
+    machine.remove_beside(dock, &name).await
 }
 
 /// Runs it to its end; its exit status, if it ended, and what it said.

@@ -65,7 +65,8 @@ impl Driver {
                     execution.comm(message);
                 }
             }
-            (message, None) => tracing::debug!(?message, "of a cell that is over"),
+            // What it says is the cell's, and none of the log's business.
+            (_, None) => tracing::debug!("a message of a cell that is over was left out"),
         }
         Ok(false)
     }

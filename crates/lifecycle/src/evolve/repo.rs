@@ -94,8 +94,8 @@ impl Machine {
             .is_none_or(|at_creation| at_creation != there))
     }
 
-    /// Removes what a run left beside the machine, of containers and volumes.
-    pub(super) async fn remove_beside(
+    /// Removes the container of this name that was left beside the machine; never a stranger's.
+    pub(crate) async fn remove_beside(
         &self,
         dock: &Dock,
         name: &str,
