@@ -8,6 +8,7 @@ mod machine;
 
 use lifecycle::{FAILPOINTS, RESTARTER_FAILPOINTS};
 use machine::{Seat, ok};
+use serde_json::Value;
 
 fn wanted() -> bool {
     let wanted = std::env::var_os("VIVARIUM_TEST_ENGINE").is_some();
@@ -106,6 +107,16 @@ fn all_places() -> impl Iterator<Item = &'static str> {
     RESTARTER_FAILPOINTS.iter().chain(FAILPOINTS).copied()
 }
 
+/// The machine is whole after a run: of the next version, or of the one before with the reason told.
+fn after(seat: &Seat, run: &Value, version: &mut String, next: String, place: &str) {
+    match run["state"].as_str() {
+        Some("good") => *version = next,
+        Some("undone") => assert!(run["error"].is_string(), "{place}: {run}"),
+        _ => panic!("{place}: {run}"),
+    }
+    seat.is_whole(version, place);
+}
+
 #[test]
 fn whatever_is_killed_anywhere_the_machine_is_up_again() {
     if !wanted() {
@@ -126,12 +137,7 @@ fn whatever_is_killed_anywhere_the_machine_is_up_again() {
         let id = format!("kill{number}");
         let run = seat.evolve(&id);
         assert!(seat.has_failed(), "nothing came by {place}");
-        match run["state"].as_str() {
-            Some("good") => version = next,
-            Some("undone") => assert!(run["error"].is_string(), "{place}: {run}"),
-            _ => panic!("{place}: {run}"),
-        }
-        seat.is_whole(&version, place);
+        after(&seat, &run, &mut version, next, place);
     }
 }
 
@@ -156,12 +162,7 @@ fn a_power_cut_while_the_machine_is_replaced_leaves_the_old_one_or_the_new_one()
         seat.wait(place, || seat.has_failed());
         seat.power_cut();
         let run = seat.ended(&id);
-        match run["state"].as_str() {
-            Some("good") => version = next,
-            Some("undone") => assert!(run["error"].is_string(), "{place}: {run}"),
-            _ => panic!("{place}: {run}"),
-        }
-        seat.is_whole(&version, place);
+        after(&seat, &run, &mut version, next, place);
     }
 }
 
@@ -183,9 +184,6 @@ fn a_restarter_that_is_removed_is_replaced_by_the_other() {
         let held = seat.working_restarter();
         ok(&["rm", "-f", &held]);
         let run = seat.ended(&id);
-        if run["state"] == "good" {
-            version = next;
-        }
-        seat.is_whole(&version, place);
+        after(&seat, &run, &mut version, next, place);
     }
 }

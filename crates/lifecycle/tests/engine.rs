@@ -11,6 +11,8 @@ mod evolving;
 mod faults;
 #[path = "engine/machine.rs"]
 mod machine;
+#[path = "engine/perl.rs"]
+mod perl;
 #[path = "engine/power.rs"]
 mod power;
 #[path = "engine/prune.rs"]

@@ -9,75 +9,22 @@ use std::{
 
 use serde_json::{Value, json};
 
-/// Debian's base has Perl: a web server of a few lines is enough of a machine. What a cell would
-/// keep is the file `/tmp/namespace`, which a snapshot copies to `/data`.
+#[path = "../../../lifecycle/tests/engine/perl.rs"]
+mod perl;
+
 const DOCKERFILE: &str = "ARG BASE\nFROM ${BASE}\nCOPY body/rootfs/ /\n\
     RUN chmod 0755 /usr/local/bin/machine /usr/local/bin/body\n\
     CMD [\"/usr/local/bin/machine\"]\n";
 
-/// PID 1: what body does at its start, then `/ping`. `BOOT` is put in by a test.
-const MACHINE: &str = r#"#!/usr/bin/perl
-use IO::Socket::INET;
-$SIG{TERM} = sub { exit 0 };
+/// What body does at its start.
+const START: &str = r#"
 $SIG{CHLD} = "IGNORE";
-sub candidate { $ENV{VIVARIUM_CANDIDATE} }
-BOOT
 if (!candidate()) { fork or exec "evolves" }
-my $s = IO::Socket::INET->new(LocalPort => 8080, Listen => 20, ReuseAddr => 1) or die;
-while (1) {
-  my $c = $s->accept or next;
-  while (<$c>) { last if /^\r?\n$/ }
-  my $text = '{"status":"ok","version":"tiny"}';
-  print $c "HTTP/1.0 200 OK\r\nContent-Length: " . length($text) . "\r\n\r\n$text";
-  close $c;
-}
 "#;
 
 /// As body starts it: again where it ended before its work was done.
 const EVOLVES: &str =
     "#!/bin/sh\nfor try in 1 2 3; do body-evolve run >>/data/log 2>&1 && exit; sleep 0.1; done\n";
-
-/// `body call` and `body prove`, with the machine's history in `/data/run.json`.
-const BODY: &str = r#"#!/usr/bin/perl
-use strict; use IO::Socket::INET;
-sub copy { system("cp", @_) }
-my ($word, $method, $path, $json) = @ARGV;
-sub up { IO::Socket::INET->new(PeerAddr => "127.0.0.1:8080", Timeout => 1) }
-sub say_ { print $_[0]; exit 0 }
-sub refuse { print '{"error":{"code":"x","message":"' . $_[0] . '"},"request_id":"x"}'; exit 22 }
-sub done { say_('{"status":"completed"}') }
-if ($word eq "prove") {
-  for (1..200) { last if up(); select(undef, undef, undef, 0.05) }
-  my $ok = up() ? "true" : "false";
-  say_ qq({"ok":$ok,"checks":[{"name":"kernel","ok":$ok,"detail":"tiny","took_ms":1}]});
-}
-my ($name) = ($json // "") =~ /"name":"([^"]+)"/;
-if ($path eq "/ping") { up() ? say_('{"status":"ok"}') : refuse("not yet") }
-if ($path eq "/evolve/status") {
-  my $run = "null";
-  if (open(my $f, "<", "/data/run.json")) { local $/; $run = <$f> }
-  say_(qq({"in_progress":true,"executor":"socket","executor_present":true,"latest_run":$run}));
-}
-if ($path =~ m,/report$,) {
-  $json =~ /"run":(\{.*\})\}$/s or refuse("no run");
-  open(my $f, ">", "/data/run.aside"); print $f $1; close $f; rename "/data/run.aside", "/data/run.json"; done();
-}
-if ($path eq "/evolve/claim") { done() }
-if ($path eq "/evolve/queue") {
-  $json =~ /"closed":true/ ? open(my $f, ">", "/tmp/closed") : unlink("/tmp/closed"); done();
-}
-if ($path eq "/executions") { say_('{"executions":[]}') }
-if ($path eq "/kernels") { say_('{"kernels":[{"name":"main","state":"idle","waiting":0}]}') }
-if ($path eq "/cryo/store") {
-  copy("/tmp/namespace", "/data/$name"); say_(qq({"status":"completed","name":"$name","saved":["x"],"skipped":[],"size_bytes":1,"timing_ms":1}))
-}
-if ($path eq "/cryo/reload") {
-  -e "/data/$name" or refuse("no such snapshot"); copy("/data/$name", "/tmp/namespace");
-  say_(qq({"status":"completed","name":"$name","restored":["x"],"failed":[],"timing_ms":1}))
-}
-if ($method eq "DELETE") { unlink "/data/" . substr($path, 6); done() }
-refuse("no such route: $path");
-"#;
 
 /// For machines that come up in no time.
 const SETTINGS: &str =
@@ -103,7 +50,7 @@ impl Seat {
         seat.build_base();
         for (path, text) in [
             ("body/Dockerfile", DOCKERFILE),
-            ("body/rootfs/usr/local/bin/body", BODY),
+            ("body/rootfs/usr/local/bin/body", &perl::body("")),
             ("body/rootfs/version", "1"),
         ] {
             seat.edit(path, text);
@@ -259,10 +206,10 @@ impl Seat {
     }
 
     /// Sets what the machine does at its start.
-    pub fn boot(&self, perl: &str) {
+    pub fn boot(&self, boot: &str) {
         self.edit(
             "body/rootfs/usr/local/bin/machine",
-            &MACHINE.replace("BOOT", perl),
+            &perl::machine(&format!("{boot}{START}")),
         );
     }
 
