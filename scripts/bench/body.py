@@ -3,7 +3,6 @@
 Usage: body.py --kernel http://127.0.0.1:PORT --token-file F --container NAME
 """
 
-import argparse
 import glob
 import http.client
 import json
@@ -27,6 +26,8 @@ SNAPSHOTS = 3
 FLOOD = f"line = 'x' * 99\nfor _ in range({FLOOD_MB} * 10_000): print(line)"
 WRITE = """
 import os, time, numpy as np
+
+from arguments import arguments
 try:
     data
 except NameError:
@@ -231,15 +232,10 @@ def memory_rows(machine, container):
 
 
 def main():
-    parser = argparse.ArgumentParser()
-    for name in ("kernel", "token-file", "container"):
-        parser.add_argument(f"--{name}", required=True)
-    options = parser.parse_args()
-    with open(options.token_file) as file:
-        token = file.read().strip()
+    options = arguments("kernel", "token-file", "container")
 
     def make():
-        return Machine(options.kernel, token)
+        return Machine(options.kernel, options.token)
 
     machine = make()
     machine.cell("1+1")

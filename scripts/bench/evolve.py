@@ -5,7 +5,6 @@ Usage: evolve.py --vivarium PROGRAM --kernel http://127.0.0.1:PORT --token-file 
 The instance is named by the environment, as for the command line.
 """
 
-import argparse
 import http.client
 import json
 import statistics
@@ -13,6 +12,8 @@ import subprocess
 import threading
 import time
 from urllib.parse import urlsplit
+
+from arguments import arguments
 
 EVOLVES, ROLLBACKS = 3, 6
 # A file of the Python worker, in the machine's repo.
@@ -88,12 +89,8 @@ def row(what, times, limit):
 
 
 def main():
-    parser = argparse.ArgumentParser()
-    for name in ("vivarium", "kernel", "token-file"):
-        parser.add_argument(f"--{name}", required=True)
-    options = parser.parse_args()
-    with open(options.token_file) as file:
-        machine = Machine(options.kernel, file.read().strip())
+    options = arguments("vivarium", "kernel", "token-file")
+    machine = Machine(options.kernel, options.token)
 
     def change(number):
         status, answer = machine.call("POST", "/shell", {"command": f"echo '# {number}' >> {CHANGED}"})

@@ -3,7 +3,6 @@
 Usage: kernel.py --kernel http://127.0.0.1:PORT --vnc HOST:PORT --token-file F --container NAME --image TAG
 """
 
-import argparse
 import http.client
 import json
 import os
@@ -14,6 +13,8 @@ import time
 from urllib.parse import urlsplit
 
 from jupyter_client.manager import start_new_kernel
+
+from arguments import arguments
 
 # Cells one after another, ours and the peer's in turns of so many.
 TURN = 25
@@ -107,13 +108,9 @@ def start_times(container, kernel, vnc):
 
 
 def main():
-    parser = argparse.ArgumentParser()
-    for name in ("kernel", "vnc", "token-file", "container", "image"):
-        parser.add_argument(f"--{name}", required=True)
-    options = parser.parse_args()
+    options = arguments("kernel", "vnc", "token-file", "container", "image")
     kernel = urlsplit(options.kernel)
-    with open(options.token_file) as file:
-        token = file.read().strip()
+    token = options.token
 
     manager, client = start_new_kernel(kernel_name="python3")
     connection = http.client.HTTPConnection(kernel.hostname, kernel.port)

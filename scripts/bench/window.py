@@ -5,13 +5,14 @@ The display is read from outside, and keys come through it, so that nothing in t
 believed and no driver adds work of its own.
 """
 
-import argparse
 import os
 import signal
 import statistics
 import subprocess
 import tempfile
 import time
+
+from arguments import arguments
 
 STARTS = 5
 REST_S = 20
@@ -93,11 +94,7 @@ def at_rest(app, display, home, instance):
 
 
 def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--app", required=True)
-    parser.add_argument("--home", required=True)
-    parser.add_argument("--instance", required=True)
-    options = parser.parse_args()
+    options = arguments("app", "home", "instance")
     display = os.environ["DISPLAY"]
     # The first start reads the binary and WebKit from the disk.
     cold = first_paint_ms(options.app, display)
