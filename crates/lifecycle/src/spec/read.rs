@@ -218,30 +218,24 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_field_is_told_with_its_line() {
-        let text = error("name = \"a\"\n\n[ports]\nkernle = 1\n");
-        assert!(
-            text.starts_with("machine.toml, line 4: kernle: unknown field"),
-            "{text}"
-        );
-    }
-
-    #[test]
-    fn a_wrong_type_is_told_with_its_line() {
-        let text = error("[ports]\nkernel = \"high\"\n");
-        assert!(
-            text.starts_with("machine.toml, line 2: kernel: invalid type"),
-            "{text}"
-        );
-    }
-
-    #[test]
-    fn a_wrong_value_is_told_with_its_line() {
-        let text = error("name = \"ok\"\n[limits]\nmemory = \"much\"\n");
-        assert!(
-            text.starts_with("machine.toml, line 3: memory: \"much\" is no size"),
-            "{text}"
-        );
+    fn what_is_wrong_is_told_with_its_line() {
+        for (text, told) in [
+            (
+                "name = \"a\"\n\n[ports]\nkernle = 1\n",
+                "line 4: kernle: unknown field",
+            ),
+            (
+                "[ports]\nkernel = \"high\"\n",
+                "line 2: kernel: invalid type",
+            ),
+            (
+                "name = \"ok\"\n[limits]\nmemory = \"much\"\n",
+                "line 3: memory: \"much\" is no size",
+            ),
+        ] {
+            let text = error(text);
+            assert!(text.starts_with(&format!("machine.toml, {told}")), "{text}");
+        }
         let text = error("[ports]\nkernel = 5900\n");
         assert!(text.contains("vnc: 5900 is used twice"), "{text}");
         let text = error("[environment]\nOPENAI_API_KEY = \"x\"\n");
