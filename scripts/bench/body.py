@@ -15,6 +15,8 @@ from urllib.parse import urlsplit
 
 from jupyter_client.manager import start_new_kernel
 
+from arguments import arguments
+
 ROUNDS = 200
 CLIENTS, CELLS = 16, 40
 FLOOD_MB = 50
@@ -26,8 +28,6 @@ SNAPSHOTS = 3
 FLOOD = f"line = 'x' * 99\nfor _ in range({FLOOD_MB} * 10_000): print(line)"
 WRITE = """
 import os, time, numpy as np
-
-from arguments import arguments
 try:
     data
 except NameError:
