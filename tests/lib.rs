@@ -1,6 +1,9 @@
 //! What the end-to-end tests share: an instance of their own, the command line,
 //! and a small HTTP client that can also say wrong things.
 
+#[cfg(feature = "bench")]
+pub mod measure;
+
 use std::{
     io::{Read, Write},
     net::TcpStream,

@@ -5,6 +5,7 @@
 
 use std::time::Instant;
 
+use e2e::measure::{median, option};
 use futures_util::{SinkExt, StreamExt};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -169,18 +170,6 @@ async fn echo_direct(port: u16) -> f64 {
         took.push(begun.elapsed().as_secs_f64() * 1e6);
     }
     median(took)
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
-}
-
-fn option(name: &str) -> String {
-    std::env::args()
-        .skip_while(|argument| argument != name)
-        .nth(1)
-        .unwrap_or_else(|| panic!("{name} is missing"))
 }
 
 #[tokio::main]

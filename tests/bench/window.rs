@@ -6,7 +6,7 @@ mod driver;
 use std::time::Duration;
 
 use driver::Window;
-use e2e::Instance;
+use e2e::{Instance, measure::median};
 use fantoccini::actions::{InputSource, KeyAction, KeyActions};
 use serde_json::Value;
 
@@ -47,11 +47,6 @@ const PIXEL: &str = "
       requestAnimationFrame(watch);
     }, {once: true, capture: true});
     canvas.focus();";
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
-}
 
 async fn measured(window: &Window) -> f64 {
     let script = "return window.measured;";

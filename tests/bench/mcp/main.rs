@@ -13,6 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use e2e::measure::{median, option};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 
@@ -35,11 +36,6 @@ fn hello() -> String {
     let info = json!({"name": "bench", "version": "1"});
     let params = json!({"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": info});
     json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": params}).to_string()
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
 }
 
 /// Calls a second of all clients at once.
@@ -117,13 +113,6 @@ impl Drop for Relay {
 fn free_port() -> u16 {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     listener.local_addr().expect("its address").port()
-}
-
-fn option(name: &str) -> String {
-    std::env::args()
-        .skip_while(|argument| argument != name)
-        .nth(1)
-        .unwrap_or_else(|| panic!("{name} is missing"))
 }
 
 struct Measured {
