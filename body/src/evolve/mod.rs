@@ -122,21 +122,14 @@ impl Evolve {
         let newest = self.runs()?.first().map_or(0, |run| run.started_at);
         let started_at = self.clock.unix_ms().max(newest + 1);
         let run = EvolveRun {
-            run_id: self.clock.ulid().to_string(),
-            kind: RunKind::Evolve,
-            state: RunState::Asked,
-            asked_by: Asker::Machine,
             note: wish.note,
             running_cell: wish.running_cell.unwrap_or_default(),
-            started_at,
-            ended_at: None,
-            steps: Vec::new(),
-            error: None,
-            failure: None,
-            generation: None,
-            from_generation: None,
-            commit: None,
-            report: Default::default(),
+            ..EvolveRun::new(
+                self.clock.ulid().to_string(),
+                RunKind::Evolve,
+                Asker::Machine,
+                started_at,
+            )
         };
         self.write(&run)?;
         drop(now);

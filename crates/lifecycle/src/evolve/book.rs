@@ -239,21 +239,8 @@ mod tests {
 
     fn run(id: &str, started_at: u64) -> EvolveRun {
         EvolveRun {
-            run_id: id.into(),
-            kind: RunKind::Evolve,
             state: RunState::Running,
-            asked_by: Asker::Person,
-            note: None,
-            running_cell: RunningCell::Wait,
-            started_at,
-            ended_at: None,
-            steps: Vec::new(),
-            error: None,
-            failure: None,
-            generation: None,
-            from_generation: None,
-            commit: None,
-            report: Default::default(),
+            ..EvolveRun::new(id.into(), RunKind::Evolve, Asker::Person, started_at)
         }
     }
 

@@ -135,21 +135,11 @@ impl Machine {
         };
         let file = RunFile {
             run: EvolveRun {
-                run_id: order.run_id,
-                kind,
                 state: RunState::Running,
-                asked_by: order.asked_by,
                 note,
                 running_cell: asked.running_cell,
-                started_at: now_ms(),
-                ended_at: None,
-                steps: Vec::new(),
-                error: None,
-                failure: None,
                 generation: asked.to,
-                from_generation: None,
-                commit: None,
-                report: Default::default(),
+                ..EvolveRun::new(order.run_id, kind, order.asked_by, now_ms())
             },
             asked,
             next: StepName::Prepare,

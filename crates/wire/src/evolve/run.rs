@@ -229,3 +229,27 @@ wire! {
         pub report: RunReport,
     }
 }
+
+impl EvolveRun {
+    /// One that has come no further than to be asked for, at this time in Unix milliseconds.
+    #[must_use]
+    pub fn new(run_id: String, kind: RunKind, asked_by: Asker, started_at: u64) -> Self {
+        Self {
+            run_id,
+            kind,
+            state: RunState::Asked,
+            asked_by,
+            note: None,
+            running_cell: RunningCell::default(),
+            started_at,
+            ended_at: None,
+            steps: Vec::new(),
+            error: None,
+            failure: None,
+            generation: None,
+            from_generation: None,
+            commit: None,
+            report: RunReport::default(),
+        }
+    }
+}
