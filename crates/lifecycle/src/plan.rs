@@ -272,7 +272,10 @@ pub(crate) fn container(spec: &Spec, names: &Names, paths: &Paths, site: &Site) 
         user_namespace: site.user_namespace.map(str::to_owned),
         read_only: locked,
     };
-    let digest = blake3::hash(format!("{}\n{plan:?}", site.image_id).as_bytes()).to_hex();
+    // Which image it is counts, and not what it is called: a generation of it has a name of its own.
+    let image = std::mem::replace(&mut plan.image, site.image_id.clone());
+    let digest = blake3::hash(format!("{plan:?}").as_bytes()).to_hex();
+    plan.image = image;
     plan.labels.insert(label::PLAN.into(), digest.to_string());
     plan
 }

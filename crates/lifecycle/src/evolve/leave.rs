@@ -158,13 +158,10 @@ impl Run<'_> {
     /// The new generation has failed; of a run that was cancelled nothing stays.
     async fn drop_the_new_one(&mut self) -> Result<(), LifecycleError> {
         let machine = self.machine;
+        self.unmark().await?;
         let new = self.file.run.generation;
         let new = new.filter(|_| self.file.run.kind == RunKind::Evolve);
-        machine.change_record(new, |record| {
-            if record.state == GenerationState::Candidate {
-                record.state = GenerationState::Failed;
-            }
-        })?;
+        machine.change_record(new, |record| record.state = GenerationState::Failed)?;
         let failure = self.file.run.failure.as_ref();
         if let Some(number) = new
             && failure.is_some_and(|failure| failure.code == FailureCode::Cancelled)
@@ -172,6 +169,21 @@ impl Run<'_> {
             self.remove_generation(number).await?;
         }
         self.remove_surplus().await.map(|_| ())
+    }
+
+    /// It may have been marked as the current one before it failed.
+    async fn unmark(&mut self) -> Result<(), LifecycleError> {
+        let machine = self.machine;
+        let mut all = machine.read_generations()?;
+        if all.current.is_none() || all.current != self.file.run.generation {
+            return Ok(());
+        }
+        all.current = self.file.run.from_generation;
+        machine.write_generations(&all)?;
+        match &self.file.old {
+            Some(old) => machine.follow_image(self.dock, &old.image_id).await,
+            None => Ok(()),
+        }
     }
 
     async fn bring_the_old_one_back(&mut self) -> Result<Done, LifecycleError> {

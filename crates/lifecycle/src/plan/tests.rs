@@ -4,6 +4,10 @@ use super::*;
 use crate::spec::Executor;
 
 fn plan(spec: &Spec, image_id: &str) -> ContainerSpec {
+    plan_of(spec, "os", image_id)
+}
+
+fn plan_of(spec: &Spec, image: &str, image_id: &str) -> ContainerSpec {
     let paths = Paths::find(Some(Path::new("/h")), Some("blue"));
     let names = Names::new(spec, Some("blue"));
     let socket = EngineSocket {
@@ -12,7 +16,7 @@ fn plan(spec: &Spec, image_id: &str) -> ContainerSpec {
     };
     let site = Site {
         repo: "/r".into(),
-        image: names.image.clone(),
+        image: image.into(),
         image_id: image_id.into(),
         seccomp: "{}".into(),
         socket: (spec.executor == Executor::Socket).then_some(socket),
@@ -28,6 +32,10 @@ fn the_plans_digest_follows_spec_and_image() {
     let spec = Spec::default();
     assert_eq!(digest(&spec, "a"), digest(&spec, "a"));
     assert_ne!(digest(&spec, "a"), digest(&spec, "b"));
+    // A generation that is the template's image is no other machine.
+    let named = plan_of(&spec, "os:gen-1", "a");
+    assert_eq!(named.labels[label::PLAN], digest(&spec, "a"));
+    assert_eq!(named.image, "os:gen-1");
     let other = Spec {
         criu: true,
         ..Spec::default()

@@ -114,6 +114,36 @@ async fn a_run_that_is_given_up_leaves_the_machine_and_nothing_else() {
     tiny.tidy().await;
 }
 
+/// What was marked as the current generation, and then did not come up again, is not the current one.
+#[tokio::test]
+async fn a_machine_that_fails_after_it_was_marked_loses_its_mark() {
+    if !super::wanted() {
+        return;
+    }
+    let tiny = Tiny::up("marked", &[]).await;
+    tiny.edit("body/rootfs/version", "2");
+    let boot = machine(r#"if (-e "/data/broken") { exit 5 }"#);
+    tiny.edit("body/rootfs/usr/local/bin/machine", &boot);
+    tiny.child("marked").wait().unwrap();
+    tiny.shell("touch /data/broken").await;
+    let name = tiny.machine().container_name().to_owned();
+    tiny.dock.stop_container(&name, 1).await.unwrap();
+    let run = tiny.machine().recover(&tiny.dock, &mut |_| {}).await;
+    let run = run.unwrap().unwrap();
+    assert_eq!(run.state, RunState::Undone, "{run:?}");
+    let all = tiny.machine().generations(&tiny.dock).await.unwrap();
+    for generation in all.generations {
+        let is_new = Some(generation.number) == run.generation;
+        assert_eq!(generation.current, !is_new, "{generation:?}");
+        assert_eq!(generation.state == GenerationState::Failed, is_new);
+    }
+    tiny.is_whole("1", "undone").await;
+    // Where the mark counts: it is made of the old one again.
+    tiny.tiny.up_again(&tiny.dock).await.unwrap();
+    tiny.is_whole("1", "marked").await;
+    tiny.tidy().await;
+}
+
 /// A small file system of its own over a folder; gone when dropped.
 struct SmallDisk(PathBuf);
 
