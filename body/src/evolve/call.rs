@@ -122,12 +122,18 @@ mod tests {
         let listener = UnixListener::bind(&path).unwrap();
         let server = std::thread::spawn(move || {
             let (mut stream, _) = listener.accept().unwrap();
-            let mut seen = [0; 512];
-            let count = stream.read(&mut seen).unwrap();
+            // To its end: what is left unread would break the connection.
+            let mut seen = Vec::new();
+            while !seen.ends_with(b"{}") {
+                let mut piece = [0; 512];
+                let count = stream.read(&mut piece).unwrap();
+                assert!(count > 0, "the request is cut short");
+                seen.extend_from_slice(&piece[..count]);
+            }
             stream
                 .write_all(b"HTTP/1.0 409 Conflict\r\nX: y\r\n\r\n{\"a\":1}")
                 .unwrap();
-            String::from_utf8_lossy(&seen[..count]).into_owned()
+            String::from_utf8(seen).unwrap()
         });
         let mut stream = UnixStream::connect(&path).unwrap();
         let answer = exchange(&mut stream, "POST", "/x", "{}", "").unwrap();
