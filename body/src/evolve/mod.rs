@@ -11,7 +11,7 @@ pub mod word;
 
 use std::{
     fs::{self, File},
-    io::{Read, Seek, SeekFrom, Write},
+    io::Write,
     path::PathBuf,
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -32,8 +32,6 @@ const SILENCE: Duration = Duration::from_secs(120);
 const LONGEST_LEASE_S: u32 = 600;
 /// How long the queue of cells stays closed at the most.
 const LONGEST_CLOSED_S: u32 = 3600;
-/// The most of a log that one answer carries.
-const LOG_PAGE: u64 = 1 << 20;
 
 /// Why a request about a run can't be met.
 #[derive(Debug, thiserror::Error)]
@@ -296,21 +294,10 @@ impl Evolve {
     /// A run's log from a byte on.
     pub fn log(&self, run_id: &str, after: u64) -> Result<EvolveLog, EvolveError> {
         self.run(run_id)?;
-        let mut bytes = Vec::new();
-        let mut after = after;
-        if let Ok(mut file) = File::open(self.path(run_id, "log")) {
-            after = after.min(file.metadata()?.len());
-            file.seek(SeekFrom::Start(after))?;
-            file.take(LOG_PAGE).read_to_end(&mut bytes)?;
-        }
-        let whole = bytes
-            .iter()
-            .rposition(|byte| *byte == b'\n')
-            .map_or(0, |at| at + 1);
-        let text = String::from_utf8_lossy(&bytes[..whole]);
-        Ok(EvolveLog {
-            lines: text.lines().map(str::to_owned).collect(),
-            next: after + whole as u64,
+        Ok(match File::open(self.path(run_id, "log")) {
+            Ok(log) => EvolveLog::read(log, after)?,
+            // It has said nothing yet.
+            Err(_) => EvolveLog::default(),
         })
     }
 

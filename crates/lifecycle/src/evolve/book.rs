@@ -3,7 +3,7 @@
 
 use std::{
     fs::{self, File},
-    io::{ErrorKind, Read, Seek, SeekFrom, Write},
+    io::{ErrorKind, Write},
     path::{Path, PathBuf},
     time::{SystemTime, UNIX_EPOCH},
 };
@@ -15,8 +15,6 @@ use crate::{error::LifecycleError, paths::make_dir};
 
 /// Runs that are remembered.
 const KEPT_RUNS: usize = 50;
-/// The most of a log that one answer carries.
-const LOG_PAGE: u64 = 1 << 20;
 
 /// How a run was asked for.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -177,27 +175,11 @@ impl Book {
     /// A run's log from a byte on.
     pub(crate) fn read_log(&self, run_id: &str, after: u64) -> Result<EvolveLog, LifecycleError> {
         let path = self.run_file(run_id, "log");
-        let mut bytes = Vec::new();
         match File::open(&path) {
-            Ok(mut file) => {
-                let read = file
-                    .seek(SeekFrom::Start(after))
-                    .and_then(|_| file.take(LOG_PAGE).read_to_end(&mut bytes));
-                read.map_err(LifecycleError::file("read", &path))?;
-            }
-            Err(error) if error.kind() == ErrorKind::NotFound => {}
-            Err(error) => return Err(LifecycleError::file("read", &path)(error)),
+            Ok(log) => EvolveLog::read(log, after).map_err(LifecycleError::file("read", &path)),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(EvolveLog::default()),
+            Err(error) => Err(LifecycleError::file("read", &path)(error)),
         }
-        // A line that is being written comes the next time.
-        let whole = bytes
-            .iter()
-            .rposition(|byte| *byte == b'\n')
-            .map_or(0, |at| at + 1);
-        let text = String::from_utf8_lossy(&bytes[..whole]);
-        Ok(EvolveLog {
-            lines: text.lines().map(str::to_owned).collect(),
-            next: after + whole as u64,
-        })
     }
 }
 

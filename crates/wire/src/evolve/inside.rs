@@ -1,5 +1,7 @@
 //! What the machine's own API says of evolves, and what an executor tells it.
 
+use std::io::{Read, Seek, SeekFrom};
+
 use serde::{Deserialize, Serialize};
 
 use super::{EvolveRun, ExecutorKind, RunningCell};
@@ -98,5 +100,57 @@ wire! {
         /// After so many seconds it is open again by itself.
         #[serde(default)]
         pub for_s: u32,
+    }
+}
+
+impl EvolveLog {
+    /// The most bytes of a log that one answer carries.
+    pub const PAGE: u64 = 1 << 20;
+
+    /// What a log says from a byte on. A line that is still being written comes the next time; one
+    /// that is longer than a page comes in pieces.
+    ///
+    /// # Errors
+    /// Where the log can't be read.
+    pub fn read(mut log: impl Read + Seek, after: u64) -> std::io::Result<Self> {
+        let after = after.min(log.seek(SeekFrom::End(0))?);
+        log.seek(SeekFrom::Start(after))?;
+        let mut bytes = Vec::new();
+        let count = log.take(Self::PAGE).read_to_end(&mut bytes)?;
+        let last = bytes.iter().rposition(|byte| *byte == b'\n');
+        let whole = match last {
+            Some(at) => at + 1,
+            None if count as u64 == Self::PAGE => count,
+            None => 0,
+        };
+        let text = String::from_utf8_lossy(&bytes[..whole]);
+        Ok(Self {
+            lines: text.lines().map(str::to_owned).collect(),
+            next: after + whole as u64,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Cursor;
+
+    use super::*;
+
+    #[test]
+    fn a_log_is_read_in_whole_lines_and_always_goes_on() {
+        let read = |text: &str, after| EvolveLog::read(Cursor::new(text), after).unwrap();
+        assert_eq!(read("one\ntwo\nthr", 0).lines, ["one", "two"]);
+        assert_eq!(read("one\ntwo\nthr", 4).next, 8);
+        assert_eq!(read("one\ntwo\nthr", 8).next, 8);
+        assert_eq!(read("one\n", u64::MAX).next, 4);
+        let long = "x".repeat(3 << 20) + "\nlast\n";
+        let (mut after, mut pages) = (0, 0);
+        while after < long.len() as u64 {
+            let page = read(&long, after);
+            assert!(page.next > after, "{after}");
+            (after, pages) = (page.next, pages + 1);
+        }
+        assert_eq!(pages, 4);
     }
 }
