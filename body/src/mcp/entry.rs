@@ -202,21 +202,52 @@ pub fn restore(entry: &mut McpServerEntry, now: &McpServerEntry) {
     };
     put(&mut entry.env, &now.env);
     put(&mut entry.headers, &now.headers);
-    if entry.url.is_some() && entry.url == shown(now).url {
-        entry.url.clone_from(&now.url);
+    if let Some(url) = &mut entry.url {
+        *url = restored(url, now.url.as_deref().unwrap_or_default());
     }
+}
+
+/// An address with what was hidden in its query as it is in the present one's, by its name.
+fn restored(url: &str, now: &str) -> String {
+    let known = |wanted: &str| {
+        let mut pairs = query(now).filter_map(|pair| pair.split_once('='));
+        pairs
+            .find(|(name, _)| *name == wanted)
+            .map_or("", |(_, value)| value)
+    };
+    with_query(url, |name, value| {
+        (value == HIDDEN).then(|| known(name).to_owned())
+    })
+}
+
+fn query(url: &str) -> std::str::Split<'_, char> {
+    url.split_once('?')
+        .map_or("", |(_, query)| query)
+        .split('&')
+}
+
+/// An address with values of its query changed, where there is something to change.
+fn with_query(url: &str, change: impl Fn(&str, &str) -> Option<String>) -> String {
+    let Some((place, _)) = url.split_once('?') else {
+        return url.to_owned();
+    };
+    let changed = query(url).map(|pair| {
+        let value = pair
+            .split_once('=')
+            .and_then(|(name, value)| Some((name, change(name, value)?)));
+        value.map_or_else(
+            || pair.to_owned(),
+            |(name, value)| format!("{name}={value}"),
+        )
+    });
+    format!("{place}?{}", changed.collect::<Vec<_>>().join("&"))
 }
 
 /// An address with what may be secret in its query hidden.
 fn shown_url(url: &str) -> String {
-    let Some((place, query)) = url.split_once('?') else {
-        return url.to_owned();
-    };
-    let shown = query.split('&').map(|pair| match pair.split_once('=') {
-        Some((name, value)) if looks_secret(name) && hides(value) => format!("{name}={HIDDEN}"),
-        _ => pair.to_owned(),
-    });
-    format!("{place}?{}", shown.collect::<Vec<_>>().join("&"))
+    with_query(url, |name, value| {
+        (looks_secret(name) && hides(value)).then(|| HIDDEN.to_owned())
+    })
 }
 
 /// Whether a value is more than a reference, which names where the value is and is none, and a
@@ -344,8 +375,16 @@ mod tests {
             Some("https://x.example/mcp?api_key=•••&page=2")
         );
         assert_eq!(seen.headers["X-Key"], "${X_API_KEY}");
-        let mut back = seen;
+        let mut back = seen.clone();
         restore(&mut back, &entry);
         assert_eq!(back, entry);
+        // Also where the address was changed around it.
+        let mut changed = seen;
+        changed.url = Some("https://y.example/?page=3&api_key=•••&token=•••".to_owned());
+        restore(&mut changed, &entry);
+        assert_eq!(
+            changed.url.as_deref(),
+            Some("https://y.example/?page=3&api_key=s3cret&token=")
+        );
     }
 }
