@@ -229,7 +229,7 @@ impl Evolve {
         Ok(())
     }
 
-    /// An executor tells where a run stands; also one that was asked for at the host.
+    /// An executor tells where a run stands that was asked for here.
     pub fn report(&self, run_id: &str, report: &EvolveReport) -> Result<(), EvolveError> {
         let _now = self.now();
         let known = self.run(run_id)?;
