@@ -5,7 +5,7 @@ use std::{os::unix::fs::MetadataExt, process::ExitCode};
 
 use anyhow::{Context, bail};
 use lifecycle::{
-    CancellationToken, Dock, EngineChoice, LifecycleError, Machine, Order, Reporter, What,
+    CancellationToken, Dock, EngineChoice, LifecycleError, Machine, Order, Reporter, What, now_ms,
 };
 use wire::{
     evolve::{Asker, EvolveRequest, EvolveWish, RollbackRequest, RunState},
@@ -173,11 +173,6 @@ async fn rollback(number: Option<u32>) -> anyhow::Result<()> {
         }),
     };
     carry_out(&machine, &dock, order).await
-}
-
-fn now_ms() -> u128 {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    now.unwrap_or_default().as_millis()
 }
 
 async fn generations() -> anyhow::Result<()> {

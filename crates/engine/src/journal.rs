@@ -5,7 +5,6 @@
 use std::{
     collections::VecDeque,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{SystemTime, UNIX_EPOCH},
 };
 
 use tokio::sync::watch;
@@ -40,10 +39,7 @@ impl Journal {
         if ring.len() == KEPT {
             ring.pop_front();
         }
-        let now = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
-        let at_ms = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
+        let at_ms = lifecycle::now_ms();
         ring.push_back(StreamEvent { seq, at_ms, event });
         self.last.send_replace(seq);
     }

@@ -23,7 +23,7 @@ mod watch;
 
 pub use dock::{CancellationToken, Dock, DockError, EngineChoice, Usage};
 pub use error::LifecycleError;
-pub use evolve::{FAILPOINTS, Hear, Order, RESTARTER_FAILPOINTS, Reporter, Told, What};
+pub use evolve::{FAILPOINTS, Hear, Order, RESTARTER_FAILPOINTS, Reporter, Told, What, now_ms};
 pub use life::suits;
 pub use machine::{Machine, MachineOptions, Tell};
 pub use paths::Paths;

@@ -3,7 +3,7 @@
 
 use std::{collections::HashSet, time::Duration};
 
-use lifecycle::{Order, What};
+use lifecycle::{Order, What, now_ms};
 use wire::{
     body::{Change, Completed},
     evolve::{
@@ -65,7 +65,7 @@ impl Engine {
         }
         run.state = RunState::Refused;
         run.error = Some("The person said no".into());
-        run.ended_at = Some(run.started_at);
+        run.ended_at = Some(now_ms());
         self.report(EvolveReport {
             run: run.clone(),
             log: Vec::new(),
@@ -210,7 +210,7 @@ impl Engine {
         if let Err(failure) = ended {
             let mut run = wish;
             run.state = RunState::Failed;
-            run.ended_at = Some(run.started_at);
+            run.ended_at = Some(now_ms());
             run.error = Some(failure.to_string());
             run.failure = Some(failure);
             self.report(EvolveReport {

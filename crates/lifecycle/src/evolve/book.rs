@@ -183,8 +183,9 @@ impl Book {
     }
 }
 
-/// Unix milliseconds.
-pub(crate) fn now_ms() -> u64 {
+/// The time, in Unix milliseconds.
+#[must_use]
+pub fn now_ms() -> u64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     u64::try_from(now.unwrap_or_default().as_millis()).unwrap_or(u64::MAX)
 }

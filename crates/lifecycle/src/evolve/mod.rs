@@ -29,7 +29,7 @@ use wire::{
 };
 
 use self::{
-    book::{Asked, Book, RunFile, now_ms},
+    book::{Asked, Book, RunFile},
     inside::Inside,
     run::{Run, verb},
 };
@@ -37,6 +37,7 @@ pub(crate) use self::{
     book::{read as read_json, write as write_json},
     generations::Current,
 };
+pub use book::now_ms;
 pub use failpoint::{FAILPOINTS, RESTARTER_FAILPOINTS};
 pub use report::Reporter;
 
