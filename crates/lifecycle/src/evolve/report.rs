@@ -32,7 +32,7 @@ const AGAIN: Duration = Duration::from_millis(500);
 
 /// Tells a machine of its run. Hear with [`Reporter::hear`], and [`Reporter::end`] at its end.
 /// Where it is dropped instead, the task ends by itself: once nobody can tell it anything any more
-/// (it and what it gave out are gone), it has [`LAST_WORD`] for what is left.
+/// (it and what it gave out are gone), it has half a minute for what is left.
 #[derive(Debug)]
 pub struct Reporter {
     told: mpsc::UnboundedSender<Told>,
@@ -66,7 +66,7 @@ impl Reporter {
         }
     }
 
-    /// Waits until the last word is told, or [`LAST_WORD`] is over. What [`Reporter::hear`] gave
+    /// Waits until the last word is told, or half a minute is over. What [`Reporter::hear`] gave
     /// out must be gone: as long as it can tell more, the task waits for it.
     pub async fn end(self) {
         drop(self.told);
