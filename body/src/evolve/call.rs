@@ -67,8 +67,12 @@ pub fn exchange(
          Content-Length: {}\r\n\r\n",
         body.len()
     );
-    stream.write_all(head.as_bytes())?;
-    stream.write_all(body.as_bytes())?;
+    let request = [head.as_bytes(), body.as_bytes()].concat();
+    match stream.write_all(&request) {
+        // It needed no more of it to answer.
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => {}
+        written => written?,
+    }
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer)?;
     let odd = || Error::new(ErrorKind::InvalidData, "what answered speaks no HTTP");
@@ -140,5 +144,16 @@ mod tests {
         assert_eq!((answer.status, answer.header("x")), (409, Some("y")));
         assert_eq!(answer.body, b"{\"a\":1}");
         assert!(server.join().unwrap().starts_with("POST /x HTTP/1.0\r\n"));
+    }
+
+    #[test]
+    fn an_answer_that_comes_before_the_request_is_whole_is_read_too() {
+        let (mut ours, mut theirs) = UnixStream::pair().unwrap();
+        theirs
+            .write_all(b"HTTP/1.0 413 Too Large\r\n\r\nx")
+            .unwrap();
+        drop(theirs);
+        let answer = exchange(&mut ours, "POST", "/x", "{}", "").unwrap();
+        assert_eq!((answer.status, answer.body.as_slice()), (413, &b"x"[..]));
     }
 }

@@ -229,10 +229,22 @@ impl Evolve {
         Ok(())
     }
 
-    /// An executor tells where a run stands that was asked for here.
+    /// An executor tells where a run stands that was asked for here. Only the machine's own may tell
+    /// of another one.
     pub fn report(&self, run_id: &str, report: &EvolveReport) -> Result<(), EvolveError> {
         let _now = self.now();
-        let known = self.run(run_id)?;
+        let is_name = !run_id.is_empty() && run_id.chars().all(|one| one.is_ascii_alphanumeric());
+        let known = match self.run(run_id) {
+            // A run of `body-evolve rollback` begins without a wish.
+            Err(EvolveError::Unknown(_))
+                if is_name
+                    && report.run.run_id == run_id
+                    && self.executor == ExecutorKind::Socket =>
+            {
+                report.run.clone()
+            }
+            known => known?,
+        };
         if is_over(&known) && !is_over(&report.run) {
             return Err(EvolveError::Over(known.run_id));
         }
@@ -240,6 +252,7 @@ impl Evolve {
             return Err(EvolveError::Unknown(report.run.run_id.clone()));
         }
         if !report.log.is_empty() {
+            fs::create_dir_all(self.folder.join("runs"))?;
             let mut file = File::options()
                 .create(true)
                 .append(true)

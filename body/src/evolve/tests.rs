@@ -33,6 +33,29 @@ fn a_machine_with_the_engines_socket_waits_for_nobody() {
 }
 
 #[test]
+fn a_run_that_nobody_wished_for_is_told_by_the_machines_own_executor_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let own = Evolve::new(folder.path().into(), ExecutorKind::Socket, Clock::system());
+    let (_folder, hosts) = evolve();
+    let (mut run, _) = hosts.wish(EvolveWish::default()).unwrap();
+    run.state = RunState::Running;
+    let tell = |evolve: &Evolve, id: &str| {
+        let mut run = run.clone();
+        run.run_id = id.into();
+        let log = vec!["one".to_owned()];
+        evolve.report(id, &EvolveReport { run, log })
+    };
+    for id in ["../x", "rollback-1", ""] {
+        assert!(matches!(tell(&own, id), Err(EvolveError::Unknown(_))));
+    }
+    let refused = tell(&hosts, "rollback1");
+    assert!(matches!(refused, Err(EvolveError::Unknown(_))));
+    tell(&own, "rollback1").unwrap();
+    assert_eq!(own.runs().unwrap()[0].run_id, "rollback1");
+    assert_eq!(own.log("rollback1", 0).unwrap().lines, ["one"]);
+}
+
+#[test]
 fn one_wish_at_a_time_and_it_waits_for_an_executor() {
     let (_folder, evolve) = evolve();
     let (run, message) = evolve.wish(EvolveWish::default()).unwrap();

@@ -22,6 +22,8 @@ pub struct Blueprint {
     /// Image name or id.
     pub image: String,
     body: ContainerCreateBody,
+    /// Labels, those of its image among them.
+    all_labels: BTreeMap<String, String>,
     /// What is mounted, with the sources on the engine's host.
     mounts: Vec<Bind>,
     /// Networks beyond the one it is created in: older engines take one then.
@@ -77,6 +79,7 @@ impl Dock {
             networks.clear();
         }
         let named = config.image.clone().unwrap_or_else(|| image_id.clone());
+        let all_labels = config.labels.clone().unwrap_or_default();
         let mut body = without_image(config, &image, &short);
         body.networking_config = first.filter(|_| !shares).map(|first| NetworkingConfig {
             endpoints_config: Some(HashMap::from([first])),
@@ -91,6 +94,7 @@ impl Dock {
                 .to_owned(),
             image: named,
             body,
+            all_labels: all_labels.into_iter().collect(),
             mounts: mounts.into_iter().filter_map(mounted).collect(),
             more_networks: networks,
         }))
@@ -135,6 +139,12 @@ impl Blueprint {
     pub fn labels(&self) -> BTreeMap<String, String> {
         let labels = self.body.labels.clone().unwrap_or_default();
         labels.into_iter().collect()
+    }
+
+    /// All labels that the container has, whoever set them.
+    #[must_use]
+    pub fn all_labels(&self) -> &BTreeMap<String, String> {
+        &self.all_labels
     }
 
     /// The user that its processes begin as, where the container says one.
@@ -359,6 +369,7 @@ mod tests {
                 labels: Some([("com.docker.compose.project".into(), "p".into())].into()),
                 ..Default::default()
             },
+            all_labels: BTreeMap::new(),
             mounts: Vec::new(),
             more_networks: Vec::new(),
         };

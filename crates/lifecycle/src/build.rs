@@ -126,10 +126,8 @@ impl Machine {
         &self,
         mut context: Context,
     ) -> Result<(Context, BTreeMap<String, String>, String), LifecycleError> {
-        // Of a network that inspects TLS.
-        if let Some(bundle) = std::env::var_os("VIVARIUM_BUILD_CA").filter(|path| !path.is_empty())
-        {
-            context = context.with_certificates(bundle.into());
+        if let Some(bundle) = given_certificates() {
+            context = context.with_certificates(bundle);
         }
         if self.spec.executor == Executor::Socket && self.seat.is_none() {
             context = context.with_prebuilt(&self.template, "body-evolve")?;
@@ -174,6 +172,12 @@ impl Machine {
     fn base_script(&self) -> PathBuf {
         self.template.join("docker/base/make-debian.sh")
     }
+}
+
+/// Of a network that inspects TLS, where the environment names them.
+pub(crate) fn given_certificates() -> Option<PathBuf> {
+    let bundle = std::env::var_os("VIVARIUM_BUILD_CA").filter(|path| !path.is_empty());
+    bundle.map(PathBuf::from)
 }
 
 /// Whether an image is given from outside (tests), so that none is built.

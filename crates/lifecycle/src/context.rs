@@ -20,7 +20,9 @@ const SOURCES: &[&str] = &[
     "body/src",
 ];
 /// Certificates of a network that inspects TLS: used in the build, never in the image.
-const BUILD_CA: &str = "body/build-ca";
+pub(crate) const BUILD_CA: &str = "body/build-ca";
+/// Those that the environment names, in there.
+pub(crate) const GIVEN: &str = "given.crt";
 /// Never part of a context.
 const BUILT: &[&str] = &[
     "target",
@@ -142,7 +144,7 @@ impl Context {
     #[must_use]
     pub fn with_certificates(mut self, bundle: PathBuf) -> Self {
         self.files.push(Entry {
-            path: format!("{BUILD_CA}/given.crt"),
+            path: format!("{BUILD_CA}/{GIVEN}"),
             on_host: bundle,
             kind: Kind::File { executable: false },
             counts: false,

@@ -14,7 +14,7 @@ use crate::{
     handover,
     http::{Ping, ping},
     machine::{Machine, Tell, phase},
-    paths::make_dir,
+    paths::{make_dir_like_above, own_like_folder},
     plan::{self, EngineSocket, KERNEL_PORT, STOP_S, Site, label},
     ports::listening_process,
     seccomp,
@@ -167,8 +167,12 @@ impl Machine {
         let plan = plan::container(&self.spec, &self.names, &self.paths, &site);
         self.paths.ensure_secrets(&self.names.machine)?;
         plan::make_sources(&self.spec, &self.paths)?;
+        if site.socket.is_some() {
+            self.give_certificates()?;
+        }
         if let Some(container) = existing {
-            if container.labels.get(label::PLAN) == plan.labels.get(label::PLAN) {
+            let is_planned = container.labels.get(label::PLAN) == plan.labels.get(label::PLAN);
+            if is_planned && (site.socket.is_none() || container.image_id == image_id) {
                 return Ok(());
             }
             if container.is_running() {
@@ -321,11 +325,16 @@ impl Machine {
 
     /// One run at a time, over all processes of this host.
     pub(crate) fn lock(&self) -> Result<Lock, LifecycleError> {
-        let dir = match &self.seat {
-            Some(_) => self.evolve_dir(),
-            None => self.paths.machine_dir(&self.names.machine),
+        let is_shared = plan::data_source(&self.spec, &self.paths).is_some();
+        let dir = if self.seat.is_some() || is_shared {
+            self.evolve_dir()
+        } else {
+            self.paths.machine_dir(&self.names.machine)
         };
-        make_dir(&dir, 0o755)?;
+        if is_shared {
+            plan::make_sources(&self.spec, &self.paths)?;
+        }
+        make_dir_like_above(&dir)?;
         let path = dir.join("lock");
         let file = File::options()
             .create(true)
@@ -334,6 +343,7 @@ impl Machine {
             .write(true)
             .open(&path);
         let mut file = file.map_err(LifecycleError::file("create", &path))?;
+        own_like_folder(&path)?;
         match file.try_lock() {
             Ok(()) => {
                 // Who holds it, for the sentence of those who may not. A full disk keeps nobody

@@ -2,7 +2,7 @@
 
 use std::{
     io::{ErrorKind, Write},
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
+    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
 };
 
@@ -149,6 +149,33 @@ pub(crate) fn make_dir(path: &Path, mode: u32) -> Result<bool, LifecycleError> {
         .create(path);
     made.map_err(LifecycleError::file("create", path))?;
     Ok(true)
+}
+
+/// Makes a folder with its parents, each of which belongs to whoever the one above it belongs to.
+pub(crate) fn make_dir_like_above(path: &Path) -> Result<(), LifecycleError> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    if let Some(above) = path.parent() {
+        make_dir_like_above(above)?;
+    }
+    make_dir(path, 0o755)?;
+    own_like_folder(path)
+}
+
+/// What root makes in a folder of the machine's user is that user's too, who goes on with it.
+pub(crate) fn own_like_folder(path: &Path) -> Result<(), LifecycleError> {
+    let Some(folder) = path.parent().filter(|_| nix::unistd::geteuid().is_root()) else {
+        return Ok(());
+    };
+    let owned = || {
+        let above = std::fs::metadata(folder)?;
+        match above.uid() {
+            0 => Ok(()),
+            uid => std::os::unix::fs::lchown(path, Some(uid), Some(above.gid())),
+        }
+    };
+    owned().map_err(LifecycleError::file("change the owner of", path))
 }
 
 /// The machine's user and group: the host's. Where that is root, 1000, or what VIVARIUM_MACHINE_UID says.

@@ -12,7 +12,7 @@ use crate::{
     error::LifecycleError,
     paths::{MACHINE_UID, Paths, machine_ids, make_dir, own},
     seat,
-    spec::{Profile, Spec},
+    spec::{Executor, Profile, Spec},
 };
 
 /// Labels' names: what the engine needs to find its containers again.
@@ -273,7 +273,12 @@ pub(crate) fn container(spec: &Spec, names: &Names, paths: &Paths, site: &Site) 
         read_only: locked,
     };
     // Which image it is counts, and not what it is called: a generation of it has a name of its own.
-    let image = std::mem::replace(&mut plan.image, site.image_id.clone());
+    // A machine that replaces itself keeps the label, and its image is looked at beside it.
+    let pinned = match &site.socket {
+        Some(_) => String::new(),
+        None => site.image_id.clone(),
+    };
+    let image = std::mem::replace(&mut plan.image, pinned);
     let digest = blake3::hash(format!("{plan:?}").as_bytes()).to_hex();
     plan.image = image;
     plan.labels.insert(label::PLAN.into(), digest.to_string());
@@ -356,6 +361,14 @@ pub(crate) fn make_sources(spec: &Spec, paths: &Paths) -> Result<(), LifecycleEr
         }
     }
     Ok(())
+}
+
+/// The folder at `/data` of a machine that carries its evolves out itself: its record of them is in
+/// there, for itself as for the host.
+pub(crate) fn data_source(spec: &Spec, paths: &Paths) -> Option<PathBuf> {
+    let mut mounts = spec.mounts.iter();
+    let data = mounts.find(|mount| mount.target == "/data" && !mount.read_only)?;
+    (spec.executor == Executor::Socket).then(|| expand(&data.source, paths).into())
 }
 
 fn expand(source: &str, paths: &Paths) -> String {

@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use crate::{
-    context::{self, Context},
+    build::given_certificates,
+    context::{self, BUILD_CA, Context, GIVEN},
     error::LifecycleError,
     machine::Machine,
     paths::{make_dir, own},
@@ -34,6 +35,33 @@ impl Machine {
             own_all(&repo)?;
         }
         Ok(repo)
+    }
+
+    /// Lays the certificates with which this computer builds into the repo, where git ignores them:
+    /// a machine that builds itself has nothing else. A repo without a place for them gets none.
+    pub(crate) fn give_certificates(&self) -> Result<(), LifecycleError> {
+        let place = self.repo_dir().join(BUILD_CA);
+        let from = self.template.join(BUILD_CA);
+        if !place.is_dir() || place == from {
+            return Ok(());
+        }
+        let mut given = Vec::new();
+        if from.is_dir() {
+            let entries = std::fs::read_dir(&from).map_err(LifecycleError::file("read", &from))?;
+            given.extend(
+                entries
+                    .flatten()
+                    .map(|entry| (entry.file_name(), entry.path())),
+            );
+        }
+        given.retain(|(name, _)| Path::new(name).extension().is_some_and(|end| end == "crt"));
+        given.extend(given_certificates().map(|bundle| (GIVEN.into(), bundle)));
+        for (name, source) in given {
+            let target = place.join(name);
+            std::fs::copy(&source, &target).map_err(LifecycleError::file("copy", &source))?;
+            own(&target)?;
+        }
+        Ok(())
     }
 
     /// Where the repo lies on this computer.

@@ -17,6 +17,8 @@ use crate::{
 
 /// Where such a machine keeps its runs and generations: on its `/data`, which outlives it.
 pub(crate) const SEAT_DIR: &str = "/data/evolve/executor";
+/// The same below what is mounted at `/data`, where the host finds it.
+pub(crate) const SEAT_IN_DATA: &str = "evolve/executor";
 /// The engine's socket inside.
 pub(crate) const SOCKET: &str = "/var/run/docker.sock";
 /// Its working copy inside.
@@ -103,10 +105,14 @@ impl Seat {
 
     /// Names of the containers that replace it: two, so that one may be lost.
     pub(crate) fn restarters(&self) -> [String; 2] {
-        let name = self.container.strip_suffix(NAME_END);
-        let name = name.unwrap_or(&self.container);
-        [format!("{name}-restarter"), format!("{name}-restarter-2")]
+        restarters_of(&self.container)
     }
+}
+
+/// Names of the containers that replace the machine in this one.
+pub(crate) fn restarters_of(container: &str) -> [String; 2] {
+    let name = container.strip_suffix(NAME_END).unwrap_or(container);
+    [format!("{name}-restarter"), format!("{name}-restarter-2")]
 }
 
 impl Machine {
@@ -196,7 +202,8 @@ impl Machine {
 
 /// Names by its labels, where it is a machine of Vivarium's, else by its container's.
 fn named(own: &Blueprint) -> Seat {
-    let labels = own.labels();
+    // A label that the image has too counts: ours has the machine's name as well.
+    let labels = own.all_labels();
     let label = |name: &str| labels.get(name).cloned();
     let made_by_us = labels.contains_key(label::PLAN);
     let image = label(label::IMAGE).unwrap_or_else(|| own.image.clone());

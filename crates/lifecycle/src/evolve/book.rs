@@ -11,7 +11,10 @@ use std::{
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use wire::evolve::{EvolveLog, EvolveRun, RunningCell, StepName};
 
-use crate::{error::LifecycleError, paths::make_dir};
+use crate::{
+    error::LifecycleError,
+    paths::{make_dir_like_above, own_like_folder},
+};
 
 /// Runs that are remembered.
 const KEPT_RUNS: usize = 50;
@@ -165,11 +168,12 @@ impl Book {
     pub(crate) fn log(&self, run_id: &str, line: &str) -> Result<(), LifecycleError> {
         let path = self.run_file(run_id, "log");
         if let Some(folder) = path.parent() {
-            make_dir(folder, 0o755)?;
+            make_dir_like_above(folder)?;
         }
         let file = File::options().create(true).append(true).open(&path);
         let written = file.and_then(|mut file| file.write_all(format!("{line}\n").as_bytes()));
-        written.map_err(LifecycleError::file("write", &path))
+        written.map_err(LifecycleError::file("write", &path))?;
+        own_like_folder(&path)
     }
 
     /// A run's log from a byte on.
@@ -204,15 +208,19 @@ pub(crate) fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, Lifecy
 /// Writes JSON aside, onto the disk, and then in place, so that a power cut leaves the old or the new.
 pub(crate) fn write(path: &Path, value: &impl Serialize) -> Result<(), LifecycleError> {
     let folder = path.parent().unwrap_or(Path::new("."));
-    make_dir(folder, 0o755)?;
-    let written = || -> std::io::Result<()> {
+    make_dir_like_above(folder)?;
+    let aside = || -> std::io::Result<tempfile::NamedTempFile> {
         let mut aside = tempfile::NamedTempFile::new_in(folder)?;
         aside.write_all(&serde_json::to_vec_pretty(value)?)?;
         aside.as_file().sync_all()?;
-        aside.persist(path).map_err(|error| error.error)?;
-        File::open(folder)?.sync_all()
+        Ok(aside)
     };
-    written().map_err(LifecycleError::file("write", path))
+    let aside = aside().map_err(LifecycleError::file("write", path))?;
+    own_like_folder(aside.path())?;
+    let placed = aside.persist(path).map_err(|error| error.error);
+    placed
+        .and_then(|_| File::open(folder)?.sync_all())
+        .map_err(LifecycleError::file("write", path))
 }
 
 #[cfg(test)]

@@ -150,14 +150,16 @@ impl Run<'_> {
         Ok(number)
     }
 
-    /// What earlier runs exported, that were killed.
+    /// What earlier runs exported, that were killed; another user's stays.
     fn remove_exports(&self) -> Result<(), LifecycleError> {
         let folder = self.book.folder();
         let entries = std::fs::read_dir(folder).map_err(LifecycleError::file("read", folder))?;
         for entry in entries.flatten() {
             if entry.file_name().to_string_lossy().starts_with(EXPORT) {
                 let path = entry.path();
-                std::fs::remove_dir_all(&path).map_err(LifecycleError::file("remove", &path))?;
+                if let Err(error) = std::fs::remove_dir_all(&path) {
+                    tracing::warn!(%error, path = %path.display(), "what a killed run left can't be removed");
+                }
             }
         }
         Ok(())

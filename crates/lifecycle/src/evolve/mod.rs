@@ -41,7 +41,13 @@ pub use book::now_ms;
 pub use failpoint::{FAILPOINTS, RESTARTER_FAILPOINTS};
 pub use report::Reporter;
 
-use crate::{error::LifecycleError, machine::Machine, seat::SEAT_DIR, spec::Profile};
+use crate::{
+    error::LifecycleError,
+    machine::Machine,
+    plan,
+    seat::{SEAT_DIR, SEAT_IN_DATA},
+    spec::Profile,
+};
 
 /// How long to wait for cells where nobody says.
 const CELL_LIMIT_S: u32 = 60;
@@ -82,7 +88,10 @@ impl Machine {
     pub(crate) fn evolve_dir(&self) -> std::path::PathBuf {
         match &self.seat {
             Some(_) => SEAT_DIR.into(),
-            None => self.paths.machine_dir(&self.names.machine).join("evolve"),
+            None => match plan::data_source(&self.spec, &self.paths) {
+                Some(data) => data.join(SEAT_IN_DATA),
+                None => self.paths.machine_dir(&self.names.machine).join("evolve"),
+            },
         }
     }
 
@@ -159,7 +168,9 @@ impl Machine {
     /// Whether a run was cut off and nobody works on it.
     #[must_use]
     pub fn is_interrupted(&self) -> bool {
-        matches!(self.book().unfinished(), Ok(Some(_))) && self.lock().is_ok()
+        // One that its restarters have goes on without us.
+        let is_ours = |file: &RunFile| self.seat.is_some() || !file.handed_over;
+        matches!(self.book().unfinished(), Ok(Some(file)) if is_ours(&file)) && self.lock().is_ok()
     }
 
     /// Finishes or undoes a run that was cut off; `None` where there is none.
@@ -188,6 +199,13 @@ impl Machine {
         let Some(mut file) = self.book().unfinished()? else {
             return Ok(None);
         };
+        if self.seat.is_none() && file.handed_over && self.has_restarters(dock).await? {
+            // The engine starts them until they are done.
+            return Err(LifecycleError::Busy {
+                name: self.names.container.clone(),
+                holder: None,
+            });
+        }
         if !self.may_begin_swap(&file) {
             tracing::warn!(run_id = file.run.run_id, step = ?file.next, "a run of evolve was cut off");
         }

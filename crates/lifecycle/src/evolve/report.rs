@@ -49,6 +49,7 @@ impl Reporter {
             dock: dock.clone(),
             run: None,
             is_news: false,
+            is_claimed: false,
             log: Vec::new(),
         };
         Self {
@@ -83,6 +84,8 @@ struct Teller {
     run: Option<EvolveRun>,
     /// Whether that is not told yet.
     is_news: bool,
+    /// Whether the machine has heard whose the run is.
+    is_claimed: bool,
     /// Lines that are not told yet.
     log: Vec<String>,
 }
@@ -143,6 +146,10 @@ impl Teller {
             log: lines,
         };
         self.machine.report_run(&self.dock, &report).await?;
+        if !std::mem::replace(&mut self.is_claimed, true) {
+            let run_id = &report.run.run_id;
+            log_unheard(self.machine.claim_run(&self.dock, run_id).await);
+        }
         self.log.drain(..count);
         self.is_news = !self.log.is_empty();
         Ok(())

@@ -23,7 +23,7 @@ use crate::{
     life::Lock,
     machine::Machine,
     plan::{STOP_S, label},
-    seat::{Role, SOCKET, Seat},
+    seat::{Role, SOCKET, Seat, restarters_of},
 };
 
 /// Between two looks at a lock that another process holds.
@@ -244,6 +244,18 @@ impl Machine {
             return Err(LifecycleError::Foreign { name });
         }
         Ok(found)
+    }
+
+    /// Whether a restarter of this machine is there, also one that the engine is to start again.
+    pub(super) async fn has_restarters(&self, dock: &Dock) -> Result<bool, LifecycleError> {
+        for name in restarters_of(&self.names.container) {
+            match self.restarter(dock, &name).await {
+                Ok(None) | Err(LifecycleError::Foreign { .. }) => {}
+                Ok(Some(_)) => return Ok(true),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(false)
     }
 
     async fn remove_restarters(&self, dock: &Dock, seat: &Seat) -> Result<(), LifecycleError> {

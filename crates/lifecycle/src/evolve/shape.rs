@@ -51,7 +51,13 @@ impl Shape {
                     .insert(label::PLAN.into(), "another port".into());
                 true
             }
-            Self::Like(blueprint) => blueprint.free_port(port),
+            Self::Like(blueprint) => {
+                let was_published = blueprint.free_port(port);
+                if was_published && blueprint.labels().contains_key(label::PLAN) {
+                    blueprint.set_label(label::PLAN, "another port");
+                }
+                was_published
+            }
         }
     }
 

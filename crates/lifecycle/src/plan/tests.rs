@@ -43,6 +43,18 @@ fn the_plans_digest_follows_spec_and_image() {
     assert_ne!(digest(&spec, "a"), digest(&other, "a"));
 }
 
+/// It would be made anew after each of its evolves.
+#[test]
+fn the_plan_of_a_machine_that_replaces_itself_is_the_same_for_another_image() {
+    let spec = Spec {
+        executor: Executor::Socket,
+        ..Spec::default()
+    };
+    let digest = |image: &str| plan(&spec, image).labels[label::PLAN].clone();
+    assert_eq!(digest("a"), digest("b"));
+    assert_eq!(plan(&spec, "a").image, "blue-os");
+}
+
 #[test]
 fn nothing_secret_and_no_socket_by_default() {
     let plan = plan(&Spec::default(), "a");
