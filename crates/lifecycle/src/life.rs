@@ -325,7 +325,7 @@ impl Machine {
 
     /// One run at a time, over all processes of this host.
     pub(crate) fn lock(&self) -> Result<Lock, LifecycleError> {
-        let is_shared = plan::data_source(&self.spec, &self.paths).is_some();
+        let is_shared = self.seat.is_none() && plan::data_source(&self.spec, &self.paths).is_some();
         let dir = if self.seat.is_some() || is_shared {
             self.evolve_dir()
         } else {
