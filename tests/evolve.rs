@@ -106,10 +106,17 @@ impl Host {
     }
 
     fn answer(&self, run_id: &str, yes: bool) {
-        let body = json!({ "run_id": run_id, "yes": yes }).to_string();
+        let body = json!({ "run_id": run_id, "yes": yes });
+        let answer = self.post("evolve_answer", &body);
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    }
+
+    /// What the command answers, with HTTP's head.
+    fn post(&self, command: &str, body: &Value) -> String {
+        let body = body.to_string();
         let mut stream = TcpStream::connect(&self.address).expect("connected");
         let request = format!(
-            "POST /rpc/evolve_answer HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {}\r\n\
+            "POST /rpc/{command} HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {}\r\n\
              Content-Type: application/json\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
             self.address,
             self.token,
@@ -118,7 +125,7 @@ impl Host {
         stream.write_all(request.as_bytes()).expect("sent");
         let mut answer = String::new();
         stream.read_to_string(&mut answer).expect("an answer");
-        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        answer
     }
 }
 
@@ -217,7 +224,22 @@ fn what_runs_inside_asks_for_an_evolve_and_the_host_carries_it_out() {
     assert_eq!(machine.newest_run()["state"], "refused");
     machine.cell("runtime.evolve(note='from a cell')['status']");
     machine.waits_for("awaits_yes");
-    host.answer(&id(&machine.newest_run()), true);
+    let wanted = id(&machine.newest_run());
+    host.answer(&wanted, true);
+    // From the swap on it is too late to give it up, whoever asks.
+    let mut said = String::new();
+    wait_until("the swap", Duration::from_secs(180), || {
+        let runs: Value = serde_json::from_str(&instance.inside("body call GET /evolve/runs"))
+            .unwrap_or_default();
+        let steps = runs["runs"][0]["steps"].as_array();
+        let last = steps.and_then(|steps| steps.last());
+        let is_late = last.is_some_and(|step| step["name"] == "settle");
+        if is_late {
+            said = host.post("evolve_cancel", &json!({ "run_id": wanted }));
+        }
+        is_late
+    });
+    assert!(said.contains("too late to cancel"), "{said}");
     machine.waits_for("good");
     let run = machine.newest_run();
     assert_eq!(
@@ -271,6 +293,18 @@ fn a_locked_machine_of_another_user_evolves_too() {
     assert!(told.contains("is in place"), "{told}");
     let users = "id -un; id -un 4321 2>/dev/null || true; stat -c %U /root; cat /root/kept";
     assert_eq!(shell(users).trim_end(), "os\nadded\nos\nhome");
+    assert_eq!(machine.cell("kept"), "7");
+
+    // One that is cut off when the new machine runs already: the old one has its namespace back.
+    shell("echo changed > /repo/body/rootfs/etc/vivarium/changed");
+    let cut_off = instance.failing_at("started", &["evolve"]);
+    assert!(!cut_off.status.success());
+    assert_eq!(shell("cat /etc/vivarium/changed").trim_end(), "changed");
+    instance.ok(&["up"]);
+    assert_eq!(
+        shell("cat /etc/vivarium/changed 2>/dev/null || true").trim_end(),
+        ""
+    );
     assert_eq!(machine.cell("kept"), "7");
 
     instance.ok(&["rollback"]);

@@ -85,21 +85,31 @@ impl Instance {
         ]
     }
 
-    /// Runs `vivarium` with these arguments.
-    pub fn vivarium(&self, arguments: &[&str]) -> Output {
-        Command::new(command_line())
+    fn command(&self, arguments: &[&str]) -> Command {
+        let user = self.user.map(|user| user.to_string());
+        let mut command = Command::new(command_line());
+        command
             .args(["--set", &format!("profile={}", self.profile)])
             .args(arguments)
             .envs(self.environment())
-            .envs(
-                self.user
-                    .map(|user| ("VIVARIUM_MACHINE_UID", user.to_string())),
-            )
-            .output()
-            .expect("target/debug/vivarium runs; scripts/test.sh builds it")
+            .envs(user.map(|user| ("VIVARIUM_MACHINE_UID", user)));
+        command
     }
 
-    /// The same, which must succeed; its stdout.
+    /// Runs `vivarium` with these arguments.
+    pub fn vivarium(&self, arguments: &[&str]) -> Output {
+        let output = self.command(arguments).output();
+        output.expect("target/debug/vivarium runs; scripts/test.sh builds it")
+    }
+
+    /// The same, killed at this point of a run.
+    pub fn failing_at(&self, failpoint: &str, arguments: &[&str]) -> Output {
+        let mut command = self.command(arguments);
+        let ended = command.env("VIVARIUM_FAILPOINT", failpoint).output();
+        ended.expect("target/debug/vivarium runs; scripts/test.sh builds it")
+    }
+
+    /// The same as [`vivarium`](Self::vivarium), which must succeed; its stdout.
     pub fn ok(&self, arguments: &[&str]) -> String {
         let output = self.vivarium(arguments);
         assert!(
