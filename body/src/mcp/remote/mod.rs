@@ -207,7 +207,8 @@ impl Talk {
             }
             McpKind::Response | McpKind::Error => {
                 self.tasks.spawn(async move {
-                    let said = exchange::ask(&target, &upstream, text, None).await;
+                    let saying = exchange::ask(&target, &upstream, text, None);
+                    let said = tokio::time::timeout(TAKEN, saying).await.unwrap_or(Ok(()));
                     Ended::Said(said.or_else(|fault| target.bear(&upstream, fault)))
                 });
                 Ok(())

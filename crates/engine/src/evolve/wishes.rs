@@ -22,6 +22,9 @@ const PRESENT: Duration = Duration::from_secs(8);
 const AGAIN: Duration = Duration::from_secs(10);
 /// How long a claim holds: longer than one step is silent.
 const LEASE_S: u32 = 30;
+/// How often a run's end is told again to a machine that does not hear, and the pause before it.
+const TRIES: u32 = 10;
+const PAUSE: Duration = Duration::from_secs(1);
 
 impl Engine {
     /// The run that the machine asks for and that nobody has taken; `None` also where the machine
@@ -66,7 +69,7 @@ impl Engine {
         run.state = RunState::Refused;
         run.error = Some("The person said no".into());
         run.ended_at = Some(now_ms());
-        self.report(EvolveReport {
+        self.report(&EvolveReport {
             run: run.clone(),
             log: Vec::new(),
         })
@@ -150,7 +153,7 @@ impl Engine {
                 run: run.clone(),
                 log: Vec::new(),
             };
-            if let Err(failure) = self.report(report).await {
+            if let Err(failure) = self.report(&report).await {
                 tracing::debug!(%failure, "the machine did not hear that its run waits");
             }
             self.inner.journal.publish(Event::Evolve { run });
@@ -213,7 +216,7 @@ impl Engine {
             run.ended_at = Some(now_ms());
             run.error = Some(failure.to_string());
             run.failure = Some(failure);
-            self.report(EvolveReport {
+            self.report(&EvolveReport {
                 run,
                 log: Vec::new(),
             })
@@ -253,11 +256,20 @@ impl Engine {
                         log: log.clone(),
                     };
                     // Between the old machine and the new one nobody hears; the next report has it all.
-                    if self.report(report).await.is_ok() {
-                        log.clear();
-                    }
+                    let mut told = self.report(&report).await;
                     if over {
+                        // There is no next one.
+                        for _ in 0..TRIES {
+                            if told.is_ok() {
+                                return;
+                            }
+                            tokio::time::sleep(PAUSE).await;
+                            told = self.report(&report).await;
+                        }
                         return;
+                    }
+                    if told.is_ok() {
+                        log.clear();
                     }
                 }
                 Some(_) => {}
@@ -266,9 +278,9 @@ impl Engine {
         }
     }
 
-    async fn report(&self, report: EvolveReport) -> Result<(), Failure> {
+    async fn report(&self, report: &EvolveReport) -> Result<(), Failure> {
         let path = format!("/evolve/runs/{}/report", segment(&report.run.run_id));
-        let _: Completed = self.post(&path, &report).await?;
+        let _: Completed = self.post(&path, report).await?;
         Ok(())
     }
 }
