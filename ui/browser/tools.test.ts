@@ -76,7 +76,7 @@ test("a server is added, asks the person, has a model think, and tells how far i
   await page.getByTestId("mcp-save").click();
   await page.getByTestId("mcp-server-asker").waitFor();
   await page.getByTestId("mcp-connect").click();
-  await page.getByLabel("Answer its questions").check();
+  await page.getByLabel("Answer questions").check();
 
   await call("ask");
   await page.getByTestId("mcp-question").getByLabel("colour").fill("green");
