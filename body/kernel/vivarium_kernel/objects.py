@@ -78,12 +78,15 @@ class Objects:
                     left = memoryview(piece)
                     while left:
                         left = left[file.write(left):]
-                digest = hashing.end() if hashing else whole(view)
-                if known and fingerprint(view) != known:
-                    os.unlink(aside)
-                    return None
-                os.fdatasync(file.fileno())
+                with ThreadPoolExecutor(1) as pool:
+                    # While the disk writes.
+                    ended = pool.submit(lambda: (hashing.end() if hashing else whole(view), fingerprint(view)))
+                    os.fdatasync(file.fileno())
+                    digest, found = ended.result()
                 size = os.fstat(file.fileno()).st_size
+            if known and found != known:
+                os.unlink(aside)
+                return None
             name = f"{digest}.zst" if small else digest
             os.rename(aside, os.path.join(self._folder, name))
         except BaseException:
