@@ -69,14 +69,14 @@ impl Remote {
         loop {
             let ended = tokio::select! {
                 text = inbox.recv() => match text {
-                    Some(text) => Ended::Said(talk.say(text).await),
+                    Some(text) => (What::Message, talk.say(text).await),
                     // Nothing more is asked; what is under way goes on.
                     None => std::future::pending().await,
                 },
                 Some(ended) = talk.tasks.join_next() => match ended {
                     Ok(ended) => ended,
                     // Cancelled.
-                    Err(_) => Ended::Said(Ok(())),
+                    Err(_) => (What::Message, Ok(())),
                 },
             };
             if let Some(fault) = talk.after(ended) {
@@ -91,17 +91,20 @@ impl Remote {
     }
 }
 
-/// What ended, and how. Only what concerns the whole conversation is a fault here.
-enum Ended {
-    /// A request.
-    Asked(Result<(), Fault>),
+/// What a conversation has under way.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum What {
+    Request,
     /// Another message.
-    Said(Result<(), Fault>),
+    Message,
     /// The stream of what the server says by itself.
-    Listening(Result<(), Fault>),
+    Listening,
     /// The one stream of the older transport, which brings every answer.
-    Stream(Result<(), Fault>),
+    OldStream,
 }
+
+/// It ended. Only what concerns the whole conversation is a fault here.
+type Ended = (What, Result<(), Fault>);
 
 /// A conversation that goes on.
 struct Talk {
@@ -122,27 +125,21 @@ struct Gone {
 
 impl Talk {
     /// What ends the conversation, now that this ended.
-    fn after(&mut self, ended: Ended) -> Option<Fault> {
-        let listened = matches!(ended, Ended::Listening(_));
-        match ended {
-            Ended::Asked(Ok(())) => {
+    fn after(&mut self, (what, how): Ended) -> Option<Fault> {
+        match how {
+            Ok(()) if what == What::Request => {
                 // It is there after all.
                 if self.gone.take().is_some_and(|gone| gone.unheard) {
                     self.listen();
                 }
             }
-            Ended::Said(Ok(())) | Ended::Listening(Ok(())) | Ended::Stream(Ok(())) => {}
-            Ended::Asked(Err(fault @ Fault::Unreachable(_)))
-            | Ended::Said(Err(fault @ Fault::Unreachable(_)))
-            | Ended::Listening(Err(fault @ Fault::Unreachable(_))) => {
+            Ok(()) => {}
+            Err(fault @ Fault::Unreachable(_)) if what != What::OldStream => {
                 let before = self.gone.take().is_some_and(|gone| gone.unheard);
-                let unheard = before || listened;
+                let unheard = before || what == What::Listening;
                 self.gone = Some(Gone { fault, unheard });
             }
-            Ended::Asked(Err(fault))
-            | Ended::Said(Err(fault))
-            | Ended::Listening(Err(fault))
-            | Ended::Stream(Err(fault)) => return Some(fault),
+            Err(fault) => return Some(fault),
         }
         self.asked.retain(|_, task| !task.is_finished());
         if self.asked.is_empty() {
@@ -154,7 +151,7 @@ impl Talk {
     fn listen(&mut self) {
         let listening = listen::stream(Arc::clone(&self.target), Arc::clone(&self.upstream));
         self.tasks
-            .spawn(async move { Ended::Listening(listening.await) });
+            .spawn(async move { (What::Listening, listening.await) });
     }
 
     /// `initialize`, in the transport that the server turns out to speak.
@@ -173,7 +170,7 @@ impl Talk {
         let stream = listen::announced(&self.target).await?;
         let listening = listen::old(stream, Arc::clone(&self.upstream));
         self.tasks
-            .spawn(async move { Ended::Stream(listening.await) });
+            .spawn(async move { (What::OldStream, listening.await) });
         exchange::ask(&self.target, &self.upstream, hello, number).await
     }
 
@@ -197,10 +194,9 @@ impl Talk {
                 }
                 let asking = async move {
                     let asked = exchange::ask(&target, &upstream, text.clone(), Some(number)).await;
-                    Ended::Asked(match asked {
-                        Ok(()) => Ok(()),
-                        Err(fault) => failed(&target, &upstream, fault, Again { number, text }),
-                    })
+                    let how = asked
+                        .or_else(|fault| failed(&target, &upstream, fault, Again { number, text }));
+                    (What::Request, how)
                 };
                 self.asked.insert(number, self.tasks.spawn(asking));
                 Ok(())
@@ -209,7 +205,8 @@ impl Talk {
                 self.tasks.spawn(async move {
                     let saying = exchange::ask(&target, &upstream, text, None);
                     let said = tokio::time::timeout(TAKEN, saying).await.unwrap_or(Ok(()));
-                    Ended::Said(said.or_else(|fault| target.bear(&upstream, fault)))
+                    let how = said.or_else(|fault| target.bear(&upstream, fault));
+                    (What::Message, how)
                 });
                 Ok(())
             }
