@@ -80,11 +80,12 @@ class Objects:
                         left = left[file.write(left):]
                 with ThreadPoolExecutor(1) as pool:
                     # While the disk writes.
-                    ended = pool.submit(lambda: (hashing.end() if hashing else whole(view), fingerprint(view)))
+                    hashed = pool.submit(lambda: hashing.end() if hashing else whole(view))
+                    seen = pool.submit(lambda: known and fingerprint(view))
                     os.fdatasync(file.fileno())
-                    digest, found = ended.result()
+                    digest = hashed.result()
                 size = os.fstat(file.fileno()).st_size
-            if known and found != known:
+            if seen.result() != known:
                 os.unlink(aside)
                 return None
             name = f"{digest}.zst" if small else digest
