@@ -1,5 +1,7 @@
 """What a client asks beside cells, and what a cell asks its client."""
 
+import os
+
 from worker import WorkerCase
 
 
@@ -81,6 +83,36 @@ class Questions(WorkerCase):
         self.assertLess(len(listed["b"]["repr"]), 250)
         self.assertIn("Odd instance", listed["c"]["repr"])
         self.assertEqual("f(x, y=2)", listed["f"]["repr"])
+
+    def test_no_value_ends_or_holds_up_the_answers(self):
+        fifo = os.path.join(self.folder, "fifo")
+        os.mkfifo(fifo)
+        self.client.execute("class Exits:\n    def __repr__(self): raise SystemExit\n"
+                            "class Below:\n    nbytes = -5\nclass Above:\n    nbytes = 2 ** 63\n"
+                            "class Keys:\n    def _ipython_key_completions_(self): raise SystemExit\n"
+                            "class Shown:\n    def __getattr__(self, name): raise SystemExit\n"
+                            "exits = Exits(); below = Below(); above = Above(); keys = Keys(); shown = Shown()")
+        listed = {one["name"]: one for one in self.client.ask("variables")["variables"]}
+        self.assertIn("SystemExit", listed["exits"]["repr"])
+        self.assertEqual((None, None), (listed["below"]["size_bytes"], listed["above"]["size_bytes"]))
+        for _ in range(2):
+            self.client.ask("complete", code="keys['", cursor_pos=6)
+            self.client.ask("inspect", code="shown", cursor_pos=5)
+        # One that does not end until somebody writes.
+        self.client.execute(f"class Waits:\n    def __repr__(self): return open({fifo!r}).read()\nwaits = Waits()")
+        self.client.send(type="ask", ask=1, what="variables")
+        self.assertTrue(self.client.ask("inspect", code="print", cursor_pos=3)["found"])
+        with open(fifo, "w", encoding="utf-8") as file:
+            file.write("written")
+        answer = self.client.until("answer")[-1]
+        self.assertEqual(1, answer["ask"])
+        self.assertIn("written", [one["repr"] for one in answer["value"]["variables"]])
+
+    def test_odd_names_and_what_takes_the_place_of_ours(self):
+        self.client.execute("globals()[5] = 1; open = 1; exit = 2")
+        listed = self.client.ask("variables")
+        self.assertEqual((["exit", "open"], 2), ([one["name"] for one in listed["variables"]], listed["count"]))
+        self.assertEqual(2, self.client.ask("status")["globals_count"])
 
     def test_unknown_questions_get_an_error(self):
         self.assertIn("unknown", self.client.ask("nonsense"))

@@ -1,7 +1,9 @@
 """Comms, with the widgets of ipywidgets and without."""
 
 import base64
+from unittest import mock
 
+from vivarium_kernel import wire
 from worker import WorkerCase
 
 
@@ -99,3 +101,10 @@ comm.get_comm_manager().register_target("slow", opened)"""
         self.client.execute("import ipywidgets as w\ns = w.IntSlider()\nx = 1")
         stored = self.client.ask("store", folder=self.folder, name="a")
         self.assertIn("x", stored["saved"])
+
+    def test_a_message_is_whole_or_fails(self):
+        message = {"type": "comm", "message": "x" * 200}
+        with mock.patch.object(wire, "LARGEST_BYTES", 100):
+            self.assertEqual(wire.encode(message), wire.encode_fitting(message))
+            with mock.patch.object(wire, "LONGEST_FRAME", 200), self.assertRaises(ValueError):
+                wire.encode_fitting(message)

@@ -4,6 +4,7 @@ import pickle
 import unittest
 
 from vivarium_kernel.resource import Resource
+from vivarium_kernel.runtime import Shell
 
 
 class Line:
@@ -16,6 +17,13 @@ class Line:
 
 def is_good(line):
     return line.good
+
+
+class Context(unittest.TestCase):
+    def test_variables_of_a_snapshot_that_fail_every_command_stay_away(self):
+        shell = Shell(lambda change: None)
+        shell.restore("/", {"A B": "x", "NUL": "a\0b", "C": "d"})
+        self.assertEqual({"C": "d"}, shell.context()["env"])
 
 
 class Resources(unittest.TestCase):

@@ -76,6 +76,22 @@ class Worker(WorkerCase):
         self.client.send(type="interrupt")
         self.assertEqual("interrupted", self.client.until("done")[-1]["status"])
 
+    def test_interrupt_ends_what_os_system_runs_and_nothing_of_earlier_cells(self):
+        # Starts of processes are told in clock ticks: the next cell begins in another one.
+        self.client.execute("import os, subprocess, time\nserver = subprocess.Popen(['sleep', '600'])\n"
+                            "tick, now = 1 / os.sysconf('SC_CLK_TCK'), time.monotonic\nbegan = now()\n"
+                            "while now() < began + 2 * tick: pass")
+        self.addCleanup(self.client.execute, "server.kill(); server.wait()")
+        for code in ("os.system('echo up; sleep 600; true')\nprint('on')",
+                     "while True: os.system('echo up; exec sleep 600')"):
+            self.client.send(type="execute", execution_id="e", code=code)
+            self.client.until("event")
+            self.client.send(type="interrupt")
+            seen = self.client.until("done")
+            self.assertEqual("interrupted", seen[-1]["status"])
+            self.assertNotIn("on\n", self.text([one["output"] for one in seen if one["type"] == "event"]))
+        self.assertEqual("True", self.client.execute("server.poll() is None")[0]["result"])
+
     def test_errors(self):
         done, outputs = self.client.execute("1/0")
         self.assertEqual(("failed", "ZeroDivisionError"), (done["status"], done["error"]["type"]))
@@ -100,6 +116,10 @@ class Worker(WorkerCase):
         self.assertEqual(1, self.client.ask("status")["globals_count"])
         self.assertEqual({}, self.client.ask("reset"))
         self.assertEqual("(True, False)", self.client.execute("'runtime' in globals(), 'x' in globals()")[0]["result"])
+        self.client.execute("y = 1")
+        self.client.execute("%reset -f")
+        self.assertEqual("(True, False)", self.client.execute("'runtime' in globals(), 'y' in globals()")[0]["result"])
+        self.assertEqual(0, self.client.ask("status")["globals_count"])
 
     def test_shell_context(self):
         self.client.send(type="shell_context", cwd=self.folder, env={"A": "b"})
@@ -118,6 +138,14 @@ class Worker(WorkerCase):
         self.client.close()
         again = self.connect()
         self.assertEqual({"cwd": self.folder, "env": {}, "changes": 1}, again.ready["shell"])
+
+    def test_a_variable_that_no_command_could_be_given_is_refused(self):
+        for key, value in (("A B", "x"), ("", "x"), ("1A", "x"), ("A=B", "x"), ("\xe4", "x"), ("A\n", "x"), (5, "x"),
+                           ("A", "a\0b"), ("A", "x" * (64 << 10) + "x"), ("A", "\xe4" * (33 << 10))):
+            done, _ = self.client.execute(f"runtime.shell.env({key!r}, {value!r})")
+            self.assertEqual(("failed", "ValueError"), (done["status"], done["error"]["type"]), (key, value[:9]))
+        self.client.execute("runtime.shell.env('_A1', 'x' * (64 << 10))")
+        self.assertEqual("65537", self.client.execute("len(runtime.shell.run('echo $_A1')['stdout'])")[0]["result"])
 
     def test_only_so_many_cells_are_told_again(self):
         for _ in range(300):
@@ -162,6 +190,23 @@ class Worker(WorkerCase):
         self.assertLess(len(outputs), 2000)
         _, outputs = self.client.execute("!head -c 20000000 /dev/zero | tr '\\0' x")
         self.assertEqual(20000000, len(self.text(outputs)))
+
+    def test_an_output_that_is_too_large_is_told_as_such(self):
+        told = "<65 MiB were not shown: one output has room for 64 MiB. Show a part of it, or write it to a file.>"
+        self.client.execute("large = 'x' * (65 << 20)")
+        done, outputs = self.client.execute("large")
+        self.assertEqual(("completed", told, {"text/plain": told}), (done["status"], done["result"], outputs[0]["data"]))
+        _, outputs = self.client.execute("display({'application/json': {'a': [large]}}, raw=True, display_id='one')")
+        self.assertEqual(({"text/plain": told}, {"display_id": "one"}), (outputs[0]["data"], outputs[0]["transient"]))
+        done, outputs = self.client.execute("class Large(Exception):\n    def _render_traceback_(self): return [large]\n"
+                                            "raise Large(large)")
+        self.assertEqual(("failed", "Large"), (done["status"], done["error"]["type"]))
+        self.assertIn("were not shown", done["error"]["message"])
+        self.assertIn("were not shown", outputs[0]["evalue"])
+        self.client.execute("def f(): pass\nf.__doc__ = large")
+        self.assertIn("were not shown", self.client.ask("inspect", code="f", cursor_pos=1))
+        # A stream comes in pieces, and whole.
+        self.assertEqual(65 << 20, len(self.text(self.client.execute("print(large, end='')")[1])))
 
     def test_a_client_that_reads_nothing_does_not_hold_the_cell(self):
         mark = os.path.join(self.folder, "mark")

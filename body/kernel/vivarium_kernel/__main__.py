@@ -139,7 +139,7 @@ class Worker:
         self._outbox.reply(answer)
 
     def _reset(self):
-        self._shell.clear(self._runtime)
+        self._shell.reset(new_session=False)
         return {}
 
     def _store(self, folder, name):
@@ -177,7 +177,7 @@ class Worker:
             return True
         if what == "status":
             self._outbox.reply({"type": "answer", "ask": message.get("ask"), "value": {
-                "exec_count": self._shell.execution_count - 1, "globals_count": self._shell.globals_count(),
+                "exec_count": self._shell.execution_count - 1, "globals_count": len(self._shell.globals()),
                 "busy": self._busy or self._server.waiting > 0,
             }})
         elif self._asks.knows(what):

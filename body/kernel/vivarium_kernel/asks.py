@@ -1,7 +1,8 @@
-"""Questions about the namespace that are answered while a cell runs: by a thread of their own.
+"""Questions about the namespace that are answered while a cell runs: by threads of their own.
 
 A cell holds the main thread for as long as it likes; completions can't wait for that. What is
-asked here only reads, and looks at a copy of the namespace's names.
+asked here only reads, and looks at a copy of the namespace's names. It runs code of the user's values,
+which may raise anything and take any time: each kind of question has a thread, and waits only for its own.
 """
 
 import inspect
@@ -12,6 +13,7 @@ import threading
 import types
 
 from . import comms
+from .errors import message_of
 
 _SHORT = reprlib.Repr()
 _SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 120
@@ -20,12 +22,11 @@ MOST_VARIABLES = 5000
 
 
 class Asks:
-    """The thread, and what it can answer."""
+    """The threads, and what they can answer."""
 
     def __init__(self, shell, outbox):
         self._shell, self._outbox = shell, outbox
-        self._waiting = queue.SimpleQueue()
-        self._thread = None
+        self._waiting = {}
         self._answers = {"complete": self._complete, "inspect": self._inspect, "variables": self._variables,
                          "comms": comms.listed}
 
@@ -35,19 +36,20 @@ class Asks:
 
     def put(self, message):
         """Queues a question; its answer goes to the client that is there then."""
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="asks", daemon=True)
-            self._thread.start()
-        self._waiting.put(message)
+        what = message["what"]
+        if what not in self._waiting:
+            self._waiting[what] = queue.SimpleQueue()
+            threading.Thread(target=self._run, args=(self._waiting[what],), name=f"asks {what}", daemon=True).start()
+        self._waiting[what].put(message)
 
-    def _run(self):
+    def _run(self, waiting):
         while True:
-            message = self._waiting.get()
+            message = waiting.get()
             answer = {"type": "answer", "ask": message.get("ask")}
             try:
                 answer["value"] = self._answers[message["what"]](**(message.get("arguments") or {}))
-            except Exception as error:
-                answer["error"] = f"{type(error).__name__}: {error}"
+            except BaseException as error:  # the thread answers for as long as the process lives
+                answer["error"] = f"{type(error).__name__}: {message_of(error)}"
             self._outbox.reply(answer)
 
     def _complete(self, code, cursor_pos):
@@ -78,17 +80,10 @@ class Asks:
         return {"found": True, "name": name, "data": data}
 
     def _variables(self):
-        hidden = self._shell.user_ns_hidden
-        names = [name for name, value in list(self._shell.user_ns.items())
-                 if not name.startswith("_") and name not in hidden]
-        listed = []
-        for name in sorted(names)[:MOST_VARIABLES]:
-            try:
-                value = self._shell.user_ns[name]
-            except KeyError:
-                continue  # deleted by the cell that runs
-            listed.append({"name": name, "type": _type_name(value), "size_bytes": _size(value), "repr": _short(value)})
-        return {"variables": listed, "count": len(names)}
+        values = self._shell.globals()
+        listed = [{"name": name, "type": _type_name(values[name]), "size_bytes": _size(values[name]),
+                   "repr": _short(values[name])} for name in sorted(values)[:MOST_VARIABLES]]
+        return {"variables": listed, "count": len(values)}
 
 
 def _type_name(value):
@@ -97,16 +92,21 @@ def _type_name(value):
 
 
 def _size(value):
-    """Bytes of the value itself; of an array or table also of its data."""
+    """Bytes of the value itself; of an array or table also of its data. None where that is no size."""
     try:
-        if hasattr(value, "memory_usage"):
-            usage = value.memory_usage()
-            return int(usage.sum() if hasattr(usage, "sum") else usage)
-        if isinstance(getattr(value, "nbytes", None), int):
-            return value.nbytes
-        return sys.getsizeof(value)
-    except Exception:
+        size = _told_size(value)
+    except BaseException:
         return None
+    return size if 0 <= size < 1 << 63 else None
+
+
+def _told_size(value):
+    if hasattr(value, "memory_usage"):
+        usage = value.memory_usage()
+        return int(usage.sum() if hasattr(usage, "sum") else usage)
+    if isinstance(getattr(value, "nbytes", None), int):
+        return int(value.nbytes)
+    return sys.getsizeof(value)
 
 
 def _short(value):
@@ -121,6 +121,6 @@ def _short(value):
         if isinstance(value, (type, types.ModuleType)):
             return repr(value)[:LONGEST_REPR]
         text = " ".join(_SHORT.repr(value).split())
-    except Exception as error:
+    except BaseException as error:
         return f"<its repr fails: {type(error).__name__}>"
     return text if len(text) <= LONGEST_REPR else text[:LONGEST_REPR - 1] + "…"

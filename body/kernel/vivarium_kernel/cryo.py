@@ -5,6 +5,8 @@ says what is inside and in which objects it lies (see `objects`). Values that sh
 of one list, an object and its class) are pickled together, so that they still share it afterwards.
 """
 
+import contextlib
+import fcntl
 import glob
 import io
 import json
@@ -12,6 +14,7 @@ import os
 import pickle
 import platform
 import re
+import reprlib
 import sys
 import time
 import types
@@ -20,6 +23,8 @@ import warnings
 import dill
 from blake3 import blake3
 
+from . import byvalue
+from .errors import message_of
 from .objects import Damaged, Objects, fingerprint, sync_folder
 
 # Smaller buffers lie in the snapshot's one pack, with the pickles.
@@ -34,19 +39,19 @@ _PLAIN = (str, bytes, int, float, complex, type(None), range, tuple, frozenset, 
 def store(folder, name, shell, runtime):
     """Writes the snapshot `name`; returns what was saved and what was not."""
     began = time.perf_counter()
-    os.makedirs(folder, exist_ok=True)
-    values, skipped = _values(shell), []
+    values, skipped = _values(shell)
     groups = _groups(values, skipped, shell)
-    objects = Objects(os.path.join(folder, "objects"))
-    try:
-        manifest = _write(folder, objects, groups, values)
-        manifest |= {"schema": SCHEMA, "name": name, "created_at_s": _now(folder), "python": platform.python_version(),
-                     "shell": runtime.shell.context(), "skipped": skipped}
-        objects.settle()
-        _write_manifest(os.path.join(folder, f"{name}.json"), manifest)
-    except BaseException:
-        objects.take_back()
-        raise
+    with _locked(folder, fcntl.LOCK_EX):
+        objects = Objects(os.path.join(folder, "objects"))
+        try:
+            manifest = _write(folder, objects, groups, values)
+            manifest |= {"schema": SCHEMA, "name": name, "created_at_s": _now(folder), "skipped": skipped,
+                         "python": platform.python_version(), "shell": runtime.shell.context()}
+            objects.settle()
+            _write_manifest(os.path.join(folder, f"{name}.json"), manifest)
+        except BaseException:
+            objects.take_back()
+            raise
     saved = sorted(entry["name"] for entry in manifest["values"])
     return {"name": name, "saved": saved, "skipped": skipped, "size_bytes": manifest["size_bytes"],
             "timing_ms": round((time.perf_counter() - began) * 1000)}
@@ -56,11 +61,11 @@ def reload(folder, name, shell, runtime):
     """Brings the values of the snapshot `name` back into the namespace, over what is there."""
     began = time.perf_counter()
     try:
-        manifest = _read_manifest(os.path.join(folder, f"{name}.json"))
-        objects = Objects(os.path.join(folder, "objects"))
-        # All is read and checked before the first value changes.
-        large = {entry["object"]: objects.get(entry["object"], entry["length"], entry.get("frames", ()))
-                 for entry in manifest["objects"]}
+        with _locked(folder, fcntl.LOCK_SH):
+            manifest = _read_manifest(os.path.join(folder, f"{name}.json"))
+            objects = Objects(os.path.join(folder, "objects"))
+            # All is read and checked before the first value changes.
+            large = {entry["object"]: _read(objects, entry) for entry in manifest["objects"]}
     except Damaged as error:
         return {"name": name, "damaged": str(error)}
     pack = memoryview(large[manifest["pack"]])
@@ -72,7 +77,9 @@ def reload(folder, name, shell, runtime):
     for group in manifest["groups"]:
         try:
             values = _load(found(group["stream"]), [found(place) for place in group["buffers"]], shell)
-        except Exception as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # a value's own code may raise anything
             failed += [{"name": one, "reason": _reason(error)} for one in group["names"]]
             continue
         shell.user_ns.update(values)
@@ -83,17 +90,43 @@ def reload(folder, name, shell, runtime):
             "timing_ms": round((time.perf_counter() - began) * 1000)}
 
 
+@contextlib.contextmanager
+def _locked(folder, how):
+    """Keeps others from removing what no snapshot holds yet, or what is read. The lock goes with this process."""
+    os.makedirs(folder, exist_ok=True)
+    file = os.open(os.path.join(folder, ".lock"), os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        fcntl.flock(file, how)
+        try:
+            yield
+        finally:
+            # Also where a process was forked meanwhile that has it too.
+            fcntl.flock(file, fcntl.LOCK_UN)
+    finally:
+        os.close(file)
+
+
 class Pickler(dill.Pickler):
     """dill's, but large arrays and bytes go beside the pickle instead of through it."""
 
     def __init__(self, file, main, buffers):
         super().__init__(file, 5, recurse=False, buffer_callback=buffers.append)
         self._main = main
+        # Enums of which the making has begun.
+        self.begun = set()
         self.dispatch = type(dill.Pickler.dispatch)(dill.Pickler.dispatch)
+        self.dispatch.update(byvalue.DISPATCH)
         self.dispatch[bytes] = Pickler._save_bytes
         numpy = sys.modules.get("numpy")
         if numpy is not None:
             self.dispatch[numpy.ndarray] = Pickler._save_array
+
+    def save_global(self, obj, name=None):
+        """By its name: only what another process finds by it."""
+        name = name or getattr(obj, "__qualname__", None) or obj.__name__
+        if pickle.whichmodule(obj, name) == "__main__":
+            raise pickle.PicklingError(f"{name} is defined in a cell, and a {type(obj).__name__} can only be kept by name")
+        super().save_global(obj, name)
 
     def _save_bytes(self, obj):
         if len(obj) < LARGE:
@@ -112,18 +145,30 @@ class Pickler(dill.Pickler):
 
 
 def _values(shell):
-    hidden = shell.user_ns_hidden
-    return {name: value for name, value in list(shell.user_ns.items())
-            if not _OF_IPYTHON.fullmatch(name) and name not in hidden}
+    """What there is to store, and what of it has no name that could be stored."""
+    values, skipped = {}, []
+    for name, value in list(shell.user_ns.items()):
+        if not isinstance(name, str):
+            skipped.append(_skipped(reprlib.repr(name), value, "its name is no text"))
+        elif not _OF_IPYTHON.fullmatch(name) and not shell.is_hidden(name, value):
+            values[name] = value
+    return values, skipped
+
+
+def _skipped(name, value, reason):
+    return {"name": name, "type": type(value).__name__, "reason": reason}
 
 
 def _dump(values, shell):
     stream, buffers = io.BytesIO(), []
     pickler = Pickler(stream, shell.user_module, buffers)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # dill's, about what it then fails at or gets right
+        # dill's, about what it then fails at or gets right; but what refers to itself it keeps by its name
+        # in this process, which no other finds.
+        warnings.simplefilter("ignore")
+        warnings.filterwarnings("error", "Cannot pickle", dill.PicklingWarning)
         pickler.dump(values)
-    return stream.getbuffer(), buffers, pickler
+    return stream.getbuffer(), [buffer.raw() for buffer in buffers], pickler
 
 
 def _is_found_by_name(value):
@@ -143,8 +188,10 @@ def _groups(values, skipped, shell):
         wrapped = {name: value}
         try:
             stream, buffers, pickler = _dump(wrapped, shell)
-        except Exception as error:
-            skipped.append({"name": name, "type": type(value).__name__, "reason": _reason(error)})
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # a value's own code may raise anything
+            skipped.append(_skipped(name, value, _reason(error)))
             continue
         single[name], joined[name] = (stream, buffers), name
         # A memo keeps alive what it names by id.
@@ -158,9 +205,16 @@ def _groups(values, skipped, shell):
     for names in members.values():
         if len(names) == 1:
             groups.append((names, *single[names[0]]))
-        else:
+            continue
+        try:
             stream, buffers, _ = _dump({name: values[name] for name in names}, shell)
-            groups.append((names, stream, buffers))
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            reason = f"together with what it shares values with: {_reason(error)}"
+            skipped += [_skipped(name, values[name], reason) for name in names]
+            continue
+        groups.append((names, stream, buffers))
     return groups
 
 
@@ -179,9 +233,8 @@ def _write(folder, objects, groups, values):
 
     described = []
     for names, stream, buffers in groups:
-        views = [buffer.raw() for buffer in buffers]
-        written.append({"names": names, "stream": place(stream), "buffers": [place(view) for view in views]})
-        size = len(stream) + sum(map(len, views))
+        written.append({"names": names, "stream": place(stream), "buffers": [place(view) for view in buffers]})
+        size = len(stream) + sum(map(len, buffers))
         for name in names:
             described.append({"name": name, "type": type(values[name]).__name__,
                               "size_bytes": size if len(names) == 1 else None})
@@ -196,9 +249,19 @@ def _kept(objects, known, view):
     """The entry of the object that holds this content: one that is there already, or a new one."""
     found = fingerprint(view)
     for entry in known.get((len(view), found), ()):
-        if objects.has(entry["object"]):
+        if objects.has(entry["object"], entry["size_bytes"]):
             return entry
-    return objects.put(view, found)
+    entry = objects.put(view, found)
+    known.setdefault((entry["length"], entry.get("fingerprint")), []).append(entry)
+    return entry
+
+
+def _read(objects, entry):
+    try:
+        return objects.get(entry["object"], entry["length"], entry.get("frames", ()))
+    except Damaged:
+        objects.set_aside(entry["object"])
+        raise
 
 
 def _known(folder):
@@ -266,4 +329,4 @@ def _load(stream, buffers, shell):
 
 
 def _reason(error):
-    return f"{type(error).__name__}: {error}".partition("\n")[0][:300]
+    return f"{type(error).__name__}: {message_of(error)}".partition("\n")[0][:300]

@@ -4,6 +4,9 @@ SIGINT reaches the main thread while a cell runs. It must not strike inside our 
 critical sections (a half-sent frame would break the connection), nor between cells.
 """
 
+import _thread
+import contextlib
+import os
 import signal
 import threading
 import time
@@ -13,6 +16,10 @@ _main = threading.main_thread()
 # comes just before a call that waits interrupts nothing: this one, which means nothing, does it then.
 _NUDGE = signal.SIGRTMIN
 _NUDGES_S = (0.02, 0.1, 0.4)
+# C's system() ignores SIGINT until its command has ended; a terminal would interrupt the command too. That
+# is done here as long as the cell, which hears nothing, starts more of them.
+_UNHEARD_S = 0.5
+_TICKS_S = 1 / os.sysconf("SC_CLK_TCK")
 
 
 class Interrupts:
@@ -23,10 +30,14 @@ class Interrupts:
         self._depth = 0
         self._pending = False
         self._early = False
+        # The newest interrupt, and the newest one of which the main thread has heard.
+        self._sent = self._heard = 0
+        self._began_s = 0.0
         signal.signal(signal.SIGINT, self._on_sigint)
         signal.signal(_NUDGE, lambda *_: None)
 
     def _on_sigint(self, _signum, _frame):
+        self._heard = self._sent
         if not self._armed:
             return
         if self._depth:
@@ -43,15 +54,29 @@ class Interrupts:
         self._early = early
         if self._armed:
             self._early = False
+            self._sent += 1
             signal.pthread_kill(_main.ident, signal.SIGINT)
-            threading.Thread(target=self._nudge, name="nudge", daemon=True).start()
+            threading.Thread(target=self._nudge, args=(self._sent,), name="nudge", daemon=True).start()
 
-    def _nudge(self):
+    def _nudge(self, number):
         for pause in _NUDGES_S:
             time.sleep(pause)
             if not self._armed:
                 return
             signal.pthread_kill(_main.ident, _NUDGE)
+        told = set()
+        while True:
+            time.sleep(_UNHEARD_S)
+            # A handler of the cell's own says nothing here of what it heard.
+            if (not self._armed or self._sent != number or self._heard == number
+                    or signal.getsignal(signal.SIGINT) != self._on_sigint):
+                return
+            # Without a signal, which would be ignored: heard as soon as Python goes on.
+            _thread.interrupt_main()
+            for pid in _commands(self._began_s) - told:
+                told.add(pid)
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGINT)
 
     def run(self, begun, function):
         """Calls `function` with interrupts on; returns its value, or None where one escaped it.
@@ -61,6 +86,9 @@ class Interrupts:
         try:
             try:
                 self._pending = False
+                # An interrupt of the run before is no business of this one.
+                self._heard = self._sent
+                self._began_s = time.clock_gettime(time.CLOCK_BOOTTIME)
                 self._armed = True
                 begun()
                 if self._early:
@@ -88,3 +116,27 @@ class Interrupts:
                 self._pending = False
                 if self._armed:
                     raise KeyboardInterrupt
+
+
+def _commands(since_s):
+    """Processes below this one and of its group that began since then: not what earlier cells left running."""
+    found, parents, own, group = set(), {}, os.getpid(), os.getpgrp()
+    for name in os.listdir("/proc"):
+        if not name.isdigit():
+            continue
+        try:
+            with open(f"/proc/{name}/stat", "rb") as file:
+                # The command's name, which may hold anything, ends at the last bracket.
+                fields = file.read().rpartition(b")")[2].split()
+        except OSError:
+            continue  # ended meanwhile
+        pid, parents[int(name)] = int(name), int(fields[1])
+        if int(fields[2]) == group and (int(fields[19]) + 1) * _TICKS_S >= since_s:
+            found.add(pid)
+    return {pid for pid in found if own in _ancestors(pid, parents)}
+
+
+def _ancestors(pid, parents):
+    while pid in parents:
+        pid = parents[pid]
+        yield pid

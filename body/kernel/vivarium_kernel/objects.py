@@ -1,8 +1,8 @@
 """Content-addressed files: large pieces of snapshots, each written once however many snapshots hold it.
 
 An object is named by the blake3 hash of its content, with `.zst` where it lies compressed: in frames of a
-chunk each, which threads make and read at once. The hash of what is not compressed is computed while it is
-written or read, by a second thread. A file gets its name only when all of it is on the disk, so a crash
+chunk each, which threads make and read at once. The hash of what is not compressed is computed beside the
+writing or the reading. A file gets its name only when all of it is on the disk, so a crash
 leaves nothing that looks whole and is not.
 
 Content may change while it is written, by a thread of the user's. A fingerprint before and after tells; it
@@ -10,8 +10,7 @@ is then written from copies, chunk by chunk, so that what is hashed is what is w
 """
 
 import collections
-import itertools
-import mmap
+import contextlib
 import os
 import queue
 import threading
@@ -21,14 +20,11 @@ import xxhash
 import zstandard
 from blake3 import blake3
 
-CHUNK = 8 << 20
-THREADS = 2
+from . import reading
+from .reading import CHUNK, THREADS, Damaged
+
 # Compressed where a sample becomes smaller than this share: below, the disk is the slower part.
 WORTH_COMPRESSING = 0.7
-
-
-class Damaged(Exception):
-    """What lies on the disk is not what was written."""
 
 
 def fingerprint(view):
@@ -48,20 +44,21 @@ class Objects:
     def __init__(self, folder):
         self._folder = folder
         os.makedirs(folder, exist_ok=True)
-        # Files of a store that fails are taken away again.
-        self.written = []
+        # Files that a store brought are taken away again if it fails; those of others stay.
+        self.written = set()
 
-    def has(self, name):
-        """Whether there is one of this name."""
-        return os.path.exists(os.path.join(self._folder, name))
+    def has(self, name, size_bytes):
+        """Whether there is one of this name and of this many bytes on the disk."""
+        try:
+            return os.stat(os.path.join(self._folder, name)).st_size == size_bytes
+        except FileNotFoundError:
+            return False
 
     def put(self, view, known):
         """Writes content of this fingerprint, flushed to the disk; returns the entry by which it is found
         again: its name, length, bytes on the disk, fingerprint (but where it changed meanwhile) and the
         sizes of the frames it lies in, where it is compressed."""
-        entry = self._put(view, known) or self._put(view, None)
-        self.written.append(entry["object"])
-        return entry
+        return self._put(view, known) or self._put(view, None)
 
     def _put(self, view, known):
         """`put`, from copies where no fingerprint is given; none where it has another one afterwards."""
@@ -89,57 +86,61 @@ class Objects:
                 os.unlink(aside)
                 return None
             name = f"{digest}.zst" if small else digest
-            os.rename(aside, os.path.join(self._folder, name))
+            self._name(aside, name, size)
         except BaseException:
             if hashing is not None:
                 hashing.end()
-            try:
+            with contextlib.suppress(FileNotFoundError):
                 os.unlink(aside)
-            except FileNotFoundError:
-                pass
             raise
         entry = {"object": name, "length": len(view), "size_bytes": size}
         return entry | ({"fingerprint": known} if known else {}) | ({"frames": frames} if frames else {})
+
+    def _name(self, aside, name, size):
+        """Gives a new file its name, unless the object is there already."""
+        path = os.path.join(self._folder, name)
+        if self.has(name, size):
+            os.unlink(aside)
+            return
+        was_there = os.path.exists(path)
+        os.rename(aside, path)
+        if not was_there:
+            self.written.add(name)
 
     def get(self, name, length, frames=()):
         """Reads an object into writable memory, and checks it. `frames` are as `put` told them; without
         them a compressed one is read too, by one processor."""
         path = os.path.join(self._folder, name)
-        memory = _memory(length)
+        memory = reading.memory(length)
         view = memoryview(memory)
         try:
-            with open(path, "rb", buffering=0) as file:
-                os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_SEQUENTIAL)
-                if frames:
-                    _decompress(file, frames, view, name)
-                    found = whole(view)
-                else:
-                    found = self._read(file, view, name)
+            if not name.endswith(".zst"):
+                digest = blake3()
+                for chunk in reading.plain(path, view):
+                    digest.update(chunk)
+                found = digest.hexdigest()
+            elif frames:
+                reading.frames(path, view, frames)
+                found = whole(view)
+            else:
+                reading.stream(path, view)
+                found = whole(view)
         except FileNotFoundError:
-            raise Damaged(f"object {name} is missing") from None
+            was = "was found damaged before" if os.path.exists(f"{path}.damaged") else "is missing"
+            raise Damaged(f"object {name} {was}") from None
         except zstandard.ZstdError as error:
             raise Damaged(f"object {name} can't be decompressed: {error}") from None
+        except Damaged as error:
+            raise Damaged(f"object {name} {error}") from None
         if found != name.removesuffix(".zst"):
             raise Damaged(f"object {name} has another checksum")
         return memory
 
-    def _read(self, file, view, name):
-        hashing = _Hashing()
-        try:
-            small = name.endswith(".zst")
-            source = zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True) if small else file
-            at, length = 0, len(view)
-            while at < length:
-                count = source.readinto(view[at:at + CHUNK])
-                if not count:
-                    raise Damaged(f"object {name} ends too early")
-                hashing.put(view[at:at + count])
-                at += count
-            if source.read(1):
-                raise Damaged(f"object {name} is longer than it was")
-        finally:
-            found = hashing.end()
-        return found
+    def set_aside(self, name):
+        """Takes a damaged one's name: the next store writes its content anew instead of relying on it."""
+        path = os.path.join(self._folder, name)
+        with contextlib.suppress(OSError):
+            os.rename(path, f"{path}.damaged")
 
     def settle(self):
         """Makes the names of what was written last beyond a crash."""
@@ -149,7 +150,8 @@ class Objects:
     def take_back(self):
         """Removes what this store wrote."""
         for name in self.written:
-            os.unlink(os.path.join(self._folder, name))
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(os.path.join(self._folder, name))
         self.written.clear()
 
     def _is_compressible(self, view):
@@ -158,18 +160,6 @@ class Objects:
         step = len(view) // 4
         parts = b"".join(view[start:start + (32 << 10)] for start in range(0, len(view), step))
         return len(zstandard.ZstdCompressor(level=1).compress(parts)) < WORTH_COMPRESSING * len(parts)
-
-
-def _memory(length):
-    """Writable memory of its own, in large pages: touching small ones takes longer than filling them."""
-    if not length:
-        return bytearray()
-    memory = mmap.mmap(-1, length, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-    try:
-        memory.madvise(mmap.MADV_HUGEPAGE)
-    except OSError:
-        pass  # a kernel without them
-    return memory
 
 
 def _chunks(view, copied=False):
@@ -202,24 +192,6 @@ def _compressed(chunks):
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
-
-
-def _decompress(file, frames, view, name):
-    """Each frame straight into its place, by two threads."""
-    if len(frames) != -(-len(view) // CHUNK) or sum(frames) != os.fstat(file.fileno()).st_size:
-        raise Damaged(f"object {name} has another length")
-
-    def decompress(number, at):
-        frame = os.pread(file.fileno(), frames[number], at)
-        place = view[number * CHUNK:(number + 1) * CHUNK]
-        reader = zstandard.ZstdDecompressor().stream_reader(frame)
-        if reader.readinto(place) != len(place) or reader.read(1):
-            raise Damaged(f"object {name} has a frame of another length")
-
-    starts = itertools.accumulate(frames, initial=0)
-    with ThreadPoolExecutor(THREADS) as pool:
-        # The results are asked for, as they may be failures.
-        collections.deque(pool.map(decompress, range(len(frames)), starts), maxlen=0)
 
 
 class _Hashing:

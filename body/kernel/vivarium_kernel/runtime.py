@@ -1,10 +1,15 @@
 """`runtime`: what every cell finds in its namespace without an import."""
 
 import os
+import re
 import subprocess
 import threading
 
 from .resource import Process, Resource, SameContext
+
+# Linux hands 128 KiB per variable to a program at most, and 2 MiB or so for all of them.
+LONGEST_VALUE = 64 << 10
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 class Shell:
@@ -40,11 +45,11 @@ class Shell:
 
     def env(self, key, value):
         """Sets a variable for the commands that follow."""
-        if not isinstance(key, str) or not key or "=" in key or "\0" in key:
-            raise ValueError(f"{key!r} can't be the name of a variable")
+        value = str(value)
+        _check_variable(key, value)
         with self._lock:
-            self._env[key] = str(value)
-            self._tell({"env": {key: str(value)}})
+            self._env[key] = value
+            self._tell({"env": {key: value}})
 
     def start(self, cmd):
         """Starts a command line and returns its `subprocess.Popen`; what it writes is the cell's output."""
@@ -90,11 +95,11 @@ class Shell:
                 self._env = {str(key): str(value) for key, value in env.items()}
 
     def restore(self, cwd, env):
-        """Takes over the context of a snapshot, and tells the supervisor."""
+        """Takes over the context of a snapshot, and tells the supervisor. Older ones may hold anything."""
         with self._lock:
             if os.path.isdir(cwd):
                 self._cwd = cwd
-            self._env = dict(env)
+            self._env = {key: value for key, value in env.items() if _is_variable(key, value)}
             self._tell({"cwd": self._cwd, "env": self._env})
 
     def _tell(self, change):
@@ -147,6 +152,24 @@ class Runtime:
 
     def __repr__(self):
         return "<runtime: resource, shell, evolve>"
+
+
+def _check_variable(key, value):
+    """As POST /shell/env: what a shell can't name or no program can be given would fail every later command."""
+    if not isinstance(key, str) or not _NAME.fullmatch(key):
+        raise ValueError(f"{key!r} can't be the name of a variable: letters, digits and _ can, not beginning with a digit")
+    if "\0" in value:
+        raise ValueError(f"the value of {key} holds a zero byte, which no variable can")
+    if (size := len(os.fsencode(value))) > LONGEST_VALUE:
+        raise ValueError(f"the value of {key} has {size} bytes, and a variable holds {LONGEST_VALUE}: write it to a file")
+
+
+def _is_variable(key, value):
+    try:
+        _check_variable(key, value)
+    except ValueError:
+        return False
+    return True
 
 
 def _the_runtime():

@@ -14,6 +14,7 @@ from traitlets import Any, Type
 from traitlets.config import Config
 
 from . import comms, quick
+from .errors import message_of
 from .runtime import wait_for
 
 
@@ -112,7 +113,7 @@ class Shell(InteractiveShell):
 
     def _showtraceback(self, etype, evalue, stb):
         name = getattr(etype, "__name__", str(etype))
-        self.last_error = {"type": name, "message": _message(evalue), "traceback": "\n".join(stb)}
+        self.last_error = {"type": name, "message": message_of(evalue), "traceback": "\n".join(stb)}
         self.output.emit({
             "output_type": "error", "ename": name, "evalue": self.last_error["message"], "traceback": list(stb),
         })
@@ -158,22 +159,25 @@ class Shell(InteractiveShell):
             status = "failed"
         if status != "completed":
             error = self.last_error or {
-                "type": type(failure).__name__, "message": _message(failure),
+                "type": type(failure).__name__, "message": message_of(failure),
                 "traceback": "".join(traceback.format_exception(failure)),
             }
         return {"status": status, "result": self.result, "error": error, "timing_ms": timing_ms,
                 "execution_count": count}
 
-    def clear(self, runtime):
-        """Empties the namespace, all but `runtime`."""
-        self.reset(new_session=False)
-        self.user_ns["runtime"] = runtime
-        self.user_ns_hidden["runtime"] = runtime
+    def init_user_ns(self):
+        """After a reset, too, `%reset` included."""
+        super().init_user_ns()
+        self.user_ns["runtime"] = self.user_ns_hidden["runtime"] = self.runtime
 
-    def globals_count(self):
-        """Names that the user defined."""
-        hidden = self.user_ns_hidden
-        return sum(1 for name in list(self.user_ns) if not name.startswith("_") and name not in hidden)
+    def is_hidden(self, name, value):
+        """Whether this is IPython's or ours; what the user put in its place is not."""
+        return name in self.user_ns_hidden and self.user_ns_hidden[name] is value
+
+    def globals(self):
+        """Names that the user defined, with their values."""
+        return {name: value for name, value in list(self.user_ns.items())
+                if isinstance(name, str) and not name.startswith("_") and not self.is_hidden(name, value)}
 
 
 def make(output, interrupts, runtime):
@@ -183,22 +187,14 @@ def make(output, interrupts, runtime):
     config = Config()
     config.HistoryManager.enabled = False
     config.InteractiveShell.banner1 = ""
-    shell = Shell.instance(config=config, user_ns={"runtime": runtime})
-    shell.output, shell.interrupts, shell.runtime, shell.last_error = output, interrupts, runtime, None
-    shell.user_ns_hidden["runtime"] = runtime
+    shell = Shell.instance(config=config, runtime=runtime)
+    shell.output, shell.interrupts, shell.last_error = output, interrupts, None
     shell.transforms = quick.Transforms(shell)
     # IPython's builtins (display, get_ipython) are there for good, not put in and taken out per cell.
     shell.builtin_trap.__enter__()
     comms.install(output)
     warnings.filterwarnings("ignore", message="To exit: use")
     return shell
-
-
-def _message(error):
-    try:
-        return str(error)
-    except Exception:
-        return "<its message can't be shown>"
 
 
 def _program():

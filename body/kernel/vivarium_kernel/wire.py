@@ -20,6 +20,10 @@ RING_CELLS = 256
 # How far a client may lag before a cell that floods it is held up, and for how long that may
 # last without the client taking anything.
 LAG_BYTES = 8 << 20
+# What one output, or one answer, may take; and what the supervisor reads as one frame: at a larger one the
+# link would end, and the cell with it.
+LARGEST_BYTES = 64 << 20
+LONGEST_FRAME = 512 << 20
 STALL_S = 1.0
 # Small frames that wait together go out together.
 GATHER_BYTES = 64 << 10
@@ -49,6 +53,35 @@ def encode(message):
         text = _encoder.encode(_finite(message))
     body = text.encode("utf-8", "replace")
     return struct.pack(">I", len(body)) + body
+
+
+def encode_fitting(message):
+    """One frame; of an output or an answer that is too large, one that says so in its place."""
+    frame = encode(message)
+    if len(frame) <= LARGEST_BYTES:
+        return frame
+    if message["type"] not in ("answer", "done", "event"):
+        # For a program, as a comm's message is: whole, or not at all.
+        if len(frame) > LONGEST_FRAME:
+            raise ValueError(f"a message of {len(frame) >> 20} MiB can't be sent: {LONGEST_FRAME >> 20} MiB can")
+        return frame
+    return encode(_without_bulk(message, f"{len(frame) >> 20} MiB were not shown: one output has room for "
+                                         f"{LARGEST_BYTES >> 20} MiB. Show a part of it, or write it to a file."))
+
+
+def _without_bulk(message, said):
+    kind, text = message["type"], f"<{said}>"
+    if kind == "answer":
+        return {"type": kind, "ask": message.get("ask"), "error": said}
+    if kind == "done":
+        error = message["error"] and {**message["error"], "message": text, "traceback": text}
+        return {**message, "result": message["result"] and text, "error": error}
+    output = message["output"]
+    if output["output_type"] == "error":
+        output = {**output, "evalue": text, "traceback": [text]}
+    else:
+        output = {**output, "data": {"text/plain": text}, "metadata": {}}
+    return {**message, "output": output}
 
 
 class Outbox:
@@ -90,9 +123,10 @@ class Outbox:
         Where `more` is about to come, it waits for that: two frames in one call wake the client once.
         """
         with self._guard, self._lock:
+            message["seq"] = self._seq + 1
+            frame = encode_fitting(message)
             self._seq += 1
-            message["seq"] = self._seq
-            self._put(self._seq, None, encode(message), more)
+            self._put(self._seq, None, frame, more)
 
     def started(self, request):
         """Keeps an `execute` frame's own bytes as the event of its start, for clients to come: the present one knows."""
@@ -108,7 +142,7 @@ class Outbox:
 
     def reply(self, message):
         """Sends to the present client only; forgotten where there is none."""
-        frame = encode(message)
+        frame = encode_fitting(message)
         with self._guard, self._lock:
             if self._client is not None:
                 self._put(None, self._generation, frame)
