@@ -86,7 +86,6 @@ impl Seated {
     fn ended(&self, is_it: impl Fn(&Value) -> bool) -> Value {
         let mut run = Value::Null;
         wait_until("the run's end", Duration::from_secs(240), || {
-            std::thread::sleep(Duration::from_millis(200));
             run = self.get("/evolve/runs")["runs"][0].clone();
             run["ended_at"].is_number() && is_it(&run)
         });

@@ -8,7 +8,7 @@ use std::{
     io::{Read, Write},
     net::TcpStream,
     path::{Path, PathBuf},
-    process::{Command, Output},
+    process::{Child, Command, Output, Stdio},
     sync::atomic::{AtomicU32, Ordering},
     time::{Duration, Instant},
 };
@@ -100,6 +100,13 @@ impl Instance {
     pub fn vivarium(&self, arguments: &[&str]) -> Output {
         let output = self.command(arguments).output();
         output.expect("target/debug/vivarium runs; scripts/test.sh builds it")
+    }
+
+    /// The same, which goes on beside the test.
+    pub fn start(&self, arguments: &[&str]) -> Child {
+        let mut command = self.command(arguments);
+        let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+        child.expect("target/debug/vivarium runs; scripts/test.sh builds it")
     }
 
     /// The same, killed at this point of a run.
@@ -239,6 +246,7 @@ pub fn wait_until(what: &str, deadline: Duration, mut condition: impl FnMut() ->
             begin.elapsed() < deadline,
             "not within {deadline:?}: {what}"
         );
-        std::thread::yield_now();
+        // What is waited for needs the processor, too.
+        std::thread::sleep(Duration::from_millis(10));
     }
 }

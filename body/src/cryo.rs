@@ -1,16 +1,21 @@
 //! Snapshots on the disk: which there are, what is inside, which go. A kernel's worker writes and
 //! loads them (`vivarium_kernel.cryo`, which also describes the files); here they are listed,
 //! removed and cleared up after, without Python.
+//!
+//! The worker holds the folder's lock while it writes (alone) or reads (with others), so that it
+//! is held just as long as that lasts, whoever asked and died meanwhile. What no snapshot holds is
+//! removed under the lock, by whoever finds it free: each store, reload and removal ends so.
 
 use std::{
     collections::HashSet,
-    fs::File,
+    fs::{File, TryLockError},
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tokio::sync::Mutex;
 use wire::body::{Snapshot, SnapshotLine};
 
 use crate::{
@@ -52,6 +57,17 @@ impl From<std::io::Error> for CryoError {
     }
 }
 
+/// A manifest is not what was written.
+#[derive(Debug, thiserror::Error)]
+enum Unreadable {
+    #[error("its manifest is cut short")]
+    Cut,
+    #[error("its manifest has another checksum")]
+    Checksum,
+    #[error("its manifest can't be read: {0}")]
+    Shape(#[from] serde_json::Error),
+}
+
 /// The parts of a manifest that are of interest here.
 #[derive(Deserialize)]
 struct Manifest {
@@ -69,25 +85,29 @@ struct Object {
 pub struct Cryo {
     folder: PathBuf,
     clock: Clock,
+    /// One clears up at a time, after the one before.
+    clearing: Mutex<()>,
 }
 
 impl Cryo {
     /// Opens a folder, which the first store makes.
     pub fn new(folder: PathBuf, clock: Clock) -> Self {
-        Self { folder, clock }
+        Self {
+            folder,
+            clock,
+            clearing: Mutex::default(),
+        }
     }
 
-    /// Stores a kernel's namespace, in its turn; the worker's answer.
+    /// Stores a kernel's namespace, in its turn; the worker's answer. Dropped, the worker goes on.
     pub async fn store(&self, kernel: &Kernel, name: Option<String>) -> Result<Value, CryoError> {
         let name = match name {
             Some(name) => checked(name)?,
             None => format!("{UNNAMED}{}", self.clock.ulid().to_string().to_lowercase()),
         };
-        let lock = self.lock().await?;
         let arguments = json!({"folder": self.folder, "name": name});
         let stored = kernel.job("store", arguments).await;
-        self.clear_up();
-        drop(lock);
+        self.clear_up().await;
         stored.map_err(|error| match error {
             // No room, or no more of the quota.
             AskError::Failed(text)
@@ -105,10 +125,11 @@ impl Cryo {
             Some(name) => checked(name)?,
             None => self.list()?.into_iter().next().ok_or(CryoError::None)?.name,
         };
-        let _lock = self.lock().await?;
         self.manifest(&name)?;
         let arguments = json!({"folder": self.folder, "name": name});
-        let reloaded = kernel.job("reload", arguments).await?;
+        let reloaded = kernel.job("reload", arguments).await;
+        self.clear_up().await;
+        let reloaded = reloaded?;
         match reloaded["damaged"].as_str() {
             Some(reason) => Err(CryoError::Damaged {
                 name,
@@ -151,26 +172,32 @@ impl Cryo {
         Ok(self.manifest(name)?.snapshot)
     }
 
-    /// Removes one, and what it alone held.
+    /// Removes one, and what it alone held; the latter when nobody writes or reads any more.
     pub async fn remove(&self, name: &str) -> Result<(), CryoError> {
         let name = checked(name.to_owned())?;
-        let _lock = self.lock().await?;
         match std::fs::remove_file(self.path(&name)) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 return Err(CryoError::Unknown(name));
             }
             removed => removed?,
         }
-        self.clear_up();
+        self.clear_up().await;
         Ok(())
     }
 
-    /// Another machine may have the same `/data`: one store, reload or removal at a time.
-    async fn lock(&self) -> Result<File, CryoError> {
-        std::fs::create_dir_all(&self.folder)?;
-        let file = File::create(self.folder.join(".lock"))?;
-        let locking = tokio::task::spawn_blocking(move || file.lock().map(|()| file));
-        Ok(locking.await.map_err(std::io::Error::other)??)
+    /// The folder's lock; `None` where a worker has it, after whom it is cleared up too.
+    fn lock(&self) -> Result<Option<File>, CryoError> {
+        // As the worker opens it: whoever is first makes it, and the other may only read it.
+        let path = self.folder.join(".lock");
+        let file = match File::open(&path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => File::create(&path)?,
+            opened => opened?,
+        };
+        match file.try_lock() {
+            Ok(()) => Ok(Some(file)),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(error.into()),
+        }
     }
 
     fn manifest(&self, name: &str) -> Result<Manifest, CryoError> {
@@ -181,7 +208,10 @@ impl Cryo {
             }
             read => read?,
         };
-        parsed(&text).map_err(|reason| CryoError::Damaged { name, reason })
+        parsed(&text).map_err(|error| CryoError::Damaged {
+            name,
+            reason: error.to_string(),
+        })
     }
 
     fn names(&self) -> Result<Vec<String>, CryoError> {
@@ -191,27 +221,35 @@ impl Cryo {
         };
         let names = entries.flatten().filter_map(|entry| {
             let name = entry.file_name().into_string().ok()?;
-            Some(name.strip_suffix(".json")?.to_owned())
+            // Other files are not ours.
+            checked(name.strip_suffix(".json")?.to_owned()).ok()
         });
         Ok(names.collect())
     }
 
     /// Removes unnamed snapshots beyond those that are kept, what no snapshot holds, and what
     /// a store left that was cut short.
-    fn clear_up(&self) {
+    async fn clear_up(&self) {
+        let _one = self.clearing.lock().await;
         if let Err(error) = self.try_to_clear_up() {
             tracing::warn!(%error, "the snapshots' folder could not be cleared up");
         }
     }
 
     fn try_to_clear_up(&self) -> Result<(), CryoError> {
+        if !self.folder.exists() {
+            return Ok(());
+        }
+        let Some(_lock) = self.lock()? else {
+            return Ok(());
+        };
         let lines = self.list()?;
-        let unnamed = lines.iter().filter(|line| line.name.starts_with(UNNAMED));
+        let unnamed = lines.iter().filter(|line| is_unnamed(&line.name));
         for line in unnamed.skip(KEPT_UNNAMED) {
             std::fs::remove_file(self.path(&line.name))?;
         }
         for entry in std::fs::read_dir(&self.folder)?.flatten() {
-            if entry.file_name().to_string_lossy().contains(".json.new-") {
+            if is_aside(&entry.file_name().to_string_lossy()) {
                 std::fs::remove_file(entry.path())?;
             }
         }
@@ -243,6 +281,18 @@ pub fn of_machine(clock: Clock) -> Arc<Cryo> {
     Arc::new(Cryo::new(crate::paths::cryo_dir(), clock))
 }
 
+/// Whether a snapshot was given its name here.
+fn is_unnamed(name: &str) -> bool {
+    let id = name.strip_prefix(UNNAMED);
+    id.is_some_and(|id| id.len() == ulid::ULID_LEN && ulid::Ulid::from_string(id).is_ok())
+}
+
+/// Whether a file is a manifest that a store left half written.
+fn is_aside(file: &str) -> bool {
+    let process = file.rsplit_once(".json.new-").map(|(_, process)| process);
+    process.is_some_and(|process| process.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
 fn checked(name: String) -> Result<String, CryoError> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
     let fine = name.len() <= LONGEST_NAME
@@ -256,110 +306,15 @@ fn checked(name: String) -> Result<String, CryoError> {
     }
 }
 
-fn parsed(text: &[u8]) -> Result<Manifest, String> {
+fn parsed(text: &[u8]) -> Result<Manifest, Unreadable> {
     let end = text.iter().position(|byte| *byte == b'\n');
-    let (checksum, json) = text.split_at(end.ok_or("its manifest is cut short")?);
+    let (checksum, json) = text.split_at(end.ok_or(Unreadable::Cut)?);
     let json = &json[1..];
     if blake3::hash(json).to_hex().as_bytes() != checksum {
-        return Err("its manifest has another checksum".to_owned());
+        return Err(Unreadable::Checksum);
     }
-    serde_json::from_slice(json).map_err(|error| format!("its manifest can't be read: {error}"))
+    Ok(serde_json::from_slice(json)?)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn put(folder: &Path, name: &str, created_at_s: f64, objects: &[&str]) {
-        let objects: Vec<_> = objects.iter().map(|one| json!({"object": one})).collect();
-        let json = json!({
-            "schema": 1, "name": name, "created_at_s": created_at_s, "python": "3.13", "size_bytes": 7,
-            "values": [{"name": "x", "type": "int", "size_bytes": 3}], "skipped": [], "objects": objects,
-        })
-        .to_string();
-        let text = format!("{}\n{json}", blake3::hash(json.as_bytes()).to_hex());
-        std::fs::create_dir_all(folder.join("objects")).unwrap();
-        std::fs::write(folder.join(format!("{name}.json")), text).unwrap();
-    }
-
-    fn objects(folder: &Path) -> Vec<String> {
-        let entries = std::fs::read_dir(folder.join("objects")).unwrap().flatten();
-        let mut names: Vec<_> = entries
-            .map(|entry| entry.file_name().into_string().unwrap())
-            .collect();
-        names.sort();
-        names
-    }
-
-    #[tokio::test]
-    async fn what_no_snapshot_holds_goes_with_the_last_that_did() {
-        let folder = tempfile::tempdir().unwrap();
-        let cryo = Cryo::new(folder.path().to_owned(), Clock::system());
-        assert!(cryo.list().unwrap().is_empty());
-        put(folder.path(), "a", 1.0, &["one", "shared"]);
-        put(folder.path(), "b", 2.0, &["shared"]);
-        for name in ["one", "shared", "new-17", "lost"] {
-            std::fs::write(folder.path().join("objects").join(name), "").unwrap();
-        }
-        let names: Vec<_> = cryo
-            .list()
-            .unwrap()
-            .into_iter()
-            .map(|line| line.name)
-            .collect();
-        assert_eq!(names, ["b", "a"]);
-        assert_eq!(cryo.one("a").unwrap().values[0].kind, "int");
-
-        cryo.remove("a").await.unwrap();
-        assert_eq!(objects(folder.path()), ["shared"]);
-        assert!(matches!(cryo.remove("a").await, Err(CryoError::Unknown(_))));
-        assert!(matches!(cryo.one("../b"), Err(CryoError::BadName(_))));
-    }
-
-    #[tokio::test]
-    async fn beside_a_damaged_snapshot_nothing_is_cleared() {
-        let folder = tempfile::tempdir().unwrap();
-        let cryo = Cryo::new(folder.path().to_owned(), Clock::system());
-        put(folder.path(), "a", 1.0, &["one"]);
-        put(folder.path(), "b", 2.0, &["two"]);
-        for name in ["one", "two"] {
-            std::fs::write(folder.path().join("objects").join(name), "").unwrap();
-        }
-        let damaged = folder.path().join("a.json");
-        let text = std::fs::read_to_string(&damaged).unwrap();
-        std::fs::write(&damaged, text.replace("int", "str")).unwrap();
-        let lines = cryo.list().unwrap();
-        assert!(lines[1].damaged.as_ref().unwrap().contains("checksum"));
-        cryo.remove("b").await.unwrap();
-        assert_eq!(objects(folder.path()), ["one", "two"]);
-        // It can be removed itself, and then the rest goes.
-        cryo.remove("a").await.unwrap();
-        assert!(objects(folder.path()).is_empty());
-    }
-
-    #[test]
-    fn only_the_newest_of_those_without_a_name_are_kept() {
-        let folder = tempfile::tempdir().unwrap();
-        let cryo = Cryo::new(folder.path().to_owned(), Clock::system());
-        for number in 0..15 {
-            put(
-                folder.path(),
-                &format!("auto-{number:02}"),
-                f64::from(number),
-                &[],
-            );
-        }
-        put(folder.path(), "named", 0.5, &[]);
-        cryo.clear_up();
-        let names: Vec<_> = cryo
-            .list()
-            .unwrap()
-            .into_iter()
-            .map(|line| line.name)
-            .collect();
-        assert_eq!(
-            (names.len(), names[9].as_str(), names[10].as_str()),
-            (11, "auto-05", "named")
-        );
-    }
-}
+mod tests;

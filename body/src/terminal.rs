@@ -10,7 +10,7 @@ use std::{
 
 use rustix::{
     pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt},
-    termios::{Winsize, tcsetwinsize},
+    termios::{Winsize, tcgetwinsize, tcsetwinsize},
 };
 use tokio::{
     net::unix::pipe,
@@ -28,6 +28,10 @@ const LAG: usize = 1024;
 const PIECE: usize = 16 << 10;
 /// Terminals are processes: more would be a mistake.
 const MOST: usize = 32;
+/// Columns and rows before a viewer says how many it has.
+const SIZE: (u16, u16) = (80, 24);
+/// What programs can work with, of columns and of rows.
+const FITTING: std::ops::RangeInclusive<u16> = 1..=1000;
 
 /// A terminal can't be opened.
 #[derive(Debug, thiserror::Error)]
@@ -125,12 +129,14 @@ impl Terminal {
             .read(true)
             .write(true)
             .open(path)?;
+        tcsetwinsize(&pty, winsize(SIZE.0, SIZE.1))?;
         let Snapshot { cwd, env, .. } = shell.context.snapshot();
         // Where the supervisor was started by something that ignores interrupts, a shell and all
         // that it starts would too.
-        let child = Command::new("env")
-            .args(["--default-signal=INT,QUIT", "setsid", "--ctty"])
-            .args(["bash", "-l"])
+        // By their paths: a PATH of the user's may lead nowhere.
+        let child = Command::new("/usr/bin/env")
+            .args(["--default-signal=INT,QUIT", "/usr/bin/setsid", "--ctty"])
+            .args(["/bin/bash", "-l"])
             .current_dir(cwd)
             .env("TERM", "xterm-256color")
             .envs(env)
@@ -176,14 +182,10 @@ impl Terminal {
         Ok(())
     }
 
-    /// Takes a viewer's size: the last one counts.
-    pub fn resize(&self, cols: u16, rows: u16) -> std::io::Result<()> {
-        let size = Winsize {
-            ws_row: rows,
-            ws_col: cols,
-            ws_xpixel: 0,
-            ws_ypixel: 0,
-        };
+    /// Takes a viewer's size, or what fits of it: the last one counts. What it does not say stays.
+    pub fn resize(&self, cols: Option<u16>, rows: Option<u16>) -> std::io::Result<()> {
+        let now = tcgetwinsize(&self.pty)?;
+        let size = winsize(cols.unwrap_or(now.ws_col), rows.unwrap_or(now.ws_row));
         Ok(tcsetwinsize(&self.pty, size)?)
     }
 
@@ -221,6 +223,16 @@ impl Terminal {
         }
         // With the lock held: a viewer that comes now sees the piece once. Nobody may be there.
         let _ = self.pieces.send(Bytes::copy_from_slice(piece));
+    }
+}
+
+fn winsize(cols: u16, rows: u16) -> Winsize {
+    let fit = |count: u16| count.clamp(*FITTING.start(), *FITTING.end());
+    Winsize {
+        ws_row: fit(rows),
+        ws_col: fit(cols),
+        ws_xpixel: 0,
+        ws_ypixel: 0,
     }
 }
 
@@ -293,7 +305,7 @@ mod tests {
         let room = Room::new();
         let terminal = room.open("a");
         let (first, second) = (terminal.view(), room.open("a").view());
-        terminal.resize(91, 33).unwrap();
+        terminal.resize(Some(91), Some(33)).unwrap();
         terminal
             .write(b"echo size $(stty size) in $PWD\n")
             .await
@@ -318,6 +330,30 @@ mod tests {
         shows(terminal.view(), "prompt after the interrupt", prompt).await;
         terminal.write(b"echo it is $x\n").await.unwrap();
         sees(terminal.view(), "it is kept").await;
+        room.end().await;
+    }
+
+    #[tokio::test]
+    async fn a_size_is_one_that_fits_from_the_beginning() {
+        let room = Room::new();
+        room.shell.context.set("PATH", "/nowhere").unwrap();
+        let terminal = room.open("a");
+        let size = || {
+            let size = tcgetwinsize(&terminal.pty).unwrap();
+            (size.ws_col, size.ws_row)
+        };
+        assert_eq!(size(), SIZE);
+        terminal.resize(Some(0), Some(0)).unwrap();
+        assert_eq!(size(), (1, 1));
+        terminal.resize(Some(u16::MAX), Some(40)).unwrap();
+        assert_eq!(size(), (1000, 40));
+        // A second viewer that has none of its own.
+        terminal.resize(None, None).unwrap();
+        terminal.resize(None, Some(50)).unwrap();
+        assert_eq!(size(), (1000, 50));
+        let view = terminal.view();
+        terminal.write(b"echo star''ted\n").await.unwrap();
+        sees(view, "started").await;
         room.end().await;
     }
 

@@ -245,6 +245,14 @@ fn a_widget(machine: &Instance) {
     assert_eq!(post(machine, "/comms", &open)["status"], "completed");
 }
 
+/// Until a store writes, or has written: then what comes next meets it between two moments of it.
+fn until_it_writes(machine: &Instance) {
+    wait_until("the store writes", DEADLINE, || {
+        let objects = machine.inside("ls /data/cryo/objects");
+        objects.contains("new-") || objects.lines().count() > 2
+    });
+}
+
 /// What is stored comes back: in a new kernel, after the container was killed.
 pub fn snapshots(machine: &Instance) {
     let code = "import numpy as np\nrandom = np.random.default_rng(7).random(300_000)\n\
@@ -280,11 +288,7 @@ pub fn snapshots(machine: &Instance) {
             "large = np.random.default_rng(8).random(30_000_000)",
         );
         let storing = Stream::open(machine, "POST", "/cryo/store", r#"{"name": "kept"}"#);
-        wait_until("the store writes", DEADLINE, || {
-            // Or has written: then the end comes between two moments of it.
-            let objects = machine.inside("ls /data/cryo/objects");
-            objects.contains("new-") || objects.lines().count() > 2
-        });
+        until_it_writes(machine);
         docker(&[end, &machine.container()]);
         machine.ok(&["up"]);
         drop(storing);
@@ -292,6 +296,25 @@ pub fn snapshots(machine: &Instance) {
         assert_eq!(back["failed"], json!([]), "after docker {end}");
         assert_eq!(run(machine, "point.x"), "3");
     }
+
+    // Its client gone in the middle, and another one removed meanwhile: it is whole all the same.
+    post(machine, "/cryo/store", &json!({"name": "other"}));
+    run(
+        machine,
+        "large = np.random.default_rng(9).random(30_000_000); total = float(large.sum())",
+    );
+    let left = Stream::open(machine, "POST", "/cryo/store", r#"{"name": "left"}"#);
+    until_it_writes(machine);
+    drop(left);
+    assert_eq!(machine.api("DELETE", "/cryo/other", "").0, 200);
+    wait_until("the store ends", DEADLINE, || {
+        machine.api("GET", "/cryo/left", "").0 == 200
+    });
+    let back = post(machine, "/cryo/reload", &json!({"name": "left"}));
+    assert_eq!(back["failed"], json!([]));
+    assert_eq!(run(machine, "float(large.sum()) == total"), "True");
+    assert_eq!(machine.api("DELETE", "/cryo/left", "").0, 200);
+    run(machine, "del large");
 
     // The kernel killed there.
     let bomb = "import os\nclass Bomb:\n    def __reduce__(self): os.kill(os.getpid(), 9)\nz = Bomb(); point.x = 4";

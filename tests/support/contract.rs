@@ -14,6 +14,7 @@ use crate::body::{DEADLINE, Stream, post, run};
 /// All of it.
 pub fn holds(machine: &Instance) {
     cells(machine);
+    a_cell_of_a_command(machine);
     events(machine);
     names(machine);
     the_shell(machine);
@@ -33,6 +34,27 @@ fn sleeper(machine: &Instance) -> (Stream, String) {
     let id = id_of(&mut stream);
     stream.until("output");
     (stream, id)
+}
+
+/// Ctrl-C in `vivarium exec` ends its own cell, also one that waits behind somebody else's.
+fn a_cell_of_a_command(machine: &Instance) {
+    let (mut other, other_id) = sleeper(machine);
+    let mut command = machine.start(&["exec", "never = 1"]);
+    wait_until("the command's cell waits", DEADLINE, || {
+        let (_, listed) = machine.api("GET", "/executions", "");
+        let cells = listed["executions"].as_array().expect("a list");
+        cells.iter().any(|cell| cell["state"] == "queued")
+    });
+    let interrupted = std::process::Command::new("kill")
+        .args(["-INT", &command.id().to_string()])
+        .status();
+    assert!(interrupted.expect("kill runs").success());
+    assert_eq!(command.wait().expect("an end").code(), Some(1));
+    let (_, shown) = machine.api("GET", &format!("/executions/{other_id}"), "");
+    assert_eq!(shown["state"], "running");
+    machine.api("DELETE", &format!("/executions/{other_id}"), "");
+    assert_eq!(other.until("done")["status"], "interrupted");
+    assert_eq!(run(machine, "'never' in globals()"), "False");
 }
 
 fn cells(machine: &Instance) {

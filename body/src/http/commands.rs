@@ -32,7 +32,12 @@ impl From<ShellError> for ApiError {
             ShellError::NoFolder(_) => {
                 Self::new(StatusCode::BAD_REQUEST, "no_such_folder", error.to_string())
             }
-            ShellError::BadName(_) | ShellError::ZeroByte | ShellError::TooLong => Self::new(
+            ShellError::BadName(_)
+            | ShellError::ZeroByte
+            | ShellError::ZeroByteOf(_)
+            | ShellError::TooLong
+            | ShellError::LongVariable
+            | ShellError::LargeEnv(_) => Self::new(
                 StatusCode::BAD_REQUEST,
                 "invalid_request",
                 error.to_string(),

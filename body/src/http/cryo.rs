@@ -27,17 +27,31 @@ impl From<CryoError> for ApiError {
     }
 }
 
+/// Goes on where the client goes away: so does the worker. The handler awaits it; without one it ends
+/// with the job, which the kernel's end answers too.
+async fn to_its_end<T: Send + 'static>(
+    work: impl Future<Output = Result<T, ApiError>> + Send + 'static,
+) -> Result<T, ApiError> {
+    // It ends otherwise by a panic alone, which is in the log.
+    tokio::spawn(work)
+        .await
+        .unwrap_or_else(|error| Err(CryoError::Disk(std::io::Error::other(error)).into()))
+}
+
 /// `POST /cryo/store`.
 pub async fn store(
     State(parts): State<Parts>,
     MaybeBody(request): MaybeBody<CryoRequest>,
 ) -> Result<Json<CryoStored>, ApiError> {
     let kernel = parts.kernels.get(request.kernel.as_deref())?;
-    let Json(stored) = read::<CryoStored>(parts.cryo.store(&kernel, request.name).await?)?;
-    parts.changes.tell(|| Change::Cryo {
-        name: stored.name.clone(),
-    });
-    Ok(Json(stored))
+    to_its_end(async move {
+        let Json(stored) = read::<CryoStored>(parts.cryo.store(&kernel, request.name).await?)?;
+        parts.changes.tell(|| Change::Cryo {
+            name: stored.name.clone(),
+        });
+        Ok(Json(stored))
+    })
+    .await
 }
 
 /// `POST /cryo/reload`.
@@ -46,7 +60,7 @@ pub async fn reload(
     MaybeBody(request): MaybeBody<CryoRequest>,
 ) -> Result<Json<CryoReloaded>, ApiError> {
     let kernel = parts.kernels.get(request.kernel.as_deref())?;
-    read(parts.cryo.reload(&kernel, request.name).await?)
+    to_its_end(async move { read(parts.cryo.reload(&kernel, request.name).await?) }).await
 }
 
 /// `GET /cryo`.

@@ -1,5 +1,6 @@
 //! What a request brings: its body as JSON, whatever its `Content-Type` says; its query; the name in
-//! its path. What can't be read is an error of our own shape.
+//! its path. What can't be read is an error of our own shape. A body's `kernel` may stand in the
+//! query instead, on every route that takes one.
 
 use axum::{
     body::Bytes,
@@ -7,6 +8,8 @@ use axum::{
     http::{StatusCode, request::Parts},
 };
 use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+use wire::body::KernelChoice;
 
 use super::error::ApiError;
 
@@ -17,7 +20,8 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
-        parsed(&bytes(request, state).await?).map(Self)
+        let kernel = kernel_of(&request)?;
+        parsed(&bytes(request, state).await?, kernel).map(Self)
     }
 }
 
@@ -28,11 +32,12 @@ impl<T: DeserializeOwned + Default, S: Send + Sync> FromRequest<S> for MaybeBody
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        let kernel = kernel_of(&request)?;
         let bytes = bytes(request, state).await?;
-        if bytes.is_empty() {
-            Ok(Self(T::default()))
-        } else {
-            parsed(&bytes).map(Self)
+        match (bytes.is_empty(), &kernel) {
+            (true, None) => Ok(Self(T::default())),
+            (true, Some(_)) => parsed(b"{}", kernel).map(Self),
+            (false, _) => parsed(&bytes, kernel).map(Self),
         }
     }
 }
@@ -78,7 +83,14 @@ async fn bytes<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Api
     })
 }
 
-fn parsed<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
+fn kernel_of(request: &Request) -> Result<Option<String>, ApiError> {
+    let query = Query::<KernelChoice>::try_from_uri(request.uri());
+    query
+        .map(|Query(choice)| choice.kernel)
+        .map_err(|rejection| ApiError::bad_request(rejection.body_text()))
+}
+
+fn parsed<T: DeserializeOwned>(bytes: &[u8], kernel: Option<String>) -> Result<T, ApiError> {
     // serde would take a list for a struct too, by place.
     if bytes.trim_ascii_start().first() == Some(&b'[') {
         let message = "the body is a list; this route takes an object";
@@ -88,31 +100,47 @@ fn parsed<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
             message,
         ));
     }
-    serde_json::from_slice(bytes).map_err(|error| {
-        let code = if error.is_data() {
-            "invalid_request"
-        } else {
-            "malformed_json"
-        };
-        ApiError::new(
-            StatusCode::BAD_REQUEST,
-            code,
-            format!("the body is not what this route takes: {error}"),
-        )
-    })
+    let Some(kernel) = kernel else {
+        return serde_json::from_slice(bytes).map_err(not_taken);
+    };
+    let mut fields: Map<String, Value> = serde_json::from_slice(bytes).map_err(not_taken)?;
+    match fields.get("kernel") {
+        Some(named) if !named.is_null() && *named != kernel => {
+            let message = format!(
+                "the body names the kernel {named} and the query {kernel:?}; one of them is enough"
+            );
+            return Err(ApiError::new(
+                StatusCode::BAD_REQUEST,
+                "invalid_request",
+                message,
+            ));
+        }
+        _ => fields.insert("kernel".to_owned(), kernel.into()),
+    };
+    serde_json::from_value(fields.into()).map_err(not_taken)
+}
+
+fn not_taken(error: serde_json::Error) -> ApiError {
+    let code = if error.is_data() {
+        "invalid_request"
+    } else {
+        "malformed_json"
+    };
+    let message = format!("the body is not what this route takes: {error}");
+    ApiError::new(StatusCode::BAD_REQUEST, code, message)
 }
 
 #[cfg(test)]
 mod tests {
     use axum::response::IntoResponse;
-    use wire::body::CryoRequest;
+    use wire::{body::CryoRequest, kernel::ExecRequest};
 
     use super::*;
 
     #[test]
     fn an_object_is_taken_and_nothing_else() {
         let read = |text: &str| {
-            let read = parsed::<CryoRequest>(text.as_bytes());
+            let read = parsed::<CryoRequest>(text.as_bytes(), None);
             read.map_or_else(|error| error.into_response().status().as_u16(), |_| 200)
         };
         assert_eq!(read(" {\"name\": \"a\", \"more\": 1}"), 200);
@@ -127,5 +155,43 @@ mod tests {
         ] {
             assert_eq!(read(text), 400, "{text}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_kernel_is_named_in_the_body_or_the_query() {
+        let request = |query: &str, body: &'static str| {
+            let uri = format!("/restart{query}");
+            Request::builder().uri(uri).body(body.into()).unwrap()
+        };
+        for (query, body, kernel) in [
+            ("", "", Ok(None)),
+            ("", "{\"kernel\": \"side\"}", Ok(Some("side"))),
+            ("?kernel=side", "", Ok(Some("side"))),
+            (
+                "?token=t&kernel=side",
+                "{\"code\": \"1\"}",
+                Ok(Some("side")),
+            ),
+            ("?kernel=side", "{\"kernel\": null}", Ok(Some("side"))),
+            ("?kernel=side", "{\"kernel\": \"side\"}", Ok(Some("side"))),
+            ("?kernel=side", "{\"kernel\": \"main\"}", Err(400)),
+            ("?kernel=side", "{", Err(400)),
+        ] {
+            let may = MaybeBody::<KernelChoice>::from_request(request(query, body), &()).await;
+            let may = may.map(|MaybeBody(choice)| choice.kernel);
+            let seen = may.map_err(|error| error.into_response().status().as_u16());
+            assert_eq!(
+                seen,
+                kernel.map(|name| name.map(str::to_owned)),
+                "{query} {body}"
+            );
+        }
+        let body = "{\"code\": \"1\"}";
+        let read = Body::<ExecRequest>::from_request(request("?kernel=side", body), &()).await;
+        let Body(cell) = read.unwrap();
+        assert_eq!(
+            (cell.kernel.as_deref(), cell.code.as_str()),
+            (Some("side"), "1")
+        );
     }
 }

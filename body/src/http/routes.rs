@@ -100,6 +100,7 @@ pub fn operations() -> Vec<Operation> {
         .answers::<Takeover>(),
         operation(post.clone(), "/exec", "Runs a cell.", cells::exec)
             .takes::<ExecRequest>()
+            .query("kernel", "string")
             .answers::<ExecAnswer>()
             .streams(),
         operation(
@@ -141,6 +142,7 @@ pub fn operations() -> Vec<Operation> {
             kernels::interrupt,
         )
         .may_take::<KernelChoice>()
+        .query("kernel", "string")
         .answers::<Completed>(),
         operation(
             post.clone(),
@@ -149,6 +151,7 @@ pub fn operations() -> Vec<Operation> {
             kernels::reset,
         )
         .may_take::<KernelChoice>()
+        .query("kernel", "string")
         .answers::<Completed>(),
         operation(
             post.clone(),
@@ -157,6 +160,7 @@ pub fn operations() -> Vec<Operation> {
             kernels::restart,
         )
         .may_take::<KernelChoice>()
+        .query("kernel", "string")
         .answers::<Completed>(),
         operation(
             post.clone(),
@@ -165,6 +169,7 @@ pub fn operations() -> Vec<Operation> {
             kernels::complete,
         )
         .takes::<CursorRequest>()
+        .query("kernel", "string")
         .answers::<CompleteAnswer>(),
         operation(
             post.clone(),
@@ -173,6 +178,7 @@ pub fn operations() -> Vec<Operation> {
             kernels::inspect,
         )
         .takes::<CursorRequest>()
+        .query("kernel", "string")
         .answers::<InspectAnswer>(),
         operation(
             get.clone(),
@@ -197,6 +203,7 @@ pub fn operations() -> Vec<Operation> {
             comms::open,
         )
         .takes::<CommOpen>()
+        .query("kernel", "string")
         .answers::<ExecAnswer>()
         .streams(),
         operation(
@@ -206,6 +213,7 @@ pub fn operations() -> Vec<Operation> {
             comms::say,
         )
         .may_take::<CommRequest>()
+        .query("kernel", "string")
         .answers::<ExecAnswer>()
         .streams(),
         operation(
@@ -260,6 +268,7 @@ pub fn operations() -> Vec<Operation> {
             cryo::store,
         )
         .may_take::<CryoRequest>()
+        .query("kernel", "string")
         .answers::<CryoStored>(),
         operation(
             post.clone(),
@@ -268,6 +277,7 @@ pub fn operations() -> Vec<Operation> {
             cryo::reload,
         )
         .may_take::<CryoRequest>()
+        .query("kernel", "string")
         .answers::<CryoReloaded>(),
         operation(get.clone(), "/cryo", "The snapshots.", cryo::list).answers::<SnapshotList>(),
         operation(

@@ -17,9 +17,6 @@ use tokio::sync::broadcast::error::RecvError;
 use super::{Parts, error::ApiError, json::Params};
 use crate::terminal::{Terminal, TerminalError};
 
-const COLS: u16 = 80;
-const ROWS: u16 = 24;
-
 impl From<TerminalError> for ApiError {
     fn from(error: TerminalError) -> Self {
         let (status, code) = match error {
@@ -59,9 +56,8 @@ pub async fn open(
     let terminal = parts
         .terminals
         .open(&wanted.name, &parts.shell, &parts.tasks, &parts.stop)?;
-    let size = (wanted.cols.unwrap_or(COLS), wanted.rows.unwrap_or(ROWS));
     // A size that the terminal does not take leaves it as it is.
-    let _ = terminal.resize(size.0, size.1);
+    let _ = terminal.resize(wanted.cols, wanted.rows);
     Ok(upgrade.on_upgrade(move |socket| async move {
         tokio::select! {
             () = view(socket, &terminal) => {}
@@ -99,7 +95,7 @@ async fn view(socket: WebSocket, terminal: &Terminal) {
                 },
                 Some(Ok(Message::Text(text))) => {
                     if let Ok(Said::Resize { cols, rows }) = serde_json::from_str(&text) {
-                        let _ = terminal.resize(cols, rows);
+                        let _ = terminal.resize(Some(cols), Some(rows));
                     }
                 }
                 Some(Ok(Message::Close(_)) | Err(_)) | None => return,

@@ -13,8 +13,9 @@ use wire::{
 use super::{
     follower::Followers,
     lock,
-    outputs::{Event, Outputs},
+    outputs::{Event, Outputs, size},
 };
+use crate::clock::Instant;
 
 /// A cell as it was handed in: what the worker keeps, and what the queue's spool holds.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -27,6 +28,18 @@ pub struct Order {
     /// In place of the request's code: a client's message for a comm, which takes its turn as a cell does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub comm: Option<Message>,
+}
+
+impl Order {
+    /// Bytes of it that clients choose.
+    fn bytes(&self) -> usize {
+        let comm = self.comm.as_ref().map_or(0, |message| {
+            let values = message.data.iter().chain(&message.metadata);
+            let values: usize = values.map(|(name, value)| name.len() + size(value)).sum();
+            values + message.buffers.iter().map(String::len).sum::<usize>()
+        });
+        self.request.code.len() + self.request.id.as_ref().map_or(0, String::len) + comm
+    }
 }
 
 /// A client's message for a comm.
@@ -92,10 +105,22 @@ impl Ending {
 
 struct Inner {
     state: CellState,
+    began: Option<Instant>,
     outputs: Outputs,
     /// The number by which the worker knows the `input()` that is asked now.
     input: Option<u64>,
     answer: Option<ExecAnswer>,
+}
+
+impl Inner {
+    /// Changes the state; false where it is over, which is the last one.
+    fn go_to(&mut self, state: CellState) -> bool {
+        let goes = self.state != CellState::Over;
+        if goes {
+            self.state = state;
+        }
+        goes
+    }
 }
 
 /// A cell with its outputs so far.
@@ -123,6 +148,7 @@ impl Execution {
             kernel: kernel.to_owned(),
             inner: Mutex::new(Inner {
                 state: CellState::Queued,
+                began: None,
                 outputs: Outputs::default(),
                 input: None,
                 answer: None,
@@ -187,14 +213,37 @@ impl Execution {
         }
     }
 
-    /// Bytes that it keeps; the answer holds its text twice more.
+    /// Bytes that it keeps: what the client sent, and its outputs, whose text the answer holds twice
+    /// more.
     pub(super) fn bytes(&self) -> usize {
         let inner = lock(&self.inner);
-        inner.outputs.bytes() * if inner.answer.is_some() { 3 } else { 1 }
+        self.order.bytes() + inner.outputs.bytes() * if inner.answer.is_some() { 3 } else { 1 }
     }
 
-    pub(super) fn set_state(&self, state: CellState) {
-        self.change(|inner| inner.state = state);
+    /// It runs now. One that is over stays so.
+    pub(super) fn runs(&self) {
+        self.change(|inner| {
+            inner.began.get_or_insert_with(Instant::now);
+            inner.go_to(CellState::Running);
+        });
+    }
+
+    /// It was interrupted, and goes on.
+    pub(super) fn hangs(&self) {
+        self.change(|inner| {
+            inner.go_to(CellState::Stuck);
+        });
+    }
+
+    /// Whether the kernel had it: it did not only wait.
+    pub(super) fn has_begun(&self) -> bool {
+        lock(&self.inner).began.is_some()
+    }
+
+    /// How long it has run.
+    pub(super) fn ran(&self) -> Duration {
+        let began = lock(&self.inner).began;
+        began.map_or(Duration::ZERO, |began| began.elapsed())
     }
 
     pub(super) fn output(&self, output: Value) {
@@ -244,9 +293,9 @@ impl Execution {
         lock(&self.inner).input.take()
     }
 
-    /// The kernel is done with it.
-    pub(super) fn end(&self, ending: Ending) {
-        self.settle(ending, CellState::Over);
+    /// The kernel is done with it; false where it was before.
+    pub(super) fn end(&self, ending: Ending) -> bool {
+        self.settle(ending, CellState::Over)
     }
 
     /// Answers the client of a cell that goes on past its limit.
@@ -254,10 +303,11 @@ impl Execution {
         self.settle(Ending::stuck(ran), CellState::Stuck);
     }
 
-    /// Sets the state, and the answer where there is none yet.
-    fn settle(&self, ending: Ending, state: CellState) {
+    /// Sets the state, and the answer where there is none yet; false where it was over.
+    fn settle(&self, ending: Ending, state: CellState) -> bool {
+        let mut settled = false;
         self.change(|inner| {
-            inner.state = state;
+            settled = inner.go_to(state);
             if inner.input.take().is_some() {
                 inner.outputs.input(None);
             }
@@ -265,6 +315,7 @@ impl Execution {
                 inner.answer = Some(self.answer_of(ending, inner.outputs.merged()));
             }
         });
+        settled
     }
 
     fn answer_of(&self, ending: Ending, outputs: Vec<Value>) -> ExecAnswer {
@@ -311,6 +362,20 @@ mod tests {
         execution.end(Ending::died(Duration::from_secs(2)));
         assert!(execution.is_over());
         assert_eq!(execution.since(0).1.unwrap().status, ExecStatus::Timeout);
+    }
+
+    #[test]
+    fn what_its_client_sent_counts_as_kept() {
+        let mut order = Order::default();
+        order.request.code = "four".to_owned();
+        order.request.id = Some("three".to_owned());
+        assert_eq!(Execution::new("main", order.clone()).bytes(), 9);
+        order.comm = Some(Message {
+            data: BTreeMap::from([("k".to_owned(), Value::from("value"))]),
+            buffers: vec!["base".to_owned()],
+            ..Message::default()
+        });
+        assert_eq!(Execution::new("main", order).bytes(), 9 + 6 + 4);
     }
 
     #[test]

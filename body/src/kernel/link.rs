@@ -20,7 +20,7 @@ use wire::{
 use super::execution::Order;
 
 /// Larger than any output that the worker sends in one piece.
-const LONGEST_FRAME: usize = 512 << 20;
+pub const LONGEST_FRAME: usize = 512 << 20;
 /// How much is read at a time.
 const CHUNK: usize = 16 << 10;
 /// Errors of a read that mean: again.
@@ -162,6 +162,8 @@ pub struct Link {
     /// each frame that the worker takes, to say that there is room for more.
     arrivals: pipe::Receiver,
     arrived: BytesMut,
+    /// A frame that came, or begins to, is longer than any may be.
+    too_long: bool,
 }
 
 impl Link {
@@ -174,7 +176,13 @@ impl Link {
             stream,
             arrivals,
             arrived: BytesMut::new(),
+            too_long: false,
         })
+    }
+
+    /// Whether the worker is there, but can't be followed any more.
+    pub fn is_lost(&self) -> bool {
+        self.too_long
     }
 
     /// Sends one message.
@@ -195,7 +203,7 @@ impl Link {
         Ok(())
     }
 
-    /// The next message that can be read; `None` when the worker is gone. Safe to cancel.
+    /// The next message that can be read; `None` when the worker is gone, or lost. Safe to cancel.
     pub async fn next(&mut self) -> Option<FromWorker> {
         loop {
             while let Some(frame) = self.frame().ok()? {
@@ -224,6 +232,7 @@ impl Link {
         };
         let length = u32::from_be_bytes(*head) as usize;
         if length > LONGEST_FRAME {
+            self.too_long = true;
             return Err(ErrorKind::InvalidData.into());
         }
         if self.arrived.len() < 4 + length {

@@ -1,6 +1,7 @@
 //! A Python kernel as the supervisor sees it: a queue of cells in front of one
 //! worker. A cell keeps its place, or keeps running, when its client goes away.
 
+mod batches;
 mod driver;
 mod execution;
 mod follower;
@@ -17,7 +18,7 @@ use std::{
     path::PathBuf,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
 };
 
@@ -38,7 +39,7 @@ pub use self::{
 };
 use crate::{changes::Changes, clock::Clock, shell::Shell};
 
-/// How many ended executions are kept to be fetched again, and how much output of theirs.
+/// How many ended executions are kept to be fetched again, and how much of their code and output.
 const KEPT: usize = 200;
 const KEPT_BYTES: usize = 192 << 20;
 
@@ -84,10 +85,13 @@ pub struct Kernel {
     queue: Mutex<VecDeque<Work>>,
     queued: Notify,
     executions: Mutex<VecDeque<Arc<Execution>>>,
-    /// How many of them are not over, and how much output the others keep.
+    /// How many of them are not over, and how much the others keep.
     open: AtomicUsize,
     kept_bytes: AtomicUsize,
     aside: mpsc::Sender<Aside>,
+    broken: batches::Broken,
+    /// It goes for good: nothing waits for it.
+    closed: AtomicBool,
     /// The worker's process, while it takes cells.
     worker: watch::Receiver<Option<i32>>,
     spool: Spool,
@@ -118,6 +122,8 @@ impl Kernel {
             open: AtomicUsize::new(0),
             kept_bytes: AtomicUsize::new(0),
             aside,
+            broken: batches::Broken::default(),
+            closed: AtomicBool::new(false),
             worker,
             spool,
             changes,
@@ -199,8 +205,8 @@ impl Kernel {
             self.spool.put(&execution.order);
         }
         self.keep(Arc::clone(&execution));
-        lock(&self.queue).push_back(Work::Cell(Arc::clone(&execution)));
-        self.queued.notify_one();
+        self.push(Work::Cell(Arc::clone(&execution)));
+        self.heed_batch(&execution);
         self.changes.tell(|| Change::Kernel {
             kernel: self.shown(),
         });
@@ -210,12 +216,11 @@ impl Kernel {
     /// Runs a job in its turn, and waits for what it comes to.
     pub async fn job(&self, what: &'static str, arguments: Value) -> Result<Value, AskError> {
         let (answer, answered) = oneshot::channel();
-        lock(&self.queue).push_back(Work::Job(Question {
+        self.push(Work::Job(Question {
             what,
             arguments,
             answer,
         }));
-        self.queued.notify_one();
         answered.await.unwrap_or(Err(AskError::Gone))
     }
 
@@ -243,8 +248,11 @@ impl Kernel {
 
     /// KeyboardInterrupt in the running cell; nothing where none runs.
     pub async fn interrupt(&self) {
-        // The driver is gone only while the kernel ends.
-        let _ = self.aside.send(Aside::Interrupt).await;
+        // It would wait for the next worker, and interrupt a cell that it was not meant for.
+        if self.is_ready() {
+            // The driver is gone only while the kernel ends.
+            let _ = self.aside.send(Aside::Interrupt).await;
+        }
     }
 
     /// Answers the `input()` of a cell; false where none waits.
@@ -281,15 +289,33 @@ impl Kernel {
         }
     }
 
-    /// Ends what waits: the kernel goes for good.
+    /// Ends what waits and what runs: the kernel goes for good, and its driver, which may not have
+    /// heard of the worker's end yet, with it.
     fn close(&self) {
+        self.closed.store(true, Ordering::Relaxed);
+        self.end_all();
+        self.spool.remove_all();
+    }
+
+    fn end_all(&self) {
         let left: Vec<Work> = lock(&self.queue).drain(..).collect();
         for work in left {
             if let Work::Cell(execution) = work {
                 self.end(&execution, execution::Ending::interrupted_in_queue());
             }
         }
-        self.spool.remove_all();
+        for execution in self.executions() {
+            self.end(&execution, execution::Ending::died(execution.ran()));
+        }
+    }
+
+    fn push(&self, work: Work) {
+        lock(&self.queue).push_back(work);
+        // The queue's lock orders the two: who pushes after all was taken out sees it here.
+        if self.closed.load(Ordering::Relaxed) {
+            self.end_all();
+        }
+        self.queued.notify_one();
     }
 
     fn keep(&self, execution: Arc<Execution>) {
@@ -309,6 +335,7 @@ impl Kernel {
         }
     }
 
+    /// Ends a cell; nothing where it is over.
     fn end(&self, execution: &Execution, ending: execution::Ending) {
         let word = match ending.status {
             wire::kernel::ExecStatus::Completed => "completed",
@@ -317,9 +344,13 @@ impl Kernel {
             wire::kernel::ExecStatus::Timeout => "timeout",
             wire::kernel::ExecStatus::Died => "died",
         };
-        *lock(&self.counts).entry(word).or_default() += 1;
+        let status = ending.status;
         self.spool.remove(&execution.order.execution_id);
-        execution.end(ending);
+        if !execution.end(ending) {
+            return;
+        }
+        self.end_batch(execution, status);
+        *lock(&self.counts).entry(word).or_default() += 1;
         self.open.fetch_sub(1, Ordering::Relaxed);
         self.kept_bytes
             .fetch_add(execution.bytes(), Ordering::Relaxed);

@@ -269,7 +269,8 @@ fn stream((name, text): (Value, String)) -> Value {
     json!({"output_type": "stream", "name": name, "text": text})
 }
 
-fn size(output: &Value) -> usize {
+/// About how many bytes a value holds.
+pub fn size(output: &Value) -> usize {
     match output {
         Value::String(text) => text.len(),
         Value::Array(items) => items.iter().map(size).sum(),

@@ -11,14 +11,14 @@ use crate::clock::Instant;
 pub struct Running {
     pub execution: Arc<Execution>,
     pub begin: Instant,
+    /// When its time is over, until that is so. Interrupts before it don't change it.
+    pub limit: Option<Instant>,
     pub alarm: Alarm,
 }
 
 /// What happens to the running cell when time goes by.
 pub enum Alarm {
     None,
-    /// Its limit: it is interrupted.
-    Limit(Instant),
     /// It was interrupted: it is stuck.
     Interrupted {
         until: Instant,
@@ -30,10 +30,9 @@ pub enum Alarm {
 }
 
 impl Alarm {
-    /// When the next thing happens.
-    pub fn at(&self) -> Option<Instant> {
+    fn at(&self) -> Option<Instant> {
         match self {
-            Self::Limit(at) | Self::Interrupted { until: at, .. } => Some(*at),
+            Self::Interrupted { until, .. } => Some(*until),
             Self::None | Self::Stuck { .. } => None,
         }
     }
@@ -56,10 +55,20 @@ impl Running {
             execution,
             begin,
             // One beyond all time is none.
-            alarm: limit
-                .and_then(|limit| begin.checked_add(limit))
-                .map_or(Alarm::None, Alarm::Limit),
+            limit: limit.and_then(|limit| begin.checked_add(limit)),
+            alarm: Alarm::None,
         }
+    }
+
+    /// When the next thing happens.
+    pub fn next(&self) -> Option<Instant> {
+        [self.limit, self.alarm.at()].into_iter().flatten().min()
+    }
+
+    /// Whether that is its limit, which is over then.
+    pub fn take_limit(&mut self) -> bool {
+        let next = self.next();
+        self.limit.take_if(|limit| Some(*limit) == next).is_some()
     }
 }
 

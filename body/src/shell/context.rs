@@ -12,6 +12,12 @@ use tokio::sync::watch;
 
 use super::ShellError;
 
+/// Of a variable with its name. Linux takes up to 128 KiB.
+pub const LONGEST_VARIABLE: usize = 64 << 10;
+/// Of all variables with what Linux needs besides. It takes 2 MiB in all with the usual stack, a
+/// command and what is inherited included.
+pub const LARGEST_ENV: usize = 1 << 20;
+
 /// Folder and added environment at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Snapshot {
@@ -76,29 +82,32 @@ impl Context {
 
     /// Sets a variable.
     pub fn set(&self, key: &str, value: &str) -> Result<(), ShellError> {
-        let fine = key
-            .chars()
-            .next()
-            .is_some_and(|first| first.is_ascii_alphabetic() || first == '_')
-            && key
-                .chars()
-                .all(|letter| letter.is_ascii_alphanumeric() || letter == '_');
-        if !fine || value.contains('\0') {
+        // Those that bash can name, too; a cell may want others.
+        let fine = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
+        if !key.chars().all(fine) || key.starts_with(|first: char| first.is_ascii_digit()) {
             return Err(ShellError::BadName(key.to_owned()));
         }
         let mut now = self.lock();
+        check(&now.env, key, value)?;
         now.env.insert(key.to_owned(), value.to_owned());
         self.changed(now);
         Ok(())
     }
 
-    /// Takes over what a cell changed with `runtime.shell`.
+    /// Takes over what a cell changed with `runtime.shell`, but for what no command could start with.
     pub fn adopt(&self, cwd: Option<PathBuf>, env: BTreeMap<String, String>) {
         let mut now = self.lock();
         if let Some(cwd) = cwd {
             now.cwd = cwd;
         }
-        now.env.extend(env);
+        for (key, value) in env {
+            match check(&now.env, &key, &value) {
+                Ok(()) => {
+                    now.env.insert(key, value);
+                }
+                Err(error) => tracing::warn!(%error, "a variable that a cell set was left out"),
+            }
+        }
         self.changed(now);
     }
 
@@ -113,9 +122,73 @@ impl Context {
     }
 }
 
+/// Whether commands can start with this variable beside the others.
+fn check(env: &BTreeMap<String, String>, key: &str, value: &str) -> Result<(), ShellError> {
+    if key.len() + value.len() > LONGEST_VARIABLE {
+        return Err(ShellError::LongVariable);
+    }
+    if key.is_empty() || key.contains(['=', '\0']) {
+        return Err(ShellError::BadName(key.to_owned()));
+    }
+    if value.contains('\0') {
+        return Err(ShellError::ZeroByteOf(key.to_owned()));
+    }
+    let others = env.iter().filter(|(other, _)| *other != key);
+    let others: usize = others.map(|(key, value)| size(key, value)).sum();
+    if others + size(key, value) > LARGEST_ENV {
+        return Err(ShellError::LargeEnv(key.to_owned()));
+    }
+    Ok(())
+}
+
+/// With the bytes between and after, and a pointer to it.
+fn size(key: &str, value: &str) -> usize {
+    key.len() + value.len() + 10
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_no_command_could_start_with_is_refused_and_left_out() {
+        let context = Context::new("/".into());
+        let refused = |key: &str, value: &str| context.set(key, value).unwrap_err();
+        for name in ["A=B", "", "1A", "A-B", "A\0"] {
+            assert!(matches!(refused(name, "v"), ShellError::BadName(_)));
+        }
+        let why = refused("V", "a\0b");
+        assert!(
+            matches!(&why, ShellError::ZeroByteOf(name) if name == "V"),
+            "{why}"
+        );
+        let long = "v".repeat(LONGEST_VARIABLE);
+        assert!(matches!(refused("V", &long), ShellError::LongVariable));
+        context.set("V", &long[1..]).unwrap();
+
+        // What is there may be set again, where all is full but for it.
+        let full = (0..100).find(|index| context.set(&format!("F{index:02}"), &long[3..]).is_err());
+        assert_eq!(full, Some(14));
+        assert!(matches!(
+            refused("F99", &long[3..]),
+            ShellError::LargeEnv(_)
+        ));
+        context.set("F00", &long[3..]).unwrap();
+
+        let before = context.snapshot().env;
+        let new = [
+            ("V", "new"),
+            ("A=B", ""),
+            ("A-B", ""),
+            ("Z", "a\0b"),
+            ("F99", &long[3..]),
+        ];
+        let new = new.map(|(key, value)| (key.to_owned(), value.to_owned()));
+        context.adopt(None, BTreeMap::from(new));
+        let now = context.snapshot().env;
+        assert_eq!((now["V"].as_str(), now["A-B"].as_str()), ("new", ""));
+        assert_eq!(now.len(), before.len() + 1);
+    }
 
     #[test]
     fn what_a_cell_changed_is_added_to_what_is_there() {

@@ -20,6 +20,7 @@ use tokio::{
     process::{Child, Command},
     sync::mpsc,
 };
+use tokio_util::sync::CancellationToken;
 use wire::kernel::{ExecStatus, ShellAnswer};
 
 pub use self::context::{Context, Snapshot};
@@ -40,6 +41,11 @@ const LONGEST: usize = (128 << 10) - 1;
 /// From TERM to KILL.
 const GRACE: Duration = Duration::from_secs(2);
 
+/// Silence after which nothing of bash's own can be in its pipes any more.
+const SILENCE: Duration = Duration::from_millis(100);
+/// How much a pipe holds at most, as Linux is set up.
+const LARGEST_PIPE: usize = 1 << 20;
+
 /// A piece of a command's output.
 #[derive(Clone, Debug, Serialize)]
 pub struct ShellOutput {
@@ -55,6 +61,18 @@ pub enum ShellError {
     NoFolder(PathBuf),
     #[error("{0:?} is no name of an environment variable")]
     BadName(String),
+    #[error("the value of {0} can't hold a zero byte")]
+    ZeroByteOf(String),
+    #[error(
+        "a variable may have {} KiB at the most; write a longer value to a file",
+        context::LONGEST_VARIABLE >> 10
+    )]
+    LongVariable,
+    #[error(
+        "the shell's variables may have {} KiB together; make others shorter, or write {} to a file",
+        context::LARGEST_ENV >> 10, .0
+    )]
+    LargeEnv(String),
     #[error("a command can't hold a zero byte")]
     ZeroByte,
     #[error(
@@ -97,7 +115,8 @@ impl Shell {
         }
         let begin = Instant::now();
         let Snapshot { cwd, env, .. } = self.context.snapshot();
-        let mut child = Command::new("bash")
+        // By its path: a PATH of the user's may lead nowhere.
+        let mut child = Command::new("/bin/bash")
             .arg("-c")
             .arg(command)
             .current_dir(&cwd)
@@ -115,10 +134,11 @@ impl Shell {
         let (out, err) = (child.stdout.take(), child.stderr.take());
         let (out_sink, err_sink) = (sink.clone(), sink);
         let kept: (Mutex<Vec<u8>>, Mutex<Vec<u8>>) = Default::default();
+        let ended = CancellationToken::new();
         let reading = async {
             tokio::join!(
-                read(out, "stdout", &kept.0, out_sink),
-                read(err, "stderr", &kept.1, err_sink)
+                read(out, "stdout", &kept.0, out_sink, &ended),
+                read(err, "stderr", &kept.1, err_sink, &ended)
             );
         };
         tokio::pin!(reading);
@@ -149,12 +169,12 @@ impl Shell {
                 }
             }
         };
-        // What bash left in the background may hold the pipes for ever; what it wrote itself is there already.
-        if !read_all {
-            let _ = tokio::time::timeout(Duration::from_millis(100), &mut reading).await;
-        }
         if status == ExecStatus::Completed {
             group.leave();
+        }
+        ended.cancel();
+        if !read_all {
+            reading.await;
         }
         Ok(ShellAnswer {
             status,
@@ -212,17 +232,33 @@ fn text(kept: &Mutex<Vec<u8>>) -> String {
     String::from_utf8_lossy(&kept.lock().unwrap_or_else(PoisonError::into_inner)).into_owned()
 }
 
+/// Reads a pipe to its end. What bash left in the background may hold it for ever, but what bash wrote
+/// itself is in it when bash has ended: no more is read then, however slowly the client takes it.
 async fn read(
     stream: Option<impl AsyncRead + Unpin>,
     name: &'static str,
     kept: &Mutex<Vec<u8>>,
     sink: Option<mpsc::Sender<ShellOutput>>,
+    ended: &CancellationToken,
 ) {
     let Some(mut stream) = stream else { return };
     let mut chunk = vec![0; 64 << 10];
     let mut cut = false;
     let mut tail: Vec<u8> = Vec::new();
-    while let Ok(count @ 1..) = stream.read(&mut chunk).await {
+    let mut rest = LARGEST_PIPE;
+    loop {
+        let silence = async {
+            ended.cancelled().await;
+            tokio::time::sleep(SILENCE).await;
+        };
+        let count = tokio::select! {
+            biased;
+            read = stream.read(&mut chunk) => match read {
+                Ok(count @ 1..) => count,
+                _ => return,
+            },
+            () = silence => return,
+        };
         {
             let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
             if kept.len() + count <= KEPT_BYTES {
@@ -248,11 +284,19 @@ async fn read(
                 let _ = sink.send(ShellOutput { name, text }).await;
             }
         }
+        if ended.is_cancelled() {
+            rest = rest.saturating_sub(count);
+            if rest == 0 {
+                return;
+            }
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     fn shell() -> Shell {
@@ -286,10 +330,6 @@ mod tests {
             shell.context.cd("nowhere"),
             Err(ShellError::NoFolder(_))
         ));
-        assert!(matches!(
-            shell.context.set("A=B", ""),
-            Err(ShellError::BadName(_))
-        ));
     }
 
     #[tokio::test]
@@ -310,6 +350,18 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn no_variable_keeps_commands_from_starting() {
+        let shell = shell();
+        shell.context.set("PATH", "/nowhere").unwrap();
+        let piece = "v".repeat(context::LONGEST_VARIABLE - 100);
+        let full = (0..100).find(|index| shell.context.set(&format!("V{index}"), &piece).is_err());
+        assert!(full.is_some_and(|full| full > 10), "{full:?}");
+        let longest = format!("echo fits{}", " ".repeat(LONGEST - "echo fits".len()));
+        let answer = shell.run(&longest, None, None).await.unwrap();
+        assert_eq!(answer.stdout, "fits\n");
+    }
+
+    #[tokio::test]
     async fn a_time_limit_ends_the_whole_group() {
         let mark = format!("86{}", std::process::id());
         let command = format!("sleep {mark} & sleep {mark}");
@@ -323,6 +375,52 @@ mod tests {
             .output()
             .unwrap();
         assert!(left.stdout.is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_takes_its_time_gets_all_of_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let shell = Shell::new(folder.path().to_owned());
+        let (sink, mut pieces) = mpsc::channel(1);
+        let first = ShellOutput {
+            name: "stdout",
+            text: String::new(),
+        };
+        // There is no room for another one, until bash has ended.
+        sink.send(first).await.unwrap();
+        let command = "echo $$ >new; mv new pid; printf '%60000s' x";
+        let run = tokio::spawn(async move { shell.run(command, None, Some(sink)).await });
+        let soon = || tokio::time::sleep(Duration::from_millis(1));
+        let pid = loop {
+            if let Ok(pid) = std::fs::read_to_string(folder.path().join("pid")) {
+                break format!("/proc/{}", pid.trim());
+            }
+            soon().await;
+        };
+        while Path::new(&pid).exists() {
+            soon().await;
+        }
+        tokio::time::sleep(Duration::from_secs(3600)).await;
+        let mut length = 0;
+        while let Some(piece) = pieces.recv().await {
+            length += piece.text.len();
+        }
+        let answer = run.await.unwrap().unwrap();
+        assert_eq!((length, answer.stdout.len()), (60_000, 60_000));
+    }
+
+    #[tokio::test]
+    async fn what_goes_on_in_the_background_holds_no_answer_up() {
+        let command = "(while :; do echo y; done) & echo $!";
+        let answer = shell().run(command, None, None).await.unwrap();
+        let pid: i32 = answer
+            .stdout
+            .lines()
+            .find_map(|line| line.parse().ok())
+            .unwrap();
+        assert_eq!(answer.status, ExecStatus::Completed);
+        // Nobody reads what it says: it may have ended by that.
+        let _ = nix::sys::signal::kill(Pid::from_raw(pid), Signal::SIGKILL);
     }
 
     #[tokio::test]

@@ -179,8 +179,14 @@ pub struct DesktopTicket {
 pub struct KernelExecRequest {
     /// The view's id of the cell.
     pub cell_id: String,
+    /// The view's id of this run of it: its events carry it, so that they are told from an earlier run's.
+    #[serde(default)]
+    pub run_id: String,
     /// Python source.
     pub code: String,
+    /// A name that cells share which run only as long as each before them completes.
+    #[serde(default)]
+    pub batch: Option<String>,
 }
 
 /// Names a notebook file.
@@ -284,6 +290,9 @@ pub struct KernelCells {
 pub struct KernelFollowRequest {
     /// The view's id of the cell.
     pub cell_id: String,
+    /// The view's id of this run of it: its events carry it, so that they are told from an earlier run's.
+    #[serde(default)]
+    pub run_id: String,
     /// The kernel's.
     pub execution_id: String,
 }

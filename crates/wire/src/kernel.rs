@@ -25,6 +25,10 @@ pub struct ExecRequest {
     /// event stream at that moment.
     #[serde(default)]
     pub stdin: Option<bool>,
+    /// A name that cells share which were handed in together: where one of them does not complete,
+    /// those behind it are taken out of the queue.
+    #[serde(default)]
+    pub batch: Option<String>,
 }
 
 /// How a cell ended.

@@ -83,11 +83,15 @@ pub enum Event {
     CellQueued {
         /// The view's id of the cell.
         cell_id: String,
+        /// The view's id of this run of it; empty where it gave none.
+        run_id: String,
     },
     /// A cell put something out (an nbformat 4.5 output object).
     CellOutput {
         /// The view's id of the cell.
         cell_id: String,
+        /// The view's id of this run of it; empty where it gave none.
+        run_id: String,
         /// Output object.
         #[cfg_attr(feature = "ts", ts(type = "Record<string, unknown>"))]
         output: serde_json::Value,
@@ -96,15 +100,19 @@ pub enum Event {
     CellCleared {
         /// The view's id of the cell.
         cell_id: String,
+        /// The view's id of this run of it; empty where it gave none.
+        run_id: String,
     },
-    /// A cell calls `input()`; `kernel_input` answers it.
+    /// A cell calls `input()`, which `kernel_input` answers; or does not ask any more.
     CellInput {
         /// The view's id of the cell.
         cell_id: String,
+        /// The view's id of this run of it; empty where it gave none.
+        run_id: String,
         /// The kernel's.
         execution_id: String,
-        /// What it asks.
-        prompt: InputPrompt,
+        /// What it asks; `null` when the question is over.
+        prompt: Option<InputPrompt>,
     },
     /// An MCP server said something in a session of ours: a notification, or a question.
     McpMessage {
@@ -125,6 +133,8 @@ pub enum Event {
     CellEnded {
         /// The view's id of the cell.
         cell_id: String,
+        /// The view's id of this run of it; empty where it gave none.
+        run_id: String,
         /// The kernel's answer, where it gave one.
         answer: Option<ExecAnswer>,
         /// Why, where it did not.

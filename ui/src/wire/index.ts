@@ -170,19 +170,27 @@ lines: Array<string>, } | { "kind": "generations" } | { "kind": "takeover",
 /** How it is now. */
 takeover: Takeover, } | { "kind": "cell_queued",
 /** The view's id of the cell. */
-cell_id: string, } | { "kind": "cell_output",
+cell_id: string,
+/** The view's id of this run of it; empty where it gave none. */
+run_id: string, } | { "kind": "cell_output",
 /** The view's id of the cell. */
 cell_id: string,
+/** The view's id of this run of it; empty where it gave none. */
+run_id: string,
 /** Output object. */
 output: Record<string, unknown>, } | { "kind": "cell_cleared",
 /** The view's id of the cell. */
-cell_id: string, } | { "kind": "cell_input",
+cell_id: string,
+/** The view's id of this run of it; empty where it gave none. */
+run_id: string, } | { "kind": "cell_input",
 /** The view's id of the cell. */
 cell_id: string,
+/** The view's id of this run of it; empty where it gave none. */
+run_id: string,
 /** The kernel's. */
 execution_id: string,
-/** What it asks. */
-prompt: InputPrompt, } | { "kind": "mcp_message",
+/** What it asks; `null` when the question is over. */
+prompt: InputPrompt | null, } | { "kind": "mcp_message",
 /** From `mcp_open`. */
 session: string,
 /** The JSON-RPC message. */
@@ -193,6 +201,8 @@ session: string,
 cause: string, } | { "kind": "cell_ended",
 /** The view's id of the cell. */
 cell_id: string,
+/** The view's id of this run of it; empty where it gave none. */
+run_id: string,
 /** The kernel's answer, where it gave one. */
 answer: ExecAnswer | null,
 /** Why, where it did not. */
@@ -448,13 +458,19 @@ cursor_pos: number, };
 export type KernelExecRequest = {
 /** The view's id of the cell. */
 cell_id: string,
+/** The view's id of this run of it: its events carry it, so that they are told from an earlier run's. */
+run_id: string,
 /** Python source. */
-code: string, };
+code: string,
+/** A name that cells share which run only as long as each before them completes. */
+batch: string | null, };
 
 /** Asks for `kernel_follow`. */
 export type KernelFollowRequest = {
 /** The view's id of the cell. */
 cell_id: string,
+/** The view's id of this run of it: its events carry it, so that they are told from an earlier run's. */
+run_id: string,
 /** The kernel's. */
 execution_id: string, };
 

@@ -7,15 +7,19 @@ mod take;
 
 use std::{collections::HashMap, path::PathBuf, sync::Arc, time::Duration};
 
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
 use serde_json::Value;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
-use wire::body::{CellState, Change};
+use wire::body::Change;
 
 use super::{
     Aside, AskError, Execution, Kernel, Question, Work,
     execution::{Ending, Order},
-    link::{FromWorker, Link, ShellChange, ToWorker},
+    link::{FromWorker, LONGEST_FRAME, Link, ShellChange, ToWorker},
     running::{Alarm, Running, began},
 };
 use crate::{
@@ -42,6 +46,8 @@ struct Driver {
     asides: mpsc::Receiver<Aside>,
     asked: HashMap<u64, oneshot::Sender<Result<Value, AskError>>>,
     last_ask: u64,
+    /// The question that has its turn, last of all.
+    job: Option<u64>,
     context: Known,
     /// The worker tells again what a supervisor before this one heard.
     replays: bool,
@@ -73,6 +79,7 @@ pub async fn drive(
         asides,
         asked: HashMap::new(),
         last_ask: 0,
+        job: None,
         context: Known::default(),
         replays: false,
     };
@@ -80,14 +87,20 @@ pub async fn drive(
         loop {
             if let Ok(mut link) = Link::connect(&socket)
                 && let Some(FromWorker::Ready { seq, pid, shell }) = link.next().await
-                && let Ok(running) = driver.meet(&mut link, seq, pid, shell).await
             {
-                worker.send_replace(Some(pid));
-                driver.tell_state();
-                let Gone = driver.serve(&mut link, running).await;
-                worker.send_replace(None);
-                driver.asked.clear();
-                driver.tell_state();
+                driver.forget_asides();
+                if let Ok(running) = driver.meet(&mut link, seq, pid, shell).await {
+                    worker.send_replace(Some(pid));
+                    driver.tell_state();
+                    let Gone = driver.serve(&mut link, running).await;
+                    worker.send_replace(None);
+                    driver.asked.clear();
+                    driver.forget_asides();
+                    driver.tell_state();
+                }
+                if link.is_lost() {
+                    end(pid);
+                }
                 // Why is in the log of its service.
                 tracing::info!("the kernel's worker ended; the next one is waited for");
             }
@@ -101,6 +114,11 @@ pub async fn drive(
 }
 
 impl Driver {
+    /// What was meant for a worker that is gone: who asked it hears so.
+    fn forget_asides(&mut self) {
+        while self.asides.try_recv().is_ok() {}
+    }
+
     /// Greets a worker. One that has told events to a supervisor before this one tells them
     /// again; the cell that it runs is returned.
     async fn meet(
@@ -155,7 +173,7 @@ impl Driver {
             self.kernel.keep(Arc::clone(&execution));
             execution
         });
-        execution.set_state(CellState::Running);
+        execution.runs();
         Running::new(execution, began(at_s))
     }
 
@@ -198,7 +216,7 @@ impl Driver {
     async fn run(&mut self, link: &mut Link, execution: Arc<Execution>) -> Result<(), Gone> {
         let running = Running::new(execution, self.kernel.clock.now());
         let execution = Arc::clone(&running.execution);
-        execution.set_state(CellState::Running);
+        execution.runs();
         self.kernel.spool.remove(&execution.order.execution_id);
         let sent = match self.tell_context(link).await {
             Ok(()) => link.send(&ToWorker::Execute(&execution.order)).await,
@@ -237,29 +255,25 @@ impl Driver {
                 aside = self.asides.recv() => self.aside(link, aside, Some(running)).await?,
                 // The sender lives in the shell, which self holds.
                 Ok(()) = changes.changed() => self.tell_context(link).await?,
-                () = sleep_until(running.alarm.at()) => self.alarm(link, running).await?,
+                () = sleep_until(running.next()) => self.alarm(link, running).await?,
             }
         }
     }
 
     async fn alarm(&mut self, link: &mut Link, running: &mut Running) -> Result<(), Gone> {
-        match running.alarm {
-            Alarm::Limit(_) => {
-                running.alarm = Alarm::Interrupted {
-                    until: self.kernel.clock.after(STUCK_AFTER),
-                    by_limit: true,
-                };
-                link.send(&ToWorker::Interrupt).await?;
+        if running.take_limit() {
+            running.alarm = Alarm::Interrupted {
+                until: self.kernel.clock.after(STUCK_AFTER),
+                by_limit: true,
+            };
+            link.send(&ToWorker::Interrupt).await?;
+        } else if let Alarm::Interrupted { by_limit, .. } = running.alarm {
+            running.alarm = Alarm::Stuck { by_limit };
+            if by_limit {
+                running.execution.stuck(running.begin.elapsed());
+            } else {
+                running.execution.hangs();
             }
-            Alarm::Interrupted { by_limit, .. } => {
-                running.alarm = Alarm::Stuck { by_limit };
-                if by_limit {
-                    running.execution.stuck(running.begin.elapsed());
-                } else {
-                    running.execution.set_state(CellState::Stuck);
-                }
-            }
-            Alarm::None | Alarm::Stuck { .. } => {}
         }
         Ok(())
     }
@@ -267,6 +281,7 @@ impl Driver {
     async fn job(&mut self, link: &mut Link, question: Question) -> Result<(), Gone> {
         self.tell_context(link).await?;
         let ask = self.put(link, question).await?;
+        self.job = Some(ask);
         while self.asked.contains_key(&ask) {
             tokio::select! {
                 message = link.next() => {
@@ -284,8 +299,10 @@ impl Driver {
     async fn put(&mut self, link: &mut Link, question: Question) -> Result<u64, Gone> {
         self.last_ask += 1;
         let (ask, what) = (self.last_ask, question.what);
-        // Those who asked and went away are forgotten.
-        self.asked.retain(|_, answer| !answer.is_closed());
+        // Those who asked and went away are forgotten; a job goes on without them, and has its turn.
+        let job = self.job;
+        self.asked
+            .retain(|ask, answer| Some(*ask) == job || !answer.is_closed());
         self.asked.insert(ask, question.answer);
         let arguments = &question.arguments;
         link.send(&ToWorker::Ask {
@@ -308,7 +325,7 @@ impl Driver {
                 let Some(running) = running else {
                     return Ok(());
                 };
-                if matches!(running.alarm, Alarm::None | Alarm::Limit(_)) {
+                if matches!(running.alarm, Alarm::None) {
                     running.alarm = Alarm::Interrupted {
                         until: self.kernel.clock.after(STUCK_AFTER),
                         by_limit: false,
@@ -346,6 +363,17 @@ impl Driver {
             kernel: self.kernel.shown(),
         });
     }
+}
+
+/// Ends a worker that can't be followed, as its cells are said to have died.
+fn end(pid: i32) {
+    tracing::error!(
+        pid,
+        "the kernel's worker said more than {} MiB at once; it is ended, as nothing after that can be read",
+        LONGEST_FRAME >> 20
+    );
+    // One that has ended is no error.
+    let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
 }
 
 async fn sleep_until(until: Option<Instant>) {

@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use tokio::{
+    io::AsyncWriteExt,
     net::{UnixListener, UnixStream},
     task::JoinSet,
 };
@@ -16,7 +17,7 @@ use wire::kernel::ExecRequest;
 
 use crate::{changes::Changes, clock::Clock, kernel::Kernel, shell::Shell};
 
-const DEADLINE: Duration = Duration::from_secs(10);
+pub const DEADLINE: Duration = Duration::from_secs(10);
 
 /// A worker that says what the test wants.
 pub struct Fake {
@@ -38,6 +39,12 @@ impl Fake {
         let bytes = serde_json::to_vec(&message).unwrap();
         let bytes = axum::body::Bytes::from(bytes);
         self.frames.send(bytes).await.unwrap();
+    }
+
+    /// Begins a frame of so many bytes.
+    pub async fn promises(&mut self, bytes: usize) {
+        let head = u32::try_from(bytes).unwrap();
+        self.frames.get_mut().write_u32(head).await.unwrap();
     }
 
     /// The next message, which must be of this kind.

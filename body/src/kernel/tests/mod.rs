@@ -1,6 +1,7 @@
 //! The driver against a worker that says what the test wants.
 
 mod clock;
+mod ends;
 mod fake;
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
