@@ -69,7 +69,7 @@ impl Begun {
                 self.at_ms.entry(run_id.clone()).or_insert(*at_ms);
                 None
             }
-            Event::CellQueued { cell_id } => {
+            Event::CellQueued { cell_id, .. } => {
                 self.at_ms.insert(cell_id.clone(), *at_ms);
                 None
             }
@@ -90,6 +90,7 @@ impl Begun {
                 cell_id,
                 answer,
                 failure,
+                ..
             } => {
                 let long = self.was_long(cell_id, *at_ms);
                 match (answer, failure) {
@@ -99,6 +100,15 @@ impl Begun {
                         "A cell has ended".into(),
                         format!("It took {} s.", answer.timing_ms / 1000),
                     )),
+                    // It only waited: it was taken out of the queue.
+                    (Some(answer), None)
+                        if answer
+                            .error
+                            .as_ref()
+                            .is_some_and(|error| error.kind == "Cancelled") =>
+                    {
+                        None
+                    }
                     (Some(answer), None) => {
                         let why = answer.error.as_ref().map_or_else(String::new, |error| {
                             format!("{}: {}", error.kind, error.message)

@@ -1,9 +1,12 @@
 //! `vivarium exec`: a cell, whose `input()` is answered from this program's stdin.
 
-use std::io::{IsTerminal, Read};
+use std::{
+    io::{IsTerminal, Read},
+    sync::OnceLock,
+};
 
 use engine::{CellTold, Engine};
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::sync::mpsc;
 use wire::{
     body::InputPrompt,
@@ -35,10 +38,12 @@ pub async fn run(
         timeout_s,
         ..Default::default()
     };
+    let execution = OnceLock::new();
     let answer = tokio::select! {
-        answer = follow(engine, &request, json) => answer?,
+        answer = follow(engine, &request, json, &execution) => answer?,
         _ = tokio::signal::ctrl_c() => {
-            interrupt(engine).await;
+            // This one, also where it waits behind somebody else's.
+            end(engine, &execution).await;
             return Err(Failure::new(FailureCode::Cancelled, "The cell was interrupted"));
         }
     };
@@ -58,9 +63,18 @@ pub async fn run(
 }
 
 /// Prints what the cell puts out and answers what it asks, until it ends.
-async fn follow(engine: &Engine, request: &ExecRequest, json: bool) -> Result<ExecAnswer, Failure> {
+async fn follow(
+    engine: &Engine,
+    request: &ExecRequest,
+    json: bool,
+    execution: &OnceLock<String>,
+) -> Result<ExecAnswer, Failure> {
     let (asks, mut asked) = mpsc::unbounded_channel();
     let mut tell = |told: CellTold| match told {
+        CellTold::Accepted { execution_id } => {
+            // It is accepted once.
+            let _ = execution.set(execution_id);
+        }
         CellTold::Output(output) if json => print::json(&json!({ "output": output })),
         CellTold::Output(output) => print::output(&output),
         // A terminal keeps what it has shown.
@@ -78,13 +92,20 @@ async fn follow(engine: &Engine, request: &ExecRequest, json: bool) -> Result<Ex
         tokio::select! {
             answer = &mut cell => return answer,
             Some((execution_id, prompt)) = asked.recv() => {
-                match line(prompt).await {
+                // The question before is over.
+                let Some(prompt) = prompt else { continue };
+                let value = tokio::select! {
+                    answer = &mut cell => return answer,
+                    value = line(prompt) => value,
+                };
+                match value {
                     Some(value) => {
                         let answer = json!({"execution_id": execution_id, "value": value});
-                        engine.rpc("kernel_input", answer).await?;
+                        // Where the question is over meanwhile, the cell goes on without it.
+                        let _ = engine.rpc("kernel_input", answer).await;
                     }
                     None => {
-                        interrupt(engine).await;
+                        end(engine, execution).await;
                         return Err(Failure::new(FailureCode::Invalid, "The cell asks for a line, and stdin has none")
                             .next("Give it one: echo yes | vivarium exec 'input()'."));
                     }
@@ -107,8 +128,12 @@ async fn line(InputPrompt { prompt, .. }: InputPrompt) -> Option<String> {
     Some(line.strip_suffix('\r').unwrap_or(line).to_owned())
 }
 
-async fn interrupt(engine: &Engine) {
-    let _: Result<Value, Failure> = engine.rpc("kernel_interrupt", Value::Null).await;
+/// Ends the cell, if the kernel has it.
+async fn end(engine: &Engine, execution: &OnceLock<String>) {
+    if let Some(execution_id) = execution.get() {
+        // Where it is over already there is nothing to end.
+        let _ = engine.end_cell(execution_id).await;
+    }
 }
 
 fn stdin() -> Result<String, Failure> {

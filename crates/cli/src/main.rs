@@ -53,6 +53,10 @@ async fn run(arguments: Arguments) -> ExitCode {
     };
     let ended = match Engine::start_with(options, arguments.global.overrides()).await {
         Ok(engine) => {
+            if let Some(trouble) = engine.settings().trouble {
+                // Told beside what the command prints, also where that is JSON.
+                print::failure(&trouble, false);
+            }
             let ended = commands::carry_out(&engine, arguments.command, json).await;
             engine.stop().await;
             ended

@@ -1,5 +1,6 @@
-//! The app's own settings: one TOML file in the config folder. A file that can't be read is kept
-//! aside and told of, and the defaults hold.
+//! The app's own settings: one TOML file in the config folder, which a person may write too and
+//! other processes read. A file that can't be read is told of, and the defaults hold; it is kept
+//! aside when they are written. Only what is changed is written into the file.
 
 use std::{
     fs,
@@ -8,6 +9,7 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
+use toml_edit::DocumentMut;
 use wire::{
     failure::{Failure, FailureCode},
     settings::{Settings, SettingsState},
@@ -39,7 +41,7 @@ impl SettingsFile {
     /// Writes them; what was in force stays so where that fails.
     pub(crate) fn set(&self, settings: Settings) -> Result<SettingsState, Failure> {
         let mut state = self.lock();
-        write(&self.path, &settings).map_err(|error| {
+        let written = change(&self.path, &state.settings, &settings).map_err(|error| {
             Failure::new(
                 FailureCode::Internal,
                 format!("{} could not be written", self.path.display()),
@@ -48,7 +50,7 @@ impl SettingsFile {
             .next("The settings are as they were.")
         })?;
         *state = SettingsState {
-            settings,
+            settings: written,
             trouble: None,
         };
         Ok(state.clone())
@@ -60,12 +62,8 @@ impl SettingsFile {
 }
 
 fn read(path: &Path) -> SettingsState {
-    let text = match fs::read_to_string(path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return SettingsState::default(),
-        Err(error) => return damaged(path, &error.to_string()),
-    };
-    match toml::from_str(&text) {
+    let settings = text_of(path).and_then(|text| toml::from_str(&text).map_err(io::Error::other));
+    match settings {
         Ok(settings) => SettingsState {
             settings,
             trouble: None,
@@ -74,22 +72,21 @@ fn read(path: &Path) -> SettingsState {
     }
 }
 
-/// Keeps the file aside; defaults hold.
+/// Empty where there is no file.
+fn text_of(path: &Path) -> io::Result<String> {
+    match fs::read_to_string(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(String::new()),
+        read => read,
+    }
+}
+
 fn damaged(path: &Path, why: &str) -> SettingsState {
-    let aside = (1..)
-        .map(|number| path.with_extension(format!("toml.damaged-{number}")))
-        .find(|aside| !aside.exists())
-        .unwrap_or_else(|| path.with_extension("toml.damaged"));
-    let kept = match fs::rename(path, &aside) {
-        Ok(()) => format!("It is kept as {}.", aside.display()),
-        Err(error) => format!("It could not be kept aside: {error}."),
-    };
     let trouble = Failure::new(
         FailureCode::Invalid,
         format!("{} can't be read; the defaults hold", path.display()),
     )
     .because(why.trim())
-    .next(kept);
+    .next("Mend the file, or change a setting in the app: it is kept beside the new one then.");
     tracing::warn!(failure = %trouble, "settings");
     SettingsState {
         settings: Settings::default(),
@@ -97,8 +94,46 @@ fn damaged(path: &Path, why: &str) -> SettingsState {
     }
 }
 
-fn write(path: &Path, settings: &Settings) -> io::Result<()> {
-    let text = toml::to_string(settings).map_err(io::Error::other)?;
+/// Writes what differs between these two into the file; what is in force then, with what others
+/// changed meanwhile.
+fn change(path: &Path, before: &Settings, after: &Settings) -> io::Result<Settings> {
+    let text = match text_of(path) {
+        Ok(text) if toml::from_str::<Settings>(&text).is_ok() => text,
+        _ => {
+            keep_aside(path)?;
+            String::new()
+        }
+    };
+    let mut document: DocumentMut = text.parse().map_err(io::Error::other)?;
+    let fields = |settings: &Settings| toml_edit::ser::to_document(settings);
+    let (before, after) = (fields(before), fields(after));
+    let (before, after) = (
+        before.map_err(io::Error::other)?,
+        after.map_err(io::Error::other)?,
+    );
+    for (key, value) in after.iter() {
+        if before.get(key).map(ToString::to_string) != Some(value.to_string()) {
+            document[key] = value.clone();
+        }
+    }
+    for (key, _) in before.iter().filter(|(key, _)| !after.contains_key(key)) {
+        document.remove(key);
+    }
+    let text = document.to_string();
+    write(path, &text)?;
+    toml::from_str(&text).map_err(io::Error::other)
+}
+
+/// Gives a file that can't be read another name.
+fn keep_aside(path: &Path) -> io::Result<()> {
+    let aside = (1..)
+        .map(|number| path.with_extension(format!("toml.damaged-{number}")))
+        .find(|aside| !aside.exists())
+        .unwrap_or_else(|| path.with_extension("toml.damaged"));
+    fs::rename(path, aside)
+}
+
+fn write(path: &Path, text: &str) -> io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
     fs::create_dir_all(folder)?;
     let mut aside = tempfile::NamedTempFile::new_in(folder)?;
@@ -129,21 +164,61 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_file_is_kept_aside_and_told_of() {
+    fn a_damaged_file_is_told_of_and_kept_aside_when_another_is_written() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("settings.toml");
         for (number, text) in ["theme = \"da", "theme = \"pink\"\n"].iter().enumerate() {
             fs::write(&path, text).unwrap();
-            let state = SettingsFile::load(folder.path()).get();
-            assert_eq!(state.settings, Settings::default());
-            let trouble = state.trouble.unwrap();
-            assert!(trouble.cause.unwrap().contains("line 1"));
+            // Whoever reads it hears of it: one command as well as the app.
+            for _ in 0..2 {
+                let state = SettingsFile::load(folder.path()).get();
+                assert_eq!(state.settings, Settings::default());
+                assert!(state.trouble.unwrap().cause.unwrap().contains("line 1"));
+            }
+            let file = SettingsFile::load(folder.path());
+            let notify = Settings {
+                notify: false,
+                ..Default::default()
+            };
+            assert_eq!(file.set(notify.clone()).unwrap().settings, notify);
             let aside = folder
                 .path()
                 .join(format!("settings.toml.damaged-{}", number + 1));
             assert_eq!(fs::read_to_string(aside).unwrap(), *text);
-            assert!(!path.exists());
+            assert_eq!(SettingsFile::load(folder.path()).get().settings, notify);
         }
+    }
+
+    #[test]
+    fn what_others_wrote_meanwhile_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("settings.toml");
+        let one = SettingsFile::load(folder.path());
+        fs::write(
+            &path,
+            "# mine\nlater = 1\nengine = \"desktop-linux\" # the large one\n",
+        )
+        .unwrap();
+        let dark = Settings {
+            theme: Theme::Dark,
+            ..Default::default()
+        };
+        let state = one.set(dark).unwrap();
+        assert_eq!(state.settings.engine.as_deref(), Some("desktop-linux"));
+        assert_eq!(
+            fs::read_to_string(&path).unwrap(),
+            "# mine\nlater = 1\nengine = \"desktop-linux\" # the large one\ntheme = \"dark\"\n"
+        );
+        let none = Settings {
+            engine: None,
+            ..state.settings
+        };
+        assert_eq!(one.set(none.clone()).unwrap().settings, none);
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(
+            text.starts_with("# mine\nlater = 1\n") && !text.contains("engine"),
+            "{text}"
+        );
     }
 
     #[test]

@@ -263,7 +263,10 @@ impl Engine {
                             if told.is_ok() {
                                 return;
                             }
-                            tokio::time::sleep(PAUSE).await;
+                            tokio::select! {
+                                () = self.inner.stop.cancelled() => return,
+                                () = tokio::time::sleep(PAUSE) => {}
+                            }
                             told = self.report(&report).await;
                         }
                         return;

@@ -57,12 +57,15 @@ pub(crate) fn stamp_of(path: &str) -> Result<Option<String>, Failure> {
 /// [`Changed`](FailureCode::Changed) where the file is not what `stamp` says, unless `overwrite` is
 /// said; nothing is written then.
 pub(crate) fn save(request: &NotebookSaveRequest) -> Result<NotebookSaved, Failure> {
-    let path = named(absolute(&request.path)?);
+    let wanted = absolute(&request.path)?;
+    let path = named(wanted.clone());
+    // Whoever said yes to it said so of the name that was given.
+    let overwrite = request.overwrite && path == wanted;
     check(&request.content).map_err(|why| not_a_notebook(&path, &why))?;
     // A link stays one: what it leads to is written.
     let path = path.canonicalize().unwrap_or(path);
     let there = read(&path)?.map(|bytes| stamp(&bytes));
-    if !request.overwrite && there.is_some() && there != request.stamp {
+    if !overwrite && there.is_some() && there != request.stamp {
         let words = if request.stamp.is_some() {
             "was changed by somebody else since it was opened"
         } else {
@@ -284,16 +287,19 @@ mod tests {
         let saved = save(&request(&path, empty(), None)).unwrap();
         assert!(saved.path.ends_with("a.ipynb"));
         fs::write(&saved.path, "{}").unwrap();
-        for stamp in [Some(saved.stamp), None] {
+        for stamp in [Some(saved.stamp.clone()), None] {
             let failure = save(&request(&path, empty(), stamp)).unwrap_err();
             assert_eq!(failure.code, FailureCode::Changed);
             assert_eq!(fs::read_to_string(&saved.path).unwrap(), "{}");
         }
-        let over = NotebookSaveRequest {
+        let over = |path: &Path| NotebookSaveRequest {
             overwrite: true,
-            ..request(&path, empty(), None)
+            ..request(path, empty(), None)
         };
-        save(&over).unwrap();
+        // The yes was said of another name than the file's.
+        let failure = save(&over(&path)).unwrap_err();
+        assert_eq!(failure.code, FailureCode::Changed);
+        save(&over(Path::new(&saved.path))).unwrap();
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 

@@ -83,12 +83,19 @@ async fn hand_over(
             () = stop.cancelled() => return,
             cell = cells.recv() => cell,
         };
-        let Some(KernelExecRequest { cell_id, code }) = cell else {
+        let Some(KernelExecRequest {
+            cell_id,
+            run_id,
+            code,
+            batch,
+        }) = cell
+        else {
             return;
         };
         let request = ExecRequest {
             id: Some(cell_id.clone()),
             code,
+            batch,
             ..Default::default()
         };
         let sent = tokio::select! {
@@ -97,31 +104,37 @@ async fn hand_over(
         };
         tasks.spawn(publish(
             journal.clone(),
-            cell_id,
+            (cell_id, run_id),
             async { sent },
             stop.clone(),
         ));
     }
 }
 
-/// Publishes a cell's outputs and its end as events, until `stop`: the cell itself runs on then, it
-/// belongs to the machine.
+/// Publishes the outputs and the end of a cell's run as events, until `stop`: the cell itself runs on
+/// then, it belongs to the machine.
 async fn publish(
     journal: Journal,
-    cell_id: String,
+    (cell_id, run_id): (String, String),
     sent: impl Future<Output = Result<Answer, Failure>>,
     stop: CancellationToken,
 ) {
     let mut tell = |told| {
-        let cell_id = cell_id.clone();
+        let (cell_id, run_id) = (cell_id.clone(), run_id.clone());
         journal.publish(match told {
-            CellTold::Output(output) => Event::CellOutput { cell_id, output },
-            CellTold::Cleared => Event::CellCleared { cell_id },
+            CellTold::Accepted { .. } => return,
+            CellTold::Output(output) => Event::CellOutput {
+                cell_id,
+                run_id,
+                output,
+            },
+            CellTold::Cleared => Event::CellCleared { cell_id, run_id },
             CellTold::Input {
                 execution_id,
                 prompt,
             } => Event::CellInput {
                 cell_id,
+                run_id,
                 execution_id,
                 prompt,
             },
@@ -138,6 +151,7 @@ async fn publish(
     };
     journal.publish(Event::CellEnded {
         cell_id,
+        run_id,
         answer,
         failure,
     });
@@ -162,16 +176,21 @@ struct Accepted {
 /// What a cell's event stream tells before its end.
 #[derive(Clone, Debug, PartialEq)]
 pub enum CellTold {
+    /// The kernel has it.
+    Accepted {
+        /// The kernel's id of it.
+        execution_id: String,
+    },
     /// It put something out: an nbformat 4.5 object.
     Output(Value),
     /// It took back what it had put out.
     Cleared,
-    /// It calls `input()`.
+    /// It calls `input()`, or does not ask any more.
     Input {
         /// Where the answer goes.
         execution_id: String,
-        /// What it asks.
-        prompt: InputPrompt,
+        /// What it asks; `None` when the question is over.
+        prompt: Option<InputPrompt>,
     },
 }
 
@@ -185,7 +204,12 @@ async fn outputs(
     while let Some(chunk) = answer.chunk().await.map_err(unreachable)? {
         for event in reader.push(&chunk) {
             match event.name.as_str() {
-                "accepted" => execution_id = read::<Accepted>(event.data.as_bytes())?.execution_id,
+                "accepted" => {
+                    execution_id = read::<Accepted>(event.data.as_bytes())?.execution_id;
+                    tell(CellTold::Accepted {
+                        execution_id: execution_id.clone(),
+                    });
+                }
                 "output" => match serde_json::from_str(&event.data) {
                     Ok(output) => tell(CellTold::Output(output)),
                     Err(error) => {
@@ -230,6 +254,17 @@ impl Engine {
         self.post("/shell", request).await
     }
 
+    /// Ends one execution: takes it out of the queue, or interrupts it where it runs.
+    ///
+    /// # Errors
+    /// [`FailureCode::NotFound`] where the kernel does not know it any more.
+    pub async fn end_cell(&self, execution_id: &str) -> Result<(), Failure> {
+        let _: Value = self
+            .delete(&format!("/executions/{}", segment(execution_id)))
+            .await?;
+        Ok(())
+    }
+
     pub(crate) async fn interrupt(&self) -> Result<(), Failure> {
         let _: Completed = self.post("/interrupt", &Nothing {}).await?;
         Ok(())
@@ -252,11 +287,13 @@ impl Engine {
     pub(crate) fn follow_cell(&self, request: KernelFollowRequest) {
         let KernelFollowRequest {
             cell_id,
+            run_id,
             execution_id,
         } = request;
         let journal = self.inner.journal.clone();
         journal.publish(Event::CellQueued {
             cell_id: cell_id.clone(),
+            run_id: run_id.clone(),
         });
         let options = self.inner.options.clone();
         let sent = async move {
@@ -269,14 +306,16 @@ impl Engine {
             };
             accepted(call.send().await.map_err(unreachable)?).await
         };
-        let publishing = publish(journal, cell_id, sent, self.inner.stop.clone());
+        let publishing = publish(journal, (cell_id, run_id), sent, self.inner.stop.clone());
         self.inner.tasks.spawn(publishing);
     }
 
     pub(crate) fn queue_cell(&self, cell: KernelExecRequest) -> Result<(), Failure> {
-        let cell_id = cell.cell_id.clone();
+        let (cell_id, run_id) = (cell.cell_id.clone(), cell.run_id.clone());
         self.inner.notebook.exec(cell, || {
-            self.inner.journal.publish(Event::CellQueued { cell_id });
+            self.inner
+                .journal
+                .publish(Event::CellQueued { cell_id, run_id });
         })
     }
 }
@@ -299,6 +338,28 @@ mod tests {
         let done = outputs(answer, &mut |told| seen.push(told)).await.unwrap();
         assert_eq!(done.stdout, "hi\n");
         assert!(matches!(&seen[0], CellTold::Output(output) if output["text"] == "hi\n"));
+    }
+
+    #[tokio::test]
+    async fn a_question_that_is_over_ends_nothing_else() {
+        let answer = answer(concat!(
+            "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n",
+            "event: accepted\ndata: {\"execution_id\":\"b\"}\n\n",
+            "event: input_request\nid: 1\ndata: {\"prompt\":\"name? \",\"password\":false}\n\n",
+            "event: input_request\nid: 2\ndata: null\n\n",
+            "event: done\ndata: {\"id\":\"a\",\"execution_id\":\"b\",\"status\":\"completed\",\"stdout\":\"rest\",",
+            "\"stderr\":\"\",\"result\":null,\"error\":null,\"timing_ms\":1,\"execution_count\":1,\"outputs\":[]}\n\n",
+        ))
+        .await;
+        let mut seen = Vec::new();
+        let done = outputs(answer, &mut |told| seen.push(told)).await.unwrap();
+        assert_eq!(done.stdout, "rest");
+        let prompts = seen.iter().filter_map(|told| match told {
+            CellTold::Input { prompt, .. } => Some(prompt.is_some()),
+            _ => None,
+        });
+        assert_eq!(prompts.collect::<Vec<_>>(), [true, false]);
+        assert!(matches!(&seen[0], CellTold::Accepted { execution_id } if execution_id == "b"));
     }
 
     #[tokio::test]
