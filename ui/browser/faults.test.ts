@@ -153,7 +153,7 @@ test("a page whose files did not come says so, and comes when they do", async ()
   await page.getByTestId("engine-choice").waitFor();
 });
 
-test("a settings file damaged by hand is kept aside and told of, and the defaults hold", async () => {
+test("a settings file damaged by hand is told of, the defaults hold, and it is kept aside by a change", async () => {
   const instance = await made("settings");
   const folder = join(instance.home, "config/instances", instance.name);
   mkdirSync(folder, { recursive: true });
@@ -162,8 +162,10 @@ test("a settings file damaged by hand is kept aside and told of, and the default
   await page.getByTestId("settings-trouble").click();
   await page.getByText("can't be read; the defaults hold").waitFor();
   await looksRight(page);
-  expect(readFileSync(join(folder, "settings.toml.damaged-1"), "utf8")).toBe("theme = \"da");
+  expect(readFileSync(join(folder, "settings.toml"), "utf8")).toBe("theme = \"da");
   await page.getByRole("radio", { name: "Dark" }).check({ force: true });
+  await expect.poll(() => existsSync(join(folder, "settings.toml.damaged-1"))).toBe(true);
+  expect(readFileSync(join(folder, "settings.toml.damaged-1"), "utf8")).toBe("theme = \"da");
   await expect.poll(() => existsSync(join(folder, "settings.toml"))).toBe(true);
   expect(readdirSync(folder).filter((name) => name.startsWith("settings"))).toHaveLength(2);
 });

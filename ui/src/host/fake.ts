@@ -95,9 +95,9 @@ export class FakeHost implements Host {
       desktop_open: () => {
         throw { code: "not_running", message: "The fake host has no desktop", cause: null, next: null, detail: null } satisfies Failure;
       },
-      kernel_exec: ({ cell_id }) => {
-        this.#tell({ kind: "cell_queued", cell_id });
-        this.#tell({ kind: "cell_output", cell_id, output: { output_type: "stream", name: "stdout", text: "hello\n" } });
+      kernel_exec: ({ cell_id, run_id }) => {
+        this.#tell({ kind: "cell_queued", cell_id, run_id });
+        this.#tell({ kind: "cell_output", cell_id, run_id, output: { output_type: "stream", name: "stdout", text: "hello\n" } });
         return {};
       },
     };

@@ -1,28 +1,24 @@
 // The file behind the notebook: opened, saved, and kept as a draft until it is. What is in the
 // window is never lost to a crash, what is on the disk never to the window.
 
-import { toFailure } from "../../host";
+import { toFailure, type Answer, type Request } from "../../host";
 import type { Live } from "../../shared/live/live.svelte";
 import type { Failure } from "../../wire";
-import { newHead, putTogether, takeApart, type FileCell, type Head, type NotebookFile } from "./nbformat";
-import { fromFile, newCell, Notebook, toFile } from "./notebook.svelte";
+import { Drafts, print, read } from "./draft";
+import { newHead, putTogether, takeApart, type FileCell, type Head, type NotebookFile, type Output } from "./nbformat";
+import { fromFile, newCell, Notebook, toFile, type Cell } from "./notebook.svelte";
 
-/** Where the draft lies between two openings of the window. */
-const DRAFT = "vivarium.notebook.draft";
 const RECENT = "vivarium.notebook.recent";
 const RECENT_KEPT = 8;
-/** Outputs beyond this stay out of the draft. */
-const DRAFT_OUTPUT_LIMIT = 200_000;
+/** A draft is kept after a pause of so long, and at least so often while there is none. */
 const DRAFT_AFTER_MS = 500;
+const DRAFT_EVERY_MS = 2000;
 
-interface Draft {
+/** Where the notebook here came from. Another notebook has another one: who awaits something looks for that. */
+interface Origin {
   path: string | null;
   stamp: string | null;
-  dirty: boolean;
   head: Head;
-  cells: FileCell[];
-  /** Ids of cells that the kernel was not done with. */
-  pending: string[];
 }
 
 export class NotebookDocument {
@@ -30,34 +26,70 @@ export class NotebookDocument {
   path = $state<string | null>(null);
   /** Something here is not on the disk. */
   dirty = $state(false);
-  /** Somebody else changed the file since it was read. */
-  changedOutside = $state(false);
+  /** What somebody else did to the file since it was read. */
+  outside = $state<"changed" | "deleted" | null>(null);
+  /** Where it was to be saved, and another file is already. */
+  occupied = $state<string | null>(null);
   trouble = $state<Failure | null>(null);
   recent = $state<string[]>(read<string[]>(RECENT) ?? []);
   #live: Live;
-  #stamp: string | null = null;
-  #head: Head = newHead();
+  #origin: Origin = { path: null, stamp: null, head: newHead() };
+  /** How often the notebook was changed. */
+  #edits = 0;
+  /** Openings asked for; the last one counts. */
+  #openings = 0;
+  /** Ends with the last save that was asked for. */
+  #saved: Promise<unknown> = Promise.resolve();
+  #saving = 0;
   #left: string[] = [];
+  /** By cell, the print of outputs that the draft had no room for and that are not here again. */
+  #left_out: Record<string, string> = {};
+  #drafts = new Drafts();
   #drafting: ReturnType<typeof setTimeout> | undefined;
+  /** Since when there is something that is not in the draft; 0 where all is. */
+  #undrafted_since = 0;
+  #claimed = false;
+  /** It was said that nothing can be kept. */
+  #said_full = false;
+  /** Ends when the draft that this window left is here. */
+  readonly ready: Promise<void>;
 
   constructor(live: Live) {
     this.#live = live;
     this.notebook = new Notebook(live, () => this.#touched());
-    const draft = read<Draft>(DRAFT);
-    if (!draft?.head) return;
-    this.path = draft.path;
-    this.dirty = draft.dirty;
-    this.#stamp = draft.stamp;
-    this.#head = draft.head;
-    this.notebook.load(draft.cells.map(fromFile));
-    this.#left = draft.pending;
+    this.ready = this.#restore();
+    const flush = () => void (this.#undrafted_since > 0 && this.#draft());
+    globalThis.addEventListener?.("pagehide", flush);
+    globalThis.addEventListener?.("visibilitychange", flush);
   }
 
-  /** Takes up what ran when the window was closed, once the machine can be asked. */
+  async #restore(): Promise<void> {
+    const origin = this.#origin;
+    const draft = await this.#drafts.take();
+    const untouched = origin === this.#origin && this.#edits === 0;
+    if (!untouched && draft?.head) await this.#drafts.leave();
+    this.#claimed = true;
+    if (!untouched) this.#draft();
+    else if (draft?.head) {
+      this.path = draft.path;
+      this.dirty = draft.dirty;
+      this.#origin = { path: draft.path, stamp: draft.stamp, head: draft.head };
+      this.notebook.load(draft.cells.map(fromFile));
+      this.#left = draft.pending;
+      this.#left_out = draft.left_out ?? {};
+      void this.#complete();
+    }
+  }
+
+  /** Takes up what ran when the window was closed, once the machine can be asked; and what neither the
+   * draft nor the file has of the outputs, as long as the kernel knows them. */
   async takeUp(): Promise<void> {
-    const left = this.#left;
+    await this.ready;
+    await this.#complete();
+    const lacking = Object.keys(this.#left_out).filter((id) => this.#lacking(id));
+    const left = new Set([...this.#left, ...lacking]);
     this.#left = [];
-    await this.notebook.takeUp(left);
+    await this.notebook.takeUp([...left]);
   }
 
   /** The file's name without its folder. */
@@ -72,101 +104,183 @@ export class NotebookDocument {
 
   /** Reads a file in place of what is here. */
   async open(path: string): Promise<boolean> {
+    const opening = ++this.#openings;
     return this.#try(async () => {
       const file = await this.#live.call("notebook_open", { path });
+      if (opening !== this.#openings) return false;
       const { head, cells } = takeApart(file.content as unknown as NotebookFile);
       this.#become(file.path, file.stamp, head, cells);
+      return true;
     });
   }
 
   /** Reads the file anew: what is here is given up. */
   async reload(): Promise<boolean> {
+    await this.#saved;
     return this.path !== null && this.open(this.path);
   }
 
-  /** Writes to a path, or to the file's own. */
+  /** Writes what is here now to a path, or to the file's own, after the saves before it. */
   async save(path = this.path, overwrite = false): Promise<boolean> {
-    if (path === null) return false;
-    return this.#try(async () => {
-      const content = putTogether($state.snapshot(this.#head), $state.snapshot(this.notebook.cells).map(toFile)) as unknown as Record<string, unknown>;
-      const stamp = path === this.path ? this.#stamp : null;
-      const saved = await this.#live.call("notebook_save", { path, content, stamp, overwrite });
-      this.path = saved.path;
-      this.#stamp = saved.stamp;
-      this.dirty = false;
-      this.changedOutside = false;
-      this.#remember(saved.path);
-      this.#draft();
-    });
+    const origin = this.#origin;
+    if (path === null || !(await this.#isWhole()) || origin !== this.#origin) return false;
+    const edits = this.#edits;
+    const content = putTogether($state.snapshot(origin.head), $state.snapshot(this.notebook.cells).map(toFile)) as unknown as Record<string, unknown>;
+    this.#saving += 1;
+    const saved = this.#saved.then(() => this.#try(() => this.#write(origin, edits, { path, content, overwrite })));
+    this.#saved = saved;
+    return saved.finally(() => (this.#saving -= 1));
+  }
+
+  async #write(origin: Origin, edits: number, request: Omit<Request<"notebook_save">, "stamp">): Promise<boolean> {
+    const own = request.path === origin.path;
+    let saved: Answer<"notebook_save">;
+    try {
+      saved = await this.#live.call("notebook_save", { ...request, stamp: own ? origin.stamp : null });
+    } catch (thrown) {
+      if (toFailure(thrown).code !== "changed" || origin !== this.#origin) throw thrown;
+      if (own) this.outside = "changed";
+      else this.occupied = request.path;
+      return false;
+    }
+    origin.path = saved.path;
+    origin.stamp = saved.stamp;
+    this.#remember(saved.path);
+    // Another notebook may be here by now, or more than was written.
+    if (origin !== this.#origin) return true;
+    this.path = saved.path;
+    if (edits === this.#edits) this.dirty = false;
+    this.outside = null;
+    this.#draft();
+    return true;
   }
 
   /** Looks whether somebody else changed the file. */
   async look(): Promise<void> {
-    const { path } = this;
-    if (path === null) return;
+    const origin = this.#origin;
+    const { path, stamp: known } = origin;
+    // What a save is about to write is nobody else's.
+    if (path === null || this.#saving > 0) return;
     try {
       const { stamp } = await this.#live.call("notebook_stamp", { path });
-      if (path === this.path) this.changedOutside = stamp !== this.#stamp;
+      if (origin !== this.#origin || known !== origin.stamp || this.#saving > 0) return;
+      this.outside = stamp === known ? null : stamp === null ? "deleted" : "changed";
+      // What is here is in no file any more.
+      if (stamp === null) this.dirty = true;
     } catch {
       // Saving will say what is wrong with it.
     }
   }
 
-  async #try(work: () => Promise<void>): Promise<boolean> {
+  /** Takes the outputs that the draft had no room for from the file, where it still has them. */
+  async #complete(): Promise<void> {
+    const { path } = this;
+    const left_out = this.#left_out;
+    if (path === null || Object.keys(left_out).length === 0) return;
+    let content: NotebookFile;
+    try {
+      content = (await this.#live.call("notebook_open", { path })).content as unknown as NotebookFile;
+    } catch {
+      // Saving asks for it once more.
+      return;
+    }
+    if (left_out !== this.#left_out) return;
+    const found = new Map(content.cells.flatMap(({ outputs }): [string, Output[]][] => (outputs ? [[print(outputs), outputs]] : [])));
+    this.#left_out = {};
+    for (const [id, print] of Object.entries(left_out)) {
+      const cell = this.#lacking(id);
+      const outputs = found.get(print);
+      if (cell && outputs) cell.outputs = outputs;
+      else if (cell) this.#left_out[id] = print;
+    }
+  }
+
+  /** The cell, where its outputs were left out of the draft and nothing came since. */
+  #lacking(id: string): Cell | null {
+    const cell = this.notebook.cell(id);
+    return cell?.kind === "code" && cell.state.kind === "idle" && cell.outputs.length === 0 ? cell : null;
+  }
+
+  /** Whether all outputs are here. Where not, it is said, once: whoever saves then does so without them. */
+  async #isWhole(): Promise<boolean> {
+    await this.#complete();
+    const lacking = Object.keys(this.#left_out).filter((id) => this.#lacking(id)).length;
+    this.#left_out = {};
+    if (lacking === 0) return true;
+    this.trouble = {
+      code: "not_found",
+      message: `The outputs of ${lacking === 1 ? "one cell" : `${lacking} cells`} are not here, and nothing was saved`,
+      cause: "They were too large for the draft of this notebook, and its file does not have them.",
+      next: "Run the cells again, or save once more without these outputs.",
+      detail: null,
+    };
+    return false;
+  }
+
+  async #try(work: () => Promise<boolean>): Promise<boolean> {
     this.trouble = null;
     try {
-      await work();
-      return true;
+      return await work();
     } catch (thrown) {
-      const failure = toFailure(thrown);
-      if (failure.code === "changed") this.changedOutside = true;
-      this.trouble = failure;
+      this.trouble = toFailure(thrown);
       return false;
     }
   }
 
   #become(path: string | null, stamp: string | null, head: Head, cells: FileCell[]): void {
     this.path = path;
-    this.#stamp = stamp;
-    this.#head = head;
+    this.#origin = { path, stamp, head };
+    this.#openings += 1;
+    this.#left_out = {};
     this.notebook.load(cells.length > 0 ? cells.map(fromFile) : [newCell()]);
     this.dirty = false;
-    this.changedOutside = false;
+    this.outside = null;
+    this.occupied = null;
     if (path !== null) this.#remember(path);
     this.#draft();
   }
 
   #remember(path: string): void {
     this.recent = [path, ...this.recent.filter((one) => one !== path)].slice(0, RECENT_KEPT);
-    localStorage.setItem(RECENT, JSON.stringify(this.recent));
+    try {
+      localStorage.setItem(RECENT, JSON.stringify(this.recent));
+    } catch {
+      // Full: the list is this window's alone.
+    }
   }
 
   #touched(): void {
+    this.#edits += 1;
     this.dirty = true;
+    const now = Date.now();
+    this.#undrafted_since ||= now;
     clearTimeout(this.#drafting);
-    this.#drafting = setTimeout(() => this.#draft(), DRAFT_AFTER_MS);
+    const left_ms = this.#undrafted_since + DRAFT_EVERY_MS - now;
+    this.#drafting = setTimeout(() => this.#draft(), Math.max(0, Math.min(DRAFT_AFTER_MS, left_ms)));
   }
 
   #draft(): void {
     clearTimeout(this.#drafting);
-    const cells = $state.snapshot(this.notebook.cells).map(toFile);
-    const draft = (cells: FileCell[]): string =>
-      JSON.stringify({ path: this.path, stamp: this.#stamp, dirty: this.dirty, head: this.#head, cells, pending: this.notebook.pending } satisfies Draft);
-    const lean = (cell: FileCell): FileCell => (JSON.stringify(cell.outputs ?? []).length > DRAFT_OUTPUT_LIMIT ? { ...cell, outputs: [] } : cell);
-    try {
-      localStorage.setItem(DRAFT, draft(cells.map(lean)));
-    } catch {
-      // Full: sources matter more than outputs.
-      localStorage.setItem(DRAFT, draft(cells.map((cell) => (cell.outputs ? { ...cell, outputs: [] } : cell))));
-    }
-  }
-}
-
-function read<T>(key: string): T | null {
-  try {
-    return JSON.parse(localStorage.getItem(key) ?? "null") as T | null;
-  } catch {
-    // Damaged: what it held is gone.
-    return null;
+    // The draft that lies there is not read yet.
+    if (!this.#claimed) return;
+    this.#undrafted_since = 0;
+    const kept = this.#drafts.keep(this.#origin, {
+      path: this.path,
+      stamp: this.#origin.stamp,
+      dirty: this.dirty,
+      head: this.#origin.head,
+      cells: $state.snapshot(this.notebook.cells).map(toFile),
+      pending: this.notebook.pending,
+      left_out: Object.fromEntries(Object.entries(this.#left_out).filter(([id]) => this.#lacking(id))),
+    });
+    if (kept || this.#said_full) return;
+    this.#said_full = true;
+    this.trouble = {
+      code: "disk_full",
+      message: "What is written here can't be kept until it is saved",
+      cause: "The browser has no room for a draft of this notebook.",
+      next: "Save it, and again after changes: what is not saved goes with the window.",
+      detail: null,
+    };
   }
 }

@@ -4,7 +4,7 @@ import { closeBrackets, closeBracketsKeymap } from "@codemirror/autocomplete";
 import { defaultKeymap, history, historyKeymap, indentWithTab } from "@codemirror/commands";
 import { python } from "@codemirror/lang-python";
 import { bracketMatching, HighlightStyle, indentOnInput, indentUnit, syntaxHighlighting } from "@codemirror/language";
-import type { Extension } from "@codemirror/state";
+import { Annotation, Compartment, Transaction, type EditorState, type Extension, type TransactionSpec } from "@codemirror/state";
 import { drawSelection, EditorView, keymap } from "@codemirror/view";
 import { tags } from "@lezer/highlight";
 
@@ -35,9 +35,14 @@ const look = EditorView.theme({
   ".cm-matchingBracket": { background: "var(--active) !important", outline: "none" },
 });
 
+/** What can be undone. */
+const past = new Compartment();
+
+const fromElsewhere = Annotation.define<boolean>();
+
 /** All but the language. */
 export const editing: Extension = [
-  history(),
+  past.of(history()),
   drawSelection(),
   indentOnInput(),
   indentUnit.of("    "),
@@ -51,4 +56,25 @@ export const editing: Extension = [
 
 export function language(kind: "code" | "markdown" | "raw"): Extension {
   return kind === "code" ? python() : [];
+}
+
+/**
+ * Other text in place of all that is there, one transaction after the other. Nobody typed it, and no
+ * undo leads back to what was there: the past goes too, as its parts would come back into the new text.
+ */
+export function replaced(state: EditorState, text: string): TransactionSpec[] {
+  if (state.toText(text).eq(state.doc)) return [];
+  return [
+    {
+      changes: { from: 0, to: state.doc.length, insert: text },
+      annotations: [fromElsewhere.of(true), Transaction.addToHistory.of(false)],
+      effects: past.reconfigure([]),
+    },
+    { effects: past.reconfigure(history()) },
+  ];
+}
+
+/** Whether any of these is a change by whoever edits. */
+export function edited(transactions: readonly Transaction[]): boolean {
+  return transactions.some((one) => one.docChanged && !one.annotation(fromElsewhere));
 }

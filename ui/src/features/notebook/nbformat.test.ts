@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 
 import { newCellId, putTogether, takeApart, takeOutput, type FileCell, type NotebookFile, type Output } from "./nbformat";
+import { show } from "./shown";
 
 const text = (name: string, text: string): Output => ({ output_type: "stream", name, text });
 
@@ -63,4 +64,20 @@ test("what an older file lacks is added, what is true only while it runs is left
 
 test("ids are what nbformat allows", () => {
   expect(newCellId()).toMatch(/^[0-9a-f]{12}$/);
+});
+
+test("what this format does not have is shown as a line, and goes back to the file as it was", () => {
+  const foreign = [
+    { output_type: "display_data", metadata: {} },
+    { output_type: "execute_result", data: null },
+    { output_type: "vendor/thing", payload: [1] },
+    { output_type: "error", ename: "E", evalue: "no lines" },
+    { output_type: "stream", name: "stdout", text: [] },
+    {},
+  ] as unknown as Output[];
+  const cell: FileCell = { cell_type: "code", id: "a", source: [], metadata: {}, outputs: foreign };
+  const file = { nbformat: 4, metadata: {}, cells: [cell] } as NotebookFile;
+  const { head, cells } = takeApart(structuredClone(file));
+  expect(putTogether(head, cells)).toEqual({ ...file, nbformat_minor: 5 });
+  expect(foreign.map((output) => show(output).kind)).toEqual(["unknown", "unknown", "unknown", "text", "text", "unknown"]);
 });

@@ -27,6 +27,7 @@ export interface ErrorOutput {
   traceback: string[];
 }
 
+/** As the format has them; a file may hold others, or these with parts missing: `shown` and `kept` look before they trust. */
 export type Output = StreamOutput | DataOutput | ErrorOutput;
 
 export interface FileCell {
@@ -42,7 +43,8 @@ export interface FileCell {
 /** All of a notebook but its cells. */
 export interface Head {
   nbformat: number;
-  nbformat_minor: number;
+  /** Not there in some files that others write. */
+  nbformat_minor?: number;
   metadata: Bundle;
   [unknown: string]: unknown;
 }
@@ -112,7 +114,7 @@ export function takeApart(file: NotebookFile): { head: Head; cells: FileCell[] }
 export function putTogether(head: Head, cells: FileCell[]): NotebookFile {
   return {
     ...head,
-    nbformat_minor: Math.max(5, head.nbformat_minor),
+    nbformat_minor: Math.max(5, head.nbformat_minor ?? 5),
     cells: cells.map((cell) => ({
       ...cell,
       source: lines(joined(cell.source)),
@@ -121,9 +123,15 @@ export function putTogether(head: Head, cells: FileCell[]): NotebookFile {
   };
 }
 
-function kept(output: Output): Output {
+/** Whether it has data to show, whatever its type. */
+export function hasData(output: Output): output is DataOutput {
+  return "data" in output && typeof output.data === "object" && output.data !== null && !Array.isArray(output.data);
+}
+
+/** An output as a file has it; one that is not known stays as it is. */
+export function kept(output: Output): Output {
   if (output.output_type === "stream") return { ...output, text: lines(joined(output.text)) };
-  if (output.output_type === "error") return output;
+  if (!hasData(output)) return output;
   const rest = { ...output };
   delete rest.transient;
   const data = Object.entries(output.data).map(([type, value]) => [type, typeof value === "string" && isText(type) ? lines(value) : value]);

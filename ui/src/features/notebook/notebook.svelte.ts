@@ -19,6 +19,8 @@ export interface Cell {
   outputs: Output[];
   execution_count: number | null;
   state: CellState;
+  /** The run that this window began or took up last: what others put out under the cell's id is not its. */
+  run: string | null;
   /** The `input()` that waits for an answer. */
   asks: { execution_id: string; prompt: InputPrompt } | null;
   /** What a file said of it beside that: metadata, attachments, fields that are not known here. */
@@ -26,7 +28,7 @@ export interface Cell {
 }
 
 export function newCell(kind: Cell["kind"] = "code", source = ""): Cell {
-  return { id: newCellId(), kind, source, outputs: [], execution_count: null, state: { kind: "idle" }, asks: null, rest: { metadata: {} } };
+  return { id: newCellId(), kind, source, outputs: [], execution_count: null, state: { kind: "idle" }, run: null, asks: null, rest: { metadata: {} } };
 }
 
 /** A file's cell, to work on. */
@@ -50,11 +52,13 @@ export class Notebook {
   cells = $state<Cell[]>([]);
   /** Id of the cell that the keyboard is about. */
   selected = $state("");
+  /** Cells of this document that were taken away, with their places: the last one comes back first. */
+  removed = $state<{ cell: Cell; at: number }[]>([]);
   trouble = $state<Failure | null>(null);
   /** How many cells have ended while this window looked. */
   ended = $state(0);
   #live: Live;
-  #pending: Extract<Event, { kind: "cell_output" }>[] = [];
+  #pending: Told[] = [];
   #frame = 0;
   /** Told of every change that a file would show. */
   #changed: () => void;
@@ -68,40 +72,51 @@ export class Notebook {
 
   /** Other cells in place of these. Cells that run go on, unseen. */
   load(cells: Cell[]): void {
+    this.removed = [];
     this.cells = cells.length > 0 ? cells : [newCell()];
     this.selected = this.cells[0]!.id;
     this.trouble = null;
   }
 
-  /** The cell that runs: the first in the queue. */
+  /** The cell that runs: the first in the kernel's queue. */
   get running(): Cell | undefined {
-    return this.cells
+    return this.#known
       .filter((cell) => cell.state.kind === "queued")
       .toSorted((one, other) => since(one) - since(other))[0];
   }
 
   get busy(): boolean {
-    return this.cells.some((cell) => cell.state.kind === "queued");
+    return this.#known.some((cell) => cell.state.kind === "queued");
   }
 
   cell(id: string): Cell | undefined {
-    return this.cells.find((cell) => cell.id === id);
+    return this.#known.find((cell) => cell.id === id);
   }
 
-  /** Sends a code cell to the kernel; shows a Markdown cell. */
-  async run(id: string): Promise<void> {
+  /** Removed cells too: what they put out and how they end goes on with them. */
+  get #known(): Cell[] {
+    return [...this.cells, ...this.removed.map(({ cell }) => cell)];
+  }
+
+  /** Sends a code cell to the kernel; those of one batch run only as long as each completes. */
+  async run(id: string, batch: string | null = null): Promise<void> {
     const cell = this.cell(id);
     if (cell?.kind !== "code" || cell.source.trim() === "") return;
     this.trouble = null;
     try {
-      await this.#live.call("kernel_exec", { cell_id: id, code: cell.source });
+      await this.#live.call("kernel_exec", { cell_id: id, run_id: begun(cell), code: cell.source, batch });
     } catch (thrown) {
       cell.state = { kind: "lost", failure: toFailure(thrown) };
     }
   }
 
+  /** Hands all of them in, as one batch: they run on when this window closes. */
   async runAll(): Promise<void> {
-    for (const cell of this.cells) await this.run(cell.id);
+    const batch = newCellId();
+    for (const { id } of [...this.cells]) {
+      await this.run(id, batch);
+      if (this.cell(id)?.state.kind === "lost") return;
+    }
   }
 
   async interrupt(): Promise<void> {
@@ -129,7 +144,7 @@ export class Notebook {
   async restart(): Promise<void> {
     try {
       await this.#live.call("kernel_restart", {});
-      for (const cell of this.cells) cell.execution_count = null;
+      for (const cell of this.#known) cell.execution_count = null;
     } catch (thrown) {
       this.trouble = toFailure(thrown);
     }
@@ -147,7 +162,8 @@ export class Notebook {
       const { cells } = await this.#live.call("kernel_cells", {});
       for (const id of ids) {
         const known = cells.findLast((cell) => cell.cell_id === id);
-        if (known && this.cell(id)) await this.#live.call("kernel_follow", { cell_id: id, execution_id: known.execution_id });
+        const cell = this.cell(id);
+        if (known && cell) await this.#live.call("kernel_follow", { cell_id: id, run_id: begun(cell), execution_id: known.execution_id });
       }
     } catch {
       // No machine, no kernel: the cells are as the draft has them.
@@ -164,19 +180,24 @@ export class Notebook {
     return added;
   }
 
-  /** Takes a cell away; the last one is replaced by an empty one. Returns it with its place. */
-  remove(id: string): { cell: Cell; at: number } | null {
+  /** Takes a cell away; the last one is replaced by an empty one. */
+  remove(id: string): void {
     const at = this.cells.findIndex((cell) => cell.id === id);
-    if (at < 0) return null;
+    if (at < 0) return;
     const [cell] = this.cells.splice(at, 1);
+    this.removed.push({ cell: cell!, at });
     if (this.cells.length === 0) this.cells.push(newCell());
     this.selected = this.cells[Math.min(at, this.cells.length - 1)]!.id;
     this.changed();
-    return { cell: cell!, at };
   }
 
-  /** Puts a removed cell back. */
-  restore({ cell, at }: { cell: Cell; at: number }): void {
+  /** Puts the cell back that was removed last. */
+  restore(): void {
+    const last = this.removed.pop();
+    if (!last) return;
+    const { cell, at } = last;
+    // No id twice, whatever came in the meantime.
+    if (this.cells.some(({ id }) => id === cell.id)) cell.id = newCellId();
     this.cells.splice(at, 0, cell);
     this.selected = cell.id;
     this.changed();
@@ -210,11 +231,16 @@ export class Notebook {
     this.#changed();
   }
 
+  /** The cell that an event is about, where it is of the cell's last run. */
+  #of({ cell_id, run_id }: { cell_id: string; run_id: string }): Cell | undefined {
+    const cell = this.cell(cell_id);
+    return cell?.run === run_id ? cell : undefined;
+  }
+
   #take(event: Event, at_ms: number): void {
     switch (event.kind) {
       case "cell_queued": {
-        const cell = this.cell(event.cell_id);
-        this.#pending = this.#pending.filter((output) => output.cell_id !== event.cell_id);
+        const cell = this.#of(event);
         if (!cell) return;
         cell.outputs = [];
         cell.execution_count = null;
@@ -225,28 +251,33 @@ export class Notebook {
       }
       case "cell_input": {
         this.#flush();
-        const cell = this.cell(event.cell_id);
-        if (cell) cell.asks = { execution_id: event.execution_id, prompt: event.prompt };
+        const cell = this.#of(event);
+        if (cell) cell.asks = event.prompt && { execution_id: event.execution_id, prompt: event.prompt };
         return;
       }
       case "cell_cleared": {
         this.#flush();
-        const cell = this.cell(event.cell_id);
+        const cell = this.#of(event);
         if (cell) cell.outputs = [];
         return;
       }
       case "cell_output":
+        if (!this.#of(event)) return;
         this.#pending.push(event);
         // A flood of outputs becomes one change a frame.
         this.#frame ||= requestAnimationFrame(() => this.#flush());
         return;
       case "cell_ended": {
         this.#flush();
-        const cell = this.cell(event.cell_id);
+        // Whoever ran it: the namespace may have changed.
+        this.ended += 1;
+        const cell = this.#of(event);
         if (!cell) return;
         cell.asks = null;
-        this.ended += 1;
-        if (event.answer) {
+        if (event.answer?.error?.type === "Cancelled") {
+          // Taken out of the queue: it did not run.
+          cell.state = { kind: "idle" };
+        } else if (event.answer) {
           cell.execution_count = event.answer.execution_count;
           cell.state = { kind: "ended", status: event.answer.status, timing_ms: event.answer.timing_ms };
         } else if (event.failure) {
@@ -262,32 +293,41 @@ export class Notebook {
     this.#frame = 0;
     const pending = this.#pending;
     this.#pending = [];
-    for (const { cell_id, output } of joinText(pending)) {
-      const cell = this.cell(cell_id);
+    for (const { of, output } of joinText(pending)) {
+      const cell = this.#of(of);
       if (cell) takeOutput(cell.outputs, output);
     }
   }
 }
 
+/** A new run of a cell; its id. */
+function begun(cell: Cell): string {
+  cell.run = newCellId();
+  return cell.run;
+}
+
+type Told = Extract<Event, { kind: "cell_output" }>;
+
 /** Runs of text for one stream as one output: a thousand small prints change the page once. */
-function joinText(events: Extract<Event, { kind: "cell_output" }>[]): { cell_id: string; output: Output }[] {
-  const out: { cell_id: string; output: Output; parts: string[] }[] = [];
-  for (const { cell_id, output: raw } of events) {
-    const output = raw as unknown as Output;
+function joinText(events: Told[]): { of: Told; output: Output }[] {
+  const out: { of: Told; output: Output; parts: string[] }[] = [];
+  for (const of of events) {
+    const output = of.output as unknown as Output;
     const last = out.at(-1);
     if (
       output.output_type === "stream" &&
-      last?.cell_id === cell_id &&
+      last?.of.cell_id === of.cell_id &&
+      last.of.run_id === of.run_id &&
       last.output.output_type === "stream" &&
       last.output.name === output.name
     ) {
       last.parts.push(joined(output.text));
     } else {
-      out.push({ cell_id, output, parts: output.output_type === "stream" ? [joined(output.text)] : [] });
+      out.push({ of, output, parts: output.output_type === "stream" ? [joined(output.text)] : [] });
     }
   }
-  return out.map(({ cell_id, output, parts }) => ({
-    cell_id,
+  return out.map(({ of, output, parts }) => ({
+    of,
     output: output.output_type === "stream" ? { ...output, text: parts.join("") } : output,
   }));
 }

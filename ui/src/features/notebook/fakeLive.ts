@@ -1,0 +1,65 @@
+// A live connection for tests: hears what is asked of it, and tells events.
+
+import { vi } from "vitest";
+
+import type { Command } from "../../host";
+import type { Live } from "../../shared/live/live.svelte";
+import type { CellError, Event, ExecAnswer, ExecStatus } from "../../wire";
+
+export class FakeLive {
+  /** What was asked, oldest first: the command, and the cell that it is about. */
+  asked: string[] = [];
+  /** Commands that are refused. */
+  refused = new Set<Command>();
+  /** Cells that the kernel knows. */
+  known: { cell_id: string; execution_id: string; pending: boolean }[] = [];
+  /** The last run of each cell. */
+  runs = new Map<string, string>();
+  /** The batches of what was handed in, oldest first. */
+  batches: (string | null)[] = [];
+  #listeners: ((event: Event, at_ms: number) => void)[] = [];
+  #at_ms = 0;
+
+  constructor() {
+    // Frames come when a test wants them: with a cell's end.
+    vi.stubGlobal("requestAnimationFrame", () => 1);
+    vi.stubGlobal("cancelAnimationFrame", () => {});
+  }
+
+  get live(): Live {
+    return this as unknown as Live;
+  }
+
+  listen(listener: (event: Event, at_ms: number) => void): void {
+    this.#listeners.push(listener);
+  }
+
+  async call(command: Command, request: { cell_id?: string; run_id?: string; batch?: string | null }): Promise<unknown> {
+    this.asked.push([command, request.cell_id].filter(Boolean).join(" "));
+    if (this.refused.has(command)) throw new Error("refused");
+    if (command === "kernel_cells") return { cells: this.known };
+    if (command === "kernel_exec" || command === "kernel_follow") {
+      const run_id = request.run_id!;
+      this.runs.set(request.cell_id!, run_id);
+      this.batches.push(request.batch ?? null);
+      this.tell({ kind: "cell_queued", cell_id: request.cell_id!, run_id });
+    }
+    return {};
+  }
+
+  tell(event: Event): void {
+    for (const listener of this.#listeners) listener(event, ++this.#at_ms);
+  }
+
+  /** A line that the last run of a cell, or another one, puts out. */
+  says(cell_id: string, text: string, run_id = this.runs.get(cell_id) ?? ""): void {
+    this.tell({ kind: "cell_output", cell_id, run_id, output: { output_type: "stream", name: "stdout", text } });
+  }
+
+  end(cell_id: string, status: ExecStatus = "completed", run_id = this.runs.get(cell_id) ?? "", error: CellError | null = null): void {
+    const answer: ExecAnswer = {
+      id: cell_id, execution_id: cell_id, status, stdout: "", stderr: "", result: null, error, timing_ms: 1, execution_count: 1, outputs: [],
+    };
+    this.tell({ kind: "cell_ended", cell_id, run_id, answer, failure: null });
+  }
+}

@@ -1,0 +1,84 @@
+import { expect, test } from "vitest";
+
+import { FakeLive } from "./fakeLive";
+import { Notebook, newCell } from "./notebook.svelte";
+
+function opened() {
+  const fake = new FakeLive();
+  const notebook = new Notebook(fake.live, () => {});
+  notebook.load(["a", "b", "c"].map((id) => ({ ...newCell("code", id), id })));
+  const states = () => notebook.cells.map(({ state }) => (state.kind === "ended" ? state.status : state.kind));
+  const text = () => notebook.cells[0]!.outputs.map((output) => ("text" in output ? output.text : null));
+  return { fake, notebook, states, text };
+}
+
+test("a cell shows its last run alone", async () => {
+  const { fake, notebook, states, text } = opened();
+  await notebook.run("a");
+  const first = fake.runs.get("a")!;
+  fake.says("a", "first");
+  await notebook.run("a");
+  fake.says("a", "late", first);
+  fake.end("a", "completed", first);
+  expect(states()[0]).toBe("queued");
+  fake.says("a", "second");
+  fake.end("a");
+  expect(text()).toEqual(["second"]);
+  expect(states()[0]).toBe("completed");
+});
+
+test("what was told before the window opened changes no cell", () => {
+  const { fake, states, text } = opened();
+  for (const run_id of ["of-another", ""]) {
+    fake.tell({ kind: "cell_queued", cell_id: "a", run_id });
+    fake.says("a", "another notebook's", run_id);
+    fake.end("a", "completed", run_id);
+  }
+  expect(text()).toEqual([]);
+  expect(states()[0]).toBe("idle");
+});
+
+test("a cell that is taken up shows its outputs once", async () => {
+  const { fake, notebook, text } = opened();
+  fake.known = [{ cell_id: "a", execution_id: "x", pending: true }];
+  await notebook.takeUp(["a"]);
+  expect(fake.asked).toEqual(["kernel_cells", "kernel_follow a"]);
+  fake.says("a", "0", "before");
+  fake.says("a", "0");
+  fake.end("a");
+  expect(text()).toEqual(["0"]);
+});
+
+test("a question that is over is asked no more", async () => {
+  const { fake, notebook } = opened();
+  await notebook.run("a");
+  const input = (prompt: { prompt: string; password: boolean } | null) =>
+    fake.tell({ kind: "cell_input", cell_id: "a", run_id: fake.runs.get("a")!, execution_id: "x", prompt });
+  input({ prompt: "name? ", password: false });
+  expect(notebook.cells[0]!.asks?.prompt.prompt).toBe("name? ");
+  input(null);
+  expect(notebook.cells[0]!.asks).toBeNull();
+});
+
+test("all cells are handed in at once, as one batch, and a cell alone in none", async () => {
+  const { fake, notebook, states } = opened();
+  await notebook.runAll();
+  expect(fake.asked).toEqual(["kernel_exec a", "kernel_exec b", "kernel_exec c"]);
+  expect(new Set(fake.batches).size).toBe(1);
+  expect(fake.batches[0]).toBeTruthy();
+  // The kernel takes out what waits behind one that fails.
+  fake.end("a", "failed");
+  const cancelled = { type: "Cancelled", message: "", traceback: "" };
+  fake.end("b", "interrupted", undefined, cancelled);
+  fake.end("c", "interrupted", undefined, cancelled);
+  expect(states()).toEqual(["failed", "idle", "idle"]);
+  await notebook.run("b");
+  expect(fake.batches.at(-1)).toBeNull();
+});
+
+test("nothing is handed in behind a cell that was refused", async () => {
+  const { fake, notebook, states } = opened();
+  fake.refused.add("kernel_exec");
+  await notebook.runAll();
+  expect(states()).toEqual(["lost", "idle", "idle"]);
+});

@@ -1,0 +1,49 @@
+// How an output is shown: in the richest form that is safe.
+
+import { hasData, joined, type Bundle, type Multiline, type Output } from "./nbformat";
+
+export type Shown =
+  | { kind: "text"; text: string; tone: "plain" | "error" }
+  | { kind: "picture"; source: string; words: string; width: number | undefined }
+  | { kind: "html"; html: string }
+  /** Kept in the file, and not shown. */
+  | { kind: "unknown"; words: string };
+
+export function show(output: Output): Shown {
+  if (output.output_type === "stream") {
+    return { kind: "text", text: joined(output.text), tone: output.name === "stderr" ? "error" : "plain" };
+  }
+  if (output.output_type === "error") {
+    const lines = Array.isArray(output.traceback) ? output.traceback.join("\n") : "";
+    return { kind: "text", text: lines || `${output.ename}: ${output.evalue}`, tone: "plain" };
+  }
+  if (!hasData(output)) {
+    const type = (output as { output_type?: unknown } | null)?.output_type;
+    return { kind: "unknown", words: `Output that can't be shown (${typeof type === "string" ? type : "no type"}); it stays in the file.` };
+  }
+  const { data, metadata } = output;
+  const words = text(data, "text/plain");
+  for (const type of ["image/png", "image/jpeg", "image/gif", "image/webp"]) {
+    if (type in data) {
+      return { kind: "picture", source: `data:${type};base64,${text(data, type).replaceAll(/\s/g, "")}`, words, width: width(metadata, type) };
+    }
+  }
+  // In an image element an SVG can neither run scripts nor load anything.
+  if ("image/svg+xml" in data) {
+    return { kind: "picture", source: `data:image/svg+xml;charset=utf-8,${encodeURIComponent(text(data, "image/svg+xml"))}`, words, width: undefined };
+  }
+  if ("text/html" in data) return { kind: "html", html: text(data, "text/html") };
+  if ("application/json" in data) return { kind: "text", text: JSON.stringify(data["application/json"], null, 2), tone: "plain" };
+  return { kind: "text", text: words || text(data, "text/latex") || text(data, "text/markdown"), tone: "plain" };
+}
+
+/** The text of a type; what a file holds there that is no text is not shown. */
+function text(data: Bundle, type: string): string {
+  const value = data[type];
+  return typeof value === "string" || Array.isArray(value) ? joined(value as Multiline) : "";
+}
+
+function width(metadata: Bundle | undefined, type: string): number | undefined {
+  const value = (metadata?.[type] as { width?: unknown } | undefined)?.width;
+  return typeof value === "number" ? value : undefined;
+}
