@@ -155,9 +155,12 @@ pub(crate) async fn accepted(answer: Answer) -> Result<Answer, Failure> {
     Err(failure.because(cause))
 }
 
+/// No answer, or half of one: nobody listens, or who did is gone. Both are what a machine that is
+/// being stopped looks like; only an answer that is no HTTP is none of it.
 pub(crate) fn unreachable(error: HttpError) -> Failure {
-    let code = match error {
+    let code = match &error {
         HttpError::Connect { .. } => FailureCode::NotRunning,
+        HttpError::Broken(source) if !source.is_parse() => FailureCode::NotRunning,
         _ => FailureCode::Internal,
     };
     Failure::new(code, "The machine could not be reached")
@@ -193,6 +196,11 @@ pub(crate) mod tests {
 
     /// The answer of a server that says just this.
     pub(crate) async fn answer(text: &'static str) -> Answer {
+        asked(text).await.unwrap()
+    }
+
+    /// What asking a server brings that says just this and goes.
+    async fn asked(text: &'static str) -> Result<Answer, HttpError> {
         let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0))
             .await
             .unwrap();
@@ -203,7 +211,7 @@ pub(crate) mod tests {
             let _ = stream.read(&mut request).await.unwrap();
             stream.write_all(text.as_bytes()).await.unwrap();
         });
-        Call::get(port, "/").send().await.unwrap()
+        Call::get(port, "/").send().await
     }
 
     #[tokio::test]
@@ -216,6 +224,17 @@ pub(crate) mod tests {
         let failure = accepted(answer).await.err().unwrap();
         assert_eq!(failure.code, FailureCode::Invalid);
         assert_eq!(failure.cause.as_deref(), Some("Not JSON"));
+    }
+
+    #[tokio::test]
+    async fn who_goes_away_before_the_answer_is_whole_runs_no_more() {
+        for said in ["", "HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\n{\"half\":"] {
+            let answer = async { asked(said).await?.bytes().await };
+            let failure = unreachable(answer.await.unwrap_err());
+            assert_eq!(failure.code, FailureCode::NotRunning, "{said}");
+        }
+        let failure = unreachable(asked("RFB 003.008\n").await.err().unwrap());
+        assert_eq!(failure.code, FailureCode::Internal);
     }
 
     #[tokio::test]
