@@ -23,7 +23,8 @@ impl Machine {
         }
     }
 
-    /// What it takes of the disk. May take seconds where the home is large.
+    /// What it takes of the disk; of its home only where it runs. May take seconds where the home
+    /// is large.
     ///
     /// # Errors
     /// [`LifecycleError::NotRunning`] where there is no container, [`LifecycleError::Dock`].
@@ -32,22 +33,31 @@ impl Machine {
             return Err(self.not_running());
         };
         let image = dock.image(&container.image_id).await?;
-        let written_bytes = dock.written_bytes(&self.names.container).await?;
+        let written_bytes = match dock.written_bytes(&self.names.container).await {
+            Err(error) if error.is_not_found() => return Err(self.not_running()),
+            written => written?,
+        };
         Ok(MachineDisk {
             image_bytes: image.map(|image| image.size_bytes),
             written_bytes,
-            home_bytes: if container.is_running() {
-                self.home_bytes(dock).await?
-            } else {
-                None
-            },
+            home_bytes: self.home_bytes(dock).await?,
         })
     }
 
     /// Size of the home volume: only what runs inside can look into it on every engine.
     async fn home_bytes(&self, dock: &Dock) -> Result<Option<u64>, LifecycleError> {
         let ask = ["du", "-sx", "--block-size=1", "/root"];
-        let told = dock.exec(&self.names.container, &ask, Some("root")).await?;
+        let told = match dock.exec(&self.names.container, &ask, Some("root")).await {
+            Ok(told) => told,
+            // Asked afterwards, not before: it may stop at any moment.
+            Err(error) => {
+                let container = dock.container(&self.names.container).await?;
+                return match container {
+                    Some(container) if container.is_running() => Err(error.into()),
+                    _ => Ok(None),
+                };
+            }
+        };
         // Files that go away meanwhile make it fail, and its sum is still good.
         let text = String::from_utf8_lossy(&told.stdout).into_owned();
         Ok(text

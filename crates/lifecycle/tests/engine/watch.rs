@@ -55,9 +55,11 @@ async fn what_others_do_to_the_machine_is_heard() {
     let usage = tiny.machine.usage(&dock).await;
     let disk = tiny.machine.disk(&dock).await;
     let name = tiny.machine.container_name();
-    dock.remove_container(name).await.unwrap();
+    dock.stop_container(name, 0).await.unwrap();
     let killed = ContainerAction::Ended { exit_code: 137 };
     let ended = heard(&mut changes, container(killed)).await;
+    let stopped = tiny.machine.disk(&dock).await;
+    dock.remove_container(name).await.unwrap();
     let removed = heard(&mut changes, container(ContainerAction::Removed)).await;
     let away = tiny.machine.usage(&dock).await;
     up.await.unwrap();
@@ -73,6 +75,11 @@ async fn what_others_do_to_the_machine_is_heard() {
     assert!(
         disk.image_bytes > Some(0) && disk.home_bytes.is_some(),
         "{disk:?}"
+    );
+    let stopped = stopped.unwrap();
+    assert!(
+        stopped.image_bytes > Some(0) && stopped.home_bytes.is_none(),
+        "{stopped:?}"
     );
     assert!(matches!(
         away,
