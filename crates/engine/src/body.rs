@@ -228,7 +228,10 @@ pub(crate) mod tests {
 
     #[tokio::test]
     async fn who_goes_away_before_the_answer_is_whole_runs_no_more() {
-        for said in ["", "HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\n{\"half\":"] {
+        for said in [
+            "",
+            "HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\n{\"half\":",
+        ] {
             let answer = async { asked(said).await?.bytes().await };
             let failure = unreachable(answer.await.unwrap_err());
             assert_eq!(failure.code, FailureCode::NotRunning, "{said}");
