@@ -5,35 +5,10 @@ import os
 
 from blake3 import blake3
 
-from worker import WorkerCase
+from cryocase import CryoCase
 
 
-class Cryo(WorkerCase):
-    def setUp(self):
-        super().setUp()
-        self.cryo = os.path.join(self.folder, "cryo")
-
-    def store(self, name="a"):
-        return self.client.ask("store", folder=self.cryo, name=name)
-
-    def reload(self, name="a"):
-        return self.client.ask("reload", folder=self.cryo, name=name)
-
-    def again(self):
-        """Another worker."""
-        self.client.close()
-        self.end()
-        super().setUp()
-
-    def run_cell(self, code):
-        done, _ = self.client.execute(code)
-        self.assertEqual("completed", done["status"], done["error"])
-        return done["result"]
-
-    def objects(self):
-        folder = os.path.join(self.cryo, "objects")
-        return {name: os.stat(os.path.join(folder, name)) for name in os.listdir(folder)}
-
+class Cryo(CryoCase):
     def test_what_is_stored_comes_back_in_another_process(self):
         self.run_cell("import numpy as np, pandas as pd, sqlite3, threading\n"
                       "class Point:\n    def __init__(self, x): self.x = x\n    def twice(self): return scale * self.x\n"
@@ -224,9 +199,9 @@ class Cryo(WorkerCase):
             "        one._value_ = value\n        return one\n    A = 1, 'text'\n"
             "results = {'mode': Mode.FAST, 'both': Outer.Right.R | Outer.Right.W}\n"
             "T = typing.TypeVar('T'); UserId = typing.NewType('UserId', int)\nclass Box(typing.Generic[T]): pass\n"
-            "P = typing.ParamSpec('P')\nclass Itself: pass\nItself.one = Itself()\nbox = Box()")
+            "P = typing.ParamSpec('P'); Ts = typing.TypeVarTuple('Ts')\nclass Calls(typing.Generic[P]): pass\nbox = Box()")
         stored = self.store()
-        self.assertEqual({"Odd", "P", "Itself"}, {one["name"] for one in stored["skipped"]})
+        self.assertEqual({"Odd"}, {one["name"] for one in stored["skipped"]})
         self.assertTrue(all(one["reason"] for one in stored["skipped"]))
         # What came back can be stored again.
         for _ in range(2):

@@ -1,21 +1,28 @@
-"""What a cell defines and pickle would only name: enums, type variables, new types and aliases, as values.
+"""What a cell defines and pickle would only name: enums, type variables, new types and aliases, as values;
+and what it would make by calling what may want other arguments: exceptions.
 
 A name in `__main__` means nothing to the process that a snapshot is for.
 """
 
+import contextlib
 import enum
+import importlib
 import sys
+import types
 import typing
 from pickle import PicklingError
 
 import dill
+
+# Of a type: made by a class statement, not by C (Py_TPFLAGS_HEAPTYPE).
+_OF_PYTHON = 1 << 9
 
 
 def save_enum(pickler, kind):
     """An enum is made again from its members' values, without their `__new__` and `__init__`, as these may
     want other arguments; what these and the class's body put into it is set afterwards. dill would begin
     with the members, which need the class."""
-    if _is_found(kind):
+    if is_found(kind):
         dill.Pickler.dispatch[type](pickler, kind)
         return
     if id(kind) in pickler.begun:
@@ -59,30 +66,29 @@ def _complete_enum(kind, state):
 
 
 def _save_new_type(pickler, kind):
-    if _is_found(kind):
+    if is_found(kind):
         pickler.save_global(kind)
     else:
         pickler.save_reduce(_make, (typing.NewType, (kind.__name__, kind.__supertype__), {}, kind.__module__), obj=kind)
 
 
 def _save_variable(pickler, kind):
-    if _is_found(kind):
+    if is_found(kind):
         pickler.save_global(kind)
         return
-    how = {"covariant": kind.__covariant__, "contravariant": kind.__contravariant__}
-    if kind.__bound__ is not None:
+    # What it was made with: which of it there is depends on what it is, and on Python's version.
+    how = {word: getattr(kind, f"__{word}__") for word in ("covariant", "contravariant", "infer_variance")
+           if getattr(kind, f"__{word}__", False)}
+    if getattr(kind, "__bound__", None) is not None:
         how["bound"] = kind.__bound__
-    # Of `class Box[T]` (3.12), and with a default (3.13).
-    if getattr(kind, "__infer_variance__", False):
-        how["infer_variance"] = True
     if hasattr(kind, "has_default") and kind.has_default():
         how["default"] = kind.__default__
-    made = (typing.TypeVar, (kind.__name__, *kind.__constraints__), how, kind.__module__)
+    made = (type(kind), (kind.__name__, *getattr(kind, "__constraints__", ())), how, kind.__module__)
     pickler.save_reduce(_make, made, obj=kind)
 
 
 def _save_alias(pickler, kind):
-    if _is_found(kind):
+    if is_found(kind):
         pickler.save_global(kind)
         return
     how = {"type_params": kind.__type_params__}
@@ -96,7 +102,40 @@ def _make(kind, arguments, how, module):
     return made
 
 
-def _is_found(kind):
+def save_exception(pickler, error):
+    """pickle would call the class with `args`, which its `__init__` may know nothing of."""
+    kind, arguments, *state = error.__reduce__()
+    pickler.save_reduce(_make_exception, (kind, arguments), *state, obj=error)
+
+
+def _makes_itself(kind):
+    """Whether an exception's `__init__` is written in Python, and nothing is said about pickling it."""
+    return (isinstance(kind.__reduce__, types.MethodDescriptorType) and kind.__reduce_ex__ is object.__reduce_ex__
+            and isinstance(kind.__init__, types.FunctionType))
+
+
+def _make_exception(kind, arguments):
+    base = next(one for one in kind.__mro__ if not one.__flags__ & _OF_PYTHON)
+    error = base.__new__(kind, *arguments)
+    # Some keep more of them than `args`, where they are what these want.
+    with contextlib.suppress(TypeError):
+        base.__init__(error, *arguments)
+    error.args = arguments
+    return error
+
+
+def save_module(pickler, module):
+    """By its name. dill would bring back what was in it, over what its file says by then."""
+    if sys.modules.get(module.__name__) is not module:
+        raise PicklingError(f"no module {module.__name__} can be imported that is this one")
+    pickler.save_reduce(importlib.import_module, (module.__name__,), obj=module)
+
+
+def qualified(kind):
+    return f"{kind.__module__}.{kind.__qualname__}"
+
+
+def is_found(kind):
     """Whether another process finds it by its name."""
     if kind.__module__ == "__main__":
         return False
@@ -106,6 +145,28 @@ def _is_found(kind):
     return found is kind
 
 
-DISPATCH = {enum.EnumMeta: save_enum, typing.NewType: _save_new_type, typing.TypeVar: _save_variable}
+class Dispatch(type(dill.Pickler.dispatch)):
+    """dill's, and ours: by exact type, else by what kind of type it is."""
+
+    def __init__(self, others):
+        super().__init__(others)
+        self.update(DISPATCH)
+
+    def __missing__(self, kind):
+        if issubclass(kind, type):
+            return self[type]
+        if issubclass(kind, BaseException) and _makes_itself(kind):
+            return save_exception
+        raise KeyError(kind)
+
+
+DISPATCH = {
+    types.ModuleType: save_module,
+    enum.EnumMeta: save_enum,
+    typing.NewType: _save_new_type,
+    typing.TypeVar: _save_variable,
+    typing.ParamSpec: _save_variable,
+    typing.TypeVarTuple: _save_variable,
+}
 if hasattr(typing, "TypeAliasType"):
     DISPATCH[typing.TypeAliasType] = _save_alias

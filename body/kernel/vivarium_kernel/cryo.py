@@ -23,7 +23,7 @@ import warnings
 import dill
 from blake3 import blake3
 
-from . import byvalue
+from . import byvalue, classes
 from .errors import message_of
 from .objects import Damaged, Objects, fingerprint, sync_folder
 
@@ -31,9 +31,10 @@ from .objects import Damaged, Objects, fingerprint, sync_folder
 LARGE = 1 << 20
 SCHEMA = 1
 _OF_IPYTHON = re.compile(r"__\w+__|_(_*|i+\d*|\d+|oh|dh|ih|exit_code)")
-# What two values may have in common without being tied: it can't change (what a tuple holds counts by itself).
+# What two values may have in common without being tied: it can't change (what a tuple holds counts by itself),
+# or is dill's own.
 _PLAIN = (str, bytes, int, float, complex, type(None), range, tuple, frozenset, types.CodeType, types.ModuleType,
-          types.BuiltinFunctionType)
+          types.BuiltinFunctionType, dill._shims.Reduce, dill._dill.Sentinel)
 
 
 def store(folder, name, shell, runtime):
@@ -109,13 +110,15 @@ def _locked(folder, how):
 class Pickler(dill.Pickler):
     """dill's, but large arrays and bytes go beside the pickle instead of through it."""
 
-    def __init__(self, file, main, buffers):
+    def __init__(self, file, main, buffers, bare):
         super().__init__(file, 5, recurse=False, buffer_callback=buffers.append)
         self._main = main
         # Enums of which the making has begun.
         self.begun = set()
-        self.dispatch = type(dill.Pickler.dispatch)(dill.Pickler.dispatch)
-        self.dispatch.update(byvalue.DISPATCH)
+        # Classes: see there.
+        self.making, self.bare = [], bare
+        self.dispatch = byvalue.Dispatch(dill.Pickler.dispatch)
+        self.dispatch[type] = classes.save_class
         self.dispatch[bytes] = Pickler._save_bytes
         numpy = sys.modules.get("numpy")
         if numpy is not None:
@@ -159,16 +162,25 @@ def _skipped(name, value, reason):
     return {"name": name, "type": type(value).__name__, "reason": reason}
 
 
-def _dump(values, shell):
-    stream, buffers = io.BytesIO(), []
-    pickler = Pickler(stream, shell.user_module, buffers)
-    with warnings.catch_warnings():
-        # dill's, about what it then fails at or gets right; but what refers to itself it keeps by its name
-        # in this process, which no other finds.
-        warnings.simplefilter("ignore")
-        warnings.filterwarnings("error", "Cannot pickle", dill.PicklingWarning)
-        pickler.dump(values)
-    return stream.getbuffer(), [buffer.raw() for buffer in buffers], pickler
+def _dump(values, shell, bare):
+    """Pickles; `bare` holds classes that can't be made in one go, by their id, and grows."""
+    while True:
+        stream, buffers = io.BytesIO(), []
+        pickler = Pickler(stream, shell.user_module, buffers, bare)
+        try:
+            with warnings.catch_warnings():
+                # dill's, about what it then fails at or gets right; but what refers to itself it keeps by its
+                # name in this process, which no other finds.
+                warnings.simplefilter("ignore")
+                warnings.filterwarnings("error", "Cannot pickle", dill.PicklingWarning)
+                pickler.dump(values)
+        except classes.Circular as error:
+            more = {id(kind): kind for kind in error.kinds if classes.can_be_bare(kind)}
+            if more.keys() <= bare.keys():
+                raise
+            bare.update(more)
+            continue
+        return stream.getbuffer(), [buffer.raw() for buffer in buffers], pickler
 
 
 def _is_found_by_name(value):
@@ -177,7 +189,7 @@ def _is_found_by_name(value):
 
 def _groups(values, skipped, shell):
     """Pickles: (names, stream, buffers) of values that hang together."""
-    single, memos, owner, joined = {}, [], {}, {}
+    single, memos, owner, joined, bare = {}, [], {}, {}, {}
 
     def root(name):
         while joined[name] != name:
@@ -187,7 +199,7 @@ def _groups(values, skipped, shell):
     for name, value in values.items():
         wrapped = {name: value}
         try:
-            stream, buffers, pickler = _dump(wrapped, shell)
+            stream, buffers, pickler = _dump(wrapped, shell, bare)
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # a value's own code may raise anything
@@ -207,7 +219,7 @@ def _groups(values, skipped, shell):
             groups.append((names, *single[names[0]]))
             continue
         try:
-            stream, buffers, _ = _dump({name: values[name] for name in names}, shell)
+            stream, buffers, _ = _dump({name: values[name] for name in names}, shell, bare)
         except KeyboardInterrupt:
             raise
         except BaseException as error:
