@@ -186,6 +186,7 @@ fn the_body(profile: &'static str) {
     });
     let rounds = number("VIVARIUM_TEST_KILLS").unwrap_or(12);
     kills::kills(&machine, seed, usize::try_from(rounds).expect("a number"));
+    kills::together(&machine);
 }
 
 #[test]

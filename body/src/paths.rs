@@ -38,9 +38,14 @@ pub fn kernel_socket(name: &str) -> PathBuf {
     run_dir().join("kernels").join(format!("{name}.sock"))
 }
 
-/// Where a kernel's waiting cells lie.
+/// Where the kernels' cells lie, a folder for each.
+pub fn queues_dir() -> PathBuf {
+    run_dir().join("queue")
+}
+
+/// Where a kernel's cells lie that are not over.
 pub fn queue_dir(name: &str) -> PathBuf {
-    run_dir().join("queue").join(name)
+    queues_dir().join(name)
 }
 
 /// Where a machine's state lies that outlives its container.

@@ -120,6 +120,46 @@ pub fn kills(machine: &Instance, seed: u64, rounds: usize) {
     assert_eq!(mine["result"], "'still here'");
 }
 
+/// A kernel, and the supervisor with it: it comes back under its name, what ran is said to have
+/// died, and nothing runs that its batch no longer wants. One that is ended goes also where its
+/// client does not wait for that.
+pub fn together(machine: &Instance) {
+    post(machine, "/kernels", &json!({"name": "both"}));
+    let order = |code: &str| {
+        let cell = json!({"code": code, "kernel": "both", "batch": "all"}).to_string();
+        let mut stream = Stream::open(machine, "POST", "/exec", &cell);
+        let id = stream.until("accepted")["execution_id"].clone();
+        (stream, format!("/executions/{}", id.as_str().expect("an id")))
+    };
+    let (mut running, ran) = order("print('on', flush=True); import time; time.sleep(600)");
+    running.until("output");
+    let (waiting, waited) = order("open('/data/ran-behind', 'w')");
+    machine.inside("kill -9 $(pgrep -f 'bin/body supervise') $(pgrep -f 'kernels/both.sock')");
+    running.wait_for_end();
+    waiting.wait_for_end();
+    wait_until("both are back", BACK, || {
+        let answer = |path: &str| machine.api("GET", path, "").1["answer"]["status"].clone();
+        answer(&ran) == "died" && answer(&waited) == "interrupted" && is_well(machine)
+    });
+    let cell = json!({"code": "1 + 1", "kernel": "both"});
+    assert_eq!(post(machine, "/exec", &cell)["result"], "2");
+    assert_eq!(machine.inside("ls /data | grep -c ran-behind"), "0");
+
+    let deaf = "import signal, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\nprint('on', flush=True)\ntime.sleep(600)";
+    let cell = json!({"code": deaf, "kernel": "both"}).to_string();
+    let mut running = Stream::open(machine, "POST", "/exec", &cell);
+    running.until("output");
+    let ending = Stream::open(machine, "DELETE", "/kernels/both", "");
+    wait_until("it begins to end", BACK, || {
+        machine.api("GET", "/kernels", "").1["kernels"]
+            .as_array()
+            .is_some_and(|all| all.len() == 1)
+    });
+    drop(ending);
+    assert_eq!(running.until("done")["status"], "died");
+    assert_eq!(machine.inside("pgrep -cf kernels/both.sock"), "0");
+}
+
 /// Whether a call to an MCP server is answered.
 fn mcp_answers(machine: &Instance, server: &str) -> bool {
     let call: &[&str] = match server {

@@ -75,7 +75,7 @@ pub async fn exec(
     let execution = parts
         .kernels
         .get(request.kernel.as_deref())?
-        .execute(request);
+        .execute(request)?;
     Ok(answer(&execution, &headers).await)
 }
 

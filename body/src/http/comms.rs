@@ -92,5 +92,5 @@ async fn send(
         kernel: request.kernel,
         ..ExecRequest::default()
     };
-    Ok(answer(&kernel.send(order, message), headers).await)
+    Ok(answer(&kernel.send(order, message)?, headers).await)
 }

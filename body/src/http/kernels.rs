@@ -15,7 +15,7 @@ use super::{
     error::ApiError,
     json::{Body, MaybeBody, Name, Params},
 };
-use crate::kernel::{AskError, Kernel, KernelError, MAIN};
+use crate::kernel::{AskError, Kernel, KernelError, MAIN, QueueFull};
 
 /// How long a kernel may take to answer what is asked past its queue. C code that holds Python's
 /// lock can hold it up.
@@ -38,6 +38,16 @@ impl From<KernelError> for ApiError {
             KernelError::TooMany => (StatusCode::CONFLICT, "too_many_kernels"),
         };
         Self::new(status, code, error.to_string())
+    }
+}
+
+impl From<QueueFull> for ApiError {
+    fn from(error: QueueFull) -> Self {
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "queue_full",
+            error.to_string(),
+        )
     }
 }
 

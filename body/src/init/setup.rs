@@ -36,6 +36,8 @@ pub fn prepare() -> std::io::Result<Given> {
     if std::process::id() == 1 {
         // Of the life before: secrets that were taken away since, or made for that life alone.
         let _ = fs::remove_dir_all(crate::paths::secrets_dir());
+        // And kernels and cells, where the run folder is no tmpfs.
+        let _ = fs::remove_dir_all(crate::paths::queues_dir());
     }
     if getuid().is_root() && std::process::id() == 1 {
         as_root(&run)?;
@@ -44,6 +46,7 @@ pub fn prepare() -> std::io::Result<Given> {
         crate::paths::logs_dir(),
         crate::paths::secrets_dir(),
         run.join("kernels"),
+        crate::paths::queues_dir(),
     ] {
         fs::create_dir_all(&folder)?;
         fs::set_permissions(&folder, fs::Permissions::from_mode(0o700))?;

@@ -32,7 +32,7 @@ pub struct Order {
 
 impl Order {
     /// Bytes of it that clients choose.
-    fn bytes(&self) -> usize {
+    pub(super) fn bytes(&self) -> usize {
         let comm = self.comm.as_ref().map_or(0, |message| {
             let values = message.data.iter().chain(&message.metadata);
             let values: usize = values.map(|(name, value)| name.len() + size(value)).sum();

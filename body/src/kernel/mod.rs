@@ -42,6 +42,9 @@ use crate::{changes::Changes, clock::Clock, shell::Shell};
 /// How many ended executions are kept to be fetched again, and how much of their code and output.
 const KEPT: usize = 200;
 const KEPT_BYTES: usize = 192 << 20;
+/// How many cells may wait, and how much code.
+const MOST_WAITING: usize = 10_000;
+const MOST_WAITING_BYTES: usize = 192 << 20;
 
 /// Locks, also after a panic elsewhere: what is inside is whole between statements.
 pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -55,6 +58,15 @@ pub enum AskError {
     Gone,
     #[error("{0}")]
     Failed(String),
+}
+
+/// Too much waits for the kernel already.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "{waiting} cells wait already; interrupt the one that runs, take some out (DELETE /executions/{{id}}), or wait"
+)]
+pub struct QueueFull {
+    waiting: usize,
 }
 
 /// Something that the worker is asked.
@@ -85,8 +97,9 @@ pub struct Kernel {
     queue: Mutex<VecDeque<Work>>,
     queued: Notify,
     executions: Mutex<VecDeque<Arc<Execution>>>,
-    /// How many of them are not over, and how much the others keep.
+    /// How many of them are not over, what their clients sent, and how much the others keep.
     open: AtomicUsize,
+    waiting_bytes: AtomicUsize,
     kept_bytes: AtomicUsize,
     aside: mpsc::Sender<Aside>,
     broken: batches::Broken,
@@ -100,7 +113,8 @@ pub struct Kernel {
 }
 
 impl Kernel {
-    /// Makes a kernel and the future that drives it until `stop`. What waits in the spool is queued again.
+    /// Makes a kernel and the future that drives it until `stop`. What waits in the spool is queued
+    /// again; what ran is its worker's, if that is still there.
     pub fn new(
         name: &str,
         socket: PathBuf,
@@ -120,6 +134,7 @@ impl Kernel {
             queued: Notify::new(),
             executions: Mutex::default(),
             open: AtomicUsize::new(0),
+            waiting_bytes: AtomicUsize::new(0),
             kept_bytes: AtomicUsize::new(0),
             aside,
             broken: batches::Broken::default(),
@@ -129,10 +144,14 @@ impl Kernel {
             changes,
             counts: Mutex::default(),
         });
-        for order in kernel.spool.load() {
-            let execution = Arc::new(Execution::new(name, order));
+        for found in kernel.spool.load() {
+            let execution = Arc::new(Execution::new(name, found.order));
             kernel.keep(Arc::clone(&execution));
-            lock(&kernel.queue).push_back(Work::Cell(execution));
+            if found.has_begun {
+                execution.runs();
+            } else {
+                lock(&kernel.queue).push_back(Work::Cell(execution));
+            }
         }
         let drive = driver::drive(Arc::clone(&kernel), socket, shell, asides, set_worker, stop);
         (kernel, drive)
@@ -184,33 +203,45 @@ impl Kernel {
     }
 
     /// Queues a cell.
-    pub fn execute(&self, request: ExecRequest) -> Arc<Execution> {
+    pub fn execute(&self, request: ExecRequest) -> Result<Arc<Execution>, QueueFull> {
         self.queue_up(request, None)
     }
 
     /// Queues a message for a comm; of the request all but the code holds.
-    pub fn send(&self, request: ExecRequest, message: Message) -> Arc<Execution> {
+    pub fn send(
+        &self,
+        request: ExecRequest,
+        message: Message,
+    ) -> Result<Arc<Execution>, QueueFull> {
         self.queue_up(request, Some(message))
     }
 
-    fn queue_up(&self, request: ExecRequest, comm: Option<Message>) -> Arc<Execution> {
+    fn queue_up(
+        &self,
+        request: ExecRequest,
+        comm: Option<Message>,
+    ) -> Result<Arc<Execution>, QueueFull> {
         let order = Order {
             execution_id: self.clock.ulid().to_string(),
             request,
             comm,
         };
-        let execution = Arc::new(Execution::new(&self.name, order));
-        // A cell that starts at once is the worker's; one that waits must outlive us too.
-        if !self.is_ready() || self.waiting() > 0 {
-            self.spool.put(&execution.order);
+        let waiting_bytes = self.waiting_bytes.load(Ordering::Relaxed) + order.bytes();
+        if self.waiting() >= MOST_WAITING || waiting_bytes > MOST_WAITING_BYTES {
+            return Err(QueueFull {
+                waiting: self.waiting(),
+            });
         }
+        let execution = Arc::new(Execution::new(&self.name, order));
+        // Before its client hears of it: it must outlive us, and its worker.
+        self.spool.put(&execution.order);
         self.keep(Arc::clone(&execution));
         self.push(Work::Cell(Arc::clone(&execution)));
         self.heed_batch(&execution);
         self.changes.tell(|| Change::Kernel {
             kernel: self.shown(),
         });
-        execution
+        Ok(execution)
     }
 
     /// Runs a job in its turn, and waits for what it comes to.
@@ -321,6 +352,8 @@ impl Kernel {
     fn keep(&self, execution: Arc<Execution>) {
         self.clock.seen(&execution.order.execution_id);
         let mut executions = lock(&self.executions);
+        self.waiting_bytes
+            .fetch_add(execution.order.bytes(), Ordering::Relaxed);
         executions.push_back(execution);
         self.open.fetch_add(1, Ordering::Relaxed);
         while executions.len() > KEPT || self.kept_bytes.load(Ordering::Relaxed) > KEPT_BYTES {
@@ -352,11 +385,23 @@ impl Kernel {
         self.end_batch(execution, status);
         *lock(&self.counts).entry(word).or_default() += 1;
         self.open.fetch_sub(1, Ordering::Relaxed);
+        self.waiting_bytes
+            .fetch_sub(execution.order.bytes(), Ordering::Relaxed);
         self.kept_bytes
             .fetch_add(execution.bytes(), Ordering::Relaxed);
         self.changes.tell(|| Change::Kernel {
             kernel: self.shown(),
         });
+    }
+
+    /// Ends what a worker that is gone had begun: the one there is now runs this cell, or none.
+    fn end_lost(&self, running: Option<&Execution>) {
+        for execution in self.executions() {
+            let is_running = running.is_some_and(|running| std::ptr::eq(running, &*execution));
+            if execution.has_begun() && !execution.is_over() && !is_running {
+                self.end(&execution, execution::Ending::died(execution.ran()));
+            }
+        }
     }
 
     /// Carries an update out in the cells before that show this display.

@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    path::Path,
     sync::{Arc, Mutex},
 };
 
@@ -47,6 +48,8 @@ pub enum KernelError {
 struct Slot {
     kernel: Arc<Kernel>,
     stop: CancellationToken,
+    /// It goes for good; its name is free once it has.
+    ends: bool,
 }
 
 /// All of them.
@@ -62,7 +65,8 @@ pub struct Kernels {
 }
 
 impl Kernels {
-    /// Takes on `main`, whose service is kept already, and whatever other kernel runs.
+    /// Takes on `main`, whose service is kept already, and whatever other kernel there was, also
+    /// where its process is gone.
     pub fn new(
         keeper: Arc<Keeper>,
         shell: Arc<Shell>,
@@ -84,12 +88,11 @@ impl Kernels {
             tasks,
             stop,
         });
-        for entry in running {
-            if let Some(name) = entry.name.strip_prefix(PREFIX)
-                && name != MAIN
-            {
-                kernels.add(name, Some(entry.clone()));
-            }
+        for name in names(&paths::queues_dir()) {
+            let process = running
+                .iter()
+                .find(|entry| entry.name == service_name(&name));
+            kernels.add(&name, process.cloned());
         }
         kernels
     }
@@ -106,7 +109,7 @@ impl Kernels {
             return Ok(Arc::clone(&self.main));
         }
         let slots = lock(&self.slots);
-        let slot = slots.get(name);
+        let slot = slots.get(name).filter(|slot| !slot.ends);
         slot.map(|slot| Arc::clone(&slot.kernel))
             .ok_or_else(|| KernelError::Unknown(name.to_owned()))
     }
@@ -114,7 +117,8 @@ impl Kernels {
     /// All of them, `main` first.
     pub fn all(&self) -> Vec<Arc<Kernel>> {
         let slots = lock(&self.slots);
-        let others = slots.values().map(|slot| Arc::clone(&slot.kernel));
+        let others = slots.values().filter(|slot| !slot.ends);
+        let others = others.map(|slot| Arc::clone(&slot.kernel));
         let others = others.filter(|kernel| !Arc::ptr_eq(kernel, &self.main));
         std::iter::once(Arc::clone(&self.main))
             .chain(others)
@@ -147,19 +151,28 @@ impl Kernels {
             .ok_or_else(|| KernelError::Exists(name.to_owned()))
     }
 
-    /// Ends one for good.
-    pub async fn end(&self, name: &str) -> Result<(), KernelError> {
+    /// Ends one for good, also where nobody waits for it any more.
+    pub async fn end(self: &Arc<Self>, name: &str) -> Result<(), KernelError> {
         if name == MAIN {
             return Err(KernelError::Main);
         }
-        let slot = lock(&self.slots)
-            .remove(name)
-            .ok_or_else(|| KernelError::Unknown(name.to_owned()))?;
-        self.keeper.remove(&service_name(name)).await;
-        slot.stop.cancel();
-        slot.kernel.close();
-        let name = name.to_owned();
-        self.changes.tell(|| Change::KernelEnded { name });
+        match lock(&self.slots).get_mut(name) {
+            Some(slot) if !slot.ends => slot.ends = true,
+            _ => return Err(KernelError::Unknown(name.to_owned())),
+        }
+        let (kernels, name) = (Arc::clone(self), name.to_owned());
+        // Who waits may go away, and half an end would leave a process that is nobody's.
+        let ending = self.tasks.spawn(async move {
+            kernels.keeper.remove(&service_name(&name)).await;
+            if let Some(slot) = lock(&kernels.slots).remove(&name) {
+                slot.stop.cancel();
+                slot.kernel.close();
+            }
+            kernels.changes.tell(|| Change::KernelEnded { name });
+        });
+        if let Err(error) = ending.await {
+            tracing::error!(%error, "a kernel's end failed");
+        }
         Ok(())
     }
 
@@ -213,7 +226,21 @@ fn slot(
         stop.clone(),
     );
     tasks.spawn(driving);
-    Slot { kernel, stop }
+    Slot {
+        kernel,
+        stop,
+        ends: false,
+    }
+}
+
+/// The kernels that a supervisor before this one had, but for `main`.
+fn names(queues: &Path) -> Vec<String> {
+    let folders = std::fs::read_dir(queues).into_iter().flatten().flatten();
+    let folders = folders.filter(|entry| entry.path().is_dir());
+    let names = folders.filter_map(|entry| entry.file_name().into_string().ok());
+    let mut names: Vec<_> = names.filter(|name| name != MAIN).collect();
+    names.sort();
+    names
 }
 
 fn service_name(name: &str) -> String {

@@ -1,31 +1,37 @@
-//! Cells that wait, on the run folder's disk: a new supervisor finds the queue of the one before.
-//! A cell that starts at once is never written; its worker knows it.
+//! Cells that are not over, on the run folder's disk: a new supervisor finds the queue of the one
+//! before, and what ran, also where the worker that ran it is gone too. A kernel's folder is there for
+//! as long as the kernel.
 
-use std::{
-    path::PathBuf,
-    sync::atomic::{AtomicUsize, Ordering},
-};
+use std::path::PathBuf;
 
 use super::execution::Order;
 
-/// A kernel's waiting cells.
+const WAITS: &str = "json";
+const RUNS: &str = "running";
+
+/// A kernel's cells.
 pub struct Spool {
     folder: PathBuf,
-    /// How many lie there: mostly none, and then there is nothing to remove.
-    count: AtomicUsize,
+}
+
+/// A cell of a supervisor before this one.
+pub struct Found {
+    pub order: Order,
+    /// A worker was given it, or was about to be.
+    pub has_begun: bool,
 }
 
 impl Spool {
-    /// Opens a folder, which is made when it is needed.
+    /// Opens a folder, or makes it.
     pub fn new(folder: PathBuf) -> Self {
-        Self {
-            folder,
-            count: AtomicUsize::new(0),
+        if let Err(error) = std::fs::create_dir_all(&folder) {
+            tracing::warn!(%error, folder = %folder.display(), "waiting cells can't be written down");
         }
+        Self { folder }
     }
 
-    /// The cells that wait, first come first.
-    pub fn load(&self) -> Vec<Order> {
+    /// The cells that are not over, first come first.
+    pub fn load(&self) -> Vec<Found> {
         let entries = std::fs::read_dir(&self.folder).into_iter().flatten();
         let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
         // Their names are ULIDs: in order of time.
@@ -34,48 +40,48 @@ impl Spool {
             let order = serde_json::from_slice(&std::fs::read(&path).ok()?).ok();
             if order.is_none() {
                 tracing::warn!(path = %path.display(), "a waiting cell can't be read and is dropped");
-                let _ = std::fs::remove_file(path);
+                let _ = std::fs::remove_file(&path);
             }
-            order
+            let has_begun = path.extension().is_some_and(|word| word == RUNS);
+            order.map(|order| Found { order, has_begun })
         };
-        let orders: Vec<Order> = paths.into_iter().filter_map(read).collect();
-        self.count.store(orders.len(), Ordering::Relaxed);
-        orders
+        paths.into_iter().filter_map(read).collect()
     }
 
     /// Writes a cell down. One that can't be written waits all the same, for as long as we live.
     pub fn put(&self, order: &Order) {
         let write = || -> std::io::Result<()> {
-            std::fs::create_dir_all(&self.folder)?;
             let bytes = serde_json::to_vec(order).map_err(std::io::Error::other)?;
             let aside = self.folder.with_extension("new");
             std::fs::write(&aside, bytes)?;
-            std::fs::rename(aside, self.path(&order.execution_id))
+            std::fs::rename(aside, self.path(&order.execution_id, WAITS))
         };
-        match write() {
-            Ok(()) => {
-                self.count.fetch_add(1, Ordering::Relaxed);
-            }
-            Err(error) => tracing::warn!(%error, "a waiting cell could not be written down"),
+        if let Err(error) = write() {
+            tracing::warn!(%error, "a waiting cell could not be written down");
         }
+    }
+
+    /// A worker is about to be given it: whatever happens, no other one is.
+    pub fn begin(&self, execution_id: &str) {
+        let from = self.path(execution_id, WAITS);
+        // It may never have been written.
+        let _ = std::fs::rename(from, self.path(execution_id, RUNS));
     }
 
     /// Forgets a cell, if it is there.
     pub fn remove(&self, execution_id: &str) {
-        if self.count.load(Ordering::Relaxed) > 0
-            && std::fs::remove_file(self.path(execution_id)).is_ok()
-        {
-            self.count.fetch_sub(1, Ordering::Relaxed);
+        if std::fs::remove_file(self.path(execution_id, RUNS)).is_err() {
+            let _ = std::fs::remove_file(self.path(execution_id, WAITS));
         }
     }
 
-    /// Forgets all of them.
+    /// Forgets all of them, and the kernel.
     pub fn remove_all(&self) {
         let _ = std::fs::remove_dir_all(&self.folder);
     }
 
-    fn path(&self, execution_id: &str) -> PathBuf {
-        self.folder.join(format!("{execution_id}.json"))
+    fn path(&self, execution_id: &str, state: &str) -> PathBuf {
+        self.folder.join(format!("{execution_id}.{state}"))
     }
 }
 
@@ -84,11 +90,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn cells_come_back_in_their_order() {
+    fn cells_come_back_in_their_order_and_as_far_as_they_were() {
         let folder = tempfile::tempdir().unwrap();
         let spool = Spool::new(folder.path().join("main"));
         assert!(spool.load().is_empty());
-        for id in ["01B", "01A", "01C"] {
+        for id in ["01B", "01A", "01C", "01E"] {
             let mut order = Order {
                 execution_id: id.to_owned(),
                 ..Order::default()
@@ -97,14 +103,18 @@ mod tests {
             spool.put(&order);
         }
         spool.remove("01B");
+        spool.begin("01C");
+        spool.begin("01E");
+        spool.remove("01E");
+        spool.begin("01F");
         std::fs::write(folder.path().join("main/01D.json"), "half").unwrap();
         let again = Spool::new(folder.path().join("main"));
-        let codes: Vec<_> = again
+        let found: Vec<_> = again
             .load()
             .into_iter()
-            .map(|order| order.request.code)
+            .map(|found| (found.order.request.code, found.has_begun))
             .collect();
-        assert_eq!(codes, ["01a", "01c"]);
+        assert_eq!(found, [("01a".to_owned(), false), ("01c".to_owned(), true)]);
         again.remove("01A");
         assert_eq!(again.load().len(), 1);
         again.remove_all();

@@ -160,13 +160,15 @@ impl Driver {
             }
         }
         self.replays = false;
+        self.kernel
+            .end_lost(running.as_ref().map(|running| &*running.execution));
         Ok(running)
     }
 
     /// A cell that a supervisor before this one started.
     fn adopt(&self, order: Order, at_s: f64) -> Running {
         self.kernel.take_out(&order.execution_id);
-        self.kernel.spool.remove(&order.execution_id);
+        self.kernel.spool.begin(&order.execution_id);
         let known = self.kernel.execution(&order.execution_id);
         let execution = known.unwrap_or_else(|| {
             let execution = Arc::new(Execution::new(&self.kernel.name, order));
@@ -217,7 +219,7 @@ impl Driver {
         let running = Running::new(execution, self.kernel.clock.now());
         let execution = Arc::clone(&running.execution);
         execution.runs();
-        self.kernel.spool.remove(&execution.order.execution_id);
+        self.kernel.spool.begin(&execution.order.execution_id);
         let sent = match self.tell_context(link).await {
             Ok(()) => link.send(&ToWorker::Execute(&execution.order)).await,
             Err(Gone) => Err(std::io::ErrorKind::NotConnected.into()),

@@ -18,7 +18,7 @@ async fn no_limit_ends_early_and_none_is_stuck_while_the_wall_clock_jumps() {
     let wall = Jumping::default();
     let machine = Machine::with(wall.clock());
     let mut worker = machine.worker(1, fresh()).await;
-    let long = machine.kernel.execute(limited("long", 3600.0));
+    let long = machine.execute(limited("long", 3600.0));
     worker.hears("shell_context").await;
     let id = worker.hears("execute").await["execution_id"].clone();
     for hours in [5, -5, 365 * 24] {
@@ -34,7 +34,7 @@ async fn no_limit_ends_early_and_none_is_stuck_while_the_wall_clock_jumps() {
     worker.done(&id).await;
     assert_eq!(long.answer().await.status, ExecStatus::Completed);
 
-    let short = machine.kernel.execute(limited("short", 0.05));
+    let short = machine.execute(limited("short", 0.05));
     let id = worker.hears("execute").await["execution_id"].clone();
     wall.jump(-10);
     worker.hears("interrupt").await;
@@ -46,7 +46,7 @@ async fn no_limit_ends_early_and_none_is_stuck_while_the_wall_clock_jumps() {
         .await;
     assert_eq!(short.answer().await.status, ExecStatus::Timeout);
 
-    let last = machine.kernel.execute(cell("last"));
+    let last = machine.execute(cell("last"));
     let ids = [&long, &short, &last].map(|one| &one.order.execution_id);
     assert!(ids.is_sorted_by(|one, next| one < next), "{ids:?}");
     machine.end().await;
@@ -56,7 +56,7 @@ async fn no_limit_ends_early_and_none_is_stuck_while_the_wall_clock_jumps() {
 async fn a_limit_beyond_all_time_is_none() {
     let machine = Machine::new();
     let mut worker = machine.worker(1, fresh()).await;
-    let execution = machine.kernel.execute(limited("a", 1.8e19));
+    let execution = machine.execute(limited("a", 1.8e19));
     worker.hears("shell_context").await;
     let id = worker.hears("execute").await["execution_id"].clone();
     worker.done(&id).await;

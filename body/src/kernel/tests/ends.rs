@@ -17,10 +17,10 @@ async fn answered(execution: &Execution) -> ExecStatus {
 async fn a_kernel_that_goes_for_good_ends_its_running_cell_too() {
     let machine = Machine::new();
     let mut worker = machine.worker(1, fresh()).await;
-    let running = machine.kernel.execute(cell("flood"));
+    let running = machine.execute(cell("flood"));
     worker.hears("shell_context").await;
     let id = worker.hears("execute").await["execution_id"].clone();
-    let waiting = machine.kernel.execute(cell("waits"));
+    let waiting = machine.execute(cell("waits"));
     // Its client lags: the driver waits for it and not for the worker.
     let _follower = Follower::new(&running);
     let mut changes = running.watch();
@@ -47,7 +47,7 @@ async fn a_kernel_that_goes_for_good_ends_its_running_cell_too() {
         (0, 1)
     );
     // A request that found the kernel before it went.
-    let late = machine.kernel.execute(cell("late"));
+    let late = machine.execute(cell("late"));
     assert_eq!(answered(&late).await, ExecStatus::Interrupted);
     let late = tokio::time::timeout(DEADLINE, machine.kernel.job("reset", Value::Null)).await;
     assert!(matches!(late.expect("an answer"), Err(AskError::Gone)));
@@ -57,7 +57,7 @@ async fn a_kernel_that_goes_for_good_ends_its_running_cell_too() {
 #[tokio::test]
 async fn an_interrupt_reaches_no_worker_but_the_one_that_was_there() {
     let machine = Machine::new();
-    let next = machine.kernel.execute(cell("next"));
+    let next = machine.execute(cell("next"));
     machine.kernel.interrupt().await;
     let mut worker = machine.worker(1, fresh()).await;
     worker.hears("shell_context").await;
@@ -65,7 +65,7 @@ async fn an_interrupt_reaches_no_worker_but_the_one_that_was_there() {
     still_asks(&machine, &mut worker).await;
 
     // Two that come as the worker goes: the driver takes the first one at the most.
-    let after = machine.kernel.execute(cell("after"));
+    let after = machine.execute(cell("after"));
     drop(worker);
     machine.kernel.interrupt().await;
     machine.kernel.interrupt().await;
@@ -94,7 +94,7 @@ async fn still_asks(machine: &Machine, worker: &mut Fake) {
 async fn a_limit_holds_also_for_a_cell_that_was_interrupted_before() {
     let machine = Machine::new();
     let mut worker = machine.worker(1, fresh()).await;
-    let execution = machine.kernel.execute(ExecRequest {
+    let execution = machine.execute(ExecRequest {
         timeout_s: Some(0.3),
         ..cell("swallows the first")
     });
@@ -129,7 +129,7 @@ async fn a_job_has_its_turn_to_its_end_also_when_nobody_waits_for_it() {
             ask = hearing => ask,
         }
     };
-    let execution = machine.kernel.execute(cell("after"));
+    let execution = machine.execute(cell("after"));
     still_asks(&machine, &mut worker).await;
     still_asks(&machine, &mut worker).await;
     worker.say(json!({"type": "answer", "ask": store})).await;
@@ -150,7 +150,7 @@ async fn a_worker_whose_frame_is_beyond_all_size_is_ended() {
         .unwrap();
     let pid = i32::try_from(process.id().unwrap()).unwrap();
     let mut worker = machine.worker(pid, fresh()).await;
-    let execution = machine.kernel.execute(cell("large"));
+    let execution = machine.execute(cell("large"));
     worker.hears("shell_context").await;
     worker.hears("execute").await;
     worker.promises(LONGEST_FRAME + 1).await;
@@ -166,7 +166,7 @@ async fn behind_a_cell_of_a_batch_that_fails_none_of_it_runs() {
     let mut worker = machine.worker(1, fresh()).await;
     machine.kernel.ready(None).await;
     let of = |code: &str, batch: &str| {
-        machine.kernel.execute(ExecRequest {
+        machine.execute(ExecRequest {
             batch: Some(batch.to_owned()),
             ..cell(code)
         })

@@ -15,7 +15,12 @@ use tokio_util::{
 };
 use wire::kernel::ExecRequest;
 
-use crate::{changes::Changes, clock::Clock, kernel::Kernel, shell::Shell};
+use crate::{
+    changes::Changes,
+    clock::Clock,
+    kernel::{Execution, Kernel},
+    shell::Shell,
+};
 
 pub const DEADLINE: Duration = Duration::from_secs(10);
 
@@ -70,7 +75,7 @@ pub struct Machine {
     pub kernel: Arc<Kernel>,
     pub shell: Arc<Shell>,
     pub listener: UnixListener,
-    pub folder: tempfile::TempDir,
+    pub folder: Arc<tempfile::TempDir>,
     pub stop: CancellationToken,
     driving: JoinSet<()>,
 }
@@ -81,8 +86,17 @@ impl Machine {
     }
 
     pub fn with(clock: Clock) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        Self::on(Arc::new(tempfile::tempdir().unwrap()), clock)
+    }
+
+    /// The next supervisor's, after this one's was killed.
+    pub fn next(self) -> Self {
+        Self::on(Arc::clone(&self.folder), Clock::system())
+    }
+
+    fn on(folder: Arc<tempfile::TempDir>, clock: Clock) -> Self {
         let socket = folder.path().join("k.sock");
+        let _ = std::fs::remove_file(&socket);
         let listener = UnixListener::bind(&socket).unwrap();
         let shell = Arc::new(Shell::new("/".into()));
         let stop = CancellationToken::new();
@@ -108,6 +122,10 @@ impl Machine {
         }
     }
 
+    pub fn execute(&self, request: ExecRequest) -> Arc<Execution> {
+        self.kernel.execute(request).unwrap()
+    }
+
     pub async fn worker(&self, pid: i32, shell: Value) -> Fake {
         let ready = json!({"type": "ready", "seq": 0, "pid": pid, "shell": shell});
         Fake::accept(&self.listener, ready).await
@@ -115,7 +133,7 @@ impl Machine {
 
     pub async fn end(mut self) {
         self.stop.cancel();
-        self.driving.join_next().await.unwrap().unwrap();
+        self.driving.join_next().await.unwrap();
     }
 }
 

@@ -3,6 +3,7 @@
 mod clock;
 mod ends;
 mod fake;
+mod spooled;
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
@@ -19,7 +20,7 @@ use crate::{changes::Changes, clock::Clock, shell::Shell};
 async fn the_shells_context_goes_both_ways() {
     let machine = Machine::new();
     let mut worker = machine.worker(1, fresh()).await;
-    let execution = machine.kernel.execute(cell("a"));
+    let execution = machine.execute(cell("a"));
     assert_eq!(worker.hears("shell_context").await["cwd"], "/");
     let id = worker.hears("execute").await["execution_id"].clone();
 
@@ -45,7 +46,7 @@ async fn the_shells_context_goes_both_ways() {
     // A new worker is told; its own beginnings count for nothing.
     drop(worker);
     let mut worker = machine.worker(2, fresh()).await;
-    machine.kernel.execute(cell("b"));
+    machine.execute(cell("b"));
     let told = worker.hears("shell_context").await;
     assert_eq!(
         (&told["cwd"], &told["env"]["INNER"]),
@@ -59,7 +60,7 @@ async fn a_new_supervisor_learns_the_context_from_the_worker() {
     let machine = Machine::new();
     let shell = json!({"cwd": "/usr", "env": {"A": "b"}, "changes": 3});
     let mut worker = machine.worker(1, shell).await;
-    machine.kernel.execute(cell("a"));
+    machine.execute(cell("a"));
     assert_eq!(worker.hears("shell_context").await["seen"], 3);
     let now = machine.shell.context.snapshot();
     let env = BTreeMap::from([("A".to_owned(), "b".to_owned())]);
@@ -71,7 +72,7 @@ async fn a_new_supervisor_learns_the_context_from_the_worker() {
 async fn lost_output_is_said_where_it_is_missing() {
     let machine = Machine::new();
     let mut worker = machine.worker(1, fresh()).await;
-    let execution = machine.kernel.execute(cell("a"));
+    let execution = machine.execute(cell("a"));
     worker.hears("shell_context").await;
     let id = worker.hears("execute").await["execution_id"].clone();
     let output = json!({"output_type": "stream", "name": "stdout", "text": "end\n"});
@@ -132,73 +133,10 @@ async fn a_new_supervisor_takes_over_the_running_cell_and_its_outputs() {
     worker.done(&json!("X1")).await;
     assert_eq!(execution.answer().await.stdout, "abc");
     // The next cell takes its turn.
-    machine.kernel.execute(cell("next"));
+    machine.execute(cell("next"));
     worker.hears("shell_context").await;
     assert_eq!(worker.hears("execute").await["code"], "next");
     machine.end().await;
-}
-
-#[tokio::test]
-async fn waiting_cells_outlive_the_supervisor_and_none_runs_twice() {
-    let machine = Machine::new();
-    let first = machine.kernel.execute(cell("first"));
-    let second = machine.kernel.execute(cell("second"));
-    let folder = machine.folder.path().to_owned();
-    machine.stop.cancel();
-
-    let socket = folder.join("again.sock");
-    let listener = UnixListener::bind(&socket).unwrap();
-    let shell = Arc::new(Shell::new("/".into()));
-    let stop = CancellationToken::new();
-    let spool = folder.join("queue");
-    let (kernel, drive) = Kernel::new(
-        "main",
-        socket,
-        spool.clone(),
-        shell,
-        Changes::new(),
-        Clock::system(),
-        stop.clone(),
-    );
-    let mut driving = JoinSet::new();
-    driving.spawn(drive);
-    let ids: Vec<_> = kernel
-        .executions()
-        .iter()
-        .map(|one| one.order.execution_id.clone())
-        .collect();
-    assert_eq!(
-        ids,
-        [
-            first.order.execution_id.clone(),
-            second.order.execution_id.clone()
-        ]
-    );
-
-    // The worker had got the first one already.
-    let ready = json!({"type": "ready", "seq": 2, "pid": 7, "shell": fresh()});
-    let mut worker = Fake::accept(&listener, ready).await;
-    let mut begun = started(1, "first");
-    begun["request"]["execution_id"] = json!(ids[0]);
-    worker.say(begun).await;
-    let done = json!({"type": "done", "seq": 2, "execution_id": ids[0], "status": "completed",
-                      "result": "1", "error": null, "timing_ms": 1, "execution_count": 1});
-    worker.say(done).await;
-    worker.hears("shell_context").await;
-    assert_eq!(worker.hears("execute").await["code"], "second");
-    assert_eq!(
-        kernel
-            .execution(&ids[0])
-            .unwrap()
-            .answer()
-            .await
-            .result
-            .as_deref(),
-        Some("1")
-    );
-    assert_eq!(std::fs::read_dir(spool).unwrap().count(), 0);
-    stop.cancel();
-    driving.join_next().await.unwrap().unwrap();
 }
 
 #[tokio::test]
@@ -206,7 +144,7 @@ async fn what_is_asked_is_answered_beside_a_cell_and_jobs_take_their_turn() {
     let machine = Machine::new();
     let mut worker = machine.worker(1, fresh()).await;
     machine.kernel.ready(None).await;
-    machine.kernel.execute(cell("a"));
+    machine.execute(cell("a"));
     worker.hears("shell_context").await;
     let id = worker.hears("execute").await["execution_id"].clone();
     let job = machine.kernel.job("reset", Value::Null);
@@ -245,7 +183,7 @@ async fn what_is_asked_is_answered_beside_a_cell_and_jobs_take_their_turn() {
 async fn an_input_that_nobody_can_answer_is_refused() {
     let machine = Machine::new();
     let mut worker = machine.worker(1, fresh()).await;
-    let execution = machine.kernel.execute(cell("input()"));
+    let execution = machine.execute(cell("input()"));
     worker.hears("shell_context").await;
     let id = worker.hears("execute").await["execution_id"].clone();
     let request = |number: u64| {
@@ -281,7 +219,7 @@ async fn an_update_reaches_the_display_of_an_earlier_cell() {
     let mut worker = machine.worker(1, fresh()).await;
     let mut ids = Vec::new();
     for kind in ["display_data", "update_display_data"] {
-        let execution = machine.kernel.execute(cell(kind));
+        let execution = machine.execute(cell(kind));
         if ids.is_empty() {
             worker.hears("shell_context").await;
         }
@@ -316,12 +254,15 @@ async fn an_update_reaches_the_display_of_an_earlier_cell() {
 async fn a_comms_message_takes_its_turn_and_what_comes_late_is_kept() {
     let machine = Machine::new();
     let mut worker = machine.worker(1, fresh()).await;
-    let first = machine.kernel.execute(cell("a"));
+    let first = machine.execute(cell("a"));
     let message = Message {
         comm_id: "c".to_owned(),
         ..Message::default()
     };
-    let second = machine.kernel.send(ExecRequest::default(), message);
+    let second = machine
+        .kernel
+        .send(ExecRequest::default(), message)
+        .unwrap();
     worker.hears("shell_context").await;
     let id = worker.hears("execute").await["execution_id"].clone();
     worker.done(&id).await;
