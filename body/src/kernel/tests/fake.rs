@@ -133,7 +133,7 @@ impl Machine {
 
     pub async fn end(mut self) {
         self.stop.cancel();
-        self.driving.join_next().await.unwrap();
+        self.driving.join_next().await.unwrap().unwrap();
     }
 }
 

@@ -5,16 +5,13 @@ mod ends;
 mod fake;
 mod spooled;
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+use std::{collections::BTreeMap, path::PathBuf};
 
 use serde_json::{Value, json};
-use tokio::{net::UnixListener, task::JoinSet};
-use tokio_util::sync::CancellationToken;
 use wire::kernel::{ExecRequest, ExecStatus};
 
 use self::fake::{Fake, Machine, cell, fresh};
-use super::{AskError, Follower, Kernel, Message};
-use crate::{changes::Changes, clock::Clock, shell::Shell};
+use super::{AskError, Follower, Message};
 
 #[tokio::test]
 async fn the_shells_context_goes_both_ways() {
