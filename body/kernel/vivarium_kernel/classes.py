@@ -11,7 +11,6 @@ import collections
 import pickle
 import types
 import typing
-from pickle import PicklingError
 
 import dill
 
@@ -24,7 +23,7 @@ _FIELD = type(collections.namedtuple("_", "field").field)
 _EARLY = ("__module__", "__slots__", "__orig_bases__")
 
 
-class Circular(PicklingError):
+class Circular(pickle.PicklingError):
     """A class was met again before it was made; `kinds` are those to make bare."""
 
     def __init__(self, kinds):
