@@ -71,7 +71,11 @@ pub fn run() -> ExitCode {
         )
         .with_state_flags(StateFlags::all() & !StateFlags::VISIBLE & !StateFlags::DECORATIONS)
         .build();
+    let stay = tauri::plugin::Builder::<tauri::Wry>::new("stay")
+        .on_navigation(|_, url| native::is_ours(url))
+        .build();
     let app = tauri::Builder::default()
+        .plugin(stay)
         .plugin(window_state)
         .plugin(tauri_plugin_dialog::init())
         .plugin(tauri_plugin_notification::init())
@@ -84,6 +88,7 @@ pub fn run() -> ExitCode {
             native::clipboard_write,
             native::ask_path,
             native::keep_file,
+            native::open_link,
         ])
         .setup(move |app| {
             let (host, handle) = (app.state::<Host>(), app.handle().clone());

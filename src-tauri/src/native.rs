@@ -43,6 +43,37 @@ pub fn clipboard_write(clipboard: State<'_, Clipboard>, text: String) -> Result<
     clipboard.with(|clipboard| clipboard.set_text(text))
 }
 
+/// Opens an address as the system does. The page asks for what a person clicked; whoever wrote the
+/// link may be a stranger, so nothing but the web and mail is opened.
+#[tauri::command(async)]
+pub fn open_link(url: String) -> Result<(), Failure> {
+    let url = tauri::Url::parse(&url)
+        .ok()
+        .filter(|url| matches!(url.scheme(), "http" | "https" | "mailto"))
+        .ok_or_else(|| {
+            Failure::new(FailureCode::Invalid, "The link can't be opened")
+                .because("it is no address of the web or of mail")
+        })?;
+    open::that_detached(url.as_str()).map_err(|error| {
+        Failure::new(FailureCode::Internal, "The link could not be opened")
+            .because(error.to_string())
+            .next(format!("Open it in a browser: {url}"))
+    })
+}
+
+/// Whether the window may go there: our own pages, and what these make themselves. A link never
+/// takes their place.
+pub fn is_ours(url: &tauri::Url) -> bool {
+    match url.scheme() {
+        "http" | "https" => {
+            let host = url.host_str().unwrap_or_default();
+            host == "tauri.localhost"
+                || cfg!(not(feature = "custom-protocol")) && host == "localhost"
+        }
+        scheme => matches!(scheme, "tauri" | "about" | "blob" | "data"),
+    }
+}
+
 /// Asks the person for a notebook: one that is there, or where to save. `None`: thought better of it.
 #[tauri::command(async)]
 pub fn ask_path(app: AppHandle, save: bool, suggestion: String) -> Option<PathBuf> {
@@ -93,4 +124,42 @@ pub fn keep_file(app: AppHandle, request: Request<'_>) -> Result<Option<PathBuf>
         .because(error.to_string())
     })?;
     Ok(Some(path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_window_stays_with_its_own_pages() {
+        let ours = |url: &str| is_ours(&tauri::Url::parse(url).expect("a URL"));
+        for url in [
+            "tauri://localhost/",
+            "http://tauri.localhost/a",
+            "about:srcdoc",
+        ] {
+            assert!(ours(url), "{url}");
+        }
+        for url in [
+            "https://example.org/",
+            "http://tauri.localhost.example.org/",
+            "file:///etc/passwd",
+            "http://localhost:8080/",
+        ] {
+            assert!(!ours(url), "{url}");
+        }
+    }
+
+    #[test]
+    fn no_link_opens_a_file_or_a_program() {
+        for url in [
+            "file:///etc/passwd",
+            "javascript:alert(1)",
+            "vscode://x",
+            "none",
+        ] {
+            let failure = open_link(url.to_owned()).expect_err("refused");
+            assert_eq!(failure.code, FailureCode::Invalid, "{url}");
+        }
+    }
 }

@@ -5,7 +5,7 @@ import type { Answer, Command, Host, Request } from "./host";
 import { fakeEvolve } from "./fakeEvolve";
 import { fakeMcp } from "./fakeMcp";
 import { asScene } from "./fakeScenes";
-import { download, pageClipboard } from "./page";
+import { download, openTab, pageClipboard } from "./page";
 
 const ENGINE_AWAY: Failure = {
   code: "engine_missing",
@@ -107,6 +107,7 @@ export class FakeHost implements Host {
 
   readonly clipboard = pageClipboard;
   readonly keepFile = download;
+  readonly openLink = openTab;
 
   async subscribe(_after: number, take: (event: StreamEvent) => void): Promise<void> {
     this.#take = take;

@@ -26,6 +26,8 @@ export interface Host {
   askPath?(kind: "open" | "save", suggestion: string): Promise<string | null>;
   /** Keeps bytes as a file where the person wants it; false where they don't. */
   keepFile(name: string, data: Blob): Promise<boolean>;
+  /** Opens an address (http, https or mailto) beside the app, as the person's system does. */
+  openLink(url: string): Promise<void>;
 }
 
 /** Whatever was thrown, as the shape that views show. */

@@ -15,3 +15,8 @@ export async function download(name: string, data: Blob): Promise<boolean> {
   URL.revokeObjectURL(link.href);
   return true;
 }
+
+/** Opens an address in a tab of its own, which knows nothing of this one. */
+export async function openTab(url: string): Promise<void> {
+  window.open(url, "_blank", "noopener,noreferrer");
+}

@@ -3,7 +3,7 @@
 
 import type { StreamEvent } from "../wire";
 import { toFailure, type Answer, type Command, type Host, type Request } from "./host";
-import { download, pageClipboard } from "./page";
+import { download, openTab, pageClipboard } from "./page";
 
 const TOKEN = "vivarium.token";
 const FIRST_RETRY_MS = 250;
@@ -40,6 +40,7 @@ export class ServedHost implements Host {
 
   readonly clipboard = pageClipboard;
   readonly keepFile = download;
+  readonly openLink = openTab;
 
   async subscribe(after: number, take: (event: StreamEvent) => void): Promise<void> {
     this.#stream.abort();

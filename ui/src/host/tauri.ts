@@ -31,4 +31,12 @@ export class TauriHost implements Host {
     const bytes = new Uint8Array(await data.arrayBuffer());
     return (await invoke<string | null>("keep_file", bytes, { headers: { name } })) !== null;
   }
+
+  async openLink(url: string): Promise<void> {
+    try {
+      await invoke<void>("open_link", { url });
+    } catch (thrown) {
+      throw toFailure(thrown);
+    }
+  }
 }

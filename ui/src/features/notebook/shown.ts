@@ -6,6 +6,7 @@ export type Shown =
   | { kind: "text"; text: string; tone: "plain" | "error" }
   | { kind: "picture"; source: string; words: string; width: number | undefined }
   | { kind: "html"; html: string }
+  | { kind: "markdown"; source: string }
   /** Kept in the file, and not shown. */
   | { kind: "unknown"; words: string };
 
@@ -23,6 +24,8 @@ export function show(output: Output): Shown {
   }
   const { data, metadata } = output;
   const words = text(data, "text/plain");
+  // Of what is mathematics, a picture is the poorer form.
+  if ("text/latex" in data) return { kind: "markdown", source: text(data, "text/latex") };
   for (const type of ["image/png", "image/jpeg", "image/gif", "image/webp"]) {
     if (type in data) {
       return { kind: "picture", source: `data:${type};base64,${text(data, type).replaceAll(/\s/g, "")}`, words, width: width(metadata, type) };
@@ -32,9 +35,10 @@ export function show(output: Output): Shown {
   if ("image/svg+xml" in data) {
     return { kind: "picture", source: `data:image/svg+xml;charset=utf-8,${encodeURIComponent(text(data, "image/svg+xml"))}`, words, width: undefined };
   }
+  if ("text/markdown" in data) return { kind: "markdown", source: text(data, "text/markdown") };
   if ("text/html" in data) return { kind: "html", html: text(data, "text/html") };
   if ("application/json" in data) return { kind: "text", text: JSON.stringify(data["application/json"], null, 2), tone: "plain" };
-  return { kind: "text", text: words || text(data, "text/latex") || text(data, "text/markdown"), tone: "plain" };
+  return { kind: "text", text: words, tone: "plain" };
 }
 
 /** The text of a type; what a file holds there that is no text is not shown. */
