@@ -4,7 +4,7 @@
 mod context;
 
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::Stdio,
     sync::{Mutex, PoisonError},
     time::{Duration, Instant},
@@ -23,7 +23,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use wire::kernel::{ExecStatus, ShellAnswer};
 
-pub use self::context::{Context, Snapshot};
+pub use self::context::{Context, Heard, Snapshot};
 
 /// The standard library starts a process without copying our page tables only where it finds this
 /// function, which a static binary holds only if something refers to it. Without it a command
@@ -93,11 +93,20 @@ pub struct Shell {
 }
 
 impl Shell {
-    /// Starts in a folder, with nothing added to the environment.
+    /// Starts in a folder, with nothing added to the environment, and is kept nowhere.
+    #[cfg(test)]
     pub fn new(cwd: PathBuf) -> Self {
         Self {
             context: Context::new(cwd),
         }
+    }
+
+    /// As a supervisor before us left it in this folder; a new one where there was none.
+    pub fn take_over(folder: &Path, cwd: PathBuf) -> std::io::Result<Self> {
+        std::fs::create_dir_all(folder)?;
+        Ok(Self {
+            context: Context::load(folder.join("context.json"), cwd),
+        })
     }
 
     /// Runs a command; pieces of its output go to `sink` as they come. Dropped, it ends the command's group.
@@ -295,8 +304,6 @@ async fn read(
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use super::*;
 
     fn shell() -> Shell {

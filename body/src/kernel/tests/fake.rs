@@ -81,10 +81,15 @@ impl Machine {
     }
 
     pub fn with(clock: Clock) -> Self {
+        Self::of(Shell::new("/".into()), clock)
+    }
+
+    /// One whose shell is this.
+    pub fn of(shell: Shell, clock: Clock) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let socket = folder.path().join("k.sock");
         let listener = UnixListener::bind(&socket).unwrap();
-        let shell = Arc::new(Shell::new("/".into()));
+        let shell = Arc::new(shell);
         let stop = CancellationToken::new();
         let spool = folder.path().join("queue");
         let (kernel, drive) = Kernel::new(
