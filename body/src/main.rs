@@ -16,6 +16,7 @@ mod init;
 mod kernel;
 mod mcp;
 mod paths;
+mod proc;
 mod secrets;
 mod shell;
 mod supervisor;
