@@ -91,6 +91,8 @@ mod tests {
 
     use super::{super::*, *};
 
+    const DEADLINE: Duration = Duration::from_secs(20);
+
     /// A process of the test's own, which ends with it.
     struct Background(Pid);
 
@@ -116,7 +118,7 @@ mod tests {
     #[tokio::test]
     async fn the_next_supervisor_ends_unfinished_commands_and_nothing_else() {
         let folder = tempfile::tempdir().unwrap();
-        let shell = Shell::take_over(folder.path(), "/".into()).unwrap();
+        let shell = Shell::take_over(folder.path(), "/".into());
         let running = folder.path().join("running");
         let records = || std::fs::read_dir(&running).unwrap().count();
         let left = Background::start(&shell).await;
@@ -133,12 +135,16 @@ mod tests {
         let sleeps = Background(Pid::from_raw(sleeps.trim().parse().unwrap()));
         assert_eq!(records(), 2);
 
-        Shell::take_over(folder.path(), "/".into()).unwrap();
-        let answer = unfinished.await.unwrap().unwrap();
+        Shell::take_over(folder.path(), "/".into());
+        let answer = tokio::time::timeout(DEADLINE, unfinished).await;
+        let answer = answer.expect("its end").unwrap().unwrap();
         assert_eq!(answer.returncode, Some(128 + Signal::SIGKILL as i32));
-        while sleeps.stat().is_some() {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
+        let gone = async {
+            while sleeps.stat().is_some() {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        tokio::time::timeout(DEADLINE, gone).await.unwrap();
         assert!(left.stat().is_some() && other.stat().is_some());
         assert_eq!(records(), 0);
     }

@@ -105,14 +105,17 @@ impl Shell {
 
     /// As a supervisor before us left it in this folder, but for the commands that it left
     /// unfinished: those are ended. A new one where there was none.
-    pub fn take_over(folder: &Path, cwd: PathBuf) -> std::io::Result<Self> {
+    pub fn take_over(folder: &Path, cwd: PathBuf) -> Self {
         let running = folder.join("running");
-        std::fs::create_dir_all(&running)?;
+        // A machine whose disk is full needs its supervisor all the more.
+        if let Err(error) = std::fs::create_dir_all(&running) {
+            tracing::warn!(%error, "nothing of the shell can be kept");
+        }
         group::sweep(&running);
-        Ok(Self {
+        Self {
             context: Context::load(folder.join("context.json"), cwd),
             running: Some(running),
-        })
+        }
     }
 
     /// Runs a command; pieces of its output go to `sink` as they come. Dropped, it ends the command's group.

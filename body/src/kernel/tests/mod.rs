@@ -71,7 +71,7 @@ async fn a_new_supervisor_learns_the_context_from_the_worker() {
 async fn a_worker_at_rest_hears_of_the_context_and_none_takes_the_next_supervisor_back() {
     let folder = tempfile::tempdir().unwrap();
     let supervisor = || {
-        let shell = Shell::take_over(folder.path(), "/".into()).unwrap();
+        let shell = Shell::take_over(folder.path(), "/".into());
         Machine::of(shell, Clock::system())
     };
     let machine = supervisor();
