@@ -4,6 +4,7 @@
 //! server about the machine itself; `call` and `evolve` are clients of the HTTP API,
 //! `prove` tries out what runs here, `version` says which one this is.
 
+mod aside;
 mod changes;
 mod clock;
 mod computer;
@@ -15,6 +16,7 @@ mod init;
 mod kernel;
 mod mcp;
 mod paths;
+mod proc;
 mod secrets;
 mod shell;
 mod supervisor;

@@ -33,6 +33,11 @@ pub fn takeover_file() -> PathBuf {
     run_dir().join("takeover.json")
 }
 
+/// The shell's context and what it runs, for a supervisor that is started anew.
+pub fn shell_dir() -> PathBuf {
+    run_dir().join("shell")
+}
+
 /// A kernel's socket.
 pub fn kernel_socket(name: &str) -> PathBuf {
     run_dir().join("kernels").join(format!("{name}.sock"))

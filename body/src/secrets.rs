@@ -1,10 +1,6 @@
 //! Secrets: a file of the lower-case name wins over the environment.
 
-use std::{
-    io::Write,
-    os::unix::fs::OpenOptionsExt,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use rand::RngExt as _;
 
@@ -20,8 +16,13 @@ pub fn folders() -> [PathBuf; 2] {
 
 /// The secret of this name (`OS_TOKEN`), where there is one.
 pub fn find(name: &str) -> Option<String> {
+    find_in(&folders(), name)
+}
+
+/// A file that is empty is none.
+fn find_in(folders: &[PathBuf], name: &str) -> Option<String> {
     let file = name.to_lowercase();
-    for folder in folders() {
+    for folder in folders {
         if let Ok(text) = std::fs::read_to_string(folder.join(&file)) {
             let text = text.trim();
             if !text.is_empty() {
@@ -52,13 +53,9 @@ fn found_or_made(
         // No machine: `body mcp` alone.
         return (secret, true);
     }
-    let kept = std::fs::OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o400)
-        .open(folder.join(name.to_lowercase()))
-        .and_then(|mut file| file.write_all(secret.as_bytes()));
+    // As a whole: an empty file that nobody can write to would stay, and each supervisor make another.
+    let file = folder.join(name.to_lowercase());
+    let kept = crate::aside::write(&file, secret.as_bytes(), 0o400);
     if let Err(error) = kept {
         tracing::warn!(%error, "{name} could not be kept: it is good until the supervisor is started anew");
     }
@@ -104,6 +101,8 @@ pub fn kernel_keys() -> Vec<(String, String)> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+
     use super::*;
 
     #[test]
@@ -115,6 +114,34 @@ mod tests {
         assert_eq!(kept, made);
         let again = found_or_made(Some(kept), folder.path(), "OS_TOKEN", 32);
         assert_eq!(again, (made, false));
+    }
+
+    #[test]
+    fn a_supervisor_that_was_killed_while_it_made_one_costs_no_more_than_that_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let name = "VIVARIUM_TEST_TOKEN";
+        // Root may write to what nobody can: that it is another file is seen by its number.
+        for left in ["vivarium_test_token", "vivarium_test_token.new"] {
+            let options = std::fs::OpenOptions::new()
+                .write(true)
+                .create_new(true)
+                .mode(0o400)
+                .to_owned();
+            options.open(folder.path().join(left)).unwrap();
+        }
+        let file = folder.path().join("vivarium_test_token");
+        let empty = std::fs::metadata(&file).unwrap().ino();
+        let find = || find_in(&[folder.path().to_owned()], name);
+        assert_eq!(find(), None);
+        let (made, now) = found_or_made(find(), folder.path(), name, 32);
+        let kept = std::fs::metadata(&file).unwrap();
+        assert!(now && kept.ino() != empty);
+        assert_eq!(kept.permissions().mode() & 0o777, 0o400);
+        assert_eq!(
+            found_or_made(find(), folder.path(), name, 32),
+            (made, false)
+        );
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 
     #[test]

@@ -16,6 +16,7 @@ use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use wire::mcp::McpServerEntry;
 
 use super::entry::expanded;
+use crate::proc::stat;
 
 /// In the environment of every server and of what it starts: whose it is.
 const MARK: &str = "VIVARIUM_MCP_RELAY";
@@ -176,18 +177,6 @@ fn mark() -> String {
     let id = std::process::id();
     let (start, session) = stat(id).unwrap_or_default();
     format!("{id}:{start}:{session}")
-}
-
-/// When a process started, in ticks since boot, and its session.
-fn stat(pid: u32) -> Option<(u64, i32)> {
-    let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name in parentheses may hold anything.
-    let fields: Vec<&str> = text.rsplit_once(')')?.1.split_whitespace().collect();
-    // One that is dead and only waits for its parent runs no more.
-    if fields.first() == Some(&"Z") {
-        return None;
-    }
-    Some((fields.get(19)?.parse().ok()?, fields.get(3)?.parse().ok()?))
 }
 
 /// Ends what the servers of a relay that was killed left behind: a browser, a child that ignored

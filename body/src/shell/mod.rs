@@ -2,18 +2,16 @@
 //! process group of its own; its time limit ends the whole group.
 
 mod context;
+mod group;
 
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::Stdio,
     sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
-use nix::{
-    sys::signal::{Signal, killpg},
-    unistd::Pid,
-};
+use nix::sys::signal::Signal;
 use serde::Serialize;
 use tokio::{
     io::{AsyncRead, AsyncReadExt},
@@ -23,7 +21,8 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use wire::kernel::{ExecStatus, ShellAnswer};
 
-pub use self::context::{Context, Snapshot};
+pub use self::context::{Context, Heard, Snapshot};
+use self::group::Group;
 
 /// The standard library starts a process without copying our page tables only where it finds this
 /// function, which a static binary holds only if something refers to it. Without it a command
@@ -90,13 +89,32 @@ pub enum ShellError {
 pub struct Shell {
     /// Where commands run.
     pub context: Context,
+    /// Where commands are written down while they run.
+    running: Option<PathBuf>,
 }
 
 impl Shell {
-    /// Starts in a folder, with nothing added to the environment.
+    /// Starts in a folder, with nothing added to the environment, and is kept nowhere.
+    #[cfg(test)]
     pub fn new(cwd: PathBuf) -> Self {
         Self {
             context: Context::new(cwd),
+            running: None,
+        }
+    }
+
+    /// As a supervisor before us left it in this folder, but for the commands that it left
+    /// unfinished: those are ended. A new one where there was none.
+    pub fn take_over(folder: &Path, cwd: PathBuf) -> Self {
+        let running = folder.join("running");
+        // A machine whose disk is full needs its supervisor all the more.
+        if let Err(error) = std::fs::create_dir_all(&running) {
+            tracing::warn!(%error, "nothing of the shell can be kept");
+        }
+        group::sweep(&running);
+        Self {
+            context: Context::load(folder.join("context.json"), cwd),
+            running: Some(running),
         }
     }
 
@@ -130,7 +148,7 @@ impl Shell {
                 true => ShellError::Start(error),
                 false => ShellError::FolderGone(cwd),
             })?;
-        let group = Group::of(&child);
+        let group = Group::of(&child, self.running.as_deref());
         let (out, err) = (child.stdout.take(), child.stderr.take());
         let (out_sink, err_sink) = (sink.clone(), sink);
         let kept: (Mutex<Vec<u8>>, Mutex<Vec<u8>>) = Default::default();
@@ -183,37 +201,6 @@ impl Shell {
             returncode: Some(code),
             timing_ms: u64::try_from(begin.elapsed().as_millis()).unwrap_or(u64::MAX),
         })
-    }
-}
-
-/// A command's process group; killed when dropped, unless it is left alone.
-struct Group(Option<Pid>);
-
-impl Group {
-    fn of(child: &Child) -> Self {
-        Self(
-            child
-                .id()
-                .and_then(|id| i32::try_from(id).ok())
-                .map(Pid::from_raw),
-        )
-    }
-
-    fn signal(&self, signal: Signal) {
-        if let Some(group) = self.0 {
-            let _ = killpg(group, signal);
-        }
-    }
-
-    /// The command ended by itself: what it put in the background lives on.
-    fn leave(mut self) {
-        self.0 = None;
-    }
-}
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        self.signal(Signal::SIGKILL);
     }
 }
 
@@ -295,7 +282,7 @@ async fn read(
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
+    use nix::unistd::Pid;
 
     use super::*;
 

@@ -106,7 +106,8 @@ async fn supervise() -> Result<(), Box<dyn std::error::Error>> {
         .await?;
     tasks.spawn(logs::rotate(crate::paths::logs_dir(), stop.clone()));
 
-    let shell = Arc::new(Shell::new(crate::paths::home()));
+    let shell = Shell::take_over(&crate::paths::shell_dir(), crate::paths::home());
+    let shell = Arc::new(shell);
     let kernels = Kernels::new(
         Arc::clone(&keeper),
         Arc::clone(&shell),

@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     clock::Instant,
-    shell::{Shell, Snapshot},
+    shell::{Heard, Shell, Snapshot},
 };
 
 const RECONNECT: Duration = Duration::from_millis(10);
@@ -129,18 +129,15 @@ impl Driver {
         shell: ShellChange,
     ) -> Result<Option<Running>, Gone> {
         let known = self.context.pid;
-        let newer = match known {
-            None => true,
-            Some(known) => known == pid && shell.changes > self.context.seen,
-        };
         self.context = Known {
             pid: Some(pid),
             told: None,
             seen: shell.changes,
         };
-        if newer {
-            self.shell.context.adopt(shell.cwd, shell.env);
-        }
+        let changes = shell.changes;
+        let heard = Heard { pid, changes };
+        let context = &self.shell.context;
+        context.meet(&self.kernel.name, heard, shell.cwd, shell.env);
         let after = if known == Some(pid) { seq } else { 0 };
         link.send(&ToWorker::Hello { after }).await?;
         let (mut heard, mut running) = (after, None);
@@ -203,11 +200,16 @@ impl Driver {
         }
     }
 
-    /// Until something happens.
+    /// Until something happens. The worker hears of each change to the shell's context, also while it
+    /// is at rest: what it changes itself while there is no supervisor builds on that.
     async fn idle(&mut self, link: &mut Link) -> Result<(), Gone> {
         let kernel = Arc::clone(&self.kernel);
+        let mut changes = self.shell.context.watch();
+        self.tell_context(link).await?;
         tokio::select! {
             () = kernel.queued.notified() => Ok(()),
+            // It is told when this begins again. The sender lives in the shell, which self holds.
+            Ok(()) = changes.changed() => Ok(()),
             aside = self.asides.recv() => self.aside(link, aside, None).await,
             message = link.next() => {
                 self.take(link, message.ok_or(Gone)?, None).await.map(|_| ())

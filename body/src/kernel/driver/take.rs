@@ -3,12 +3,15 @@
 use wire::kernel::ExecStatus;
 
 use super::{Driver, Gone};
-use crate::kernel::{
-    AskError,
-    execution::Ending,
-    link::{FromWorker, Link, ToWorker},
-    outputs::updated_display,
-    running::Running,
+use crate::{
+    kernel::{
+        AskError,
+        execution::Ending,
+        link::{FromWorker, Link, ToWorker},
+        outputs::updated_display,
+        running::Running,
+    },
+    shell::Heard,
 };
 
 impl Driver {
@@ -31,7 +34,12 @@ impl Driver {
                 self.context.seen = change.changes;
                 // The worker waits for a context in which its change is.
                 self.context.told = None;
-                self.shell.context.adopt(change.cwd, change.env);
+                if let Some(pid) = self.context.pid {
+                    let changes = change.changes;
+                    let heard = Heard { pid, changes };
+                    let context = &self.shell.context;
+                    context.adopt(&self.kernel.name, heard, change.cwd, change.env);
+                }
             }
             (FromWorker::Truncated { from, to }, Some(running)) => {
                 running.execution.lost(to.saturating_sub(from) + 1);

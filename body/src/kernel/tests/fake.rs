@@ -86,19 +86,25 @@ impl Machine {
     }
 
     pub fn with(clock: Clock) -> Self {
-        Self::on(Arc::new(tempfile::tempdir().unwrap()), clock)
+        Self::of(Shell::new("/".into()), clock)
+    }
+
+    /// One whose shell is this.
+    pub fn of(shell: Shell, clock: Clock) -> Self {
+        Self::on(Arc::new(tempfile::tempdir().unwrap()), shell, clock)
     }
 
     /// The next supervisor's, after this one's was killed.
     pub fn next(self) -> Self {
-        Self::on(Arc::clone(&self.folder), Clock::system())
+        let folder = Arc::clone(&self.folder);
+        Self::on(folder, Shell::new("/".into()), Clock::system())
     }
 
-    fn on(folder: Arc<tempfile::TempDir>, clock: Clock) -> Self {
+    fn on(folder: Arc<tempfile::TempDir>, shell: Shell, clock: Clock) -> Self {
         let socket = folder.path().join("k.sock");
         let _ = std::fs::remove_file(&socket);
         let listener = UnixListener::bind(&socket).unwrap();
-        let shell = Arc::new(Shell::new("/".into()));
+        let shell = Arc::new(shell);
         let stop = CancellationToken::new();
         let spool = folder.path().join("queue");
         let (kernel, drive) = Kernel::new(

@@ -66,6 +66,33 @@ async fn a_new_supervisor_learns_the_context_from_the_worker() {
 }
 
 #[tokio::test]
+async fn a_worker_at_rest_hears_of_the_context_and_none_takes_the_next_supervisor_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let supervisor = || {
+        let shell = Shell::take_over(folder.path(), "/".into());
+        Machine::of(shell, Clock::system())
+    };
+    let machine = supervisor();
+    let mut worker = machine.worker(1, fresh()).await;
+    assert_eq!(worker.hears("shell_context").await["cwd"], "/");
+    // From a thread of a cell that is over.
+    worker
+        .say(json!({"type": "shell_context", "changes": 1, "cwd": "/var"}))
+        .await;
+    let echo = worker.hears("shell_context").await;
+    assert_eq!((&echo["cwd"], &echo["seen"]), (&json!("/var"), &json!(1)));
+    machine.shell.context.cd("/usr").unwrap();
+    assert_eq!(worker.hears("shell_context").await["cwd"], "/usr");
+    machine.end().await;
+
+    let machine = supervisor();
+    let left = json!({"cwd": "/var", "env": {}, "changes": 1});
+    let mut worker = machine.worker(1, left).await;
+    assert_eq!(worker.hears("shell_context").await["cwd"], "/usr");
+    machine.end().await;
+}
+
+#[tokio::test]
 async fn lost_output_is_said_where_it_is_missing() {
     let machine = Machine::new();
     let mut worker = machine.worker(1, fresh()).await;
