@@ -6,6 +6,8 @@ mod given;
 mod setup;
 mod spawn;
 mod table;
+#[cfg(test)]
+mod tests;
 mod tree;
 
 use std::{
@@ -15,6 +17,7 @@ use std::{
         unix::{
             fs::PermissionsExt,
             net::{UnixListener, UnixStream},
+            process::CommandExt,
         },
     },
     process::{Command, ExitCode, Stdio},
@@ -166,7 +169,11 @@ fn wait(
 }
 
 fn start_supervisor(given: &Given) -> std::io::Result<i32> {
-    let mut command = Command::new(std::env::current_exe()?);
+    // Not by its path: what lies there may be another by now, or nothing.
+    let mut command = Command::new("/proc/self/exe");
+    if let Some(name) = std::env::args_os().next() {
+        command.arg0(name);
+    }
     command
         .arg("supervise")
         .envs(setup::identity())
