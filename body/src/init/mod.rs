@@ -3,6 +3,7 @@
 //! threaded: one poll loop over signals and the socket.
 
 mod given;
+mod room;
 mod setup;
 mod spawn;
 mod table;
@@ -34,7 +35,8 @@ use nix::{
 };
 use wire::table::{TableAnswer, TableRequest};
 
-use self::{given::Given, table::Table};
+pub use self::tree::MARK;
+use self::{given::Given, room::Failures, table::Table};
 
 /// How long everything has to end after a TERM, before it is killed.
 const GRACE: Duration = Duration::from_secs(8);
@@ -91,6 +93,7 @@ fn serve(given: Given) -> std::io::Result<()> {
     let mut table = Table::new(given.clone());
     let mut connections: Vec<Connection> = Vec::new();
     let mut supervisor = Some(start_supervisor(&given)?);
+    let (mut started_at, mut failures) = (Instant::now(), Failures::default());
     let mut respawn_at: Option<Instant> = None;
     let mut stop_by: Option<Instant> = None;
 
@@ -113,6 +116,9 @@ fn serve(given: Given) -> std::io::Result<()> {
                 supervisor = None;
                 if stop_by.is_none() {
                     eprintln!("body init: the supervisor ended with {code}; starting it again");
+                    if failures.count(Some(started_at.elapsed())) {
+                        room::make();
+                    }
                     respawn_at = Some(Instant::now() + RESPAWN);
                 }
             } else if let Some(service) = table.ended(pid, code) {
@@ -124,10 +130,14 @@ fn serve(given: Given) -> std::io::Result<()> {
         }
         if respawn_at.is_some_and(|at| at <= Instant::now()) {
             // At the limit of processes there is none to be had now.
+            started_at = Instant::now();
             (supervisor, respawn_at) = match start_supervisor(&given) {
                 Ok(pid) => (Some(pid), None),
                 Err(error) => {
                     eprintln!("body init: the supervisor can't be started yet: {error}");
+                    if failures.count(None) {
+                        room::make();
+                    }
                     (None, Some(Instant::now() + RESPAWN))
                 }
             };

@@ -1,6 +1,11 @@
 //! PID 1 with real processes, each test in a process of its own: PID 1 reaps whatever child there is.
 
-use std::{path::Path, process::Command};
+use std::{
+    collections::BTreeMap,
+    io::{BufRead, BufReader},
+    path::Path,
+    process::Command,
+};
 
 use nix::sys::wait::{WaitStatus, waitpid};
 
@@ -34,6 +39,95 @@ fn apart(name: &str, test: fn(&Path)) {
         output.status.success() && said.contains("1 passed"),
         "{said}{}",
         String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+/// A supervisor's connection.
+struct Client(BufReader<UnixStream>);
+
+impl Client {
+    fn connect() -> Self {
+        let stream = loop {
+            match UnixStream::connect(crate::paths::init_socket()) {
+                Ok(stream) => break stream,
+                Err(_) => std::thread::yield_now(),
+            }
+        };
+        let longest = Some(Duration::from_secs(20));
+        stream.set_read_timeout(longest).unwrap();
+        Self(BufReader::new(stream))
+    }
+
+    fn ask(&mut self, request: &TableRequest) -> TableAnswer {
+        let line = serde_json::to_string(request).unwrap() + "\n";
+        self.0.get_mut().write_all(line.as_bytes()).unwrap();
+        self.hear()
+    }
+
+    fn hear(&mut self) -> TableAnswer {
+        let mut line = String::new();
+        self.0.read_line(&mut line).unwrap();
+        serde_json::from_str(&line).unwrap()
+    }
+
+    /// Waits for the end of the service that ends next.
+    fn end(&mut self) -> (String, i32) {
+        match self.hear() {
+            TableAnswer::Exited { service } => (service.name, service.exit.unwrap()),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+/// A shell script as a service.
+fn service(name: &str, script: &str, folder: &Path) -> TableRequest {
+    TableRequest::Start {
+        name: name.to_owned(),
+        argv: ["sh", "-c", script].map(str::to_owned).into(),
+        env: BTreeMap::new(),
+        cwd: folder.display().to_string(),
+        log: folder.join("log").display().to_string(),
+    }
+}
+
+/// Serves as PID 1 does, while `ask` asks, and is stopped when it has.
+fn serve_while(ask: impl FnOnce() + Send) {
+    struct Stop;
+    impl Drop for Stop {
+        fn drop(&mut self) {
+            kill(Pid::this(), Signal::SIGTERM).unwrap();
+        }
+    }
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let _stop = Stop;
+            ask();
+        });
+        serve(Given::default()).unwrap();
+    });
+}
+
+#[test]
+fn the_largest_service_is_ended_where_no_supervisor_lives() {
+    apart(
+        "the_largest_service_is_ended_where_no_supervisor_lives",
+        |folder| {
+            // Here the supervisors are tests of which none is called `supervise`: they end at once.
+            serve_while(|| {
+                let (mut client, mut watcher) = (Client::connect(), Client::connect());
+                watcher.ask(&TableRequest::Watch);
+                let bomb = "for i in $(seq 120); do sleep 600 & done; wait";
+                for (name, script) in [("quiet", "sleep 600"), ("bomb", bomb)] {
+                    client.ask(&service(name, script, folder));
+                }
+                assert_eq!(watcher.end(), ("bomb".to_owned(), 137));
+                let TableAnswer::Services { services } = client.ask(&TableRequest::List) else {
+                    panic!("no list");
+                };
+                let exits: Vec<_> = services.into_iter().map(|one| one.exit).collect();
+                assert_eq!(exits, [Some(137), None]);
+            });
+        },
     );
 }
 
