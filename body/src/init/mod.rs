@@ -2,6 +2,7 @@
 //! services at the supervisor's word, and keeps the supervisor alive. Single
 //! threaded: one poll loop over signals and the socket.
 
+mod connection;
 mod given;
 mod room;
 mod setup;
@@ -12,14 +13,9 @@ mod tests;
 mod tree;
 
 use std::{
-    io::{Read, Write},
     os::{
         fd::AsFd,
-        unix::{
-            fs::PermissionsExt,
-            net::{UnixListener, UnixStream},
-            process::CommandExt,
-        },
+        unix::{fs::PermissionsExt, net::UnixListener, process::CommandExt},
     },
     process::{Command, ExitCode, Stdio},
     time::{Duration, Instant},
@@ -33,23 +29,14 @@ use nix::{
     },
     unistd::Pid,
 };
-use wire::table::{TableAnswer, TableRequest};
+use wire::table::TableAnswer;
 
 pub use self::tree::MARK;
-use self::{given::Given, room::Failures, table::Table};
+use self::{connection::Connection, given::Given, room::Failures, table::Table};
 
 /// How long everything has to end after a TERM, before it is killed.
 const GRACE: Duration = Duration::from_secs(8);
 const RESPAWN: Duration = Duration::from_millis(200);
-
-/// A request longer than this is no request of ours.
-const LONGEST_LINE: usize = 1 << 20;
-
-struct Connection {
-    stream: UnixStream,
-    buffer: Vec<u8>,
-    watches: bool,
-}
 
 /// Runs as PID 1 until it is told to end.
 pub fn run() -> ExitCode {
@@ -123,9 +110,7 @@ fn serve(given: Given) -> std::io::Result<()> {
                 }
             } else if let Some(service) = table.ended(pid, code) {
                 let line = TableAnswer::Exited { service };
-                connections.retain_mut(|connection| {
-                    !connection.watches || answer(connection, &line).is_ok()
-                });
+                connections.retain_mut(|connection| connection.tell(&line).is_ok());
             }
         }
         if respawn_at.is_some_and(|at| at <= Instant::now()) {
@@ -143,7 +128,7 @@ fn serve(given: Given) -> std::io::Result<()> {
             };
         }
         accept(&listener, &mut connections);
-        connections.retain_mut(|connection| serve_connection(connection, &mut table).is_ok());
+        connections.retain_mut(|connection| connection.serve(&mut table).is_ok());
 
         if let Some(deadline) = stop_by
             && (supervisor.is_none() || deadline <= Instant::now())
@@ -165,11 +150,10 @@ fn wait(
         PollFd::new(signals.as_fd(), PollFlags::POLLIN),
         PollFd::new(listener.as_fd(), PollFlags::POLLIN),
     ];
-    fds.extend(
-        connections
-            .iter()
-            .map(|connection| PollFd::new(connection.stream.as_fd(), PollFlags::POLLIN)),
-    );
+    fds.extend(connections.iter().map(|connection| {
+        let (stream, flags) = connection.interest();
+        PollFd::new(stream, flags)
+    }));
     let timeout = until.map_or(PollTimeout::NONE, |at| {
         let left = at.saturating_duration_since(Instant::now()).as_millis() + 1;
         PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX)
@@ -194,49 +178,6 @@ fn start_supervisor(given: &Given) -> std::io::Result<i32> {
 
 fn accept(listener: &UnixListener, connections: &mut Vec<Connection>) {
     while let Ok((stream, _)) = listener.accept() {
-        if stream.set_nonblocking(true).is_ok() {
-            connections.push(Connection {
-                stream,
-                buffer: Vec::new(),
-                watches: false,
-            });
-        }
+        connections.extend(Connection::new(stream));
     }
-}
-
-/// Reads what came and answers it. An error means that the connection is over.
-fn serve_connection(connection: &mut Connection, table: &mut Table) -> std::io::Result<()> {
-    let mut chunk = [0; 4096];
-    loop {
-        match connection.stream.read(&mut chunk) {
-            Ok(0) => return Err(std::io::ErrorKind::UnexpectedEof.into()),
-            Ok(count) => connection.buffer.extend_from_slice(&chunk[..count]),
-            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => break,
-            Err(error) => return Err(error),
-        }
-    }
-    while let Some(end) = connection.buffer.iter().position(|byte| *byte == b'\n') {
-        let line: Vec<u8> = connection.buffer.drain(..=end).collect();
-        let reply = match serde_json::from_slice(&line) {
-            Ok(TableRequest::Watch) => {
-                connection.watches = true;
-                TableAnswer::Done
-            }
-            Ok(request) => table.answer(request),
-            Err(error) => TableAnswer::Refused {
-                reason: format!("not a request: {error}"),
-            },
-        };
-        answer(connection, &reply)?;
-    }
-    if connection.buffer.len() > LONGEST_LINE {
-        return Err(std::io::ErrorKind::InvalidData.into());
-    }
-    Ok(())
-}
-
-fn answer(connection: &mut Connection, answer: &TableAnswer) -> std::io::Result<()> {
-    let mut line = serde_json::to_vec(answer).map_err(std::io::Error::other)?;
-    line.push(b'\n');
-    connection.stream.write_all(&line)
 }

@@ -57,6 +57,15 @@ impl Table {
                     reason: format!("{left} processes of {name} can't be ended"),
                 },
             },
+            TableRequest::Forget { name } => match self.entries.get(&name) {
+                Some(entry) if entry.exit.is_none() => TableAnswer::Refused {
+                    reason: format!("{name} runs, as {}", entry.pid),
+                },
+                _ => {
+                    self.entries.remove(&name);
+                    TableAnswer::Done
+                }
+            },
             TableRequest::List => TableAnswer::Services {
                 services: self.entries.values().cloned().collect(),
             },

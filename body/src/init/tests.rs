@@ -2,12 +2,15 @@
 
 use std::{
     collections::BTreeMap,
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Write},
+    os::unix::net::UnixStream,
     path::Path,
     process::Command,
 };
 
 use nix::sys::wait::{WaitStatus, waitpid};
+
+use wire::table::TableRequest;
 
 use super::*;
 
@@ -70,6 +73,15 @@ impl Client {
         serde_json::from_str(&line).unwrap()
     }
 
+    /// All services, and how they ended.
+    fn list(&mut self) -> Vec<(String, Option<i32>)> {
+        let TableAnswer::Services { services } = self.ask(&TableRequest::List) else {
+            panic!("no list");
+        };
+        let listed = services.into_iter();
+        listed.map(|service| (service.name, service.exit)).collect()
+    }
+
     /// Waits for the end of the service that ends next.
     fn end(&mut self) -> (String, i32) {
         match self.hear() {
@@ -121,11 +133,16 @@ fn the_largest_service_is_ended_where_no_supervisor_lives() {
                     client.ask(&service(name, script, folder));
                 }
                 assert_eq!(watcher.end(), ("bomb".to_owned(), 137));
-                let TableAnswer::Services { services } = client.ask(&TableRequest::List) else {
-                    panic!("no list");
+                let exits = [("bomb".to_owned(), Some(137)), ("quiet".to_owned(), None)];
+                assert_eq!(client.list(), exits);
+                // What has ended can be forgotten.
+                let forget = |name: &str| TableRequest::Forget {
+                    name: name.to_owned(),
                 };
-                let exits: Vec<_> = services.into_iter().map(|one| one.exit).collect();
-                assert_eq!(exits, [Some(137), None]);
+                let refused = client.ask(&forget("quiet"));
+                assert!(matches!(refused, TableAnswer::Refused { .. }));
+                assert_eq!(client.ask(&forget("bomb")), TableAnswer::Done);
+                assert_eq!(client.list(), exits[1..]);
             });
         },
     );

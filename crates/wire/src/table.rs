@@ -33,7 +33,12 @@ pub enum TableRequest {
         /// Its name; it need not run any more.
         name: String,
     },
-    /// Everything that was ever started, with how it ended.
+    /// Takes a service that has ended out of the table.
+    Forget {
+        /// Its name.
+        name: String,
+    },
+    /// Everything that was ever started and is not forgotten, with how it ended.
     List,
     /// From now on this connection hears of every end, as [`TableAnswer::Exited`].
     Watch,
