@@ -92,6 +92,7 @@ fn serve(given: Given) -> std::io::Result<()> {
                 && stop_by.is_none()
             {
                 stop_by = Some(Instant::now() + GRACE);
+                table.stopping();
                 respawn_at = None;
                 if let Some(pid) = supervisor {
                     let _ = kill(Pid::from_raw(pid), Signal::SIGTERM);

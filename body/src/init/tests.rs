@@ -99,6 +99,26 @@ fn service(name: &str, script: &str, folder: &Path) -> TableRequest {
         env: BTreeMap::new(),
         cwd: folder.display().to_string(),
         log: folder.join("log").display().to_string(),
+        with_group: true,
+    }
+}
+
+fn term(name: &str) -> TableRequest {
+    TableRequest::Signal {
+        name: name.to_owned(),
+        signal: Signal::SIGTERM as i32,
+    }
+}
+
+/// What a script has written to a file, in whole lines.
+fn written(file: &Path) -> String {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        match std::fs::read_to_string(file) {
+            Ok(text) if text.ends_with('\n') => return text,
+            _ => assert!(Instant::now() < deadline, "no {}", file.display()),
+        }
+        std::thread::sleep(Duration::from_millis(1));
     }
 }
 
@@ -146,6 +166,86 @@ fn the_largest_service_is_ended_where_no_supervisor_lives() {
             });
         },
     );
+}
+
+#[test]
+fn what_the_person_opened_stays_when_who_opened_it_ends() {
+    apart(
+        "what_the_person_opened_stays_when_who_opened_it_ends",
+        |folder| {
+            serve_while(|| {
+                let (mut client, mut watcher) = (Client::connect(), Client::connect());
+                watcher.ask(&TableRequest::Watch);
+                let script = "sh -c 'trap \"echo yes >here; exit\" USR1; echo $$ >pid
+                              while :; do sleep 0.01; done' & wait";
+                let mut menu = service("menu", script, folder);
+                if let TableRequest::Start { with_group, .. } = &mut menu {
+                    *with_group = false;
+                }
+                client.ask(&menu);
+                let opened: i32 = written(&folder.join("pid")).trim().parse().unwrap();
+                client.ask(&term("menu"));
+                assert_eq!(watcher.end(), ("menu".to_owned(), 143));
+                kill(Pid::from_raw(opened), Signal::SIGUSR1).unwrap();
+                assert_eq!(written(&folder.join("here")), "yes\n");
+            });
+        },
+    );
+}
+
+#[test]
+fn at_the_stop_all_that_is_left_is_asked_once_and_has_its_time() {
+    apart(
+        "at_the_stop_all_that_is_left_is_asked_once_and_has_its_time",
+        |folder| {
+            // Each saves for a while, which a second signal would cut short and tell.
+            let saves = "trap 'echo asked >>$0; asked=1' TERM; echo up >$0.up
+                         while [ -z \"$asked\" ]; do sleep 0.01; done; sleep 0.1; echo saved >>$0";
+            std::fs::write(folder.join("saves"), saves).unwrap();
+            let script =
+                "sh -c \"$(cat saves)\" group & setsid sh -c \"$(cat saves)\" session & wait";
+            let mut table = Table::new(Given::default());
+            table.answer(service("kernel", script, folder));
+            for name in ["group.up", "session.up"] {
+                written(&folder.join(name));
+            }
+            table.stopping();
+            assert_eq!(table.answer(term("kernel")), TableAnswer::Done);
+            let ended = |table: &mut Table| {
+                let ended = table::reap().into_iter();
+                ended
+                    .filter_map(|(pid, code)| table.ended(pid, code))
+                    .next()
+            };
+            while ended(&mut table).is_none() {
+                std::thread::yield_now();
+            }
+            let begin = Instant::now();
+            table.end_all(begin + Duration::from_secs(20));
+            assert!(begin.elapsed() < Duration::from_secs(10));
+            for name in ["group", "session"] {
+                let said = std::fs::read_to_string(folder.join(name)).unwrap();
+                assert_eq!(said, "asked\nsaved\n", "{name}");
+            }
+        },
+    );
+}
+
+#[test]
+fn the_stop_has_an_end_whatever_is_left() {
+    apart("the_stop_has_an_end_whatever_is_left", |folder| {
+        let script = "trap '' TERM; echo up >up; sleep 600";
+        let mut table = Table::new(Given::default());
+        let started = table.answer(service("stubborn", script, folder));
+        written(&folder.join("up"));
+        table.stopping();
+        table.end_all(Instant::now() + Duration::from_millis(20));
+        // With PID 1 all would end; here it has to be ended.
+        let TableAnswer::Started { pid } = started else {
+            panic!("{started:?}");
+        };
+        kill(Pid::from_raw(-pid), Signal::SIGKILL).unwrap();
+    });
 }
 
 #[test]

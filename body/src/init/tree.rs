@@ -70,6 +70,29 @@ pub fn end(name: &str) -> usize {
     }
 }
 
+/// Asks all processes of the machine to end, but those of groups that were asked before: to some a
+/// second time says to drop what they are about to save.
+pub fn ask(asked: &HashSet<i32>) {
+    let our_group = getpgrp().as_raw();
+    let mut told = HashSet::new();
+    for one in machine() {
+        if one.ended || asked.contains(&one.group) {
+            continue;
+        }
+        // A group at once, so that nobody forks past it.
+        let whom = match one.group {
+            group if group <= 0 || group == our_group => one.pid,
+            group => -group,
+        };
+        if told.insert(whom) {
+            // One that is stopped hears of it when it goes on.
+            for signal in [Signal::SIGTERM, Signal::SIGCONT] {
+                let _ = kill(Pid::from_raw(whom), signal);
+            }
+        }
+    }
+}
+
 /// The service of which there are the most processes, and how many: those that nobody has reaped count
 /// with those that have to.
 pub fn largest() -> Option<(String, usize)> {

@@ -171,7 +171,8 @@ impl Keeper {
         self.slots().iter().any(|slot| slot.service.name == name)
     }
 
-    /// Ends every service, the last declared first.
+    /// Ends every service, the last declared first, as the machine stops: what they started and left
+    /// behind PID 1 asks to end when they have.
     pub async fn stop_all(&self) {
         let services: Vec<_> = self
             .slots()
@@ -179,12 +180,20 @@ impl Keeper {
             .map(|slot| slot.service.clone())
             .collect();
         for service in services.iter().rev() {
-            self.end(service).await;
+            self.halt(service).await;
         }
     }
 
-    /// Asks a service's processes to end, and kills what does not.
+    /// Ends a service, and all that it started where it takes that with it.
     pub(super) async fn end(&self, service: &Service) {
+        self.halt(service).await;
+        if service.takes_all {
+            self.table.end(&service.name).await;
+        }
+    }
+
+    /// Asks a service to end, and kills one that does not.
+    async fn halt(&self, service: &Service) {
         self.table.signal(&service.name, service.stop_signal).await;
         if !self.gone(&service.name, service.grace).await {
             tracing::warn!(
@@ -194,9 +203,6 @@ impl Keeper {
             );
             self.table.signal(&service.name, Signal::SIGKILL).await;
             self.gone(&service.name, KILLED).await;
-        }
-        if service.takes_all {
-            self.table.end(&service.name).await;
         }
     }
 

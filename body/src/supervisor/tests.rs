@@ -126,6 +126,18 @@ async fn what_is_removed_is_killed_where_its_end_is_not_known_and_nothing_of_it_
         assert_eq!(asked.try_recv().unwrap(), request);
     }
     assert!(!left.exists());
+
+    // As the machine stops, what a service started has its time: PID 1 asks it to end.
+    let service = Service {
+        takes_all: true,
+        ..Service::new(&name, vec!["a".to_owned()])
+    };
+    keeper.keep(service, None);
+    keeper.stop_all().await;
+    for request in [signal(Signal::SIGTERM), signal(Signal::SIGKILL)] {
+        assert_eq!(asked.try_recv().unwrap(), request);
+    }
+    assert!(asked.try_recv().is_err());
     stop.cancel();
     drop(keeper);
     tasks.close();

@@ -20,8 +20,10 @@ pub enum TableRequest {
         cwd: String,
         /// File that its output is appended to.
         log: String,
+        /// Whether what it started in its group is signalled and ends with it.
+        with_group: bool,
     },
-    /// Signals a service's whole process group.
+    /// Signals a service, as a rule its whole process group.
     Signal {
         /// Its name.
         name: String,
