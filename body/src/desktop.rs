@@ -58,6 +58,11 @@ pub fn services(port: u16) -> Vec<Service> {
         after: vec!["xvnc"],
         ..Service::new(name, argv)
     };
+    // From their menus and icons the person opens programs, which stay when they end.
+    let holding = |service: Service| Service {
+        takes_group: false,
+        ..service
+    };
     vec![
         Service {
             probe: Probe::Socket(X_SOCKET.into()),
@@ -65,13 +70,21 @@ pub fn services(port: u16) -> Vec<Service> {
             leftovers: vec![X_SOCKET.into(), "/tmp/.X99-lock".into()],
             ..Service::new("xvnc", xvnc)
         },
-        on_display("openbox", words("openbox")),
-        on_display("pcmanfm", words("pcmanfm --desktop")),
+        holding(on_display("openbox", words("openbox"))),
+        holding(on_display("pcmanfm", words("pcmanfm --desktop"))),
     ]
 }
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn what_the_person_opened_is_not_taken_by_who_opened_it() {
+        let services = super::services(5900);
+        let taking = services.iter().filter(|service| service.takes_group);
+        let taking: Vec<_> = taking.map(|service| service.name.as_str()).collect();
+        assert_eq!(taking, ["xvnc"]);
+    }
+
     #[test]
     fn a_password_is_hidden_as_vncpasswd_does() {
         // `printf 'password' | vncpasswd -f | xxd`

@@ -140,6 +140,7 @@ impl Terminal {
             .current_dir(cwd)
             .env("TERM", "xterm-256color")
             .envs(env)
+            .env(crate::init::MARK, "terminal")
             .stdin(Stdio::from(side.try_clone()?))
             .stdout(Stdio::from(side.try_clone()?))
             .stderr(Stdio::from(side))
@@ -328,8 +329,12 @@ mod tests {
             after.is_some_and(|(_, after)| after.contains("ready> "))
         };
         shows(terminal.view(), "prompt after the interrupt", prompt).await;
-        terminal.write(b"echo it is $x\n").await.unwrap();
-        sees(terminal.view(), "it is kept").await;
+        // Known for what it is, as all that it starts.
+        terminal
+            .write(b"echo it is $x $VIVARIUM_SERVICE\n")
+            .await
+            .unwrap();
+        sees(terminal.view(), "it is kept terminal").await;
         room.end().await;
     }
 

@@ -2,20 +2,20 @@
 //! services at the supervisor's word, and keeps the supervisor alive. Single
 //! threaded: one poll loop over signals and the socket.
 
+mod connection;
 mod given;
+mod room;
 mod setup;
 mod spawn;
 mod table;
+#[cfg(test)]
+mod tests;
 mod tree;
 
 use std::{
-    io::{Read, Write},
     os::{
         fd::AsFd,
-        unix::{
-            fs::PermissionsExt,
-            net::{UnixListener, UnixStream},
-        },
+        unix::{fs::PermissionsExt, net::UnixListener, process::CommandExt},
     },
     process::{Command, ExitCode, Stdio},
     time::{Duration, Instant},
@@ -29,22 +29,14 @@ use nix::{
     },
     unistd::Pid,
 };
-use wire::table::{TableAnswer, TableRequest};
+use wire::table::TableAnswer;
 
-use self::{given::Given, table::Table};
+pub use self::tree::MARK;
+use self::{connection::Connection, given::Given, room::Failures, table::Table};
 
 /// How long everything has to end after a TERM, before it is killed.
 const GRACE: Duration = Duration::from_secs(8);
 const RESPAWN: Duration = Duration::from_millis(200);
-
-/// A request longer than this is no request of ours.
-const LONGEST_LINE: usize = 1 << 20;
-
-struct Connection {
-    stream: UnixStream,
-    buffer: Vec<u8>,
-    watches: bool,
-}
 
 /// Runs as PID 1 until it is told to end.
 pub fn run() -> ExitCode {
@@ -88,6 +80,7 @@ fn serve(given: Given) -> std::io::Result<()> {
     let mut table = Table::new(given.clone());
     let mut connections: Vec<Connection> = Vec::new();
     let mut supervisor = Some(start_supervisor(&given)?);
+    let (mut started_at, mut failures) = (Instant::now(), Failures::default());
     let mut respawn_at: Option<Instant> = None;
     let mut stop_by: Option<Instant> = None;
 
@@ -99,6 +92,7 @@ fn serve(given: Given) -> std::io::Result<()> {
                 && stop_by.is_none()
             {
                 stop_by = Some(Instant::now() + GRACE);
+                table.stopping();
                 respawn_at = None;
                 if let Some(pid) = supervisor {
                     let _ = kill(Pid::from_raw(pid), Signal::SIGTERM);
@@ -110,27 +104,32 @@ fn serve(given: Given) -> std::io::Result<()> {
                 supervisor = None;
                 if stop_by.is_none() {
                     eprintln!("body init: the supervisor ended with {code}; starting it again");
+                    if failures.count(Some(started_at.elapsed())) {
+                        room::make();
+                    }
                     respawn_at = Some(Instant::now() + RESPAWN);
                 }
             } else if let Some(service) = table.ended(pid, code) {
                 let line = TableAnswer::Exited { service };
-                connections.retain_mut(|connection| {
-                    !connection.watches || answer(connection, &line).is_ok()
-                });
+                connections.retain_mut(|connection| connection.tell(&line).is_ok());
             }
         }
         if respawn_at.is_some_and(|at| at <= Instant::now()) {
             // At the limit of processes there is none to be had now.
+            started_at = Instant::now();
             (supervisor, respawn_at) = match start_supervisor(&given) {
                 Ok(pid) => (Some(pid), None),
                 Err(error) => {
                     eprintln!("body init: the supervisor can't be started yet: {error}");
+                    if failures.count(None) {
+                        room::make();
+                    }
                     (None, Some(Instant::now() + RESPAWN))
                 }
             };
         }
         accept(&listener, &mut connections);
-        connections.retain_mut(|connection| serve_connection(connection, &mut table).is_ok());
+        connections.retain_mut(|connection| connection.serve(&mut table).is_ok());
 
         if let Some(deadline) = stop_by
             && (supervisor.is_none() || deadline <= Instant::now())
@@ -152,11 +151,10 @@ fn wait(
         PollFd::new(signals.as_fd(), PollFlags::POLLIN),
         PollFd::new(listener.as_fd(), PollFlags::POLLIN),
     ];
-    fds.extend(
-        connections
-            .iter()
-            .map(|connection| PollFd::new(connection.stream.as_fd(), PollFlags::POLLIN)),
-    );
+    fds.extend(connections.iter().map(|connection| {
+        let (stream, flags) = connection.interest();
+        PollFd::new(stream, flags)
+    }));
     let timeout = until.map_or(PollTimeout::NONE, |at| {
         let left = at.saturating_duration_since(Instant::now()).as_millis() + 1;
         PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX)
@@ -166,7 +164,11 @@ fn wait(
 }
 
 fn start_supervisor(given: &Given) -> std::io::Result<i32> {
-    let mut command = Command::new(std::env::current_exe()?);
+    // Not by its path: what lies there may be another by now, or nothing.
+    let mut command = Command::new("/proc/self/exe");
+    if let Some(name) = std::env::args_os().next() {
+        command.arg0(name);
+    }
     command
         .arg("supervise")
         .envs(setup::identity())
@@ -177,49 +179,6 @@ fn start_supervisor(given: &Given) -> std::io::Result<i32> {
 
 fn accept(listener: &UnixListener, connections: &mut Vec<Connection>) {
     while let Ok((stream, _)) = listener.accept() {
-        if stream.set_nonblocking(true).is_ok() {
-            connections.push(Connection {
-                stream,
-                buffer: Vec::new(),
-                watches: false,
-            });
-        }
+        connections.extend(Connection::new(stream));
     }
-}
-
-/// Reads what came and answers it. An error means that the connection is over.
-fn serve_connection(connection: &mut Connection, table: &mut Table) -> std::io::Result<()> {
-    let mut chunk = [0; 4096];
-    loop {
-        match connection.stream.read(&mut chunk) {
-            Ok(0) => return Err(std::io::ErrorKind::UnexpectedEof.into()),
-            Ok(count) => connection.buffer.extend_from_slice(&chunk[..count]),
-            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => break,
-            Err(error) => return Err(error),
-        }
-    }
-    while let Some(end) = connection.buffer.iter().position(|byte| *byte == b'\n') {
-        let line: Vec<u8> = connection.buffer.drain(..=end).collect();
-        let reply = match serde_json::from_slice(&line) {
-            Ok(TableRequest::Watch) => {
-                connection.watches = true;
-                TableAnswer::Done
-            }
-            Ok(request) => table.answer(request),
-            Err(error) => TableAnswer::Refused {
-                reason: format!("not a request: {error}"),
-            },
-        };
-        answer(connection, &reply)?;
-    }
-    if connection.buffer.len() > LONGEST_LINE {
-        return Err(std::io::ErrorKind::InvalidData.into());
-    }
-    Ok(())
-}
-
-fn answer(connection: &mut Connection, answer: &TableAnswer) -> std::io::Result<()> {
-    let mut line = serde_json::to_vec(answer).map_err(std::io::Error::other)?;
-    line.push(b'\n');
-    connection.stream.write_all(&line)
 }

@@ -1,7 +1,7 @@
 //! The table of services: what was started, what runs, how it ended.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashSet},
     os::unix::process::CommandExt,
     process::{Command, Stdio},
     time::{Duration, Instant},
@@ -10,8 +10,8 @@ use std::{
 use nix::{
     errno::Errno,
     sys::{
-        signal::{Signal, killpg},
-        wait::{WaitPidFlag, WaitStatus, waitpid},
+        signal::{Signal, kill, killpg},
+        wait::{Id, WaitPidFlag, WaitStatus, waitid, waitpid},
     },
     unistd::Pid,
 };
@@ -22,8 +22,16 @@ use crate::clock::Clock;
 
 /// Services by name.
 pub struct Table {
-    entries: BTreeMap<String, TableEntry>,
+    entries: BTreeMap<String, Held>,
     given: Given,
+    /// While the machine stops: the process groups that were asked to end.
+    asked: Option<HashSet<i32>>,
+}
+
+/// A service, and whether its group is signalled and ends with it.
+struct Held {
+    entry: TableEntry,
+    with_group: bool,
 }
 
 impl Table {
@@ -32,7 +40,13 @@ impl Table {
         Self {
             entries: BTreeMap::new(),
             given,
+            asked: None,
         }
+    }
+
+    /// From now on the machine stops: nothing is killed that was not asked to end and had its time.
+    pub fn stopping(&mut self) {
+        self.asked = Some(HashSet::new());
     }
 
     /// Carries out a request.
@@ -44,8 +58,13 @@ impl Table {
                 env,
                 cwd,
                 log,
+                with_group,
             } => match self.start(&name, &argv, &env, &cwd, &log) {
-                Ok(pid) => TableAnswer::Started { pid },
+                Ok(entry) => {
+                    let pid = entry.pid;
+                    self.entries.insert(name, Held { entry, with_group });
+                    TableAnswer::Started { pid }
+                }
                 Err(error) => TableAnswer::Refused {
                     reason: format!("{name} could not be started: {error}"),
                 },
@@ -57,22 +76,39 @@ impl Table {
                     reason: format!("{left} processes of {name} can't be ended"),
                 },
             },
+            TableRequest::Forget { name } => match self.entry(&name) {
+                Some(entry) if entry.exit.is_none() => TableAnswer::Refused {
+                    reason: format!("{name} runs, as {}", entry.pid),
+                },
+                _ => {
+                    self.entries.remove(&name);
+                    TableAnswer::Done
+                }
+            },
             TableRequest::List => TableAnswer::Services {
-                services: self.entries.values().cloned().collect(),
+                services: self
+                    .entries
+                    .values()
+                    .map(|held| held.entry.clone())
+                    .collect(),
             },
             TableRequest::Watch => TableAnswer::Done,
         }
     }
 
+    fn entry(&self, name: &str) -> Option<&TableEntry> {
+        self.entries.get(name).map(|held| &held.entry)
+    }
+
     fn start(
-        &mut self,
+        &self,
         name: &str,
         argv: &[String],
         env: &BTreeMap<String, String>,
         cwd: &str,
         log: &str,
-    ) -> std::io::Result<i32> {
-        if let Some(entry) = self.entries.get(name)
+    ) -> std::io::Result<TableEntry> {
+        if let Some(entry) = self.entry(name)
             && entry.exit.is_none()
         {
             return Err(std::io::Error::other(format!(
@@ -99,26 +135,30 @@ impl Table {
             .process_group(0);
         let child = super::spawn::spawn(&mut command)?;
         let pid = i32::try_from(child.id()).map_err(std::io::Error::other)?;
-        let started_at_ms = Clock::system().unix_ms();
-        self.entries.insert(
-            name.to_owned(),
-            TableEntry {
-                name: name.to_owned(),
-                pid,
-                started_at_ms,
-                exit: None,
-            },
-        );
-        Ok(pid)
+        Ok(TableEntry {
+            name: name.to_owned(),
+            pid,
+            started_at_ms: Clock::system().unix_ms(),
+            exit: None,
+        })
     }
 
-    fn signal(&self, name: &str, signal: i32) -> TableAnswer {
-        let Some(entry) = self.entries.get(name).filter(|entry| entry.exit.is_none()) else {
+    fn signal(&mut self, name: &str, signal: i32) -> TableAnswer {
+        let running = |held: &&Held| held.entry.exit.is_none();
+        let Some(held) = self.entries.get(name).filter(running) else {
             return TableAnswer::Refused {
                 reason: format!("{name} does not run"),
             };
         };
-        match Signal::try_from(signal).and_then(|signal| killpg(Pid::from_raw(entry.pid), signal)) {
+        let pid = Pid::from_raw(held.entry.pid);
+        let sent = Signal::try_from(signal).and_then(|signal| match held.with_group {
+            true => killpg(pid, signal),
+            false => kill(pid, signal),
+        });
+        if let (true, Some(asked)) = (held.with_group, &mut self.asked) {
+            asked.insert(pid.as_raw());
+        }
+        match sent {
             Ok(()) => TableAnswer::Done,
             Err(error) => TableAnswer::Refused {
                 reason: format!("{name} could not be signalled: {error}"),
@@ -128,31 +168,30 @@ impl Table {
 
     /// Notes a process's end; its entry, where it is a service.
     pub fn ended(&mut self, pid: i32, code: i32) -> Option<TableEntry> {
-        let entry = self
+        let held = self
             .entries
             .values_mut()
-            .find(|entry| entry.pid == pid && entry.exit.is_none())?;
-        entry.exit = Some(code);
-        // What the service started and left behind ends with it.
-        let _ = killpg(Pid::from_raw(pid), Signal::SIGKILL);
-        Some(entry.clone())
+            .find(|held| held.entry.pid == pid && held.entry.exit.is_none())?;
+        held.entry.exit = Some(code);
+        if held.with_group && self.asked.is_none() {
+            // What the service started and left behind ends with it.
+            let _ = killpg(Pid::from_raw(pid), Signal::SIGKILL);
+        }
+        Some(held.entry.clone())
     }
 
-    /// Ends what still runs: TERM, then KILL at the deadline.
+    /// Asks all that is left of the machine to end, and waits until it has, or for the deadline: what
+    /// is left then ends with PID 1.
     pub fn end_all(&mut self, deadline: Instant) {
-        for signal in [Signal::SIGTERM, Signal::SIGKILL] {
-            for entry in self.entries.values().filter(|entry| entry.exit.is_none()) {
-                let _ = killpg(Pid::from_raw(entry.pid), signal);
-            }
-            while self.entries.values().any(|entry| entry.exit.is_none()) {
-                for (pid, code) in reap() {
-                    self.ended(pid, code);
-                }
-                if signal == Signal::SIGTERM && deadline <= Instant::now() {
-                    break;
-                }
-                std::thread::sleep(Duration::from_millis(5));
-            }
+        super::tree::ask(&self.asked.take().unwrap_or_default());
+        while waitid(
+            Id::All,
+            WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT,
+        ) != Err(Errno::ECHILD)
+            && Instant::now() < deadline
+        {
+            reap();
+            std::thread::sleep(Duration::from_millis(5));
         }
     }
 }

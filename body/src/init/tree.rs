@@ -28,7 +28,12 @@ struct Seen {
     parent: i32,
     group: i32,
     session: i32,
-    marked: bool,
+    /// Those that the limit of processes counts: its threads; one that waits to be reaped is one.
+    tasks: usize,
+    /// It only waits to be reaped.
+    ended: bool,
+    /// Of which service it says that it is.
+    mark: Option<String>,
 }
 
 /// Kills all of a service's processes; how many are left after a while, which nobody can end.
@@ -65,17 +70,86 @@ pub fn end(name: &str) -> usize {
     }
 }
 
+/// Asks all processes of the machine to end, but those of groups that were asked before: to some a
+/// second time says to drop what they are about to save.
+pub fn ask(asked: &HashSet<i32>) {
+    let our_group = getpgrp().as_raw();
+    let mut told = HashSet::new();
+    for one in machine() {
+        if one.ended || asked.contains(&one.group) {
+            continue;
+        }
+        // A group at once, so that nobody forks past it.
+        let whom = match one.group {
+            group if group <= 0 || group == our_group => one.pid,
+            group => -group,
+        };
+        if told.insert(whom) {
+            // One that is stopped hears of it when it goes on.
+            for signal in [Signal::SIGTERM, Signal::SIGCONT] {
+                let _ = kill(Pid::from_raw(whom), signal);
+            }
+        }
+    }
+}
+
+/// The service of which there are the most processes, and how many: those that nobody has reaped count
+/// with those that have to.
+pub fn largest() -> Option<(String, usize)> {
+    largest_of(&machine())
+}
+
+fn largest_of(seen: &[Seen]) -> Option<(String, usize)> {
+    let names: HashSet<&String> = seen.iter().filter_map(|one| one.mark.as_ref()).collect();
+    let of = |name: &str| {
+        let members = related(seen, name);
+        let members = seen.iter().filter(|one| members.contains(&one.pid));
+        members.map(|one| one.tasks).sum()
+    };
+    let counted = names.into_iter().map(|name| (name.clone(), of(name)));
+    counted.max_by_key(|(_, count)| *count)
+}
+
+/// All processes of the machine but us. Outside of one, in tests, those that descend from us.
+fn machine() -> Vec<Seen> {
+    let mut seen: Vec<Seen> = listed().into_iter().filter_map(look).collect();
+    let ours = std::process::id().cast_signed();
+    if ours != 1 {
+        let mut known = HashSet::from([ours]);
+        loop {
+            let before = known.len();
+            let below = |one: &&Seen| known.contains(&one.parent);
+            let found: Vec<i32> = seen.iter().filter(below).map(|one| one.pid).collect();
+            known.extend(found);
+            if known.len() == before {
+                break;
+            }
+        }
+        seen.retain(|one| known.contains(&one.pid));
+    }
+    seen
+}
+
+/// The numbers of all processes but us.
+fn listed() -> Vec<i32> {
+    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .filter(|pid| *pid != std::process::id().cast_signed())
+        .collect()
+}
+
 /// Looks for a service's processes.
-struct Scan {
-    mark: String,
+struct Scan<'a> {
+    name: &'a str,
     /// Those that had ended when they were looked at before.
     ended: HashSet<i32>,
 }
 
-impl Scan {
-    fn new(name: &str) -> Self {
+impl<'a> Scan<'a> {
+    fn new(name: &'a str) -> Self {
         Self {
-            mark: format!("{MARK}={name}"),
+            name,
             ended: HashSet::new(),
         }
     }
@@ -83,30 +157,23 @@ impl Scan {
     /// The numbers of those that have not ended, and whether that is all of them: one that ended
     /// since it was listed may have started another, which was not.
     fn members(&mut self) -> (HashSet<i32>, bool) {
-        let listed: Vec<i32> = std::fs::read_dir("/proc")
-            .into_iter()
-            .flatten()
-            .flatten()
-            .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
-            .filter(|pid| *pid != std::process::id().cast_signed())
-            .collect();
         let (mut seen, mut ended) = (Vec::new(), HashSet::new());
-        for pid in listed {
-            match look(pid, &self.mark) {
-                Some(one) => seen.push(one),
-                None => {
+        for pid in listed() {
+            match look(pid) {
+                Some(one) if !one.ended => seen.push(one),
+                _ => {
                     ended.insert(pid);
                 }
             }
         }
         let all = ended.is_subset(&self.ended);
         self.ended = ended;
-        (related(&seen), all)
+        (related(&seen, self.name), all)
     }
 }
 
-/// The marked ones, and who belongs to them.
-fn related(seen: &[Seen]) -> HashSet<i32> {
+/// Those marked with a name, and who belongs to them.
+fn related(seen: &[Seen], name: &str) -> HashSet<i32> {
     let (our_group, our_session) = (getpgrp().as_raw(), getsid(None).map_or(0, Pid::as_raw));
     let mut members = HashSet::new();
     let (mut groups, mut sessions) = (HashSet::new(), HashSet::new());
@@ -114,7 +181,7 @@ fn related(seen: &[Seen]) -> HashSet<i32> {
         let before = members.len();
         for one in seen {
             if !members.contains(&one.pid)
-                && (one.marked
+                && (one.mark.as_deref() == Some(name)
                     || members.contains(&one.parent)
                     || groups.contains(&one.group)
                     || sessions.contains(&one.session))
@@ -134,23 +201,25 @@ fn related(seen: &[Seen]) -> HashSet<i32> {
     }
 }
 
-/// A process that has not ended.
-fn look(pid: i32, mark: &str) -> Option<Seen> {
+/// A process that is there.
+fn look(pid: i32) -> Option<Seen> {
     let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace();
-    if matches!(fields.next()?, "Z" | "X") {
-        return None;
-    }
-    let mut number = || fields.next()?.parse().ok();
+    // The name in parentheses may hold anything.
+    let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_ascii_whitespace().collect();
+    let number = |place: usize| fields.get(place)?.parse().ok();
+    let mark = environment.split(|byte| *byte == 0).find_map(|variable| {
+        let name = variable.strip_prefix(MARK.as_bytes())?.strip_prefix(b"=")?;
+        String::from_utf8(name.to_vec()).ok()
+    });
     Some(Seen {
         pid,
-        parent: number()?,
-        group: number()?,
-        session: number()?,
-        marked: environment
-            .split(|byte| *byte == 0)
-            .any(|variable| variable == mark.as_bytes()),
+        parent: number(1)?,
+        group: number(2)?,
+        session: number(3)?,
+        tasks: usize::try_from(number(17)?).map_or(1, |threads| threads.max(1)),
+        ended: matches!(*fields.first()?, "Z" | "X"),
+        mark,
     })
 }
 
@@ -188,6 +257,58 @@ mod tests {
         let (left, name) = ending.join().unwrap();
         assert_eq!((left, Scan::new(&name).members().0.len()), (0, 0));
         assert_eq!(out.read(&mut [0]).unwrap(), 0);
+    }
+
+    fn seen(pid: i32, parent: i32, group: i32, mark: &str) -> Seen {
+        Seen {
+            pid,
+            parent,
+            group,
+            session: getsid(None).unwrap().as_raw(),
+            tasks: 1,
+            ended: mark.is_empty(),
+            mark: (!mark.is_empty()).then(|| mark.to_owned()),
+        }
+    }
+
+    #[test]
+    fn the_largest_service_has_the_most_threads_and_unreaped_children() {
+        let largest = |all: &[Seen]| largest_of(all).map(|(name, count)| format!("{name} {count}"));
+        assert_eq!(largest(&[]), None);
+        // The supervisor and what it started are nobody's.
+        assert_eq!(largest(&[seen(2, 1, 2, ""), seen(3, 2, 3, "")]), None);
+        let mut all = vec![
+            seen(10, 1, 10, "kernel-main"),
+            seen(20, 1, 20, "openbox"),
+            seen(21, 20, 20, "openbox"),
+        ];
+        assert_eq!(largest(&all).unwrap(), "openbox 2");
+        // Of one that ended the environment is gone.
+        all.extend((0..2).map(|more| seen(11 + more, 10, 10, "")));
+        assert_eq!(largest(&all).unwrap(), "kernel-main 3");
+        all[2].tasks = 7;
+        assert_eq!(largest(&all).unwrap(), "openbox 8");
+        // Its parent has ended; its group tells.
+        all.extend((0..6).map(|more| seen(30 + more, 1, 10, "")));
+        assert_eq!(largest(&all).unwrap(), "kernel-main 9");
+    }
+
+    #[test]
+    fn threads_and_what_waits_to_be_reaped_are_seen() {
+        let mut child = Command::new("true").spawn().unwrap();
+        let pid = child.id().cast_signed();
+        let one = loop {
+            match look(pid).unwrap() {
+                one if one.ended => break one,
+                _ => std::thread::yield_now(),
+            }
+        };
+        assert_eq!((one.tasks, one.mark), (1, None));
+        assert_eq!(one.parent, std::process::id().cast_signed());
+        child.wait().unwrap();
+        assert!(look(pid).is_none());
+        let ours = look(std::process::id().cast_signed()).unwrap();
+        assert!(!ours.ended && ours.tasks > 1);
     }
 
     #[test]

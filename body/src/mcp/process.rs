@@ -143,6 +143,7 @@ fn command(entry: &McpServerEntry) -> Command {
         command.env_remove(name);
     }
     command.env(MARK, mark());
+    command.env(crate::init::MARK, "mcp");
     for (name, value) in &entry.env {
         command.env(name, expanded(value, variable));
     }

@@ -139,6 +139,7 @@ impl Shell {
             .arg(command)
             .current_dir(&cwd)
             .envs(env)
+            .env(crate::init::MARK, "shell")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -317,6 +318,14 @@ mod tests {
             shell.context.cd("nowhere"),
             Err(ShellError::NoFolder(_))
         ));
+    }
+
+    #[tokio::test]
+    async fn what_a_command_starts_is_known_to_be_of_the_shell() {
+        let shell = shell();
+        shell.context.set(crate::init::MARK, "another").unwrap();
+        let said = shell.run("printenv VIVARIUM_SERVICE", None, None).await;
+        assert_eq!(said.unwrap().stdout, "shell\n");
     }
 
     #[tokio::test]

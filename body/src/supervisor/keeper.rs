@@ -17,12 +17,15 @@ use wire::{
 
 use super::{
     life::{self, Order},
+    logs,
     service::Service,
     table::{TableClient, TableError},
 };
 use crate::{changes::Changes, clock::Clock};
 
 const ENDED_EVERY: Duration = Duration::from_millis(10);
+/// How long one that was killed may take to be gone.
+const KILLED: Duration = Duration::from_secs(1);
 
 /// A service and its task.
 struct Slot {
@@ -144,6 +147,7 @@ impl Keeper {
         if let Some(slot) = slot {
             slot.end.cancel();
             self.end(&slot.service).await;
+            self.forget(&slot.service).await;
         }
     }
 
@@ -167,7 +171,8 @@ impl Keeper {
         self.slots().iter().any(|slot| slot.service.name == name)
     }
 
-    /// Ends every service, the last declared first.
+    /// Ends every service, the last declared first, as the machine stops: what they started and left
+    /// behind PID 1 asks to end when they have.
     pub async fn stop_all(&self) {
         let services: Vec<_> = self
             .slots()
@@ -175,34 +180,67 @@ impl Keeper {
             .map(|slot| slot.service.clone())
             .collect();
         for service in services.iter().rev() {
-            self.end(service).await;
+            self.halt(service).await;
         }
     }
 
-    /// Asks a service's processes to end, and kills what does not.
+    /// Ends a service, and all that it started where it takes that with it.
     pub(super) async fn end(&self, service: &Service) {
-        self.table.signal(&service.name, service.stop_signal).await;
-        let deadline = self.clock.after(service.grace);
-        while self.runs(&service.name).await {
-            if deadline <= self.clock.now() {
-                tracing::warn!(
-                    service = service.name,
-                    "{} did not end in time; killed",
-                    service.name
-                );
-                self.table.signal(&service.name, Signal::SIGKILL).await;
-                break;
-            }
-            tokio::time::sleep(ENDED_EVERY).await;
-        }
+        self.halt(service).await;
         if service.takes_all {
             self.table.end(&service.name).await;
         }
     }
 
+    /// Asks a service to end, and kills one that does not.
+    async fn halt(&self, service: &Service) {
+        self.table.signal(&service.name, service.stop_signal).await;
+        if !self.gone(&service.name, service.grace).await {
+            tracing::warn!(
+                service = service.name,
+                "{} did not end in time; killed",
+                service.name
+            );
+            self.table.signal(&service.name, Signal::SIGKILL).await;
+            self.gone(&service.name, KILLED).await;
+        }
+    }
+
+    /// Leaves nothing of one that has ended for good.
+    async fn forget(&self, service: &Service) {
+        match self.table.forget(&service.name).await {
+            // Nobody else runs before the files are gone: one of this name may begin right after.
+            Ok(()) => {
+                logs::remove(&service.name);
+                for path in &service.leftovers {
+                    let _ = std::fs::remove_file(path);
+                }
+            }
+            Err(error) => tracing::warn!(%error, "an ended service could not be forgotten"),
+        }
+    }
+
+    /// Waits for a service's end, this long at most.
+    async fn gone(&self, name: &str, longest: Duration) -> bool {
+        let deadline = self.clock.after(longest);
+        while self.runs(name).await {
+            if deadline <= self.clock.now() {
+                return false;
+            }
+            tokio::time::sleep(ENDED_EVERY).await;
+        }
+        true
+    }
+
+    /// What can't be asked for may still run.
     async fn runs(&self, name: &str) -> bool {
-        let running = self.running().await.unwrap_or_default();
-        running.iter().any(|entry| entry.name == name)
+        match self.running().await {
+            Ok(running) => running.iter().any(|entry| entry.name == name),
+            Err(error) => {
+                tracing::debug!(%error, "it is not known whether {name} still runs");
+                true
+            }
+        }
     }
 
     /// Says whether a service is ready, and hears of changes; none where there is no such service.

@@ -175,6 +175,7 @@ async fn spawn(keeper: &Keeper, service: &Service) -> Result<i32, TableError> {
         env: service.env.clone(),
         cwd: crate::paths::home().display().to_string(),
         log: log_file(&service.name).display().to_string(),
+        with_group: service.takes_group,
     };
     match keeper.table.ask(&request).await? {
         TableAnswer::Started { pid } => Ok(pid),

@@ -33,6 +33,18 @@ pub fn page(name: &str, after: u64) -> std::io::Result<LogPage> {
     page_of(&log_file(name), after)
 }
 
+/// Removes the log of a service that is no more.
+pub fn remove(name: &str) {
+    remove_of(&log_file(name));
+}
+
+fn remove_of(path: &Path) {
+    for file in ["log", "log.1", "log.base"] {
+        // Most were never rotated.
+        let _ = std::fs::remove_file(path.with_extension(file));
+    }
+}
+
 /// The last lines of a log, oldest first.
 pub fn last_lines(path: &Path, most: usize) -> Vec<String> {
     const ENOUGH: u64 = 16 << 10;
@@ -195,6 +207,9 @@ mod tests {
         assert_eq!(page.text.len(), 1 << 20);
         assert_eq!(page.next, 9 + (3 << 20));
         assert_eq!(page_of(&path, 9).unwrap().next, 9 + (1 << 20));
+
+        remove_of(&path);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
     }
 
     /// A service's log, and how the service writes to it.

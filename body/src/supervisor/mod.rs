@@ -29,6 +29,8 @@ use crate::{
 
 /// Runs until it is told to end.
 pub fn run() -> ExitCode {
+    // PID 1 starts its own program by a name that says nothing.
+    let _ = nix::sys::prctl::set_name(c"body");
     let level = std::env::var("LOG_LEVEL").unwrap_or_default();
     tracing_subscriber::fmt()
         .with_env_filter(tracing_subscriber::EnvFilter::new(log_filter(&level)))

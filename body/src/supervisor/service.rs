@@ -28,6 +28,9 @@ pub struct Service {
     pub stop_signal: Signal,
     /// How long it has to, before it is killed.
     pub grace: Duration,
+    /// Whether what it started in its process group ends with it; not where that is what the person
+    /// opened.
+    pub takes_group: bool,
     /// Whether all that it started ends with it, also what left its process group.
     pub takes_all: bool,
 }
@@ -44,6 +47,7 @@ impl Service {
             leftovers: Vec::new(),
             stop_signal: Signal::SIGTERM,
             grace: Duration::from_secs(3),
+            takes_group: true,
             takes_all: false,
         }
     }

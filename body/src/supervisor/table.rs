@@ -66,7 +66,7 @@ impl TableClient {
         }
     }
 
-    /// Everything that was ever started.
+    /// Everything that was ever started and is not forgotten.
     pub async fn list(&self) -> Result<Vec<TableEntry>, TableError> {
         match self.ask(&TableRequest::List).await? {
             TableAnswer::Services { services } => Ok(services),
@@ -91,6 +91,12 @@ impl TableClient {
         if let Err(error) = self.ask(&TableRequest::End { name }).await {
             tracing::warn!(%error, "not all processes of a service are gone");
         }
+    }
+
+    /// Has a service that has ended forgotten.
+    pub async fn forget(&self, name: &str) -> Result<(), TableError> {
+        let name = name.to_owned();
+        self.ask(&TableRequest::Forget { name }).await.map(drop)
     }
 
     /// Turns this connection into a stream of ends.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use nix::sys::signal::Signal;
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
     net::{UnixListener, UnixStream},
@@ -67,6 +68,80 @@ fn line_of(answer: &TableAnswer) -> Vec<u8> {
     let mut line = serde_json::to_vec(answer).unwrap();
     line.push(b'\n');
     line
+}
+
+/// PID 1 that never says what runs, and passes on what else it is asked.
+async fn silent(listener: UnixListener, asked: mpsc::Sender<TableRequest>) {
+    let (read, mut write) = listener.accept().await.unwrap().0.into_split();
+    let mut lines = BufReader::new(read).lines();
+    while let Ok(Some(line)) = lines.next_line().await {
+        let reply = match serde_json::from_str(&line).unwrap() {
+            TableRequest::List => TableAnswer::Refused {
+                reason: "not now".to_owned(),
+            },
+            TableRequest::Start { .. } => TableAnswer::Started { pid: 1 },
+            request => {
+                asked.send(request).await.unwrap();
+                TableAnswer::Done
+            }
+        };
+        write.write_all(&line_of(&reply)).await.unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_removed_is_killed_where_its_end_is_not_known_and_nothing_of_it_stays() {
+    let folder = tempfile::tempdir().unwrap();
+    let (socket, left) = (folder.path().join("init.sock"), folder.path().join("left"));
+    let (tell, mut asked) = mpsc::channel(8);
+    let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+    tasks.spawn(silent(UnixListener::bind(&socket).unwrap(), tell));
+    let keeper = Keeper::new(
+        TableClient::connect(&socket).await.unwrap(),
+        Changes::new(),
+        Clock::system(),
+        tasks.clone(),
+        stop.clone(),
+    );
+    let name = format!("removed-{}", std::process::id());
+    let service = Service {
+        leftovers: vec![left.clone()],
+        ..Service::new(&name, vec!["a".to_owned()])
+    };
+    keeper.keep(service, None);
+    while !matches!(keeper.status()[0].state, ServiceState::Ready { .. }) {
+        tokio::task::yield_now().await;
+    }
+    std::fs::write(&left, "").unwrap();
+    keeper.remove(&name).await;
+    let signal = |signal: Signal| TableRequest::Signal {
+        name: name.clone(),
+        signal: signal as i32,
+    };
+    for request in [
+        signal(Signal::SIGTERM),
+        signal(Signal::SIGKILL),
+        TableRequest::Forget { name: name.clone() },
+    ] {
+        assert_eq!(asked.try_recv().unwrap(), request);
+    }
+    assert!(!left.exists());
+
+    // As the machine stops, what a service started has its time: PID 1 asks it to end.
+    let service = Service {
+        takes_all: true,
+        ..Service::new(&name, vec!["a".to_owned()])
+    };
+    keeper.keep(service, None);
+    keeper.stop_all().await;
+    for request in [signal(Signal::SIGTERM), signal(Signal::SIGKILL)] {
+        assert_eq!(asked.try_recv().unwrap(), request);
+    }
+    assert!(asked.try_recv().is_err());
+    stop.cancel();
+    drop(keeper);
+    tasks.close();
+    tasks.wait().await;
 }
 
 #[test]

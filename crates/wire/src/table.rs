@@ -20,8 +20,10 @@ pub enum TableRequest {
         cwd: String,
         /// File that its output is appended to.
         log: String,
+        /// Whether what it started in its group is signalled and ends with it.
+        with_group: bool,
     },
-    /// Signals a service's whole process group.
+    /// Signals a service, as a rule its whole process group.
     Signal {
         /// Its name.
         name: String,
@@ -33,7 +35,12 @@ pub enum TableRequest {
         /// Its name; it need not run any more.
         name: String,
     },
-    /// Everything that was ever started, with how it ended.
+    /// Takes a service that has ended out of the table.
+    Forget {
+        /// Its name.
+        name: String,
+    },
+    /// Everything that was ever started and is not forgotten, with how it ended.
     List,
     /// From now on this connection hears of every end, as [`TableAnswer::Exited`].
     Watch,
