@@ -12,6 +12,7 @@ use wire::kernel::{ExecRequest, ExecStatus};
 
 use self::fake::{Fake, Machine, cell, fresh};
 use super::{AskError, Follower, Message};
+use crate::{clock::Clock, shell::Shell};
 
 #[tokio::test]
 async fn the_shells_context_goes_both_ways() {
