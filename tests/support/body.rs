@@ -125,6 +125,17 @@ pub fn whole_api(machine: &Instance) {
         &json!({"code": "nam", "cursor_pos": 3}),
     );
     assert!(found["matches"].to_string().contains("\"name\""), "{found}");
+    // What the cell itself imports is known as well, by the stubs of the image.
+    let code = "import json\njson.du";
+    let found = post(
+        machine,
+        "/complete",
+        &json!({"code": code, "cursor_pos": code.len()}),
+    );
+    assert!(
+        found["matches"].to_string().contains("\"dumps\""),
+        "{found}"
+    );
     let found = post(
         machine,
         "/inspect",

@@ -46,6 +46,11 @@ class Inputs(WorkerCase):
 
 
 class Questions(WorkerCase):
+    def test_completions_come_also_where_jedi_fails(self):
+        self.client.execute("import jedi, os\ndef fail(*rest, **more): raise RecursionError('jedi')\njedi.Interpreter.complete = fail")
+        found = self.client.ask("complete", code="os.getp", cursor_pos=7)
+        self.assertIn("getpid", str(found["matches"]))
+
     def test_completions_come_while_a_cell_runs(self):
         self.client.execute("import os\nfruit = {'apple': 1}")
         self.client.send(type="execute", execution_id="e", code="print('up')\nimport time\ntime.sleep(60)")

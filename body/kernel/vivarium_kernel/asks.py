@@ -5,6 +5,7 @@ asked here only reads, and looks at a copy of the namespace's names. It runs cod
 which may raise anything and take any time: each kind of question has a thread, and waits only for its own.
 """
 
+import contextlib
 import inspect
 import queue
 import reprlib
@@ -53,12 +54,8 @@ class Asks:
             self._outbox.reply(answer)
 
     def _complete(self, code, cursor_pos):
-        from IPython.core.completer import provisionalcompleter, rectify_completions
-
         cursor_pos = min(cursor_pos, len(code))
-        with provisionalcompleter():
-            found = rectify_completions(code, list(self._shell.Completer.completions(code, cursor_pos)))
-            found = list(found)
+        found = self._completions(code, cursor_pos)
         # What IPython finds by itself and by jedi overlaps; the first of each text is kept.
         unique = {item.text: item for item in reversed(found)}
         matches = [unique[text] for text in dict.fromkeys(item.text for item in found)]
@@ -68,6 +65,20 @@ class Asks:
             "cursor_start": found[0].start if found else cursor_pos,
             "cursor_end": found[0].end if found else cursor_pos,
         }
+
+    def _completions(self, code, cursor_pos):
+        from IPython.core.completer import provisionalcompleter, rectify_completions
+
+        completer, found = self._shell.Completer, []
+        with_jedi = completer.use_jedi
+        # Where jedi has trouble with the code, or finds nothing, IPython may know from the values.
+        for completer.use_jedi in dict.fromkeys((with_jedi, False)):
+            with provisionalcompleter(), contextlib.suppress(Exception):
+                found = list(rectify_completions(code, list(completer.completions(code, cursor_pos))))
+            if found:
+                break
+        completer.use_jedi = with_jedi
+        return found
 
     def _inspect(self, code, cursor_pos, detail_level=0):
         from IPython.utils.tokenutil import token_at_cursor

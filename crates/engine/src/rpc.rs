@@ -153,8 +153,11 @@ impl Handlers for Engine {
         Ok(Nothing {})
     }
 
-    async fn kernel_interrupt(&self, _: Nothing) -> Result<Nothing, Failure> {
-        self.interrupt().await?;
+    async fn kernel_interrupt(&self, request: KernelInterruptRequest) -> Result<Nothing, Failure> {
+        match request.execution_id {
+            Some(execution_id) => self.end_cell(&execution_id).await?,
+            None => self.interrupt().await?,
+        }
         Ok(Nothing {})
     }
 

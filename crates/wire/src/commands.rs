@@ -32,7 +32,7 @@ macro_rules! for_each_command {
             takeover_get: Nothing => Takeover, "Whether the person has the desktop's mouse and keyboard, and the AI's input rests.";
             takeover_set: TakeoverRequest => Takeover, "Takes them, or gives them back.";
             kernel_exec: KernelExecRequest => Nothing, "Queues a cell; its outputs are stream events.";
-            kernel_interrupt: Nothing => Nothing, "KeyboardInterrupt in the running cell.";
+            kernel_interrupt: KernelInterruptRequest => Nothing, "KeyboardInterrupt in a cell, or takes it out of the queue.";
             kernel_restart: Nothing => Nothing, "A new process for the kernel: its namespace is gone.";
             kernel_input: KernelInputRequest => Nothing, "Answers a cell's input().";
             kernel_complete: KernelCursor => CompleteAnswer, "What could stand at a place of the source.";
@@ -242,6 +242,15 @@ pub struct NotebookSaved {
     pub path: String,
     /// What the file is now.
     pub stamp: String,
+}
+
+/// Asks for `kernel_interrupt`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+pub struct KernelInterruptRequest {
+    /// Which cell; where it is left out, whichever runs.
+    #[serde(default)]
+    pub execution_id: Option<String>,
 }
 
 /// Asks for `kernel_input`.

@@ -481,6 +481,11 @@ execution_id: string,
 /** The line, without its end. */
 value: string, };
 
+/** Asks for `kernel_interrupt`. */
+export type KernelInterruptRequest = {
+/** Which cell; where it is left out, whichever runs. */
+execution_id: string | null, };
+
 /** Lines of a log, oldest first. */
 export type LogLines = {
 /** Without newlines. */
@@ -1168,8 +1173,8 @@ export interface Commands {
   takeover_set: { request: TakeoverRequest; answer: Takeover };
   /** Queues a cell; its outputs are stream events. */
   kernel_exec: { request: KernelExecRequest; answer: Nothing };
-  /** KeyboardInterrupt in the running cell. */
-  kernel_interrupt: { request: Nothing; answer: Nothing };
+  /** KeyboardInterrupt in a cell, or takes it out of the queue. */
+  kernel_interrupt: { request: KernelInterruptRequest; answer: Nothing };
   /** A new process for the kernel: its namespace is gone. */
   kernel_restart: { request: Nothing; answer: Nothing };
   /** Answers a cell's input(). */

@@ -121,7 +121,7 @@ export class Notebook {
 
   async interrupt(): Promise<void> {
     try {
-      await this.#live.call("kernel_interrupt", {});
+      await this.#live.call("kernel_interrupt", { execution_id: null });
     } catch (thrown) {
       this.trouble = toFailure(thrown);
     }
