@@ -149,6 +149,15 @@ test("input is answered, names are completed, variables shown, stored and brough
   await page.getByText(/are back/).waitFor();
   await run("lizard");
   await expect.poll(() => cell.getByTestId("cell-outputs").innerText()).toContain("ADA");
+
+  // What was asked once is asked again the next time.
+  for (const name of ["lizard.2", "lizard.3"]) {
+    await page.getByTestId("snapshot-name").fill(name);
+    await page.getByTestId("snapshot-store").click();
+    await page.getByLabel(`Remove ${name}`, { exact: true }).click();
+    await page.getByTestId("snapshot-remove-yes").click();
+    await expect.poll(() => page.getByTestId(`snapshot-${name}`).count()).toBe(0);
+  }
   await page.getByTestId("variables-toggle").click();
 }, SLOW_MS);
 
