@@ -481,6 +481,11 @@ execution_id: string,
 /** The line, without its end. */
 value: string, };
 
+/** Asks for `kernel_interrupt`. */
+export type KernelInterruptRequest = {
+/** The kernel's: this one alone is ended, or taken out of the queue. Without it, whatever runs. */
+execution_id: string | null, };
+
 /** Lines of a log, oldest first. */
 export type LogLines = {
 /** Without newlines. */
@@ -1169,7 +1174,7 @@ export interface Commands {
   /** Queues a cell; its outputs are stream events. */
   kernel_exec: { request: KernelExecRequest; answer: Nothing };
   /** KeyboardInterrupt in the running cell. */
-  kernel_interrupt: { request: Nothing; answer: Nothing };
+  kernel_interrupt: { request: KernelInterruptRequest; answer: Nothing };
   /** A new process for the kernel: its namespace is gone. */
   kernel_restart: { request: Nothing; answer: Nothing };
   /** Answers a cell's input(). */

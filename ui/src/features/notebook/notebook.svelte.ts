@@ -119,12 +119,23 @@ export class Notebook {
     }
   }
 
-  async interrupt(): Promise<void> {
+  /** Ends the run of one cell, or takes it out of the queue; with none, whatever the kernel is at, whoever's it is. */
+  async interrupt(cell = this.running): Promise<void> {
     try {
-      await this.#live.call("kernel_interrupt", {});
+      const execution_id = cell ? await this.#execution(cell) : null;
+      // Over meanwhile: what the kernel is at now is somebody else's.
+      if (cell && execution_id === null) return;
+      await this.#live.call("kernel_interrupt", { execution_id });
     } catch (thrown) {
       this.trouble = toFailure(thrown);
     }
+  }
+
+  /** The kernel's id of a cell's run, where it is not over. */
+  async #execution(cell: Cell): Promise<string | null> {
+    if (cell.asks) return cell.asks.execution_id;
+    const { cells } = await this.#live.call("kernel_cells", {});
+    return cells.findLast(({ cell_id, pending }) => pending && cell_id === cell.id)?.execution_id ?? null;
   }
 
   /** Answers the `input()` of a cell. */

@@ -82,3 +82,24 @@ test("nothing is handed in behind a cell that was refused", async () => {
   await notebook.runAll();
   expect(states()).toEqual(["lost", "idle", "idle"]);
 });
+
+test("an interrupt ends this notebook's run alone, and whatever runs where it has none", async () => {
+  const { fake, notebook } = opened();
+  await notebook.interrupt();
+  expect(fake.interrupted).toEqual([null]);
+  await notebook.run("a");
+  await notebook.run("b");
+  fake.known = [
+    { cell_id: "another's", execution_id: "0", pending: true },
+    { cell_id: "a", execution_id: "1", pending: false },
+    { cell_id: "a", execution_id: "2", pending: true },
+    { cell_id: "b", execution_id: "3", pending: true },
+  ];
+  await notebook.interrupt();
+  await notebook.interrupt(notebook.cell("b"));
+  expect(fake.interrupted).toEqual([null, "2", "3"]);
+  // Over in the kernel, and its end not heard of yet.
+  fake.known = fake.known.slice(0, 2);
+  await notebook.interrupt();
+  expect(fake.interrupted).toHaveLength(3);
+});
