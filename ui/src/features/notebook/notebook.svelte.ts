@@ -138,12 +138,17 @@ export class Notebook {
     return cells.findLast(({ cell_id, pending }) => pending && cell_id === cell.id)?.execution_id ?? null;
   }
 
-  /** Answers the `input()` of a cell. */
+  /** Answers the `input()` of a cell; question and answer stay in its output, but for a password. */
   async answer(id: string, value: string): Promise<void> {
     const cell = this.cell(id);
     if (!cell?.asks) return;
-    const { execution_id } = cell.asks;
+    const { execution_id, prompt } = cell.asks;
     cell.asks = null;
+    this.#flush();
+    if (!prompt.password) {
+      takeOutput(cell.outputs, { output_type: "stream", name: "stdout", text: `${prompt.prompt}${value}\n` });
+      this.changed();
+    }
     try {
       await this.#live.call("kernel_input", { execution_id, value });
     } catch (thrown) {

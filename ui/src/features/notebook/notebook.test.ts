@@ -60,6 +60,21 @@ test("a question that is over is asked no more", async () => {
   expect(notebook.cells[0]!.asks).toBeNull();
 });
 
+test("an answer stays in the output, in its place, and a password does not", async () => {
+  const { fake, notebook, text } = opened();
+  await notebook.run("a");
+  const asks = (password: boolean) =>
+    fake.tell({ kind: "cell_input", cell_id: "a", run_id: fake.runs.get("a")!, execution_id: "x", prompt: { prompt: "? ", password } });
+  fake.says("a", "before\n");
+  asks(false);
+  await notebook.answer("a", "ada");
+  asks(true);
+  await notebook.answer("a", "secret");
+  fake.says("a", "after");
+  fake.end("a");
+  expect(text()).toEqual(["before\n? ada\nafter"]);
+});
+
 test("all cells are handed in at once, as one batch, and a cell alone in none", async () => {
   const { fake, notebook, states } = opened();
   await notebook.runAll();
