@@ -8,6 +8,8 @@ import { joined, newCellId, takeOutput, type FileCell, type Output } from "./nbf
 
 export type CellState =
   | { kind: "idle" }
+  /** Taken out of the queue: it did not run. */
+  | { kind: "skipped" }
   | { kind: "queued"; since: number }
   | { kind: "ended"; status: ExecStatus; timing_ms: number }
   | { kind: "lost"; failure: Failure };
@@ -291,8 +293,7 @@ export class Notebook {
         if (!cell) return;
         cell.asks = null;
         if (event.answer?.error?.type === "Cancelled") {
-          // Taken out of the queue: it did not run.
-          cell.state = { kind: "idle" };
+          cell.state = { kind: "skipped" };
         } else if (event.answer) {
           cell.execution_count = event.answer.execution_count;
           cell.state = { kind: "ended", status: event.answer.status, timing_ms: event.answer.timing_ms };

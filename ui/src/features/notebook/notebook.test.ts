@@ -86,7 +86,7 @@ test("all cells are handed in at once, as one batch, and a cell alone in none", 
   const cancelled = { type: "Cancelled", message: "", traceback: "" };
   fake.end("b", "interrupted", undefined, cancelled);
   fake.end("c", "interrupted", undefined, cancelled);
-  expect(states()).toEqual(["failed", "idle", "idle"]);
+  expect(states()).toEqual(["failed", "skipped", "skipped"]);
   await notebook.run("b");
   expect(fake.batches.at(-1)).toBeNull();
 });
