@@ -118,3 +118,30 @@ test("an interrupt ends this notebook's run alone, and whatever runs where it ha
   await notebook.interrupt();
   expect(fake.interrupted).toHaveLength(3);
 });
+
+test("a kernel that dies takes the counts with it, and a restart that was asked for is no death", async () => {
+  const { fake, notebook, states } = opened();
+  const counts = () => notebook.cells.map((cell) => cell.execution_count);
+  await notebook.run("a");
+  fake.end("a");
+  expect(counts()).toEqual([1, null, null]);
+  await notebook.run("b");
+  fake.end("b", "died");
+  expect(states()).toEqual(["completed", "died", "idle"]);
+  expect(counts()[0]).toBeNull();
+  await notebook.run("c");
+  await notebook.restart();
+  fake.end("c", "died");
+  expect(states()[2]).toBe("restarted");
+});
+
+test("a cell whose end is not heard of was cut off where it had begun", async () => {
+  const { fake, notebook } = opened();
+  const failure = { code: "not_running" as const, message: "gone", cause: null, next: "vivarium status", detail: null };
+  await notebook.run("a");
+  await notebook.run("b");
+  await notebook.run("c");
+  fake.says("c", "so far");
+  for (const cell_id of ["a", "b", "c"]) fake.tell({ kind: "cell_ended", cell_id, run_id: fake.runs.get(cell_id)!, answer: null, failure });
+  expect(notebook.cells.map(({ state }) => state.kind === "lost" && state.begun)).toEqual([true, false, true]);
+});
