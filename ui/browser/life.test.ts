@@ -149,6 +149,15 @@ test("input is answered, names are completed, variables shown, stored and brough
   await page.getByText(/are back/).waitFor();
   await run("lizard");
   await expect.poll(() => cell.getByTestId("cell-outputs").innerText()).toContain("ADA");
+
+  // What was asked once is asked again the next time.
+  for (const name of ["lizard.2", "lizard.3"]) {
+    await page.getByTestId("snapshot-name").fill(name);
+    await page.getByTestId("snapshot-store").click();
+    await page.getByLabel(`Remove ${name}`, { exact: true }).click();
+    await page.getByTestId("snapshot-remove-yes").click();
+    await expect.poll(() => page.getByTestId(`snapshot-${name}`).count()).toBe(0);
+  }
   await page.getByTestId("variables-toggle").click();
 }, SLOW_MS);
 
@@ -184,6 +193,13 @@ test("services show, and one is restarted", async () => {
   await page.getByLabel("Restart Window manager").click();
   await page.getByTestId("service-openbox").getByText("started again once").waitFor();
   await state(page, "service-openbox", "ready");
+  // One that holds variables is restarted on a word alone, and asks each time.
+  for (let times = 0; times < 2; times++) {
+    await page.getByLabel("Restart Kernel main").click();
+    await page.getByTestId("service-restart-confirm").waitFor();
+    await page.keyboard.press("Escape");
+    await page.getByTestId("service-restart-confirm").waitFor({ state: "detached" });
+  }
   await page.getByLabel("Log of Kernel main").click();
   await looksRight(page);
   await page.getByTestId("nav-notebook").click();

@@ -17,6 +17,8 @@ export class FakeLive {
   runs = new Map<string, string>();
   /** The batches of what was handed in, oldest first. */
   batches: (string | null)[] = [];
+  /** What was interrupted, oldest first: the kernel's ids, `null` for whatever runs. */
+  interrupted: (string | null)[] = [];
   #listeners: ((event: Event, at_ms: number) => void)[] = [];
   #at_ms = 0;
 
@@ -34,10 +36,11 @@ export class FakeLive {
     this.#listeners.push(listener);
   }
 
-  async call(command: Command, request: { cell_id?: string; run_id?: string; batch?: string | null }): Promise<unknown> {
+  async call(command: Command, request: { cell_id?: string; run_id?: string; batch?: string | null; execution_id?: string | null }): Promise<unknown> {
     this.asked.push([command, request.cell_id].filter(Boolean).join(" "));
     if (this.refused.has(command)) throw new Error("refused");
     if (command === "kernel_cells") return { cells: this.known };
+    if (command === "kernel_interrupt") this.interrupted.push(request.execution_id ?? null);
     if (command === "kernel_exec" || command === "kernel_follow") {
       const run_id = request.run_id!;
       this.runs.set(request.cell_id!, run_id);

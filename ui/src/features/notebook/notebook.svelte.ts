@@ -8,9 +8,13 @@ import { joined, newCellId, takeOutput, type FileCell, type Output } from "./nbf
 
 export type CellState =
   | { kind: "idle" }
+  /** Taken out of the queue: it did not run. */
+  | { kind: "skipped" }
   | { kind: "queued"; since: number }
-  | { kind: "ended"; status: ExecStatus; timing_ms: number }
-  | { kind: "lost"; failure: Failure };
+  /** `restarted`: the kernel ended under it because this window asked for a new one. */
+  | { kind: "ended"; status: ExecStatus | "restarted"; timing_ms: number }
+  /** Its end was not heard; `begun` where the kernel may have been at it. */
+  | { kind: "lost"; failure: Failure; begun: boolean };
 
 export interface Cell {
   id: string;
@@ -48,6 +52,9 @@ export function toFile({ id, kind, source, outputs, execution_count, rest }: Cel
   return kind === "code" ? { ...common, outputs, execution_count } : common;
 }
 
+/** A machine that goes ends the streams of all its cells within this. */
+const SAME_MOMENT_MS = 2000;
+
 export class Notebook {
   cells = $state<Cell[]>([]);
   /** Id of the cell that the keyboard is about. */
@@ -60,6 +67,10 @@ export class Notebook {
   #live: Live;
   #pending: Told[] = [];
   #frame = 0;
+  /** The run that was under way when this window asked for a new kernel. */
+  #restarted: string | null = null;
+  /** When a run's end was last lost, Unix milliseconds. */
+  #lost_at_ms = -Infinity;
   /** Told of every change that a file would show. */
   #changed: () => void;
 
@@ -106,7 +117,7 @@ export class Notebook {
     try {
       await this.#live.call("kernel_exec", { cell_id: id, run_id: begun(cell), code: cell.source, batch });
     } catch (thrown) {
-      cell.state = { kind: "lost", failure: toFailure(thrown) };
+      cell.state = { kind: "lost", failure: toFailure(thrown), begun: false };
     }
   }
 
@@ -119,20 +130,36 @@ export class Notebook {
     }
   }
 
-  async interrupt(): Promise<void> {
+  /** Ends the run of one cell, or takes it out of the queue; with none, whatever the kernel is at, whoever's it is. */
+  async interrupt(cell = this.running): Promise<void> {
     try {
-      await this.#live.call("kernel_interrupt", { execution_id: null });
+      const execution_id = cell ? await this.#execution(cell) : null;
+      // Over meanwhile: what the kernel is at now is somebody else's.
+      if (cell && execution_id === null) return;
+      await this.#live.call("kernel_interrupt", { execution_id });
     } catch (thrown) {
       this.trouble = toFailure(thrown);
     }
   }
 
-  /** Answers the `input()` of a cell. */
+  /** The kernel's id of a cell's run, where it is not over. */
+  async #execution(cell: Cell): Promise<string | null> {
+    if (cell.asks) return cell.asks.execution_id;
+    const { cells } = await this.#live.call("kernel_cells", {});
+    return cells.findLast(({ cell_id, pending }) => pending && cell_id === cell.id)?.execution_id ?? null;
+  }
+
+  /** Answers the `input()` of a cell; question and answer stay in its output, but for a password. */
   async answer(id: string, value: string): Promise<void> {
     const cell = this.cell(id);
     if (!cell?.asks) return;
-    const { execution_id } = cell.asks;
+    const { execution_id, prompt } = cell.asks;
     cell.asks = null;
+    this.#flush();
+    if (!prompt.password) {
+      takeOutput(cell.outputs, { output_type: "stream", name: "stdout", text: `${prompt.prompt}${value}\n` });
+      this.changed();
+    }
     try {
       await this.#live.call("kernel_input", { execution_id, value });
     } catch (thrown) {
@@ -142,12 +169,20 @@ export class Notebook {
 
   /** A new process for the kernel. */
   async restart(): Promise<void> {
+    // The cell's end may be told before the command's.
+    this.#restarted = this.running?.run ?? null;
     try {
       await this.#live.call("kernel_restart", {});
-      for (const cell of this.#known) cell.execution_count = null;
+      this.#forgetCounts();
     } catch (thrown) {
+      this.#restarted = null;
       this.trouble = toFailure(thrown);
     }
+  }
+
+  /** The counts are of a namespace that is gone. */
+  #forgetCounts(): void {
+    for (const cell of this.#known) cell.execution_count = null;
   }
 
   /** Cells that this window, or one before it, handed in, and that the kernel is not done with. */
@@ -273,15 +308,19 @@ export class Notebook {
         this.ended += 1;
         const cell = this.#of(event);
         if (!cell) return;
+        // What is lost in the same moment waited behind it.
+        const begun = cell.outputs.length > 0 || (this.running === cell && at_ms - this.#lost_at_ms > SAME_MOMENT_MS);
         cell.asks = null;
         if (event.answer?.error?.type === "Cancelled") {
-          // Taken out of the queue: it did not run.
-          cell.state = { kind: "idle" };
+          cell.state = { kind: "skipped" };
         } else if (event.answer) {
-          cell.execution_count = event.answer.execution_count;
-          cell.state = { kind: "ended", status: event.answer.status, timing_ms: event.answer.timing_ms };
+          const { status, timing_ms, execution_count } = event.answer;
+          cell.execution_count = execution_count;
+          if (status === "died") this.#forgetCounts();
+          cell.state = { kind: "ended", status: status === "died" && cell.run === this.#restarted ? "restarted" : status, timing_ms };
         } else if (event.failure) {
-          cell.state = { kind: "lost", failure: event.failure };
+          cell.state = { kind: "lost", failure: inWindow(event.failure), begun };
+          this.#lost_at_ms = at_ms;
         }
         this.changed();
       }
@@ -304,6 +343,11 @@ export class Notebook {
 function begun(cell: Cell): string {
   cell.run = newCellId();
   return cell.run;
+}
+
+/** What to do next, for somebody at a window: the machine's own words name commands. */
+function inWindow(failure: Failure): Failure {
+  return failure.code === "not_running" ? { ...failure, next: "The Machine page says whether it runs." } : failure;
 }
 
 type Told = Extract<Event, { kind: "cell_output" }>;

@@ -60,6 +60,21 @@ test("a question that is over is asked no more", async () => {
   expect(notebook.cells[0]!.asks).toBeNull();
 });
 
+test("an answer stays in the output, in its place, and a password does not", async () => {
+  const { fake, notebook, text } = opened();
+  await notebook.run("a");
+  const asks = (password: boolean) =>
+    fake.tell({ kind: "cell_input", cell_id: "a", run_id: fake.runs.get("a")!, execution_id: "x", prompt: { prompt: "? ", password } });
+  fake.says("a", "before\n");
+  asks(false);
+  await notebook.answer("a", "ada");
+  asks(true);
+  await notebook.answer("a", "secret");
+  fake.says("a", "after");
+  fake.end("a");
+  expect(text()).toEqual(["before\n? ada\nafter"]);
+});
+
 test("all cells are handed in at once, as one batch, and a cell alone in none", async () => {
   const { fake, notebook, states } = opened();
   await notebook.runAll();
@@ -71,7 +86,7 @@ test("all cells are handed in at once, as one batch, and a cell alone in none", 
   const cancelled = { type: "Cancelled", message: "", traceback: "" };
   fake.end("b", "interrupted", undefined, cancelled);
   fake.end("c", "interrupted", undefined, cancelled);
-  expect(states()).toEqual(["failed", "idle", "idle"]);
+  expect(states()).toEqual(["failed", "skipped", "skipped"]);
   await notebook.run("b");
   expect(fake.batches.at(-1)).toBeNull();
 });
@@ -81,4 +96,52 @@ test("nothing is handed in behind a cell that was refused", async () => {
   fake.refused.add("kernel_exec");
   await notebook.runAll();
   expect(states()).toEqual(["lost", "idle", "idle"]);
+});
+
+test("an interrupt ends this notebook's run alone, and whatever runs where it has none", async () => {
+  const { fake, notebook } = opened();
+  await notebook.interrupt();
+  expect(fake.interrupted).toEqual([null]);
+  await notebook.run("a");
+  await notebook.run("b");
+  fake.known = [
+    { cell_id: "another's", execution_id: "0", pending: true },
+    { cell_id: "a", execution_id: "1", pending: false },
+    { cell_id: "a", execution_id: "2", pending: true },
+    { cell_id: "b", execution_id: "3", pending: true },
+  ];
+  await notebook.interrupt();
+  await notebook.interrupt(notebook.cell("b"));
+  expect(fake.interrupted).toEqual([null, "2", "3"]);
+  // Over in the kernel, and its end not heard of yet.
+  fake.known = fake.known.slice(0, 2);
+  await notebook.interrupt();
+  expect(fake.interrupted).toHaveLength(3);
+});
+
+test("a kernel that dies takes the counts with it, and a restart that was asked for is no death", async () => {
+  const { fake, notebook, states } = opened();
+  const counts = () => notebook.cells.map((cell) => cell.execution_count);
+  await notebook.run("a");
+  fake.end("a");
+  expect(counts()).toEqual([1, null, null]);
+  await notebook.run("b");
+  fake.end("b", "died");
+  expect(states()).toEqual(["completed", "died", "idle"]);
+  expect(counts()[0]).toBeNull();
+  await notebook.run("c");
+  await notebook.restart();
+  fake.end("c", "died");
+  expect(states()[2]).toBe("restarted");
+});
+
+test("a cell whose end is not heard of was cut off where it had begun", async () => {
+  const { fake, notebook } = opened();
+  const failure = { code: "not_running" as const, message: "gone", cause: null, next: "vivarium status", detail: null };
+  await notebook.run("a");
+  await notebook.run("b");
+  await notebook.run("c");
+  fake.says("c", "so far");
+  for (const cell_id of ["a", "b", "c"]) fake.tell({ kind: "cell_ended", cell_id, run_id: fake.runs.get(cell_id)!, answer: null, failure });
+  expect(notebook.cells.map(({ state }) => state.kind === "lost" && state.begun)).toEqual([true, false, true]);
 });
