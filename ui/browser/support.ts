@@ -137,14 +137,17 @@ export async function open(browser: Browser, url: string): Promise<{ page: Page;
   page.on("console", (message) => {
     if (message.type() === "error") errors.push(`${message.text()} ${message.location().url}`);
   });
-  await page.goto(url);
   // A container that starts or ends anywhere changes this computer's network, and Chromium then
-  // drops what it is loading.
-  while ((await page.locator("#app > *").count()) === 0 && errors.some((error) => error.includes("ERR_NETWORK_CHANGED"))) {
+  // drops what it is loading: also what the page asks for once it is there.
+  const isDropped = () => errors.some((error) => error.includes("ERR_NETWORK_CHANGED"));
+  const isThere = async () => (await page.locator("#app > *").count()) > 0;
+  do {
     errors.length = 0;
+    // The same address again would only be another place in the page that is there.
+    await page.goto("about:blank");
     await page.goto(url);
-    await page.waitForLoadState("networkidle");
-  }
+    await expect.poll(async () => isDropped() || (await isThere()), { timeout: SLOW_MS }).toBe(true);
+  } while (isDropped());
   return { page, errors };
 }
 
