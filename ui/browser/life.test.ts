@@ -238,6 +238,15 @@ test("the notebook is saved, opened again, and a change by somebody else is not 
   await page.keyboard.press("Control+s");
   await expect.poll(() => (JSON.parse(readFileSync(path, "utf8")) as typeof file).cells[0]?.source.join("")).toContain("+ 1");
   expect((JSON.parse(readFileSync(path, "utf8")) as typeof file).vendor).toBe(7);
+
+  // Mathematics is drawn, by what is loaded only then.
+  await page.keyboard.press("Control+a");
+  await page.keyboard.insertText("from IPython.display import Latex\nLatex(r'$\\frac{1}{2}$')");
+  await page.keyboard.press("Control+Enter");
+  await page.locator("math").waitFor();
+  await looksRight(page);
+  await page.keyboard.press("Control+s");
+  await expect.poll(() => readFileSync(path, "utf8")).toContain("frac");
 });
 
 test("everything has a command, and settings stay", async () => {

@@ -10,7 +10,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 
 import { chromium, type Browser, type Page } from "playwright-core";
-import { afterEach, expect } from "vitest";
+import { afterEach, expect, vi } from "vitest";
 
 export const PROJECT = join(import.meta.dirname, "../..");
 const VIVARIUM = join(PROJECT, "target/debug/vivarium");
@@ -146,7 +146,7 @@ export async function open(browser: Browser, url: string): Promise<{ page: Page;
     // The same address again would only be another place in the page that is there.
     await page.goto("about:blank");
     await page.goto(url);
-    await expect.poll(async () => isDropped() || (await isThere()), { timeout: SLOW_MS }).toBe(true);
+    await vi.waitUntil(async () => isDropped() || (await isThere()), { timeout: SLOW_MS });
   } while (isDropped());
   return { page, errors };
 }

@@ -20,7 +20,9 @@ let loading: Promise<Renderer> | null = null;
 export function mathematical(): Promise<Renderer> {
   return (loading ??= Promise.all([import("@vscode/markdown-it-katex"), import("katex")]).then(([plugin, { default: katex }]) => {
     const renderer = made();
-    renderer.use(plugin.default, {
+    // A CommonJS module: who bundles it decides whether its default lies one deeper.
+    const found = plugin.default as typeof plugin.default | { default: typeof plugin.default };
+    renderer.use("default" in found ? found.default : found, {
       enableBareBlocks: true,
       katex: {
         ...katex,
