@@ -321,6 +321,8 @@ fn windows(server: &mut Server) {
         json!({"command": "xterm -geometry 60x10+100+100 -T moved"}),
     );
     let id = started["window"]["id"].clone();
+    // Not one that the window manager has not heard of yet.
+    assert_eq!(started["window"]["pid"], started["pid"], "{started}");
     let listed = |server: &mut Server| -> Value {
         let list = server.ok("list_windows", json!({}));
         let found = list["windows"]

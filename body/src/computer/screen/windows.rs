@@ -16,6 +16,10 @@ use crate::computer::error::ComputerError;
 /// How long a window manager has to hand over the focus.
 const FOCUS: Duration = Duration::from_secs(2);
 const LOOK_EVERY: Duration = Duration::from_millis(10);
+/// What a window manager writes into WM_STATE of a window that it has placed.
+/// <https://www.x.org/releases/current/doc/xorg-docs/icccm/icccm.html#WM_STATE_Property>
+const NORMAL: u32 = 1;
+const ICONIC: u32 = 3;
 
 /// A window of a program.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
@@ -97,6 +101,12 @@ impl Screen {
     }
 
     fn window(&self, id: Window, active: Option<Window>) -> Result<WindowShown, ComputerError> {
+        // A busy window manager's list still has the numbers of windows that were closed, and the
+        // server gives them to new ones, which it has not placed yet.
+        let wm_state = self.numbers(id, "WM_STATE", self.atom("WM_STATE")?)?;
+        if !matches!(wm_state.first(), Some(&(NORMAL | ICONIC))) {
+            return Err(ComputerError::NoWindow(id));
+        }
         let area = self.framed(id)?;
         let utf8 = self.atom("UTF8_STRING")?;
         let mut title = self.text(id, self.atom("_NET_WM_NAME")?, utf8)?;
