@@ -30,7 +30,11 @@ class Authority:
             writer.close()
 
         async def serve(reader, writer):
-            inner_reader, inner_writer = await asyncio.open_connection("127.0.0.1", port)
+            try:
+                inner_reader, inner_writer = await asyncio.open_connection("127.0.0.1", port)
+            except OSError:
+                writer.close()
+                return
             # Connections that are still open end with the loop.
             with contextlib.suppress(asyncio.CancelledError):
                 await asyncio.gather(pass_on(reader, inner_writer), pass_on(inner_reader, writer))
