@@ -55,7 +55,10 @@ pub async fn listen<R: Runtime>(
 /// When what goes on began, in Unix milliseconds.
 #[derive(Debug, Default)]
 struct Begun {
+    /// Runs of the machine.
     at_ms: HashMap<String, u64>,
+    /// Cells that wait or run.
+    cells: HashMap<String, u64>,
     /// The run of evolve that was told of, and where it stood.
     told: Option<(String, RunState)>,
 }
@@ -70,11 +73,20 @@ impl Begun {
                 None
             }
             Event::CellQueued { cell_id, .. } => {
-                self.at_ms.insert(cell_id.clone(), *at_ms);
+                self.cells.insert(cell_id.clone(), *at_ms);
+                None
+            }
+            // One that ran before this window looked.
+            Event::CellStarted {
+                cell_id, ran_ms, ..
+            } => {
+                let began = at_ms.saturating_sub(*ran_ms);
+                let cell = self.cells.entry(cell_id.clone()).or_insert(began);
+                *cell = began.min(*cell);
                 None
             }
             Event::RunEnded { run_id, failure } => {
-                let long = self.was_long(run_id, *at_ms);
+                let long = was_long(self.at_ms.remove(run_id), *at_ms);
                 match failure {
                     Some(failure) if failure.code == wire::failure::FailureCode::Cancelled => None,
                     Some(failure) => failed("The machine did not come up", failure),
@@ -92,14 +104,17 @@ impl Begun {
                 failure,
                 ..
             } => {
-                let long = self.was_long(cell_id, *at_ms);
+                let long = was_long(self.cells.remove(cell_id), *at_ms);
                 match (answer, failure) {
                     _ if !long => None,
                     (_, Some(failure)) => failed("A cell was not run to its end", failure),
-                    (Some(answer), None) if answer.status == ExecStatus::Completed => Some((
-                        "A cell has ended".into(),
-                        format!("It took {} s.", answer.timing_ms / 1000),
-                    )),
+                    // Of many that were run at once, the last one.
+                    (Some(answer), None) if answer.status == ExecStatus::Completed => {
+                        self.cells.is_empty().then(|| {
+                            let took = format!("It took {} s.", answer.timing_ms / 1000);
+                            ("A cell has ended".into(), took)
+                        })
+                    }
                     // It only waited: it was taken out of the queue.
                     (Some(answer), None)
                         if answer
@@ -141,12 +156,10 @@ impl Begun {
         let body = run.error.as_ref().or(run.note.as_ref());
         Some((title.into(), body.cloned().unwrap_or_default()))
     }
+}
 
-    fn was_long(&mut self, id: &str, now_ms: u64) -> bool {
-        self.at_ms
-            .remove(id)
-            .is_some_and(|begun| now_ms.saturating_sub(begun) >= LONG_MS)
-    }
+fn was_long(began_ms: Option<u64>, now_ms: u64) -> bool {
+    began_ms.is_some_and(|began| now_ms.saturating_sub(began) >= LONG_MS)
 }
 
 #[cfg(test)]
@@ -186,6 +199,45 @@ mod tests {
         let cancelled = Failure::new(FailureCode::Cancelled, "Cancelled");
         assert_eq!(begun.take(&at(1, ended(Some(cancelled)))), None);
         assert!(begun.at_ms.is_empty());
+    }
+
+    #[test]
+    fn of_cells_that_were_run_at_once_the_last_is_told_and_each_that_fails() {
+        let mut begun = Begun::default();
+        let queued = |cell: &str| Event::CellQueued {
+            cell_id: cell.to_owned(),
+            run_id: String::new(),
+        };
+        let started = |cell: &str, ran_ms| Event::CellStarted {
+            cell_id: cell.to_owned(),
+            run_id: String::new(),
+            ran_ms,
+        };
+        let ended = |cell: &str, status: &str| {
+            let answer = serde_json::json!({
+                "id": cell, "execution_id": "e", "status": status, "stdout": "", "stderr": "",
+                "result": null, "error": null, "timing_ms": 2000, "execution_count": 1, "outputs": [],
+            });
+            Event::CellEnded {
+                cell_id: cell.to_owned(),
+                run_id: String::new(),
+                answer: Some(serde_json::from_value(answer).unwrap()),
+                failure: None,
+            }
+        };
+        for cell in ["a", "b", "c"] {
+            begun.take(&at(0, queued(cell)));
+        }
+        assert_eq!(begun.take(&at(20_000, ended("a", "completed"))), None);
+        let (title, _) = begun.take(&at(21_000, ended("b", "failed"))).unwrap();
+        assert_eq!(title, "A cell has failed");
+        let (_, body) = begun.take(&at(22_000, ended("c", "completed"))).unwrap();
+        assert_eq!(body, "It took 2 s.");
+
+        // One that this window takes up late.
+        begun.take(&at(60_000, queued("d")));
+        begun.take(&at(60_001, started("d", 50_000)));
+        assert!(begun.take(&at(61_000, ended("d", "completed"))).is_some());
     }
 
     #[test]

@@ -37,21 +37,30 @@ impl Stream {
 
     /// The next event of this name; its data.
     pub fn until(&mut self, name: &str) -> Value {
+        loop {
+            let (event, data) = self.event();
+            if event == name {
+                return data;
+            }
+            assert!(event != "done", "the stream ended before {name}");
+        }
+    }
+
+    /// The next event: its name, and its data.
+    pub fn event(&mut self) -> (String, Value) {
         let mut event = String::new();
         let begin = Instant::now();
         for line in &mut self.lines {
             // Comments keep the connection alive for ever.
-            assert!(begin.elapsed() < 2 * DEADLINE, "not in time: {name}");
+            assert!(begin.elapsed() < 2 * DEADLINE, "no event in time");
             let line = line.expect("the stream goes on");
             if let Some(found) = line.strip_prefix("event: ") {
                 found.clone_into(&mut event);
-            } else if let Some(data) = line.strip_prefix("data: ")
-                && event == name
-            {
-                return serde_json::from_str(data).expect("JSON");
+            } else if let Some(data) = line.strip_prefix("data: ") {
+                return (event, serde_json::from_str(data).expect("JSON"));
             }
         }
-        panic!("the stream ended before {name}");
+        panic!("the stream ended");
     }
 
     /// Waits for this very line.

@@ -93,10 +93,20 @@ fn cells(machine: &Instance) {
     // limit counts from its start: it waited longer than the others ran.
     let remove = |id: &str| machine.api("DELETE", &format!("/executions/{id}"), "").1;
     assert_eq!(remove(&third_id)["state"], "over");
-    assert_eq!(third.until("done")["status"], "interrupted");
+    let (name, done) = third.event();
+    assert_eq!(
+        (name.as_str(), &done["status"]),
+        ("done", &json!("interrupted")),
+        "it never started"
+    );
     assert_eq!(remove(&first_id)["status"], "completed");
     assert_eq!(first.until("done")["status"], "interrupted");
     let count = machine.api("GET", "/status", "").1["exec_count"].as_u64();
+    assert!(
+        second.event().1["ran_ms"]
+            .as_u64()
+            .is_some_and(|ran| ran < 5000)
+    );
     let done = second.until("done");
     assert_eq!(
         (&done["status"], &done["result"]),
@@ -142,6 +152,7 @@ fn events(machine: &Instance) {
     drop(stream);
     let path = format!("/executions/{id}/events");
     let mut replayed = Stream::open(machine, "GET", &format!("{path}?after=2"), "");
+    replayed.until("started");
     assert_eq!(replayed.until("output")["data"]["text/plain"], "2");
     post(
         machine,

@@ -14,6 +14,7 @@ use axum::{
 use futures_util::{Stream, StreamExt, stream};
 use serde::Deserialize;
 use serde_json::json;
+use tokio::sync::watch;
 use wire::{
     body::{
         CellList, CellRemoved, CellShown, Completed, CompletedWord, InputRequest, KernelChoice,
@@ -171,39 +172,68 @@ fn find(parts: &Parts, id: &str) -> Result<(Arc<Kernel>, Arc<Execution>), ApiErr
         .ok_or_else(|| ApiError::not_found(format!("there is no execution {id:?}")))
 }
 
-/// A cell's events: first which cell it is, then what it puts out, then the answer.
+/// A cell's events: first which cell it is, then when the kernel begins with it, then what it puts
+/// out, then the answer.
 fn sse(
     execution: &Arc<Execution>,
     after: u64,
 ) -> Sse<impl Stream<Item = Result<SseEvent, Infallible>> + use<>> {
     let accepted = json!({"id": execution.id, "execution_id": execution.order.execution_id});
     let first = stream::iter([named("accepted", None, &accepted)]);
-    let (follower, changes) = (Follower::new(execution), execution.watch());
-    let batches = stream::unfold(
-        (follower, changes, after, 0, false),
-        |(follower, mut changes, after, mut read, over): (Follower, _, _, _, _)| async move {
-            if over {
-                return None;
-            }
-            loop {
-                changes.mark_unchanged();
-                let (events, answer) = follower.since(after, &mut read);
-                if events.is_empty() && answer.is_none() {
-                    // The sender lives in the execution.
-                    let _ = changes.changed().await;
-                    continue;
-                }
-                let last = events.last().map_or(after, |event| event.seq);
-                let mut batch: Vec<_> = events.iter().map(told).collect();
-                let over = answer.is_some();
-                if let Some(answer) = answer {
-                    batch.push(named("done", None, &answer));
-                }
-                return Some((stream::iter(batch), (follower, changes, last, read, over)));
-            }
-        },
-    );
+    let reader = Reader {
+        follower: Follower::new(execution),
+        changes: execution.watch(),
+        after,
+        read_bytes: 0,
+        has_begun: false,
+        over: false,
+    };
+    let batches = stream::unfold(reader, |mut reader| async {
+        let batch = reader.next().await?;
+        Some((stream::iter(batch), reader))
+    });
     Sse::new(first.chain(batches.flatten())).keep_alive(KeepAlive::default())
+}
+
+/// How far one client has read.
+struct Reader {
+    follower: Follower,
+    changes: watch::Receiver<u64>,
+    /// Seq of the last event that it got.
+    after: u64,
+    read_bytes: u64,
+    /// Whether it was told that the kernel began, and that the cell is over.
+    has_begun: bool,
+    over: bool,
+}
+
+impl Reader {
+    /// What came since, once there is something; `None` after the end.
+    async fn next(&mut self) -> Option<Vec<Result<SseEvent, Infallible>>> {
+        while !self.over {
+            self.changes.mark_unchanged();
+            let (events, answer) = self.follower.since(self.after, &mut self.read_bytes);
+            let began_ago = self.follower.began_ago().filter(|_| !self.has_begun);
+            let mut batch = Vec::with_capacity(events.len() + 2);
+            if let Some(ago) = began_ago {
+                let ran_ms = u64::try_from(ago.as_millis()).unwrap_or(u64::MAX);
+                batch.push(named("started", None, &json!({"ran_ms": ran_ms})));
+                self.has_begun = true;
+            }
+            batch.extend(events.iter().map(told));
+            self.after = events.last().map_or(self.after, |event| event.seq);
+            if let Some(answer) = answer {
+                batch.push(named("done", None, &answer));
+                self.over = true;
+            }
+            if !batch.is_empty() {
+                return Some(batch);
+            }
+            // The sender lives in the execution.
+            let _ = self.changes.changed().await;
+        }
+        None
+    }
 }
 
 fn told(event: &Event) -> Result<SseEvent, Infallible> {

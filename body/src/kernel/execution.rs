@@ -220,10 +220,10 @@ impl Execution {
         self.order.bytes() + inner.outputs.bytes() * if inner.answer.is_some() { 3 } else { 1 }
     }
 
-    /// It runs now. One that is over stays so.
-    pub(super) fn runs(&self) {
+    /// It runs, and began then. One that is over stays so.
+    pub(super) fn runs(&self, began: Instant) {
         self.change(|inner| {
-            inner.began.get_or_insert_with(Instant::now);
+            inner.began = Some(began);
             inner.go_to(CellState::Running);
         });
     }
@@ -240,10 +240,10 @@ impl Execution {
         lock(&self.inner).began.is_some()
     }
 
-    /// How long it has run.
-    pub(super) fn ran(&self) -> Duration {
+    /// How long ago the kernel began with it; `None` where it did not.
+    pub fn began_ago(&self) -> Option<Duration> {
         let began = lock(&self.inner).began;
-        began.map_or(Duration::ZERO, |began| began.elapsed())
+        began.map(|began| began.elapsed())
     }
 
     pub(super) fn output(&self, output: Value) {

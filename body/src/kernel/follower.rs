@@ -84,6 +84,11 @@ impl Follower {
         *read_bytes = followers.came.load(Ordering::Relaxed);
         self.0.since(after)
     }
+
+    /// How long ago the kernel began with the cell; `None` while it waits.
+    pub fn began_ago(&self) -> Option<Duration> {
+        self.0.began_ago()
+    }
 }
 
 impl Drop for Follower {

@@ -148,7 +148,8 @@ impl Kernel {
             let execution = Arc::new(Execution::new(name, found.order));
             kernel.keep(Arc::clone(&execution));
             if found.has_begun {
-                execution.runs();
+                // The worker says since when, where it still runs.
+                execution.runs(kernel.clock.now());
             } else {
                 lock(&kernel.queue).push_back(Work::Cell(execution));
             }
@@ -336,7 +337,10 @@ impl Kernel {
             }
         }
         for execution in self.executions() {
-            self.end(&execution, execution::Ending::died(execution.ran()));
+            self.end(
+                &execution,
+                execution::Ending::died(execution.began_ago().unwrap_or_default()),
+            );
         }
     }
 
@@ -399,7 +403,10 @@ impl Kernel {
         for execution in self.executions() {
             let is_running = running.is_some_and(|running| std::ptr::eq(running, &*execution));
             if execution.has_begun() && !execution.is_over() && !is_running {
-                self.end(&execution, execution::Ending::died(execution.ran()));
+                self.end(
+                    &execution,
+                    execution::Ending::died(execution.began_ago().unwrap_or_default()),
+                );
             }
         }
     }

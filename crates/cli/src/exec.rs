@@ -78,7 +78,7 @@ async fn follow(
         CellTold::Output(output) if json => print::json(&json!({ "output": output })),
         CellTold::Output(output) => print::output(&output),
         // A terminal keeps what it has shown.
-        CellTold::Cleared => {}
+        CellTold::Started { .. } | CellTold::Cleared => {}
         CellTold::Input {
             execution_id,
             prompt,

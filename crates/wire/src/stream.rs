@@ -86,6 +86,16 @@ pub enum Event {
         /// The view's id of this run of it; empty where it gave none.
         run_id: String,
     },
+    /// The kernel is at a cell: it waits no longer.
+    CellStarted {
+        /// The view's id of the cell.
+        cell_id: String,
+        /// The view's id of this run of it; empty where it gave none.
+        run_id: String,
+        /// For how long it had run when this was told.
+        #[cfg_attr(feature = "ts", ts(type = "number"))]
+        ran_ms: u64,
+    },
     /// A cell put something out (an nbformat 4.5 output object).
     CellOutput {
         /// The view's id of the cell.

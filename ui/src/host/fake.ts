@@ -97,6 +97,7 @@ export class FakeHost implements Host {
       },
       kernel_exec: ({ cell_id, run_id }) => {
         this.#tell({ kind: "cell_queued", cell_id, run_id });
+        this.#tell({ kind: "cell_started", cell_id, run_id, ran_ms: 0 });
         this.#tell({ kind: "cell_output", cell_id, run_id, output: { output_type: "stream", name: "stdout", text: "hello\n" } });
         return {};
       },

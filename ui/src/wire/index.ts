@@ -172,7 +172,13 @@ takeover: Takeover, } | { "kind": "cell_queued",
 /** The view's id of the cell. */
 cell_id: string,
 /** The view's id of this run of it; empty where it gave none. */
-run_id: string, } | { "kind": "cell_output",
+run_id: string, } | { "kind": "cell_started",
+/** The view's id of the cell. */
+cell_id: string,
+/** The view's id of this run of it; empty where it gave none. */
+run_id: string,
+/** For how long it had run when this was told. */
+ran_ms: number, } | { "kind": "cell_output",
 /** The view's id of the cell. */
 cell_id: string,
 /** The view's id of this run of it; empty where it gave none. */

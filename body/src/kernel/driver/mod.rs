@@ -172,8 +172,9 @@ impl Driver {
             self.kernel.keep(Arc::clone(&execution));
             execution
         });
-        execution.runs();
-        Running::new(execution, began(at_s))
+        let began = began(at_s);
+        execution.runs(began);
+        Running::new(execution, began)
     }
 
     async fn serve(&mut self, link: &mut Link, running: Option<Running>) -> Gone {
@@ -220,7 +221,7 @@ impl Driver {
     async fn run(&mut self, link: &mut Link, execution: Arc<Execution>) -> Result<(), Gone> {
         let running = Running::new(execution, self.kernel.clock.now());
         let execution = Arc::clone(&running.execution);
-        execution.runs();
+        execution.runs(running.begin);
         self.kernel.spool.begin(&execution.order.execution_id);
         let sent = match self.tell_context(link).await {
             Ok(()) => link.send(&ToWorker::Execute(&execution.order)).await,

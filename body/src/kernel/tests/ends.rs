@@ -39,7 +39,7 @@ async fn a_kernel_that_goes_for_good_ends_its_running_cell_too() {
     assert_eq!(answered(&running).await, ExecStatus::Died);
     assert_eq!(answered(&waiting).await, ExecStatus::Interrupted);
     // The driver may have heard of the worker's end as well: a cell ends once.
-    running.runs();
+    running.runs(crate::clock::Instant::now());
     machine.kernel.end(&running, Ending::died(Duration::ZERO));
     assert!(running.is_over());
     assert_eq!(

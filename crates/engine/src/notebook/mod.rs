@@ -123,6 +123,11 @@ async fn publish(
         let (cell_id, run_id) = (cell_id.clone(), run_id.clone());
         journal.publish(match told {
             CellTold::Accepted { .. } => return,
+            CellTold::Started { ran_ms } => Event::CellStarted {
+                cell_id,
+                run_id,
+                ran_ms,
+            },
             CellTold::Output(output) => Event::CellOutput {
                 cell_id,
                 run_id,
@@ -173,6 +178,12 @@ struct Accepted {
     execution_id: String,
 }
 
+/// Told once the kernel is at the cell.
+#[derive(serde::Deserialize)]
+struct Started {
+    ran_ms: u64,
+}
+
 /// What a cell's event stream tells before its end.
 #[derive(Clone, Debug, PartialEq)]
 pub enum CellTold {
@@ -180,6 +191,11 @@ pub enum CellTold {
     Accepted {
         /// The kernel's id of it.
         execution_id: String,
+    },
+    /// The kernel began with it so long ago.
+    Started {
+        /// In milliseconds.
+        ran_ms: u64,
     },
     /// It put something out: an nbformat 4.5 object.
     Output(Value),
@@ -209,6 +225,10 @@ async fn outputs(
                     tell(CellTold::Accepted {
                         execution_id: execution_id.clone(),
                     });
+                }
+                "started" => {
+                    let ran_ms = read::<Started>(event.data.as_bytes())?.ran_ms;
+                    tell(CellTold::Started { ran_ms });
                 }
                 "output" => match serde_json::from_str(&event.data) {
                     Ok(output) => tell(CellTold::Output(output)),
@@ -329,6 +349,7 @@ mod tests {
     async fn a_cells_outputs_come_before_its_answer() {
         let answer = answer(concat!(
             "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n",
+            "event: started\ndata: {\"ran_ms\":3}\n\n",
             "event: output\nid: 1\ndata: {\"output_type\":\"stream\",\"name\":\"stdout\",\"text\":\"hi\\n\"}\n\n",
             "event: done\ndata: {\"id\":\"a\",\"execution_id\":\"b\",\"status\":\"completed\",\"stdout\":\"hi\\n\",",
             "\"stderr\":\"\",\"result\":null,\"error\":null,\"timing_ms\":1,\"execution_count\":1,\"outputs\":[]}\n\n",
@@ -337,7 +358,8 @@ mod tests {
         let mut seen = Vec::new();
         let done = outputs(answer, &mut |told| seen.push(told)).await.unwrap();
         assert_eq!(done.stdout, "hi\n");
-        assert!(matches!(&seen[0], CellTold::Output(output) if output["text"] == "hi\n"));
+        assert_eq!(seen[0], CellTold::Started { ran_ms: 3 });
+        assert!(matches!(&seen[1], CellTold::Output(output) if output["text"] == "hi\n"));
     }
 
     #[tokio::test]

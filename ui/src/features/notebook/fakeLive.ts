@@ -19,6 +19,8 @@ export class FakeLive {
   batches: (string | null)[] = [];
   /** What was interrupted, oldest first: the kernel's ids, `null` for whatever runs. */
   interrupted: (string | null)[] = [];
+  /** Cells that are not over, in their order: the kernel is at the first. */
+  #queue: string[] = [];
   #listeners: ((event: Event, at_ms: number) => void)[] = [];
   #at_ms = 0;
 
@@ -46,6 +48,7 @@ export class FakeLive {
       this.runs.set(request.cell_id!, run_id);
       this.batches.push(request.batch ?? null);
       this.tell({ kind: "cell_queued", cell_id: request.cell_id!, run_id });
+      if (this.#queue.push(request.cell_id!) === 1) this.#start();
     }
     return {};
   }
@@ -64,5 +67,14 @@ export class FakeLive {
       id: cell_id, execution_id: cell_id, status, stdout: "", stderr: "", result: null, error, timing_ms: 1, execution_count: 1, outputs: [],
     };
     this.tell({ kind: "cell_ended", cell_id, run_id, answer, failure: null });
+    if (run_id !== this.runs.get(cell_id)) return;
+    const first = this.#queue[0] === cell_id;
+    this.#queue = this.#queue.filter((id) => id !== cell_id);
+    if (first) this.#start();
+  }
+
+  #start(): void {
+    const cell_id = this.#queue[0];
+    if (cell_id !== undefined) this.tell({ kind: "cell_started", cell_id, run_id: this.runs.get(cell_id)!, ran_ms: 0 });
   }
 }

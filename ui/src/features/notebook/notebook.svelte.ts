@@ -10,10 +10,11 @@ export type CellState =
   | { kind: "idle" }
   /** Taken out of the queue: it did not run. */
   | { kind: "skipped" }
-  | { kind: "queued"; since: number }
+  /** The kernel has it: when it was handed in and, where the kernel is at it, when that began. */
+  | { kind: "queued"; at_ms: number; began_ms: number | null }
   /** `restarted`: the kernel ended under it because this window asked for a new one. */
   | { kind: "ended"; status: ExecStatus | "restarted"; timing_ms: number }
-  /** Its end was not heard; `begun` where the kernel may have been at it. */
+  /** Its end was not heard; `begun` where the kernel was at it. */
   | { kind: "lost"; failure: Failure; begun: boolean };
 
 export interface Cell {
@@ -52,9 +53,6 @@ export function toFile({ id, kind, source, outputs, execution_count, rest }: Cel
   return kind === "code" ? { ...common, outputs, execution_count } : common;
 }
 
-/** A machine that goes ends the streams of all its cells within this. */
-const SAME_MOMENT_MS = 2000;
-
 export class Notebook {
   cells = $state<Cell[]>([]);
   /** Id of the cell that the keyboard is about. */
@@ -69,8 +67,6 @@ export class Notebook {
   #frame = 0;
   /** The run that was under way when this window asked for a new kernel. */
   #restarted: string | null = null;
-  /** When a run's end was last lost, Unix milliseconds. */
-  #lost_at_ms = -Infinity;
   /** Told of every change that a file would show. */
   #changed: () => void;
 
@@ -89,11 +85,16 @@ export class Notebook {
     this.trouble = null;
   }
 
-  /** The cell that runs: the first in the kernel's queue. */
+  /** The cell that runs. */
   get running(): Cell | undefined {
+    return this.#known.find((cell) => cell.state.kind === "queued" && cell.state.began_ms !== null);
+  }
+
+  /** Of those that wait, the first: somebody else's run before it. */
+  get #waiting(): Cell | undefined {
     return this.#known
       .filter((cell) => cell.state.kind === "queued")
-      .toSorted((one, other) => since(one) - since(other))[0];
+      .toSorted((one, other) => queuedAt(one) - queuedAt(other))[0];
   }
 
   get busy(): boolean {
@@ -130,8 +131,8 @@ export class Notebook {
     }
   }
 
-  /** Ends the run of one cell, or takes it out of the queue; with none, whatever the kernel is at, whoever's it is. */
-  async interrupt(cell = this.running): Promise<void> {
+  /** Ends the run of one cell, or takes it out of the queue; with none here, whatever the kernel is at, whoever's it is. */
+  async interrupt(cell = this.running ?? this.#waiting): Promise<void> {
     try {
       const execution_id = cell ? await this.#execution(cell) : null;
       // Over meanwhile: what the kernel is at now is somebody else's.
@@ -279,9 +280,14 @@ export class Notebook {
         if (!cell) return;
         cell.outputs = [];
         cell.execution_count = null;
-        cell.state = { kind: "queued", since: at_ms };
+        cell.state = { kind: "queued", at_ms, began_ms: null };
         cell.asks = null;
         this.changed();
+        return;
+      }
+      case "cell_started": {
+        const cell = this.#of(event);
+        if (cell?.state.kind === "queued") cell.state.began_ms = at_ms - event.ran_ms;
         return;
       }
       case "cell_input": {
@@ -308,8 +314,7 @@ export class Notebook {
         this.ended += 1;
         const cell = this.#of(event);
         if (!cell) return;
-        // What is lost in the same moment waited behind it.
-        const begun = cell.outputs.length > 0 || (this.running === cell && at_ms - this.#lost_at_ms > SAME_MOMENT_MS);
+        const begun = cell.state.kind === "queued" && cell.state.began_ms !== null;
         cell.asks = null;
         if (event.answer?.error?.type === "Cancelled") {
           cell.state = { kind: "skipped" };
@@ -320,7 +325,6 @@ export class Notebook {
           cell.state = { kind: "ended", status: status === "died" && cell.run === this.#restarted ? "restarted" : status, timing_ms };
         } else if (event.failure) {
           cell.state = { kind: "lost", failure: inWindow(event.failure), begun };
-          this.#lost_at_ms = at_ms;
         }
         this.changed();
       }
@@ -376,6 +380,6 @@ function joinText(events: Told[]): { of: Told; output: Output }[] {
   }));
 }
 
-function since(cell: Cell): number {
-  return cell.state.kind === "queued" ? cell.state.since : 0;
+function queuedAt(cell: Cell): number {
+  return cell.state.kind === "queued" ? cell.state.at_ms : 0;
 }

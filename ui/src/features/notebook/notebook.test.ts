@@ -141,7 +141,25 @@ test("a cell whose end is not heard of was cut off where it had begun", async ()
   await notebook.run("a");
   await notebook.run("b");
   await notebook.run("c");
-  fake.says("c", "so far");
-  for (const cell_id of ["a", "b", "c"]) fake.tell({ kind: "cell_ended", cell_id, run_id: fake.runs.get(cell_id)!, answer: null, failure });
-  expect(notebook.cells.map(({ state }) => state.kind === "lost" && state.begun)).toEqual([true, false, true]);
+  fake.end("a");
+  for (const cell_id of ["b", "c"]) fake.tell({ kind: "cell_ended", cell_id, run_id: fake.runs.get(cell_id)!, answer: null, failure });
+  expect(notebook.cells.map(({ state }) => state.kind === "lost" && state.begun)).toEqual([false, true, false]);
+});
+
+test("a cell runs from when the kernel is at it, also where it was before this window", async () => {
+  const { fake, notebook } = opened();
+  await notebook.run("a");
+  await notebook.run("b");
+  expect(notebook.running?.id).toBe("a");
+  fake.end("a");
+  expect(notebook.running?.id).toBe("b");
+  fake.tell({ kind: "cell_queued", cell_id: "b", run_id: fake.runs.get("b")! });
+  // Another client's cell is before it: the toolbar's Interrupt takes this one out of the queue.
+  expect(notebook.running).toBeUndefined();
+  fake.known = [{ cell_id: "b", execution_id: "x", pending: true }];
+  await notebook.interrupt();
+  expect(fake.interrupted).toEqual(["x"]);
+  fake.tell({ kind: "cell_started", cell_id: "b", run_id: fake.runs.get("b")!, ran_ms: 60_000 });
+  const { state } = notebook.cells[1]!;
+  expect(state.kind === "queued" && state.at_ms - state.began_ms!).toBe(59_999);
 });
