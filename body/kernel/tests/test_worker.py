@@ -62,6 +62,14 @@ class Worker(WorkerCase):
         self.assertEqual(1, sum(item["output_type"] == "execute_result" for item in outputs))
         self.assertEqual("completed", self.client.execute("1")[0]["status"])
 
+    def test_a_forked_copy_prints_right_after_its_original(self):
+        # However quick the copy is.
+        code = ("import os, vivarium_kernel.output\nvivarium_kernel.output.JOIN_S = 60\nfor _ in range(20):\n    print('a')\n    pid = os.fork()\n"
+                "    if not pid:\n        print('b')\n        os._exit(0)\n    os.waitpid(pid, 0)")
+        _, outputs = self.client.execute(code)
+        text = "".join(item["text"] for item in outputs)
+        self.assertEqual((20, 20), (text.count("a\n"), text.count("b\n")))
+
     def test_a_forked_child_does_not_hide_the_end_of_the_worker(self):
         code = "import os, time\npid = os.fork()\nif not pid: time.sleep(600)\nprint(pid, flush=True); time.sleep(600)"
         self.client.send(type="execute", execution_id="e", code=code)

@@ -8,6 +8,7 @@ display and before the cell's end, and by the pump thread in between.
 import codecs
 import collections
 import io
+import math
 import os
 import select
 import threading
@@ -54,6 +55,8 @@ class Output:
             self._pipes[read] = name
             self._decoders[name] = codecs.getincrementaldecoder("utf-8")("replace")
             self._poll.register(read, select.POLLIN)
+        # In a copy nothing joins: its streams write to their descriptors.
+        os.register_at_fork(after_in_child=lambda: setattr(self, "_looked", -math.inf))
         threading.Thread(target=self._pump, name="pump", daemon=True).start()
 
     def begin(self, execution_id, request):
@@ -67,15 +70,27 @@ class Output:
     def write(self, name, text):
         """Adds text that Python wrote."""
         now = time.perf_counter()
-        if now - self._looked < JOIN_S and name is self._name and self._size < CHUNK and self._parts:
-            self._size += len(text)
-            self._parts.append(text)
-            return
         with self._guard, self._lock:
             self._drain()
             self._add(name, text)
             self._looked = now
         self._outbox.throttle()
+
+    def joining(self, name, write):
+        """`write`, but for text that only joins what was written just before: a flood of prints is nothing
+        but this."""
+        clock, parts = time.perf_counter, self._parts
+        join = parts.append
+
+        def joins(text):
+            if clock() - self._looked < JOIN_S and name is self._name and self._size < CHUNK and parts and type(text) is str:
+                size = len(text)
+                self._size += size
+                join(text)
+                return size
+            return write(text)
+
+        return joins
 
     def emit(self, output, more=False):
         """Sends an output object after all that was written before it; with what comes next if that is `more`."""
@@ -189,6 +204,7 @@ class Stream(io.TextIOBase):
         super().__init__()
         self._output, self._name, self._fd = output, name, fd
         self.buffer = _Buffer(fd)
+        self.write = output.joining(name, self.write)
 
     @property
     def name(self):
