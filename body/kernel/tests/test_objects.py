@@ -62,3 +62,16 @@ class Frames(unittest.TestCase):
             # It is taken for nothing else later.
             self.assertNotIn("fingerprint", entry)
             self.assertEqual([], [name for name in os.listdir(self.folder) if name.startswith("new-")])
+
+    def test_a_fingerprint_is_of_all_that_there_is(self):
+        for length in (0, 1, 2 * CHUNK, 2 * CHUNK + 1, 4 * CHUNK + 5):
+            content = bytearray(length)
+            seen = {fingerprint(content)}
+            places = {0, length // 2, length - 1} if length else set()
+            for at in places:
+                content[at] ^= 1
+                seen.add(fingerprint(content))
+                content[at] ^= 1
+            self.assertIn(fingerprint(bytes(content)), seen)
+            self.assertEqual(1 + len(places), len(seen))
+            self.assertNotIn(fingerprint(bytes(length + 1)), seen)

@@ -230,18 +230,19 @@ async fn read(
     ended: &CancellationToken,
 ) {
     let Some(mut stream) = stream else { return };
-    let mut chunk = vec![0; 64 << 10];
+    let mut chunk = Vec::with_capacity(64 << 10);
     let mut cut = false;
     let mut tail: Vec<u8> = Vec::new();
     let mut rest = LARGEST_PIPE;
     loop {
+        chunk.clear();
         let silence = async {
             ended.cancelled().await;
             tokio::time::sleep(SILENCE).await;
         };
         let count = tokio::select! {
             biased;
-            read = stream.read(&mut chunk) => match read {
+            read = stream.read_buf(&mut chunk) => match read {
                 Ok(count @ 1..) => count,
                 _ => return,
             },
@@ -250,7 +251,7 @@ async fn read(
         {
             let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
             if kept.len() + count <= KEPT_BYTES {
-                kept.extend_from_slice(&chunk[..count]);
+                kept.extend_from_slice(&chunk);
             } else if !cut {
                 cut = true;
                 kept.extend_from_slice(
@@ -259,7 +260,7 @@ async fn read(
             }
         }
         if let Some(sink) = &sink {
-            tail.extend_from_slice(&chunk[..count]);
+            tail.extend_from_slice(&chunk);
             // A letter that was cut in two waits for its other half.
             let whole = match std::str::from_utf8(&tail) {
                 Err(error) if error.error_len().is_none() => error.valid_up_to(),
