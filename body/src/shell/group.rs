@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use nix::{
     sys::signal::{Signal, killpg},
+    time::{ClockId, clock_gettime},
     unistd::Pid,
 };
 use tokio::process::Child;
@@ -17,7 +18,8 @@ use crate::proc::stat;
 /// Killed when dropped, unless it is left alone.
 pub struct Group {
     leader: Option<Pid>,
-    /// In its name it says which process: a file without content fits on a full disk.
+    /// In its name it says which process, and when that was there: a file without content fits on a
+    /// full disk.
     record: Option<PathBuf>,
 }
 
@@ -53,8 +55,7 @@ impl Drop for Group {
 }
 
 fn record(id: u32, running: &Path) -> Option<PathBuf> {
-    let (start, _) = stat(id)?;
-    let record = running.join(format!("{id}:{start}"));
+    let record = running.join(format!("{id}:{}", now()?));
     match std::fs::write(&record, "") {
         Ok(()) => Some(record),
         Err(error) => {
@@ -64,11 +65,19 @@ fn record(id: u32, running: &Path) -> Option<PathBuf> {
     }
 }
 
+/// In ticks since boot, as processes tell their starts: what has this number and started later is another.
+fn now() -> Option<u64> {
+    const TICKS: i64 = 100;
+    let now = clock_gettime(ClockId::CLOCK_BOOTTIME).ok()?;
+    let ticks = now.tv_sec() * TICKS + now.tv_nsec() / (1_000_000_000 / TICKS);
+    u64::try_from(ticks).ok()
+}
+
 /// Ends the commands that a supervisor before us left unfinished.
 pub fn sweep(running: &Path) {
     for entry in std::fs::read_dir(running).into_iter().flatten().flatten() {
-        if let Some((id, start)) = recorded(&entry.file_name().to_string_lossy())
-            && stat(id.cast_unsigned()).is_some_and(|(now, _)| now == start)
+        if let Some((id, at)) = recorded(&entry.file_name().to_string_lossy())
+            && stat(id.cast_unsigned()).is_some_and(|(start, _)| start <= at)
         {
             tracing::info!(
                 pid = id,
@@ -81,8 +90,8 @@ pub fn sweep(running: &Path) {
 }
 
 fn recorded(name: &str) -> Option<(i32, u64)> {
-    let (id, start) = name.split_once(':')?;
-    Some((id.parse().ok()?, start.parse().ok()?))
+    let (id, at) = name.split_once(':')?;
+    Some((id.parse().ok()?, at.parse().ok()?))
 }
 
 #[cfg(test)]
