@@ -264,10 +264,10 @@ impl Machine {
     /// Last lines of its container's log.
     ///
     /// # Errors
-    /// [`LifecycleError::NotRunning`] where there is no container.
+    /// [`LifecycleError::NotRunning`] where there is no container, or one that is being removed.
     pub async fn logs(&self, dock: &Dock, tail: u32) -> Result<Vec<String>, LifecycleError> {
         match dock.logs(&self.names.container, tail).await {
-            Err(error) if error.is_not_found() => Err(self.not_running()),
+            Err(error) if error.is_not_found() || error.is_conflict() => Err(self.not_running()),
             other => Ok(other?),
         }
     }

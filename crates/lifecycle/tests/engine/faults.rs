@@ -44,6 +44,44 @@ async fn a_machine_that_ends_is_told_at_once_with_its_exit_status_and_log() {
 }
 
 #[tokio::test]
+async fn the_log_of_a_machine_that_is_being_removed_is_no_fault() {
+    if !super::wanted() {
+        return;
+    }
+    let dock = Dock::connect().await.unwrap();
+    let tiny = TinyMachine::new("going", ENDS, &[]);
+    let name = tiny.machine.container_name().to_owned();
+    let mut odd = Vec::new();
+    for _ in 0..4 {
+        let writes = ContainerSpec {
+            name: name.clone(),
+            image: "debian:trixie-slim".into(),
+            command: Some(vec!["echo".into(), "a line".into()]),
+            ..Default::default()
+        };
+        dock.create_container(&writes).await.unwrap();
+        dock.start_container(&name).await.unwrap();
+        let look = async {
+            loop {
+                match tiny.machine.logs(&dock, 10).await {
+                    Ok(lines) if lines.iter().all(|line| line == "a line") => {}
+                    Err(LifecycleError::NotRunning { .. }) => {
+                        if dock.container(&name).await.unwrap().is_none() {
+                            break;
+                        }
+                    }
+                    other => odd.push(other),
+                }
+            }
+        };
+        let (removed, ()) = tokio::join!(dock.remove_container(&name), look);
+        removed.unwrap();
+    }
+    tiny.tidy(&dock).await;
+    assert!(odd.is_empty(), "{odd:?}");
+}
+
+#[tokio::test]
 async fn a_strangers_container_is_left_alone() {
     if !super::wanted() {
         return;
