@@ -200,6 +200,21 @@ class Worker(WorkerCase):
         _, outputs = self.client.execute("!head -c 20000000 /dev/zero | tr '\\0' x")
         self.assertEqual(20000000, len(self.text(outputs)))
 
+    def test_what_was_printed_is_not_kept(self):
+        resident = "int(open('/proc/self/statm').read().split()[1]) * 4096"
+        before = int(self.client.execute(resident)[0]["result"])
+        _, outputs = self.client.execute("for n in range(200): print(str(n % 10) * (1 << 20))")
+        self.assertEqual(200 * ((1 << 20) + 1), sum(len(item["text"]) for item in outputs))
+        # But for the last 64 MiB, for clients that come back.
+        self.assertLess(int(self.client.execute(resident)[0]["result"]) - before, 120 << 20)
+
+    def test_a_stream_of_the_cells_own_stays_and_is_nobody_elses(self):
+        self.client.execute("import io, sys\nkept, sys.stdout = sys.stdout, io.StringIO()")
+        done, outputs = self.client.execute("print('aside')")
+        self.assertEqual(("completed", []), (done["status"], outputs))
+        self.assertEqual("'aside\\n'", self.client.execute("sys.stdout.getvalue()")[0]["result"])
+        self.assertEqual("back\n", self.text(self.client.execute("sys.stdout = kept\nprint('back')")[1]))
+
     def test_an_output_that_is_too_large_is_told_as_such(self):
         told = "<65 MiB were not shown: one output has room for 64 MiB. Show a part of it, or write it to a file.>"
         self.client.execute("large = 'x' * (65 << 20)")

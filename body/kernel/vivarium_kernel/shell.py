@@ -1,5 +1,6 @@
 """IPython's shell, with its displays, results and errors turned into nbformat output objects."""
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -79,6 +80,11 @@ class Shell(InteractiveShell):
             return super().run_cell(*args, **kwargs)
         finally:
             self.depth -= 1
+
+    def _tee(self, channel):
+        """IPython would put a function of its own before the stream's `write`, and keep all that is ever
+        written, for `%notebook`: as long as the kernel lives, and at twice the time of a print."""
+        return contextlib.nullcontext()
 
     def init_display_formatter(self):
         self.display_formatter = quick.Formatter(parent=self)
