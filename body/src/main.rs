@@ -15,6 +15,7 @@ mod http;
 mod init;
 mod kernel;
 mod mcp;
+mod memory;
 mod paths;
 mod proc;
 mod secrets;

@@ -41,7 +41,7 @@ use crate::{changes::Changes, clock::Clock, shell::Shell};
 
 /// How many ended executions are kept to be fetched again, and how much of their code and output.
 const KEPT: usize = 200;
-const KEPT_BYTES: usize = 192 << 20;
+const KEPT_BYTES: usize = 64 << 20;
 /// How many cells may wait, and how much code.
 const MOST_WAITING: usize = 10_000;
 const MOST_WAITING_BYTES: usize = 192 << 20;

@@ -106,6 +106,7 @@ async fn supervise() -> Result<(), Box<dyn std::error::Error>> {
     keeper
         .start(TableClient::connect(&socket).await?, services)
         .await?;
+    tasks.spawn(crate::memory::give_back(stop.clone()));
     tasks.spawn(logs::rotate(crate::paths::logs_dir(), stop.clone()));
 
     let shell = Shell::take_over(&crate::paths::shell_dir(), crate::paths::home());
