@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use nix::unistd::{SysconfVar, sysconf};
 use tokio_util::sync::CancellationToken;
 
 /// A reserve of this size is worth more than the work of giving it back.
@@ -37,7 +38,13 @@ fn idle() -> usize {
 fn resident() -> usize {
     let text = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
     let pages = text.split_whitespace().nth(1);
-    pages.map_or(0, |pages| pages.parse().unwrap_or(0) * 4096)
+    pages.map_or(0, |pages| pages.parse().unwrap_or(0) * page())
+}
+
+/// Bytes of a page; some processors have larger ones than 4 KiB.
+fn page() -> usize {
+    let told = sysconf(SysconfVar::PAGE_SIZE).ok().flatten();
+    told.and_then(|bytes| bytes.try_into().ok()).unwrap_or(4096)
 }
 
 #[allow(unsafe_code)]

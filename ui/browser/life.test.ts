@@ -277,6 +277,7 @@ test("it is removed, and nothing is left but the files", async () => {
 });
 
 test("no error was met on the way", () => {
-  // Of the restart in the middle: the desktop's connection was cut.
-  expect(errors.filter((error) => !/WebSocket|ERR_CONNECTION|409/.test(error))).toEqual([]);
+  // Of the restarts in the middle: connections were cut, by the machine and by Chromium, which drops what
+  // it loads when the container's network comes; and a machine that comes up says that it is not ready.
+  expect(errors.filter((error) => !/WebSocket|ERR_CONNECTION|ERR_NETWORK_CHANGED|409|503/.test(error))).toEqual([]);
 });

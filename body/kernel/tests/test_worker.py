@@ -201,7 +201,7 @@ class Worker(WorkerCase):
         self.assertEqual(20000000, len(self.text(outputs)))
 
     def test_what_was_printed_is_not_kept(self):
-        resident = "int(open('/proc/self/statm').read().split()[1]) * 4096"
+        resident = "__import__('os').sysconf('SC_PAGE_SIZE') * int(open('/proc/self/statm').read().split()[1])"
         before = int(self.client.execute(resident)[0]["result"])
         _, outputs = self.client.execute("for n in range(200): print(str(n % 10) * (1 << 20))")
         self.assertEqual(200 * ((1 << 20) + 1), sum(len(item["text"]) for item in outputs))
