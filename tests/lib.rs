@@ -5,8 +5,9 @@
 pub mod measure;
 
 use std::{
+    hash::{BuildHasher, Hasher, RandomState},
     io::{Read, Write},
-    net::TcpStream,
+    net::{TcpListener, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
     sync::atomic::{AtomicU32, Ordering},
@@ -30,6 +31,17 @@ fn command_line() -> PathBuf {
         .map_or_else(|| project().join("target/debug/vivarium"), PathBuf::from)
 }
 
+/// A port that nobody listens at, and that the system gives to nobody by itself.
+pub fn free_port() -> u16 {
+    loop {
+        let number = RandomState::new().build_hasher().finish();
+        let port = 15_000 + u16::try_from(number % 17_000).expect("small");
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+}
+
 /// An instance of its own: prefix, ports, home folder. Gone when dropped.
 pub struct Instance {
     pub name: String,
@@ -48,7 +60,7 @@ impl Default for Instance {
 }
 
 impl Instance {
-    /// A new one, with ports that are free now.
+    /// A new one, with ports that are free.
     pub fn new() -> Self {
         Self::of("default")
     }
@@ -57,16 +69,12 @@ impl Instance {
     pub fn of(profile: &'static str) -> Self {
         let base = std::env::var("VIVARIUM_TEST_INSTANCE")
             .unwrap_or_else(|_| format!("vtest-{}", std::process::id()));
-        let held: Vec<_> = (0..3)
-            .map(|_| std::net::TcpListener::bind("127.0.0.1:0").expect("a free port"))
-            .collect();
-        let port = |index: usize| held[index].local_addr().expect("an address").port();
         Self {
             name: format!("{base}-{}", COUNTER.fetch_add(1, Ordering::Relaxed)),
             profile,
             user: None,
             home: tempfile::tempdir().expect("a folder"),
-            ports: [port(0), port(1), port(2)],
+            ports: std::array::from_fn(|_| free_port()),
         }
     }
 

@@ -14,7 +14,7 @@ use fantoccini::{
 };
 use serde_json::{Value, json};
 
-use e2e::{Instance, project, wait_until};
+use e2e::{Instance, free_port, project, wait_until};
 
 /// The app: the debug build, unless `VIVARIUM_DESKTOP` names another.
 pub fn binary() -> PathBuf {
@@ -36,11 +36,7 @@ pub struct Window {
 impl Window {
     /// Opens the app on this instance.
     pub async fn open(instance: &Instance) -> Self {
-        let port = std::net::TcpListener::bind("127.0.0.1:0")
-            .expect("a port")
-            .local_addr()
-            .expect("an address")
-            .port();
+        let port = free_port();
         let driver = Command::new("WebKitWebDriver")
             .arg(format!("--port={port}"))
             .envs(instance.environment())

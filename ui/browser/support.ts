@@ -2,6 +2,7 @@
 // Chromium. Gone when closed.
 
 import { execFileSync, spawn, type ChildProcess } from "node:child_process";
+import { randomInt } from "node:crypto";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
 import { createServer } from "node:net";
@@ -20,15 +21,17 @@ const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.mi
 /** As long as a machine may take to come up on a busy computer. */
 export const SLOW_MS = 90_000;
 
-async function freePorts(count: number): Promise<number[]> {
-  const servers = await Promise.all(
-    Array.from({ length: count }, () => new Promise<ReturnType<typeof createServer>>((resolve) => {
-      const server = createServer().listen(0, "127.0.0.1", () => resolve(server));
-    })),
-  );
-  const ports = servers.map((server) => (server.address() as { port: number }).port);
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return ports;
+/** A port that nobody listens at, and that the system gives to nobody by itself. */
+async function freePort(): Promise<number> {
+  for (;;) {
+    const port = randomInt(15_000, 32_000);
+    const isFree = await new Promise<boolean>((resolve) => {
+      const server = createServer();
+      server.on("error", () => resolve(false));
+      server.listen(port, "127.0.0.1", () => server.close(() => resolve(true)));
+    });
+    if (isFree) return port;
+  }
 }
 
 /** An instance: prefix, ports and home folder of its own. */
@@ -55,7 +58,7 @@ export class Instance {
 
   static async make(name: string, environment: NodeJS.ProcessEnv = {}): Promise<Instance> {
     const base = process.env["VIVARIUM_TEST_INSTANCE"] ?? `vtest-${process.pid}`;
-    return new Instance(`${base}-${name}`, await freePorts(3), environment);
+    return new Instance(`${base}-${name}`, [await freePort(), await freePort(), await freePort()], environment);
   }
 
   get container(): string {

@@ -164,9 +164,11 @@ impl Sshd {
                 at,
             );
         }
-        let free = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let port = free.local_addr().expect("an address").port();
-        drop(free);
+        // One that the system gives to nobody by itself.
+        let from = 15_000 + u16::try_from(std::process::id() % 16_000).expect("small");
+        let port = (from..32_000)
+            .find(|&port| TcpListener::bind(("127.0.0.1", port)).is_ok())
+            .expect("a free port");
         let place = at.display();
         let config = format!(
             "Port {port}\nListenAddress 127.0.0.1\nHostKey {place}/host\nPidFile none\nStrictModes no\n\

@@ -13,7 +13,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use e2e::measure::{median, option};
+use e2e::{
+    free_port,
+    measure::{median, option},
+};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 
@@ -108,11 +111,6 @@ impl Drop for Relay {
         let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM);
         let _ = self.child.wait();
     }
-}
-
-fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-    listener.local_addr().expect("its address").port()
 }
 
 struct Measured {

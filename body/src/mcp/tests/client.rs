@@ -1,6 +1,6 @@
 //! A relay of the test's own, and a plain client.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::Ipv4Addr, sync::Arc, time::Duration};
 
 use axum::body::Body;
 use bytes::Bytes;
@@ -59,6 +59,16 @@ pub fn limits() -> Limits {
     }
 }
 
+/// At a port that the system gives to nobody by itself: where it ends, nobody else comes to be there.
+pub async fn listener() -> TcpListener {
+    loop {
+        let port = rand::random_range(15_000..32_000);
+        if let Ok(listener) = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await {
+            return listener;
+        }
+    }
+}
+
 /// An entry for the scripted server.
 pub fn scripted(mode: &str) -> Value {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/src/mcp/tests/server.py");
@@ -68,16 +78,17 @@ pub fn scripted(mode: &str) -> Value {
 impl Machine {
     /// With these servers; two processes of one session each at the most.
     pub async fn start(servers: Value) -> Self {
-        Self::start_at("127.0.0.1:0", servers).await
+        Self::start_with(listener().await, servers, limits()).await
     }
 
     /// At this address.
     pub async fn start_at(address: &str, servers: Value) -> Self {
-        Self::start_with(address, servers, limits()).await
+        let listener = TcpListener::bind(address).await.unwrap();
+        Self::start_with(listener, servers, limits()).await
     }
 
     /// With these limits.
-    pub async fn start_with(address: &str, servers: Value, limits: Limits) -> Self {
+    pub async fn start_with(listener: TcpListener, servers: Value, limits: Limits) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("mcp.json");
         std::fs::write(&file, json!({"mcpServers": servers}).to_string()).unwrap();
@@ -102,7 +113,6 @@ impl Machine {
             lists: tokio::sync::Notify::new(),
         };
         let relay = Relay::new(config, common);
-        let listener = TcpListener::bind(address).await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let mut serving = JoinSet::new();
         let access = Arc::new(Access::of_tests(TOKEN));

@@ -9,11 +9,11 @@ use serde_json::{Value, json};
 
 use super::{
     super::server::Limits,
-    client::{Client, DEADLINE, Machine, begin, called, limits, scripted, until_said},
+    client::{Client, DEADLINE, Machine, begin, called, limits, listener, scripted, until_said},
 };
 
 async fn with(limits: Limits) -> Machine {
-    Machine::start_with("127.0.0.1:0", json!({"a": scripted("")}), limits).await
+    Machine::start_with(listener().await, json!({"a": scripted("")}), limits).await
 }
 
 fn patient() -> Limits {

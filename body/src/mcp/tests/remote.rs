@@ -14,9 +14,9 @@ use axum::{
 };
 use hyper::Method;
 use serde_json::{Value, json};
-use tokio::{net::TcpListener, task::JoinSet};
+use tokio::{net::TcpSocket, task::JoinSet};
 
-use super::client::{Client, Machine, begin, called, scripted, until_said};
+use super::client::{Client, Machine, begin, called, listener, scripted, until_said};
 
 /// An entry for a server of another relay.
 fn far(other: &Machine, path: &str) -> Value {
@@ -187,7 +187,7 @@ pub struct Odd {
 }
 
 pub async fn odd(routes: Router) -> Odd {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let listener = listener().await;
     let address = listener.local_addr().unwrap().to_string();
     let mut serving = JoinSet::new();
     serving.spawn(async move { axum::serve(listener, routes).await.unwrap() });
@@ -259,9 +259,10 @@ async fn one_that_can_not_be_used_says_why() {
 
 #[tokio::test]
 async fn one_that_is_not_there_says_so() {
-    let free = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = free.local_addr().unwrap();
-    drop(free);
+    // Taken, and not listened at: connections are refused, and nobody else comes to be there.
+    let held = TcpSocket::new_v4().unwrap();
+    held.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let address = held.local_addr().unwrap();
     let entry = json!({"url": format!("http://{address}/mcp")});
     let named = json!({"url": "http://no-such-name.invalid/mcp"});
     let machine = Machine::start(json!({"far": entry, "named": named})).await;

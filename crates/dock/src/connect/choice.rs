@@ -236,9 +236,10 @@ mod tests {
 
     #[tokio::test]
     async fn nobody_at_a_port_is_told_as_such() {
-        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = format!("tcp://{}", free.local_addr().unwrap());
-        drop(free);
+        // Taken, and not listened at: nobody else comes to be there.
+        let held = tokio::net::TcpSocket::new_v4().unwrap();
+        held.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let address = format!("tcp://{}", held.local_addr().unwrap());
         let failure = failure(&address).await;
         assert_eq!(failure.code, FailureCode::EngineMissing);
         assert!(failure.cause.unwrap().starts_with("Connection refused"));
