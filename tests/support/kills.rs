@@ -1,6 +1,9 @@
 //! What is killed, again and again, comes back.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 use e2e::{Instance, wait_until};
 use serde_json::{Value, json};
@@ -34,6 +37,17 @@ pub fn kills(machine: &Instance, seed: u64, rounds: usize) {
         usize::try_from((z ^ (z >> 31)) >> 33).expect("31 bits")
     };
     println!("seed {seed}, {rounds} kills");
+    let restarts = || {
+        let (_, told) = machine.api("GET", "/services", "");
+        let services = told["services"].as_array().expect("services").clone();
+        let counted = services.into_iter().map(|service| {
+            let name = service["name"].as_str().expect("a name").to_owned();
+            (name, service["restarts"].as_u64().expect("a number"))
+        });
+        // MCP servers end with their supervisor, and begin anew.
+        counted.filter(|(name, _)| !name.starts_with("mcp:"))
+    };
+    let mut least: BTreeMap<String, u64> = restarts().collect();
     // A kernel beside the main one is found again too.
     post(machine, "/kernels", &json!({"name": "beside"}));
     post(
@@ -45,6 +59,9 @@ pub fn kills(machine: &Instance, seed: u64, rounds: usize) {
     post(machine, "/cryo/store", &json!({"name": "kills"}));
     for round in 1..=rounds {
         let (victim, service) = victims[next() % victims.len()];
+        if let Some(times) = service.and_then(|service| least.get_mut(service)) {
+            *times += 1;
+        }
         // MCP servers start with the first call.
         let server = service.and_then(|service| service.strip_prefix("mcp:"));
         assert!(server.is_none_or(|server| mcp_answers(machine, server)));
@@ -109,6 +126,11 @@ pub fn kills(machine: &Instance, seed: u64, rounds: usize) {
             "seed {seed}, round {round}, {victim}, after {:?}",
             begin.elapsed()
         );
+    }
+    // The supervisors that were killed are not what is counted from.
+    let told: BTreeMap<String, u64> = restarts().collect();
+    for (name, times) in least {
+        assert!(told[&name] >= times, "seed {seed}: {name}: {told:?}");
     }
     let back = post(machine, "/cryo/reload", &json!({"name": "kills"}));
     assert_eq!(back["failed"], json!([]), "seed {seed}: the last snapshot");

@@ -143,6 +143,8 @@ mod tests {
                     pid,
                     started_at_ms: 0,
                     exit: Some(0),
+                    restarts: 0,
+                    last_exit: None,
                 },
             })
             .collect();

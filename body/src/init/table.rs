@@ -135,11 +135,14 @@ impl Table {
             .process_group(0);
         let child = super::spawn::spawn(&mut command)?;
         let pid = i32::try_from(child.id()).map_err(std::io::Error::other)?;
+        let before = self.entry(name);
         Ok(TableEntry {
             name: name.to_owned(),
             pid,
             started_at_ms: Clock::system().unix_ms(),
             exit: None,
+            restarts: before.map_or(0, |before| before.restarts + 1),
+            last_exit: before.and_then(|before| before.exit),
         })
     }
 

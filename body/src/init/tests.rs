@@ -10,7 +10,7 @@ use std::{
 
 use nix::sys::wait::{WaitStatus, waitpid};
 
-use wire::table::TableRequest;
+use wire::table::{TableEntry, TableRequest};
 
 use super::*;
 
@@ -75,11 +75,15 @@ impl Client {
 
     /// All services, and how they ended.
     fn list(&mut self) -> Vec<(String, Option<i32>)> {
-        let TableAnswer::Services { services } = self.ask(&TableRequest::List) else {
-            panic!("no list");
-        };
-        let listed = services.into_iter();
+        let listed = self.entries().into_iter();
         listed.map(|service| (service.name, service.exit)).collect()
+    }
+
+    fn entries(&mut self) -> Vec<TableEntry> {
+        match self.ask(&TableRequest::List) {
+            TableAnswer::Services { services } => services,
+            other => panic!("{other:?}"),
+        }
     }
 
     /// Waits for the end of the service that ends next.
@@ -163,6 +167,15 @@ fn the_largest_service_is_ended_where_no_supervisor_lives() {
                 assert!(matches!(refused, TableAnswer::Refused { .. }));
                 assert_eq!(client.ask(&forget("bomb")), TableAnswer::Done);
                 assert_eq!(client.list(), exits[1..]);
+                // What starts again has its past.
+                for life in 0..3 {
+                    client.ask(&service("again", &format!("exit {life}"), folder));
+                    assert_eq!(watcher.end(), ("again".to_owned(), life));
+                    let again = &client.entries()[0];
+                    let before = (life > 0).then(|| life - 1);
+                    let restarts = u64::try_from(life).unwrap();
+                    assert_eq!((again.restarts, again.last_exit), (restarts, before));
+                }
             });
         },
     );

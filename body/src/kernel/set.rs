@@ -74,7 +74,7 @@ impl Kernels {
         clock: Clock,
         tasks: TaskTracker,
         stop: CancellationToken,
-        running: &[TableEntry],
+        known: &[TableEntry],
     ) -> Arc<Self> {
         let slot = slot(MAIN, &shell, &changes, &clock, &tasks, &stop);
         let main = Arc::clone(&slot.kernel);
@@ -89,9 +89,7 @@ impl Kernels {
             stop,
         });
         for name in names(&paths::queues_dir()) {
-            let process = running
-                .iter()
-                .find(|entry| entry.name == service_name(&name));
+            let process = known.iter().find(|entry| entry.name == service_name(&name));
             kernels.add(&name, process.cloned());
         }
         kernels
@@ -187,7 +185,7 @@ impl Kernels {
         Ok(())
     }
 
-    fn add(&self, name: &str, adopted: Option<TableEntry>) -> Option<Arc<Kernel>> {
+    fn add(&self, name: &str, known: Option<TableEntry>) -> Option<Arc<Kernel>> {
         let mut slots = lock(&self.slots);
         if slots.contains_key(name) {
             return None;
@@ -202,7 +200,7 @@ impl Kernels {
         );
         let kernel = Arc::clone(&slot.kernel);
         slots.insert(name.to_owned(), slot);
-        self.keeper.keep(service(name), adopted);
+        self.keeper.keep(service(name), known);
         Some(kernel)
     }
 }

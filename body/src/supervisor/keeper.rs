@@ -66,17 +66,17 @@ impl Keeper {
         })
     }
 
-    /// Starts hearing of ends, and keeps these services: what runs already is adopted.
+    /// Starts hearing of ends, and keeps these services, as PID 1 knows them.
     pub async fn start(
         self: &Arc<Self>,
         watcher: TableClient,
         services: Vec<Service>,
     ) -> Result<(), TableError> {
         let mut ends = watcher.watch().await?;
-        let running = self.running().await?;
+        let known = self.known().await?;
         for service in services {
-            let adopted = running.iter().find(|entry| entry.name == service.name);
-            self.keep(service, adopted.cloned());
+            let of_it = known.iter().find(|entry| entry.name == service.name);
+            self.keep(service, of_it.cloned());
         }
         let (keeper, stop) = (Arc::clone(self), self.stop.clone());
         self.tasks.spawn(async move {
@@ -104,23 +104,27 @@ impl Keeper {
         &self.clock
     }
 
-    /// What PID 1 runs now.
-    pub async fn running(&self) -> Result<Vec<TableEntry>, TableError> {
-        let mut entries = self.table.list().await?;
-        entries.retain(|entry| entry.exit.is_none());
-        Ok(entries)
+    /// What PID 1 runs or has run, and was not told to forget.
+    pub async fn known(&self) -> Result<Vec<TableEntry>, TableError> {
+        self.table.list().await
     }
 
-    /// Keeps one more service from now on.
-    pub fn keep(self: &Arc<Self>, service: Service, adopted: Option<TableEntry>) {
+    /// Keeps one more service from now on. One that PID 1 knows of a supervisor before us goes on as
+    /// it was, and is adopted where it runs.
+    pub fn keep(self: &Arc<Self>, service: Service, known: Option<TableEntry>) {
         let (orders, inbox) = mpsc::channel(8);
         let end = self.stop.child_token();
         let status = ServiceStatus {
             name: service.name.clone(),
             state: ServiceState::Waiting,
-            restarts: 0,
-            last_exit: None,
+            restarts: known
+                .as_ref()
+                .map_or(0, |entry| entry.restarts + u64::from(entry.exit.is_some())),
+            last_exit: known
+                .as_ref()
+                .and_then(|entry| entry.exit.or(entry.last_exit)),
         };
+        let adopted = known.filter(|entry| entry.exit.is_none());
         self.slots().push(Slot {
             service: service.clone(),
             status,
@@ -234,8 +238,10 @@ impl Keeper {
 
     /// What can't be asked for may still run.
     async fn runs(&self, name: &str) -> bool {
-        match self.running().await {
-            Ok(running) => running.iter().any(|entry| entry.name == name),
+        match self.known().await {
+            Ok(known) => known
+                .iter()
+                .any(|entry| entry.name == name && entry.exit.is_none()),
             Err(error) => {
                 tracing::debug!(%error, "it is not known whether {name} still runs");
                 true

@@ -118,7 +118,7 @@ async fn supervise() -> Result<(), Box<dyn std::error::Error>> {
         clock.clone(),
         tasks.clone(),
         stop.clone(),
-        &keeper.running().await?,
+        &keeper.known().await?,
     );
     let kernel_port = port("KERNEL_PORT", 8080);
     let http = crate::http::Http::bind(kernel_port).await?;

@@ -58,6 +58,8 @@ async fn tell(mut stream: UnixStream, mut ends: mpsc::Receiver<i32>) {
             pid,
             started_at_ms: 0,
             exit: Some(1),
+            restarts: 0,
+            last_exit: None,
         };
         let line = line_of(&TableAnswer::Exited { service });
         stream.write_all(&line).await.unwrap();
@@ -138,6 +140,57 @@ async fn what_is_removed_is_killed_where_its_end_is_not_known_and_nothing_of_it_
         assert_eq!(asked.try_recv().unwrap(), request);
     }
     assert!(asked.try_recv().is_err());
+    stop.cancel();
+    drop(keeper);
+    tasks.close();
+    tasks.wait().await;
+}
+
+#[tokio::test]
+async fn a_service_keeps_its_past_when_the_supervisor_is_another() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("init.sock");
+    let (tell, _asked) = mpsc::channel(8);
+    let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+    tasks.spawn(silent(UnixListener::bind(&socket).unwrap(), tell));
+    let keeper = Keeper::new(
+        TableClient::connect(&socket).await.unwrap(),
+        Changes::new(),
+        Clock::system(),
+        tasks.clone(),
+        stop.clone(),
+    );
+    let runs = TableEntry {
+        name: "runs".to_owned(),
+        pid: 7,
+        started_at_ms: 5,
+        exit: None,
+        restarts: 2,
+        last_exit: Some(137),
+    };
+    let ended = TableEntry {
+        name: "ended".to_owned(),
+        exit: Some(1),
+        ..runs.clone()
+    };
+    for known in [runs, ended] {
+        keeper.keep(Service::new(&known.name, vec!["a".to_owned()]), Some(known));
+    }
+    let pasts: Vec<_> = keeper
+        .status()
+        .iter()
+        .map(|service| (service.restarts, service.last_exit))
+        .collect();
+    assert_eq!(pasts, [(2, Some(137)), (3, Some(1))]);
+    let pid = |place: usize| match keeper.status()[place].state {
+        ServiceState::Ready { pid, .. } => Some(pid),
+        _ => None,
+    };
+    while pid(0).is_none() || pid(1).is_none() {
+        tokio::task::yield_now().await;
+    }
+    // The one that runs is adopted, the other started.
+    assert_eq!((pid(0), pid(1)), (Some(7), Some(1)));
     stop.cancel();
     drop(keeper);
     tasks.close();

@@ -85,4 +85,8 @@ pub struct TableEntry {
     pub started_at_ms: u64,
     /// How it ended, unless it still runs: the code, or 128 + the signal.
     pub exit: Option<i32>,
+    /// Lives before this one.
+    pub restarts: u64,
+    /// How the life before this one ended.
+    pub last_exit: Option<i32>,
 }
