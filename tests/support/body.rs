@@ -167,7 +167,9 @@ pub fn whole_api(machine: &Instance) {
         machine.api("GET", &path, "").1["state"] == "stuck"
     });
     post(machine, "/restart", &json!({}));
-    assert_eq!(stream.until("done")["status"], "died");
+    let done = stream.until("done");
+    assert_eq!(done["status"], "died");
+    assert_eq!(done["error"]["type"], "KernelRestarted");
     run(machine, "name = 'Ada'");
 
     a_widget(machine);

@@ -78,6 +78,7 @@ pub fn bad_input(profile: &'static str) {
         r#"{"code":"import os; os.kill(os.getpid(), 9)"}"#,
     );
     assert_eq!(answer["status"], "died");
+    assert_eq!(answer["error"]["type"], "KernelDied");
     wait_until("the kernel is back", Duration::from_secs(20), || {
         machine.http("GET", "/ping", &[], "").0 == 200
     });

@@ -89,7 +89,13 @@ pub async fn restart(
             ApiError::new(status, "service_starting", problem)
         });
     }
-    match tokio::time::timeout(RESTART, parts.keeper.restart(&name)).await {
+    let restarted = async {
+        match parts.kernels.of_service(&name) {
+            Some(kernel) => parts.kernels.restart(kernel).await.is_ok(),
+            None => parts.keeper.restart(&name).await,
+        }
+    };
+    match tokio::time::timeout(RESTART, restarted).await {
         Ok(true) => Ok(COMPLETED),
         Ok(false) => Err(no_service(&name)),
         Err(_) => Err(ApiError::new(

@@ -96,6 +96,12 @@ impl Ending {
         Self::without_value(ExecStatus::Died, "KernelDied", message, ran)
     }
 
+    /// The kernel ended under it because somebody wanted a new one.
+    pub fn restarted(ran: Duration) -> Self {
+        let message = "the kernel was restarted while the cell ran";
+        Self::without_value(ExecStatus::Died, "KernelRestarted", message, ran)
+    }
+
     /// Its limit passed, and it goes on.
     pub fn stuck(ran: Duration) -> Self {
         let message = "the cell ran past its time limit and ignores the interrupt; restart the kernel to end it";

@@ -20,6 +20,7 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
 use serde_json::Value;
@@ -105,6 +106,8 @@ pub struct Kernel {
     broken: batches::Broken,
     /// It goes for good: nothing waits for it.
     closed: AtomicBool,
+    /// Somebody wants a new process.
+    restarts: AtomicBool,
     /// The worker's process, while it takes cells.
     worker: watch::Receiver<Option<i32>>,
     spool: Spool,
@@ -139,6 +142,7 @@ impl Kernel {
             aside,
             broken: batches::Broken::default(),
             closed: AtomicBool::new(false),
+            restarts: AtomicBool::new(false),
             worker,
             spool,
             changes,
@@ -339,9 +343,17 @@ impl Kernel {
         for execution in self.executions() {
             self.end(
                 &execution,
-                execution::Ending::died(execution.began_ago().unwrap_or_default()),
+                self.gone(execution.began_ago().unwrap_or_default()),
             );
         }
+    }
+
+    /// How a cell ended whose worker is gone.
+    fn gone(&self, ran: Duration) -> execution::Ending {
+        if self.restarts.load(Ordering::Relaxed) {
+            return execution::Ending::restarted(ran);
+        }
+        execution::Ending::died(ran)
     }
 
     fn push(&self, work: Work) {
@@ -405,7 +417,7 @@ impl Kernel {
             if execution.has_begun() && !execution.is_over() && !is_running {
                 self.end(
                     &execution,
-                    execution::Ending::died(execution.began_ago().unwrap_or_default()),
+                    self.gone(execution.began_ago().unwrap_or_default()),
                 );
             }
         }

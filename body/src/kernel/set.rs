@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     path::Path,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, atomic::Ordering},
 };
 
 use nix::sys::signal::Signal;
@@ -128,6 +128,12 @@ impl Kernels {
         self.all().iter().map(|kernel| kernel.shown()).collect()
     }
 
+    /// The name of the kernel that this service is, where it is one.
+    pub fn of_service<'a>(&self, service: &'a str) -> Option<&'a str> {
+        let name = service.strip_prefix(PREFIX)?;
+        self.get(Some(name)).is_ok().then_some(name)
+    }
+
     /// A cell of whichever kernel.
     pub fn execution(&self, execution_id: &str) -> Option<(Arc<Kernel>, Arc<Execution>)> {
         self.all().into_iter().find_map(|kernel| {
@@ -178,6 +184,7 @@ impl Kernels {
     pub async fn restart(&self, name: &str) -> Result<(), KernelError> {
         let kernel = self.get(Some(name))?;
         let before = kernel.pid();
+        let _restarts = Restarts::of(&kernel);
         if !self.keeper.restart(&service_name(name)).await {
             return Err(KernelError::Unknown(name.to_owned()));
         }
@@ -202,6 +209,22 @@ impl Kernels {
         slots.insert(name.to_owned(), slot);
         self.keeper.keep(service(name), known);
         Some(kernel)
+    }
+}
+
+/// A kernel that is given a new process, until this is dropped.
+struct Restarts<'a>(&'a Kernel);
+
+impl<'a> Restarts<'a> {
+    fn of(kernel: &'a Kernel) -> Self {
+        kernel.restarts.store(true, Ordering::Relaxed);
+        Self(kernel)
+    }
+}
+
+impl Drop for Restarts<'_> {
+    fn drop(&mut self) {
+        self.0.restarts.store(false, Ordering::Relaxed);
     }
 }
 

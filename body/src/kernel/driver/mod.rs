@@ -18,7 +18,7 @@ use wire::body::Change;
 
 use super::{
     Aside, AskError, Execution, Kernel, Question, Work,
-    execution::{Ending, Order},
+    execution::Order,
     link::{FromWorker, LONGEST_FRAME, Link, ShellChange, ToWorker},
     running::{Alarm, Running, began},
 };
@@ -229,7 +229,7 @@ impl Driver {
         };
         if sent.is_err() {
             self.kernel
-                .end(&execution, Ending::died(running.begin.elapsed()));
+                .end(&execution, self.kernel.gone(running.begin.elapsed()));
             return Err(Gone);
         }
         self.follow(link, running).await
@@ -239,7 +239,7 @@ impl Driver {
     async fn follow(&mut self, link: &mut Link, mut running: Running) -> Result<(), Gone> {
         let ended = self.follow_to_end(link, &mut running).await;
         if ended.is_err() {
-            let ending = Ending::died(running.begin.elapsed());
+            let ending = self.kernel.gone(running.begin.elapsed());
             self.kernel.end(&running.execution, ending);
         }
         ended

@@ -12,7 +12,7 @@ export type CellState =
   | { kind: "skipped" }
   /** The kernel has it: when it was handed in and, where the kernel is at it, when that began. */
   | { kind: "queued"; at_ms: number; began_ms: number | null }
-  /** `restarted`: the kernel ended under it because this window asked for a new one. */
+  /** `restarted`: the kernel ended under it because somebody wanted a new one. */
   | { kind: "ended"; status: ExecStatus | "restarted"; timing_ms: number }
   /** Its end was not heard; `begun` where the kernel was at it. */
   | { kind: "lost"; failure: Failure; begun: boolean };
@@ -65,8 +65,6 @@ export class Notebook {
   #live: Live;
   #pending: Told[] = [];
   #frame = 0;
-  /** The run that was under way when this window asked for a new kernel. */
-  #restarted: string | null = null;
   /** Told of every change that a file would show. */
   #changed: () => void;
 
@@ -170,13 +168,10 @@ export class Notebook {
 
   /** A new process for the kernel. */
   async restart(): Promise<void> {
-    // The cell's end may be told before the command's.
-    this.#restarted = this.running?.run ?? null;
     try {
       await this.#live.call("kernel_restart", {});
       this.#forgetCounts();
     } catch (thrown) {
-      this.#restarted = null;
       this.trouble = toFailure(thrown);
     }
   }
@@ -319,10 +314,10 @@ export class Notebook {
         if (event.answer?.error?.type === "Cancelled") {
           cell.state = { kind: "skipped" };
         } else if (event.answer) {
-          const { status, timing_ms, execution_count } = event.answer;
+          const { status, timing_ms, execution_count, error } = event.answer;
           cell.execution_count = execution_count;
           if (status === "died") this.#forgetCounts();
-          cell.state = { kind: "ended", status: status === "died" && cell.run === this.#restarted ? "restarted" : status, timing_ms };
+          cell.state = { kind: "ended", status: error?.type === "KernelRestarted" ? "restarted" : status, timing_ms };
         } else if (event.failure) {
           cell.state = { kind: "lost", failure: inWindow(event.failure), begun };
         }
