@@ -1,4 +1,4 @@
-//! What a machine has no more of: processes, disk. It says so, and goes on.
+//! What a machine has no more of: processes, disk, memory for what is printed. It says so, and goes on.
 
 use std::time::{Duration, Instant};
 
@@ -50,6 +50,55 @@ pub fn fork_bombs(machine: &Instance) {
     wait_until("all is well", DEADLINE, || is_well(machine));
     let after = ["xvnc", "openbox", "pcmanfm"].map(|service| pid(machine, service));
     assert_eq!(desktop, after, "the desktop went on");
+}
+
+/// Cells that print 1 GB, all of it different, to a client that reads none of it: no process keeps it,
+/// and the API answers meanwhile.
+pub fn floods(machine: &Instance) {
+    run(machine, "1");
+    let both = "$(pgrep -f 'body supervise|kernels/main.sock')";
+    machine.inside(&format!(
+        "for pid in {both}; do echo 5 > /proc/$pid/clear_refs; done"
+    ));
+    let of_python = "for n in range(1 << 14): print(f'{n:065535}')";
+    let of_a_child = "!seq -f %065535.0f 16384";
+    for (code, last) in [(of_python, "16383\n"), (of_a_child, "16384\n")] {
+        let cell = json!({"code": code}).to_string();
+        let mut stream = Stream::open(machine, "POST", "/exec", &cell);
+        let id = stream.until("accepted")["execution_id"].clone();
+        let path = format!("/executions/{}", id.as_str().expect("an id"));
+        let mut shown = json!({"state": "running"});
+        let mut looks = 0;
+        while shown["state"] != "over" {
+            assert_eq!(machine.http("GET", "/ping", &[], "").0, 200);
+            let up = post(machine, "/shell", &json!({"command": "echo up"}));
+            assert_eq!(up["stdout"], "up\n");
+            shown = machine.api("GET", &path, "").1;
+            looks += 1;
+        }
+        println!("{code}: answered {looks} times meanwhile");
+        let answer = &shown["answer"];
+        assert_eq!(answer["status"], "completed", "{code}");
+        // Its beginning and its end are kept.
+        let kept = answer["stdout"].as_str().expect("text");
+        assert!(kept.len() < 16 << 20 && kept.ends_with(last), "{code}");
+        let cut = answer["stderr"].as_str().expect("text");
+        assert!(cut.contains("MiB are missing here"), "{code}: {cut}");
+        stream.wait_for_end();
+    }
+    let peaks = machine.inside(&format!(
+        "for pid in {both}; do grep VmHWM /proc/$pid/status; done"
+    ));
+    println!("{peaks}");
+    for line in peaks.lines() {
+        let kib: u64 = line
+            .split_whitespace()
+            .nth(1)
+            .expect("a number")
+            .parse()
+            .expect("a number");
+        assert!(kib < 384 << 10, "{peaks}");
+    }
 }
 
 /// `VIVARIUM_DATA_DIR` and `VIVARIUM_RUN_DIR` of this machine lie on a disk of 8 MB, which fills up.
