@@ -85,8 +85,21 @@ pub struct TableEntry {
     pub started_at_ms: u64,
     /// How it ended, unless it still runs: the code, or 128 + the signal.
     pub exit: Option<i32>,
-    /// Lives before this one.
+    /// Lives before this one; a PID 1 whose program was replaced since does not tell them.
+    #[serde(default)]
     pub restarts: u64,
     /// How the life before this one ended.
     pub last_exit: Option<i32>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_supervisor_that_is_newer_than_its_pid_1_understands_it() {
+        let told = r#"{"name": "a", "pid": 7, "started_at_ms": 5, "exit": null}"#;
+        let entry: TableEntry = serde_json::from_str(told).unwrap();
+        assert_eq!((entry.restarts, entry.last_exit), (0, None));
+    }
 }
