@@ -1,6 +1,6 @@
 //! A service's life against a process table of the test's own.
 
-use std::time::Duration;
+use std::{path::Path, sync::Arc, time::Duration};
 
 use nix::sys::signal::Signal;
 use tokio::{
@@ -91,6 +91,16 @@ async fn silent(listener: UnixListener, asked: mpsc::Sender<TableRequest>) {
     }
 }
 
+async fn keeper(
+    socket: &Path,
+    clock: Clock,
+    tasks: &TaskTracker,
+    stop: &CancellationToken,
+) -> Arc<Keeper> {
+    let table = TableClient::connect(socket).await.unwrap();
+    Keeper::new(table, Changes::new(), clock, tasks.clone(), stop.clone())
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_is_removed_is_killed_where_its_end_is_not_known_and_nothing_of_it_stays() {
     let folder = tempfile::tempdir().unwrap();
@@ -98,13 +108,7 @@ async fn what_is_removed_is_killed_where_its_end_is_not_known_and_nothing_of_it_
     let (tell, mut asked) = mpsc::channel(8);
     let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
     tasks.spawn(silent(UnixListener::bind(&socket).unwrap(), tell));
-    let keeper = Keeper::new(
-        TableClient::connect(&socket).await.unwrap(),
-        Changes::new(),
-        Clock::system(),
-        tasks.clone(),
-        stop.clone(),
-    );
+    let keeper = keeper(&socket, Clock::system(), &tasks, &stop).await;
     let name = format!("removed-{}", std::process::id());
     let service = Service {
         leftovers: vec![left.clone()],
@@ -153,13 +157,7 @@ async fn a_service_keeps_its_past_when_the_supervisor_is_another() {
     let (tell, _asked) = mpsc::channel(8);
     let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
     tasks.spawn(silent(UnixListener::bind(&socket).unwrap(), tell));
-    let keeper = Keeper::new(
-        TableClient::connect(&socket).await.unwrap(),
-        Changes::new(),
-        Clock::system(),
-        tasks.clone(),
-        stop.clone(),
-    );
+    let keeper = keeper(&socket, Clock::system(), &tasks, &stop).await;
     let runs = TableEntry {
         name: "runs".to_owned(),
         pid: 7,
@@ -224,13 +222,7 @@ async fn no_backoff_is_stuck_or_cut_short_while_the_wall_clock_jumps() {
 
     let (wall, stop) = (Jumping::default(), CancellationToken::new());
     let clock: Clock = wall.clock();
-    let keeper = Keeper::new(
-        TableClient::connect(&socket).await.unwrap(),
-        Changes::new(),
-        clock.clone(),
-        tasks.clone(),
-        stop.clone(),
-    );
+    let keeper = keeper(&socket, clock.clone(), &tasks, &stop).await;
     let watcher = TableClient::connect(&socket).await.unwrap();
     let service = Service::new("a", vec!["a".to_owned()]);
     keeper.start(watcher, vec![service]).await.unwrap();
