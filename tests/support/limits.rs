@@ -90,6 +90,7 @@ pub fn floods(machine: &Instance) {
         "for pid in {both}; do grep VmHWM /proc/$pid/status; done"
     ));
     println!("{peaks}");
+    assert!(peaks.lines().count() >= 2, "{peaks}");
     for line in peaks.lines() {
         let kib: u64 = line
             .split_whitespace()

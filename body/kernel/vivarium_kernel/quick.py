@@ -77,8 +77,8 @@ class History(HistoryManager):
                 self.shell.user_ns.pop(name, None)
                 self.shell.user_ns_hidden.pop(name, None)
             self.shell.user_ns["_oh"].pop(old, None)
-            for memory in (self.output_hist_reprs, self.outputs, self.exceptions):
-                memory.pop(old, None)
+            self.output_hist_reprs.pop(old, None)
+            self.exceptions.pop(old, None)
             # In is indexed by a cell's number.
             for history in (self.input_hist_parsed, self.input_hist_raw):
                 if old < len(history):

@@ -106,8 +106,8 @@ pub struct Kernel {
     broken: batches::Broken,
     /// It goes for good: nothing waits for it.
     closed: AtomicBool,
-    /// Somebody wants a new process.
-    restarts: AtomicBool,
+    /// How many want a new process now.
+    restarts: AtomicUsize,
     /// The worker's process, while it takes cells.
     worker: watch::Receiver<Option<i32>>,
     spool: Spool,
@@ -142,7 +142,7 @@ impl Kernel {
             aside,
             broken: batches::Broken::default(),
             closed: AtomicBool::new(false),
-            restarts: AtomicBool::new(false),
+            restarts: AtomicUsize::new(0),
             worker,
             spool,
             changes,
@@ -350,7 +350,7 @@ impl Kernel {
 
     /// How a cell ended whose worker is gone.
     fn gone(&self, ran: Duration) -> execution::Ending {
-        if self.restarts.load(Ordering::Relaxed) {
+        if self.restarts.load(Ordering::Relaxed) > 0 {
             return execution::Ending::restarted(ran);
         }
         execution::Ending::died(ran)

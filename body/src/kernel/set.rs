@@ -217,14 +217,14 @@ struct Restarts<'a>(&'a Kernel);
 
 impl<'a> Restarts<'a> {
     fn of(kernel: &'a Kernel) -> Self {
-        kernel.restarts.store(true, Ordering::Relaxed);
+        kernel.restarts.fetch_add(1, Ordering::Relaxed);
         Self(kernel)
     }
 }
 
 impl Drop for Restarts<'_> {
     fn drop(&mut self) {
-        self.0.restarts.store(false, Ordering::Relaxed);
+        self.0.restarts.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
