@@ -3,6 +3,8 @@
 
 import MarkdownIt from "markdown-it";
 
+import { retry } from "../../shared/retry";
+
 export interface Renderer {
   render(source: string): string;
 }
@@ -18,7 +20,8 @@ let loading: Promise<Renderer> | null = null;
 
 /** Also renders `$…$`, `$$…$$` and `\begin{…}…\end{…}`; what is no valid TeX stays as it was written. */
 export function mathematical(): Promise<Renderer> {
-  return (loading ??= Promise.all([import("@vscode/markdown-it-katex"), import("katex")]).then(([plugin, { default: katex }]) => {
+  const load = () => Promise.all([import("@vscode/markdown-it-katex"), import("katex")]);
+  return (loading ??= retry(load).then(([plugin, { default: katex }]) => {
     const renderer = made();
     // A CommonJS module: who bundles it decides whether its default lies one deeper.
     const found = plugin.default as typeof plugin.default | { default: typeof plugin.default };
