@@ -43,7 +43,7 @@ tidy() {
     left=$({
       docker ps -a --format '{{.Names}} {{.ID}}'
       docker ps -a --filter label=vivarium.instance --format '{{.Label "vivarium.instance"}} {{.ID}}'
-    } | awk -v prefix="$instance" 'index($1, prefix) == 1 {print $2}' | sort -u)
+    } | awk -v run="$instance" '$1 == run || index($1, run "-") == 1 {print $2}' | sort -u)
     if [ -n "$left" ]; then
       [ "$code" -eq 130 ] || [ "$code" -eq 143 ] || printf 'Containers that a test left behind: %s\n' "$(tr '\n' ' ' <<<"$left")" >&2
       # shellcheck disable=SC2086
