@@ -51,6 +51,8 @@ def environment(project: Project) -> dict[str, str]:
         # For a build that is made once, what incremental builds write down is only work.
         "CARGO_INCREMENTAL": os.environ.get("CARGO_INCREMENTAL", "0"),
         "CARGO_TERM_COLOR": "never",
+        # The message says enough, and a backtrace would push it out of what is shown of the log.
+        "RUST_BACKTRACE": "0",
         "PYTHONDONTWRITEBYTECODE": "1",
     }
     if not project.fast:

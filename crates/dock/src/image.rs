@@ -218,10 +218,13 @@ impl Dock {
         match self.docker.remove_image(name, Some(options), None).await {
             Ok(_) => Ok(()),
             Err(error) => {
-                match DockError::from_bollard(format!("remove the image {name}"), error) {
-                    error if error.is_not_found() => Ok(()),
-                    error => Err(error),
+                let error = DockError::from_bollard(format!("remove the image {name}"), error);
+                // The engine removes the name first, then the layers. It may fail at a layer that
+                // somebody else is removing at the same time: the image is gone all the same.
+                if error.is_not_found() || matches!(self.image(name).await, Ok(None)) {
+                    return Ok(());
                 }
+                Err(error)
             }
         }
     }
