@@ -36,6 +36,11 @@ class Job:
     repeat: str = ""
 
     @property
+    def waits(self) -> bool:
+        """Whether it waits (for containers, the network) more than it computes."""
+        return self.cores < 1
+
+    @property
     def id(self) -> str:
         """The step's name, and the job's where they differ."""
         return self.step if self.name == self.step else f"{self.step}:{self.name}"

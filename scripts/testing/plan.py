@@ -92,12 +92,12 @@ def single(job: Job) -> Job:
     # One at a time: each prints 2 GB.
     if "floods_of_what_is_printed" in job.name or "nor_do_they_in_a_locked_machine" in job.name:
         job.locks |= {"floods"}
-        job.cores = 1.5
+        job.cores = 0.9
     # One at a time: each has an engine of its own, on a file system in memory.
     if "::power::" in job.name:
         job.locks |= {"power"}
         job.memory_mb = 3000
-        job.cores = 1.0
+        job.cores = 0.9
     # Of a machine that is replaced there are two for a while.
     if job.step in ("evolve", "compose"):
         job.memory_mb = 2500

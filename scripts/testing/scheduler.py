@@ -28,8 +28,10 @@ class Scheduler:
 
     def __init__(self, logs: Path, listener, expected: dict[str, float], cores: float | None = None, memory_mb: int | None = None):
         processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 2
-        # Most tests wait for something more often than they compute.
-        self.cores = cores or processors * 1.75
+        self.cores = cores or float(processors)
+        # Beside what computes, what mostly waits: each has a share of its own, so that neither is
+        # left for the end.
+        self.waiting_cores = self.cores * 1.25
         self.memory_mb = memory_mb or int(available_memory_mb() * 0.8)
         self.logs = logs
         self.listener = listener
@@ -119,8 +121,10 @@ class Scheduler:
             return False
         if any(job.locks & other.locks for other in running):
             return False
+        beside = [other for other in running if other.waits == job.waits]
+        cores = self.waiting_cores if job.waits else self.cores
         return (
-            sum(other.cores for other in running) + job.cores <= self.cores
+            (not beside or sum(other.cores for other in beside) + job.cores <= cores)
             and sum(other.memory_mb for other in running) + job.memory_mb <= self.memory_mb
         )
 

@@ -77,6 +77,13 @@ class SchedulerTest(unittest.TestCase):
         self.run_jobs([shell(f"l{number}", "sleep 0.05", locks=frozenset({"one"}), cores=0.1) for number in range(3)])
         self.assertEqual(self.listener.most, 1)
 
+    def test_what_waits_and_what_computes_have_shares_of_their_own(self):
+        meet = "touch $0; until [ -e %s ]; do sleep 0.01; done"
+        compute = Job("step", "compute", ["sh", "-c", meet % "wait", "compute"], cores=2, folder=self.folder, limit_s=30)
+        wait = Job("step", "wait", ["sh", "-c", meet % "compute", "wait"], cores=0.75, folder=self.folder, limit_s=30)
+        results = self.run_jobs([compute, wait, shell("other", "true", cores=0.75)], cores=2)
+        self.assertEqual({result.state for result in results.values()}, {"passed"})
+
     def test_what_must_be_alone_is(self):
         jobs = [shell(str(number), "touch busy; sleep 0.05; rm -f busy", folder=self.folder, locks=frozenset({"busy"})) for number in range(2)]
         results = self.run_jobs([shell("alone", "test ! -e busy", alone="it measures", folder=self.folder), *jobs])
