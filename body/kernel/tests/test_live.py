@@ -16,7 +16,7 @@ class Live(CryoCase):
 
     def test_connections_are_named(self):
         skipped = self.skipped(
-            "import os, socket, sqlite3, mmap, shelve, dbm.dumb, select\n"
+            "import multiprocessing, os, socket, sqlite3, mmap, shelve, dbm.dumb, select\n"
             f"folder = {self.folder!r}\n"
             "one, other = socket.socketpair(); lines = one.makefile('rw'); packets = one.makefile('rb', 0)\n"
             "read, write = os.pipe(); reads, writes = os.fdopen(read), os.fdopen(write, 'w')\n"
@@ -24,9 +24,10 @@ class Live(CryoCase):
             "mapped = mmap.mmap(-1, 10); poll = select.epoll()\n"
             "table = dbm.dumb.open(folder + '/table'); table['a'] = 'b'\n"
             "shelf = shelve.Shelf(dbm.dumb.open(folder + '/shelf')); memory = shelve.Shelf({})\n"
+            "end, far = multiprocessing.Pipe(); served = socket.create_server(('127.0.0.1', 0))\n"
             "del read, write")
         self.assertEqual({"one", "other", "lines", "packets", "reads", "writes", "db", "cursor", "mapped", "poll",
-                          "table", "shelf"}, set(skipped))
+                          "table", "shelf", "end", "far", "served"}, set(skipped))
         for name, word in {"one": "socket", "lines": "isn't kept", "reads": "a pipe", "writes": "a pipe",
                            "db": "runtime.resource", "table": "open it again"}.items():
             self.assertIn(word, skipped[name])
@@ -148,10 +149,13 @@ class Live(CryoCase):
 
     def test_a_log_file_that_went_is_not_made_by_a_reload(self):
         path = os.path.join(self.folder, "log")
-        self.run_cell(f"import logging; log = logging.getLogger('app'); log.addHandler(logging.FileHandler({path!r}))")
+        self.run_cell(f"import logging; log = logging.getLogger('app'); log.addHandler(logging.FileHandler({path!r}))\n"
+                      "class Holds:\n    def __init__(self): self.log = logging.getLogger('app.part')\n"
+                      "holds = Holds(); log.setLevel('INFO')")
         self.store()
         self.again()
         os.unlink(path)
         self.assertEqual(["log"], [one["name"] for one in self.reload()["failed"]])
         self.assertFalse(os.path.exists(path))
-
+        # It is in no logger half made; what only has to do with it comes back.
+        self.run_cell("import logging; logging.getLogger('app').error('x'); holds.log.error('x')")

@@ -116,7 +116,8 @@ class Pickler(dill.Pickler):
     def __init__(self, file, main, buffers, bare, values):
         super().__init__(file, 5, recurse=False, buffer_callback=buffers.append)
         self._main = main
-        self._named = {id(value) for value in values.values()}
+        # Ids of the namespace's own values, and of what is to be named if it fails as if it were one.
+        self.named = {id(value) for value in values.values()}
         # Names of the files that code was compiled from: cells, too.
         self.files = set()
         # Enums of which the making has begun.
@@ -140,7 +141,7 @@ class Pickler(dill.Pickler):
 
     def is_named(self, value):
         """Whether it is one of the namespace's own values, and not only part of one."""
-        return id(value) in self._named
+        return id(value) in self.named
 
     def save_global(self, obj, name=None):
         """By its name: only what another process finds by it."""

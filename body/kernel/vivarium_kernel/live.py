@@ -27,10 +27,13 @@ _REFUSED = {
     ("socket", "SocketIO"): (_always, f"a socket is a connection of this process: {_AGAIN}"),
     ("mmap", "mmap"): (_always, "mapped memory belongs to this process: map it again"),
     ("select", "epoll"): (_always, "it watches descriptors of this process: make it again"),
-    ("subprocess", "Popen"): (lambda one: one.returncode is None,
-                              "a process that runs belongs to this kernel: runtime.shell.resource(...) starts it again"),
-    ("multiprocessing.process", "BaseProcess"): (lambda one: one._popen is not None,
-                                                 "a process that was started belongs to this kernel: start it again"),
+    ("subprocess", "Popen"): (
+        lambda one: one.returncode is None,
+        "a process that runs belongs to this kernel: runtime.shell.resource(...) starts it again"),
+    ("multiprocessing.process", "BaseProcess"): (
+        lambda one: one._popen is not None, "a process that was started belongs to this kernel: start it again"),
+    # It holds a descriptor's number, and closes what has that number at its end.
+    ("multiprocessing.connection", "_ConnectionBase"): (_always, f"a pipe is a connection of this process: {_AGAIN}"),
     ("threading", "Thread"): (_always, "a thread belongs to this process: make it again"),
     ("concurrent.futures._base", "Executor"): (_always, "an executor's threads belong to this process: make it again"),
     ("concurrent.futures._base", "Future"): (lambda one: not one.done(), "what it waits for runs in this process alone"),
@@ -49,8 +52,9 @@ _REFUSED = {
     # It would write what the file held when the snapshot was stored over what it holds by then.
     ("dbm.dumb", "_Database"): (lambda one: one._index is not None,
                                 f"a database that is open belongs to this process: {_AGAIN}"),
-    ("tempfile", "TemporaryDirectory"): (lambda one: one._finalizer.alive,
-                                         "a temporary folder goes with this process: tempfile.mkdtemp() makes one that stays"),
+    ("tempfile", "TemporaryDirectory"): (
+        lambda one: one._finalizer.alive,
+        "a temporary folder goes with this process: tempfile.mkdtemp() makes one that stays"),
 }
 # (module, class): how such a one is kept, and not as pickle or dill would.
 _KEPT = {

@@ -32,7 +32,7 @@ _REPLACED = {
 }
 _BY_NAME = (type, types.FunctionType, types.BuiltinFunctionType)
 # Their contents are the process's, not a value's.
-_BORDERS = (types.ModuleType, types.FrameType, logging.Manager)
+_BORDERS = (types.ModuleType, types.FrameType, logging.Manager, logging.Logger)
 
 
 def load(stream, buffers, shell):
@@ -94,7 +94,7 @@ class _Patient(pickle._Unpickler):
         self.broken.setdefault(id(thing), (thing, reason))
         return thing
 
-    def _marked_in(self, thing, depth=4):
+    def _marked_in(self, thing, depth=6):
         if id(thing) in self.broken:
             return thing
         parts = thing.values() if type(thing) is dict else thing if type(thing) in (tuple, list) else ()
@@ -106,6 +106,14 @@ class _Patient(pickle._Unpickler):
 
     def call(self, function, arguments, more):
         setter = any(function is one for one in _SETTERS)
+        if function is logs.complete and self.broken:
+            # A logger is the process's: nothing that is half made gets into it, nor into those above it.
+            own, above = arguments[1]
+            for _, one in above:
+                one["handlers"] = [each for each in one["handlers"] if id(each) not in self.broken]
+            if self._marked_in(own) is not None:
+                self.mark(arguments[0], None, [own])
+                return None
         if self.broken:
             for one in arguments[:1] if setter else (function, *arguments, *more.values()):
                 if id(one) in self.broken:

@@ -15,8 +15,10 @@ _SIMPLE = (logging.StreamHandler, logging.NullHandler)
 
 
 def save_logger(pickler, logger):
-    # What only holds a logger isn't to be lost for its handlers.
+    # What only holds a logger isn't to be lost for its handlers, nor for those of the loggers above.
     own = [each for each in logger.handlers if pickler.is_named(logger) or _is_simple(each)]
+    if pickler.is_named(logger):
+        pickler.named |= {id(each) for each in own}
     above = []
     one = logger.parent
     while one is not None:
@@ -59,7 +61,8 @@ def save_file_handler(pickler, handler):
     opened = handler.stream is not None
     if opened:
         state["mode"] = "a"
-    pickler.save_reduce(file_handler_again, (type(handler),), (state, opened), state_setter=complete_file_handler,
+    state = (state, opened, pickler.is_named(handler))
+    pickler.save_reduce(file_handler_again, (type(handler),), state, state_setter=complete_file_handler,
                         obj=handler)
 
 
@@ -68,9 +71,9 @@ def file_handler_again(kind):
 
 
 def complete_file_handler(handler, state):
-    state, opened = state
+    state, opened, named = state
     vars(handler).update(state)
-    if opened and not os.path.isfile(handler.baseFilename):
+    if opened and named and not os.path.isfile(handler.baseFilename):
         raise FileChanged(f"{handler.baseFilename} isn't there any more: make the handler again")
     handler.stream = None
     handler.createLock()
