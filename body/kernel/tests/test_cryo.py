@@ -3,8 +3,6 @@
 import json
 import os
 
-from blake3 import blake3
-
 from cryocase import CryoCase
 
 
@@ -175,16 +173,6 @@ class Cryo(CryoCase):
         self.assertEqual({name: one.st_ino for name, one in before.items()},
                          {name: one.st_ino for name, one in self.objects().items()})
         self.assertEqual([], self.reload("a")["failed"])
-
-    def rewrite(self, name, change):
-        """A manifest, changed and sound."""
-        path = os.path.join(self.cryo, name)
-        with open(path, "rb") as file:
-            manifest = json.loads(file.read().partition(b"\n")[2])
-        change(manifest)
-        text = json.dumps(manifest).encode()
-        with open(path, "wb") as file:
-            file.write(blake3(text).hexdigest().encode() + b"\n" + text)
 
     def test_what_a_cell_defines_comes_back_or_is_named(self):
         self.run_cell(

@@ -146,17 +146,22 @@ def is_found(kind):
 
 
 class Dispatch(type(dill.Pickler.dispatch)):
-    """dill's, and ours: by exact type, else by what kind of type it is."""
+    """dill's, and ours: by exact type, else by what kind of type it is. `kinds` has savers for classes and their
+    subclasses."""
 
-    def __init__(self, others):
+    def __init__(self, others, kinds):
         super().__init__(others)
         self.update(DISPATCH)
+        self._kinds = kinds
+        self._of_kinds = tuple(kinds)
 
     def __missing__(self, kind):
         if issubclass(kind, type):
             return self[type]
         if issubclass(kind, BaseException) and _makes_itself(kind):
             return save_exception
+        if issubclass(kind, self._of_kinds):
+            return next(saver for one, saver in self._kinds.items() if issubclass(kind, one))
         raise KeyError(kind)
 
 

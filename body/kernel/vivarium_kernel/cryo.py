@@ -23,8 +23,8 @@ import warnings
 import dill
 from blake3 import blake3
 
-from . import byvalue, classes
-from .errors import message_of
+from . import byvalue, classes, live, loading, maps, sources
+from .errors import reason_of
 from .objects import Damaged, Objects, fingerprint, sync_folder
 
 # Smaller buffers lie in the snapshot's one pack, with the pickles.
@@ -41,11 +41,11 @@ def store(folder, name, shell, runtime):
     """Writes the snapshot `name`; returns what was saved and what was not."""
     began = time.perf_counter()
     values, skipped = _values(shell)
-    groups = _groups(values, skipped, shell)
+    groups, files = _groups(values, skipped, shell)
     with _locked(folder, fcntl.LOCK_EX):
         objects = Objects(os.path.join(folder, "objects"))
         try:
-            manifest = _write(folder, objects, groups, values)
+            manifest = _write(folder, objects, groups, values, sources.of(files))
             manifest |= {"schema": SCHEMA, "name": name, "created_at_s": _now(folder), "skipped": skipped,
                          "python": platform.python_version(), "shell": runtime.shell.context()}
             objects.settle()
@@ -74,17 +74,20 @@ def reload(folder, name, shell, runtime):
     def found(place):
         return large[place["object"]] if "object" in place else bytearray(_part(pack, place))
 
+    if "sources" in manifest:
+        sources.bring_back(bytes(found(manifest["sources"])))
     restored, failed = [], []
     for group in manifest["groups"]:
         try:
-            values = _load(found(group["stream"]), [found(place) for place in group["buffers"]], shell)
+            values, reasons = loading.load(found(group["stream"]), [found(place) for place in group["buffers"]], shell)
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # a value's own code may raise anything
-            failed += [{"name": one, "reason": _reason(error)} for one in group["names"]]
+            failed += [{"name": one, "reason": reason_of(error)} for one in group["names"]]
             continue
         shell.user_ns.update(values)
-        restored += group["names"]
+        restored += values
+        failed += [{"name": one, "reason": reason} for one, reason in reasons.items()]
     context = manifest["shell"]
     runtime.shell.restore(context["cwd"], context["env"])
     return {"name": name, "restored": sorted(restored), "failed": failed,
@@ -110,19 +113,35 @@ def _locked(folder, how):
 class Pickler(dill.Pickler):
     """dill's, but large arrays and bytes go beside the pickle instead of through it."""
 
-    def __init__(self, file, main, buffers, bare):
+    def __init__(self, file, main, buffers, bare, values):
         super().__init__(file, 5, recurse=False, buffer_callback=buffers.append)
         self._main = main
+        # Ids of the namespace's own values, and of what is to be named if it fails as if it were one.
+        self.named = {id(value) for value in values.values()}
+        # Names of the files that code was compiled from: cells, too.
+        self.files = set()
         # Enums of which the making has begun.
         self.begun = set()
         # Classes: see there.
         self.making, self.bare = [], bare
-        self.dispatch = byvalue.Dispatch(dill.Pickler.dispatch)
+        numpy = sys.modules.get("numpy")
+        kinds = live.of_kinds()
+        if numpy is not None:
+            kinds[numpy.ndarray] = Pickler._save_array_kind
+        self.dispatch = byvalue.Dispatch(dill.Pickler.dispatch, kinds)
+        self.dispatch |= live.exact()
         self.dispatch[type] = classes.save_class
         self.dispatch[bytes] = Pickler._save_bytes
-        numpy = sys.modules.get("numpy")
+        self.dispatch[types.CodeType] = Pickler._save_code
         if numpy is not None:
+            # dill adds every subclass that it meets.
+            for kind in [kind for kind in self.dispatch if issubclass(kind, numpy.ndarray)]:
+                del self.dispatch[kind]
             self.dispatch[numpy.ndarray] = Pickler._save_array
+
+    def is_named(self, value):
+        """Whether it is one of the namespace's own values, and not only part of one."""
+        return id(value) in self.named
 
     def save_global(self, obj, name=None):
         """By its name: only what another process finds by it."""
@@ -137,8 +156,19 @@ class Pickler(dill.Pickler):
         else:
             self.save_reduce(bytes, (pickle.PickleBuffer(obj),), obj=obj)
 
+    def _save_code(self, obj):
+        self.files.add(obj.co_filename)
+        dill.Pickler.dispatch[types.CodeType](self, obj)
+
     def _save_array(self, obj):
-        self.save_reduce(*obj.__reduce_ex__(5), obj=obj)
+        if obj.base is None or not maps.save_if_mapped(self, obj):
+            self.save_reduce(*obj.__reduce_ex__(5), obj=obj)
+
+    def _save_array_kind(self, obj):
+        """An array of a subclass, with its attributes, as dill keeps it."""
+        if obj.base is None or not maps.save_if_mapped(self, obj):
+            more = getattr(obj, "__dict__", None)
+            self.save_reduce(dill._dill._create_array, (*obj.__reduce__(), more), obj=obj)
 
     def ties(self):
         """Ids of what this pickle holds that another may hold too."""
@@ -166,7 +196,7 @@ def _dump(values, shell, bare):
     """Pickles; `bare` holds classes that can't be made in one go, by their id, and grows."""
     while True:
         stream, buffers = io.BytesIO(), []
-        pickler = Pickler(stream, shell.user_module, buffers, bare)
+        pickler = Pickler(stream, shell.user_module, buffers, bare, values)
         try:
             with warnings.catch_warnings():
                 # dill's, about what it then fails at or gets right; but what refers to itself it keeps by its
@@ -188,8 +218,8 @@ def _is_found_by_name(value):
 
 
 def _groups(values, skipped, shell):
-    """Pickles: (names, stream, buffers) of values that hang together."""
-    single, memos, owner, joined, bare = {}, [], {}, {}, {}
+    """Pickles: (names, stream, buffers) of values that hang together; and which files their code is from."""
+    single, memos, owner, joined, bare, files = {}, [], {}, {}, {}, set()
 
     def root(name):
         while joined[name] != name:
@@ -203,9 +233,10 @@ def _groups(values, skipped, shell):
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # a value's own code may raise anything
-            skipped.append(_skipped(name, value, _reason(error)))
+            skipped.append(_skipped(name, value, reason_of(error)))
             continue
         single[name], joined[name] = (stream, buffers), name
+        files |= pickler.files
         # A memo keeps alive what it names by id.
         memos.append(pickler.memo)
         for key in pickler.ties() - {id(wrapped)}:
@@ -223,14 +254,14 @@ def _groups(values, skipped, shell):
         except KeyboardInterrupt:
             raise
         except BaseException as error:
-            reason = f"together with what it shares values with: {_reason(error)}"
+            reason = f"together with what it shares values with: {reason_of(error)}"
             skipped += [_skipped(name, values[name], reason) for name in names]
             continue
         groups.append((names, stream, buffers))
-    return groups
+    return groups, files
 
 
-def _write(folder, objects, groups, values):
+def _write(folder, objects, groups, values, source):
     """Writes what the groups hold; returns the manifest's part about it."""
     known, listed, pack, written = _known(folder), {}, io.BytesIO(), []
 
@@ -250,10 +281,11 @@ def _write(folder, objects, groups, values):
         for name in names:
             described.append({"name": name, "type": type(values[name]).__name__,
                               "size_bytes": size if len(names) == 1 else None})
+    source = place(source)
     packed = pack.getbuffer()
     entry = _kept(objects, known, packed)
     listed[entry["object"]] = entry
-    return {"groups": written, "objects": list(listed.values()), "pack": entry["object"], "values": described,
+    return {"groups": written, "objects": list(listed.values()), "pack": entry["object"], "values": described, "sources": source,
             "size_bytes": sum(entry["size_bytes"] for entry in listed.values())}
 
 
@@ -332,13 +364,3 @@ def _read_manifest(path):
 
 def _part(pack, place):
     return pack[place["at"]:place["at"] + place["length"]]
-
-
-def _load(stream, buffers, shell):
-    unpickler = dill.Unpickler(io.BytesIO(stream), buffers=buffers)
-    unpickler._main = shell.user_module
-    return unpickler.load()
-
-
-def _reason(error):
-    return f"{type(error).__name__}: {message_of(error)}".partition("\n")[0][:300]

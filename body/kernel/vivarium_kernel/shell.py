@@ -14,7 +14,7 @@ from IPython.core.interactiveshell import ExecutionResult, InteractiveShell
 from traitlets import Any, Type
 from traitlets.config import Config
 
-from . import comms, quick
+from . import comms, quick, sources
 from .errors import message_of
 from .runtime import wait_for
 
@@ -199,6 +199,7 @@ def make(output, interrupts, runtime):
     # IPython's builtins (display, get_ipython) are there for good, not put in and taken out per cell.
     shell.builtin_trap.__enter__()
     comms.install(output)
+    sources.install()
     warnings.filterwarnings("ignore", message="To exit: use")
     return shell
 
