@@ -3,11 +3,13 @@
 //! that an image is stale.
 
 use std::{
-    os::unix::fs::PermissionsExt,
+    fs::File,
+    io::{Read, Seek, Write},
+    os::unix::fs::{OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
 };
 
-use crate::error::LifecycleError;
+use crate::{error::LifecycleError, history::is_environment};
 
 /// What the image itself is made of.
 const INPUTS: &[&str] = &["body/Dockerfile", "body/rootfs", "body/kernel", "body/mcp"];
@@ -162,38 +164,52 @@ impl Context {
     ) -> Result<String, LifecycleError> {
         let mut hasher = blake3::Hasher::new();
         // Lengths before texts, so that no two lists of inputs read the same.
-        let mut add = |bytes: &[u8]| {
+        fn add(hasher: &mut blake3::Hasher, bytes: &[u8]) {
             hasher.update(&(bytes.len() as u64).to_le_bytes());
             hasher.update(bytes);
-        };
+        }
         for (name, value) in arguments {
-            add(name.as_bytes());
-            add(value.as_bytes());
+            add(&mut hasher, name.as_bytes());
+            add(&mut hasher, value.as_bytes());
         }
         for entry in self.files.iter().filter(|entry| entry.counts) {
-            add(entry.path.as_bytes());
+            add(&mut hasher, entry.path.as_bytes());
             match entry.kind {
                 Kind::File { executable } => {
-                    add(&[1, u8::from(executable)]);
-                    add(&std::fs::read(&entry.on_host)
-                        .map_err(LifecycleError::file("read", &entry.on_host))?);
+                    add(&mut hasher, &[1, u8::from(executable)]);
+                    let (file, size) = open(&entry.on_host)?;
+                    hasher.update(&size.to_le_bytes());
+                    hasher
+                        .update_reader(exactly(file, size))
+                        .map_err(LifecycleError::file("read", &entry.on_host))?;
                 }
                 Kind::Link => {
-                    add(&[2]);
-                    add(read_link(&entry.on_host)?.as_os_str().as_encoded_bytes());
+                    add(&mut hasher, &[2]);
+                    add(
+                        &mut hasher,
+                        read_link(&entry.on_host)?.as_os_str().as_encoded_bytes(),
+                    );
                 }
-                Kind::Folder => add(&[3]),
+                Kind::Folder => add(&mut hasher, &[3]),
             }
         }
         Ok(hasher.finalize().to_hex().to_string())
     }
 
-    /// The tar: sorted, no times, no owners.
+    /// The tar, in a file that has no name: sorted, no times, no owners.
     ///
     /// # Errors
     /// [`LifecycleError::File`].
-    pub fn tar(&self) -> Result<Vec<u8>, LifecycleError> {
-        let mut tar = tar::Builder::new(Vec::new());
+    pub fn spool(&self) -> Result<File, LifecycleError> {
+        let failed = |error| LifecycleError::file("write to", &std::env::temp_dir())(error);
+        let mut file = self.pack(tempfile::tempfile().map_err(failed)?)?;
+        file.rewind().map_err(failed)?;
+        Ok(file)
+    }
+
+    /// Writes the tar somewhere; no more of a file is in memory than a buffer.
+    fn pack<W: Write>(&self, into: W) -> Result<W, LifecycleError> {
+        let mut tar = tar::Builder::new(into);
         for entry in &self.files {
             let failed = |error| LifecycleError::file("pack", &entry.on_host)(error);
             let mut header = tar::Header::new_gnu();
@@ -202,11 +218,11 @@ impl Context {
             header.set_gid(0);
             match entry.kind {
                 Kind::File { executable } => {
-                    let bytes = std::fs::read(&entry.on_host).map_err(failed)?;
+                    let (file, size) = open(&entry.on_host)?;
                     header.set_entry_type(tar::EntryType::Regular);
                     header.set_mode(if executable { 0o755 } else { 0o644 });
-                    header.set_size(bytes.len() as u64);
-                    tar.append_data(&mut header, &entry.path, bytes.as_slice())
+                    header.set_size(size);
+                    tar.append_data(&mut header, &entry.path, exactly(file, size))
                         .map_err(failed)?;
                 }
                 Kind::Link => {
@@ -297,6 +313,32 @@ pub fn sources_digest(folder: &Path) -> Result<String, LifecycleError> {
     context.digest(std::iter::empty())
 }
 
+/// Whether a path is of what the body's binary is built from.
+pub(crate) fn is_source(path: &[u8]) -> bool {
+    SOURCES.iter().any(|source| {
+        let rest = path.strip_prefix(source.as_bytes());
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
+    })
+}
+
+/// Opens a file, no link, with its size.
+fn open(path: &Path) -> Result<(File, u64), LifecycleError> {
+    let opened = || {
+        let file = File::options()
+            .read(true)
+            .custom_flags(nix::libc::O_NOFOLLOW)
+            .open(path)?;
+        let size = file.metadata()?.len();
+        Ok((file, size))
+    };
+    opened().map_err(LifecycleError::file("read", path))
+}
+
+/// As many bytes as were announced, should the file grow or shrink meanwhile.
+fn exactly(file: File, size: u64) -> impl Read {
+    file.chain(std::io::repeat(0)).take(size)
+}
+
 fn read_link(path: &Path) -> Result<PathBuf, LifecycleError> {
     std::fs::read_link(path).map_err(LifecycleError::file("read", path))
 }
@@ -308,6 +350,9 @@ fn walk(
     counts: bool,
     files: &mut Vec<Entry>,
 ) -> Result<(), LifecycleError> {
+    if is_environment(path.as_bytes()) {
+        return Ok(());
+    }
     let on_host = template.join(path);
     let failed = |error| LifecycleError::file("read", &on_host)(error);
     let found = match std::fs::symlink_metadata(&on_host) {

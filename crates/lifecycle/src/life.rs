@@ -146,10 +146,6 @@ impl Machine {
         let socket = (self.spec.executor == Executor::Socket)
             .then(|| EngineSocket::find(&dock.info().endpoint, user_namespace.is_some()));
         let repo = self.ensure_repo()?;
-        if let Err(error) = self.git().await {
-            // Only an evolve needs it, and says what is missing.
-            tracing::debug!(%error, "the machine's repo is no git repository");
-        }
         Ok(Site {
             repo,
             image: image.into(),
@@ -166,6 +162,12 @@ impl Machine {
         let site = self.site(dock, &self.image(), image_id).await?;
         let plan = plan::container(&self.spec, &self.names, &self.paths, &site);
         self.paths.ensure_secrets(&self.names.machine)?;
+        if existing.is_none()
+            && let Err(error) = self.note_origin()
+        {
+            // Only an evolve needs it, and says what is wrong.
+            tracing::warn!(%error, "the machine's history could not begin");
+        }
         plan::make_sources(&self.spec, &self.paths)?;
         if site.socket.is_some() {
             self.give_certificates()?;

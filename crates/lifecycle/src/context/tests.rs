@@ -31,7 +31,7 @@ fn digest(dir: &Path) -> String {
 #[test]
 fn the_tar_is_the_same_for_the_same_files() {
     let (one, two) = (template(), template());
-    let tar = |dir: &Path| Context::collect(dir).unwrap().tar().unwrap();
+    let tar = |dir: &Path| Context::collect(dir).unwrap().pack(Vec::new()).unwrap();
     assert_eq!(tar(one.path()), tar(two.path()));
     let bytes = tar(one.path());
     let mut archive = tar::Archive::new(bytes.as_slice());
@@ -89,7 +89,7 @@ fn certificates_from_elsewhere_are_packed_and_make_nothing_stale() {
         .with_certificates(bundle);
     let none = BTreeMap::new();
     assert_eq!(context.digest(none.iter()).unwrap(), digest(dir.path()));
-    let bytes = context.tar().unwrap();
+    let bytes = context.pack(Vec::new()).unwrap();
     let mut archive = tar::Archive::new(bytes.as_slice());
     let mut names = archive.entries().unwrap().map(|entry| {
         let entry = entry.unwrap();

@@ -33,6 +33,9 @@ pub(crate) struct Asked {
     /// Of a rollback: which generation.
     #[serde(default)]
     pub to: Option<u32>,
+    /// Of an evolve: the tree that a person approved.
+    #[serde(default)]
+    pub tree: Option<String>,
 }
 
 /// The container that a run replaces.
