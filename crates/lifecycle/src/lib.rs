@@ -13,6 +13,7 @@ mod machine;
 mod paths;
 mod plan;
 mod ports;
+mod private;
 mod prune;
 mod repo;
 mod seat;

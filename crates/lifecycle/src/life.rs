@@ -3,6 +3,7 @@
 use std::{
     fs::{File, TryLockError},
     io::{Read, Write},
+    os::unix::fs::OpenOptionsExt,
     time::Duration,
 };
 
@@ -57,6 +58,7 @@ impl Machine {
         cancel: &CancellationToken,
         tell: Tell<'_>,
     ) -> Result<MachineStatus, LifecycleError> {
+        self.make_private();
         let (machine, image_id) = self.ensure_image(dock, rebuild, cancel, tell).await?;
         machine.up_with(dock, &image_id, cancel, tell).await
     }
@@ -343,6 +345,7 @@ impl Machine {
             .truncate(false)
             .read(true)
             .write(true)
+            .mode(0o600)
             .open(&path);
         let mut file = file.map_err(LifecycleError::file("create", &path))?;
         own_like_folder(&path)?;
