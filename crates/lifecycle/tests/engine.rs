@@ -9,6 +9,8 @@ mod evolve_faults;
 mod evolving;
 #[path = "engine/faults.rs"]
 mod faults;
+#[path = "engine/history.rs"]
+mod history;
 #[path = "engine/machine.rs"]
 mod machine;
 #[path = "engine/perl.rs"]

@@ -38,12 +38,14 @@ const GENERATION: &str = "refs/vivarium/gen-";
 /// Branches of runs.
 const RUNS: &str = "refs/heads/vivarium";
 /// What makes a folder a bare repository, so that a person can read it with git. Its HEAD names no
-/// commit: git takes attributes of a bare repository from there.
+/// commit: git takes attributes of a bare repository from there. Git may not pack what is in it,
+/// since packs aren't read here.
 const FILES: [(&str, &str); 2] = [
     ("HEAD", "ref: refs/heads/none\n"),
     (
         "config",
-        "[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = true\n",
+        "[core]\n\trepositoryformatversion = 1\n\tfilemode = true\n\tbare = true\n\
+         [extensions]\n\tpreciousObjects = true\n[gc]\n\tauto = 0\n\tpackRefs = false\n",
     ),
 ];
 

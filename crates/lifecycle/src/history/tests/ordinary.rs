@@ -47,6 +47,8 @@ fn git_reads_the_history_and_finds_it_sound() {
     let commit = repo.commit("1");
     let bare = repo.outside("history.git");
     git_in(&bare, &["fsck", "--strict"]);
+    git_in(&bare, &["gc", "--prune=now", "--quiet"]);
+    assert!(repo.history().has(&commit));
     let log = git_in(&bare, &["log", "--format=%H", "vivarium/run-1"]);
     assert_eq!(log, format!("{commit}\n{origin}\n"));
     let files = git_in(&bare, &["ls-tree", "-r", "--name-only", &commit]);
