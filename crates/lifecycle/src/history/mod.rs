@@ -27,7 +27,7 @@ mod text;
 mod tree;
 
 pub use error::HistoryError;
-pub(crate) use folder::Folder;
+pub(crate) use folder::{Folder, Kind};
 pub(crate) use repository::{Committed, History};
 pub(crate) use secrets::is_environment;
 
