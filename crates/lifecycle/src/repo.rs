@@ -10,7 +10,7 @@ use crate::{
     build::given_certificates,
     context::{self, BUILD_CA, Context, GIVEN},
     error::LifecycleError,
-    history::{Folder, History},
+    history::Folder,
     machine::Machine,
     paths::{make_dir, own},
 };
@@ -35,10 +35,10 @@ impl Machine {
             let digest = context::sources_digest(aside.path())?;
             let noted = self.sources_file();
             std::fs::write(&noted, digest).map_err(LifecycleError::file("write", &noted))?;
-            let history = History::open(&self.history_dir(), aside.path());
-            let begun = history.and_then(|history| {
-                history.set_origin(aside.path(), "The template of this machine")
-            });
+            let message = "The template of this machine";
+            let begun = self
+                .history_of(aside.path())
+                .and_then(|history| Ok(history.set_origin(aside.path(), message)?));
             if let Err(error) = begun {
                 // Only an evolve needs it, and says what is wrong.
                 tracing::warn!(%error, "the machine's history could not begin");

@@ -13,6 +13,7 @@ use crate::{
     history::{Committed, History},
     machine::Machine,
     paths::make_dir_like_above,
+    plan,
 };
 
 /// In the image: the digest of the sources that its binaries were built of.
@@ -45,11 +46,20 @@ impl Machine {
     /// The history of its repo, which begins on first use.
     pub(crate) fn history(&self) -> Result<History, LifecycleError> {
         let work = self.ensure_repo()?;
-        let history = History::open(&self.history_dir(), &work)?;
+        let history = self.history_of(&work)?;
         if history.origin()?.is_none() {
             self.find_origin(&history)?;
         }
         Ok(history)
+    }
+
+    /// The history of files in a folder, before it is known what all began with.
+    pub(crate) fn history_of(&self, work: &Path) -> Result<History, LifecycleError> {
+        if plan::data_source(&self.spec, &self.paths).is_some() && self.seat.is_none() {
+            // It lies on the machine's `/data`, which is to be its user's.
+            plan::make_sources(&self.spec, &self.paths)?;
+        }
+        Ok(History::open(&self.history_dir(), work)?)
     }
 
     /// What changes are compared with as long as no generation is. An older Vivarium kept that in
