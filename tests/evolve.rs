@@ -115,7 +115,10 @@ impl Host {
     }
 
     fn answer(&self, run_id: &str, yes: bool) {
-        let body = json!({ "run_id": run_id, "yes": yes });
+        let preview = self.post("evolve_preview", &json!({}));
+        let (_, preview) = preview.split_once("\r\n\r\n").expect("a body");
+        let preview: Value = serde_json::from_str(preview).expect("JSON");
+        let body = json!({ "run_id": run_id, "yes": yes, "tree": preview["tree"] });
         let answer = self.post("evolve_answer", &body);
         assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     }

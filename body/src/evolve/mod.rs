@@ -12,7 +12,8 @@ pub mod word;
 use std::{
     fs::{self, File},
     io::Write,
-    path::PathBuf,
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
+    path::{Path, PathBuf},
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -93,6 +94,9 @@ pub struct Evolve {
 impl Evolve {
     /// With the history in this folder.
     pub fn new(folder: PathBuf, executor: ExecutorKind, clock: Clock) -> Self {
+        if let Err(error) = make_private(&folder) {
+            tracing::warn!(%error, "others may be able to read the history of evolves");
+        }
         Self {
             folder,
             executor,
@@ -252,10 +256,11 @@ impl Evolve {
             return Err(EvolveError::Unknown(report.run.run_id.clone()));
         }
         if !report.log.is_empty() {
-            fs::create_dir_all(self.folder.join("runs"))?;
+            make_dir(&self.folder.join("runs"))?;
             let mut file = File::options()
                 .create(true)
                 .append(true)
+                .mode(0o600)
                 .open(self.path(run_id, "log"))?;
             file.write_all((report.log.join("\n") + "\n").as_bytes())?;
         }
@@ -323,9 +328,14 @@ impl Evolve {
     /// Aside, onto the disk, in place; and the oldest go.
     fn write(&self, run: &EvolveRun) -> Result<(), EvolveError> {
         let path = self.path(&run.run_id, "json");
-        fs::create_dir_all(self.folder.join("runs"))?;
+        make_dir(&self.folder.join("runs"))?;
         let aside = path.with_extension("aside");
-        let mut file = File::create(&aside)?;
+        let mut file = File::options()
+            .create(true)
+            .truncate(true)
+            .write(true)
+            .mode(0o600)
+            .open(&aside)?;
         file.write_all(&serde_json::to_vec(run).map_err(std::io::Error::other)?)?;
         file.sync_all()?;
         fs::rename(&aside, &path)?;
@@ -336,6 +346,33 @@ impl Evolve {
         }
         Ok(())
     }
+}
+
+/// Makes a folder that its owner alone may enter.
+fn make_dir(path: &Path) -> std::io::Result<()> {
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+}
+
+/// Takes others' permissions from what an older version wrote: logs and notes may hold keys.
+fn make_private(folder: &Path) -> std::io::Result<()> {
+    let runs = folder.join("runs");
+    let entries = match fs::read_dir(&runs) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    for path in [folder, &runs] {
+        fs::set_permissions(path, fs::Permissions::from_mode(0o700))?;
+    }
+    for entry in entries.flatten() {
+        if entry.file_type()?.is_file() {
+            fs::set_permissions(entry.path(), fs::Permissions::from_mode(0o600))?;
+        }
+    }
+    Ok(())
 }
 
 /// The machine's, under `/data`.

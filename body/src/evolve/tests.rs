@@ -186,3 +186,32 @@ fn the_newest_run_stays_the_newest_and_is_kept_while_the_clock_jumps() {
     let kept: Vec<_> = kept.into_iter().map(|run| run.run_id).rev().collect();
     assert_eq!(kept, ids[9..]);
 }
+
+#[test]
+fn nobody_else_reads_the_history_and_an_older_one_is_mended() {
+    let (folder, evolve) = evolve();
+    let (run, _) = evolve.wish(EvolveWish::default()).unwrap();
+    let report = EvolveReport {
+        run: run.clone(),
+        log: vec!["KEY=x".into()],
+    };
+    evolve.report(&run.run_id, &report).unwrap();
+    let history = folder.path().join("evolve");
+    let runs = history.join("runs");
+    let (json, log) = (
+        runs.join(format!("{}.json", run.run_id)),
+        runs.join(format!("{}.log", run.run_id)),
+    );
+    let modes = || {
+        [&history, &runs, &json, &log].map(|path| {
+            let found = fs::metadata(path).unwrap();
+            found.permissions().mode() & 0o777
+        })
+    };
+    assert_eq!(modes(), [0o700, 0o700, 0o600, 0o600]);
+    for path in [&history, &runs, &json, &log] {
+        fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    Evolve::new(history.clone(), ExecutorKind::Host, Clock::system());
+    assert_eq!(modes(), [0o700, 0o700, 0o600, 0o600]);
+}

@@ -103,6 +103,7 @@ async fn carry_out_wish(
             note: wish.note,
             running_cell: wish.running_cell.unwrap_or_default(),
             cell_limit_s: 0,
+            tree: None,
         }),
     };
     carry_out(machine, dock, order).await

@@ -122,6 +122,9 @@ pub enum Command {
         /// Only shows what changed in the repo since the machine's generation
         #[arg(long)]
         diff: bool,
+        /// Only evolves if the repo is still what --diff showed, whose last line names this
+        #[arg(long, value_name = "HASH", conflicts_with_all = ["diff", "watch"])]
+        tree: Option<String>,
         /// Interrupts cells that run, instead of waiting for them
         #[arg(long, conflicts_with = "refuse_cells")]
         interrupt_cells: bool,

@@ -6,7 +6,7 @@ use wire::{
     commands::RunStarted,
     evolve::{
         EvolveRun, FileChange, Generation, GenerationList, GenerationState, RepoDiff, RunState,
-        RunningCell, StepState,
+        RunningCell, SavedFiles, StepState,
     },
     failure::{Failure, FailureCode},
     stream::Event,
@@ -30,6 +30,7 @@ pub async fn carry_out(engine: &Engine, command: Command, json: bool) -> Result<
         }
         Command::Evolve {
             note,
+            tree,
             interrupt_cells,
             refuse_cells,
             cell_limit,
@@ -42,6 +43,7 @@ pub async fn carry_out(engine: &Engine, command: Command, json: bool) -> Result<
             };
             let request = json!({
                 "note": note, "running_cell": running_cell, "cell_limit_s": cell_limit,
+                "tree": tree,
             });
             follow(engine, "evolve_start", request, json).await
         }
@@ -94,6 +96,7 @@ pub async fn carry_out(engine: &Engine, command: Command, json: bool) -> Result<
                 print::line("There are no generations yet: vivarium evolve makes the first.");
             } else {
                 list.generations.iter().for_each(show_generation);
+                list.saved.iter().for_each(show_saved);
             }
             Ok(0)
         }
@@ -221,6 +224,17 @@ fn show_generation(generation: &Generation) {
     print::line(&words.join("  "));
 }
 
+fn show_saved(saved: &SavedFiles) {
+    let back = saved.to_generation.map_or_else(String::new, |number| {
+        format!(" when the machine went back to generation {number}")
+    });
+    print::line(&format!("The repo as it was{back} is on {}:", saved.branch));
+    print::line(&format!(
+        "  git --git-dir='{}' archive {} | tar -x -C FOLDER",
+        saved.history, saved.branch
+    ));
+}
+
 fn show_diff(diff: &RepoDiff, json: bool) {
     if json {
         print::json(diff);
@@ -239,9 +253,16 @@ fn show_diff(diff: &RepoDiff, json: bool) {
         let lines = format!("+{} -{}", count(file.added), count(file.removed));
         print::line(&format!("{letter}  {}  {lines}", file.path));
     }
+    if diff.more_files > 0 {
+        print::line(&format!("and {} more files", diff.more_files));
+    }
     if diff.compiles {
         print::line("Sources of body changed: it is compiled, which takes minutes.");
     }
     print::line("");
     print::bytes(diff.patch.as_bytes());
+    if diff.cut {
+        print::line("More changed than is shown here.");
+    }
+    print::line(&format!("tree {}", diff.tree));
 }

@@ -1,21 +1,25 @@
 //! Image builds with the engine's classic builder, which every engine from
 //! Docker 20.10 to 29 and Podman has, and which needs no BuildKit session.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fs::File};
 
 use bollard::query_parameters::BuildImageOptionsBuilder;
-use bytes::Bytes;
-use futures_util::StreamExt;
+use bytes::{Bytes, BytesMut};
+use futures_util::{Stream, StreamExt};
+use tokio::io::AsyncReadExt;
 use tokio_util::sync::CancellationToken;
 use wire::machine::Progress;
 
 use crate::{connect::Dock, error::DockError, image::ordered, progress::Reader};
 
+/// Bytes of a context that are sent at once.
+const PIECE: usize = 256 << 10;
+
 /// What to build.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct BuildRequest {
-    /// An uncompressed tar (20.10 refuses zstd).
-    pub context: Bytes,
+    /// An uncompressed tar (20.10 refuses zstd), read from where the file stands.
+    pub context: File,
     /// The Dockerfile's path inside the context.
     pub dockerfile: String,
     /// Tag of the result.
@@ -58,9 +62,8 @@ impl Dock {
             .buildargs(&ordered(&request.args))
             .labels(&ordered(&request.labels))
             .build();
-        let stream =
-            self.docker
-                .build_image(options, None, Some(bollard::body_full(request.context)));
+        let context = bollard::body_try_stream(pieces(request.context));
+        let stream = self.docker.build_image(options, None, Some(context));
         let mut stream = std::pin::pin!(stream);
         let mut reader = Reader::default();
         loop {
@@ -108,6 +111,18 @@ impl Dock {
             }),
         }
     }
+}
+
+/// A file in pieces, so that it is never in memory as a whole.
+fn pieces(file: File) -> impl Stream<Item = std::io::Result<Bytes>> + Send {
+    let file = tokio::fs::File::from_std(file);
+    futures_util::stream::try_unfold(file, |mut file| async move {
+        let mut piece = BytesMut::with_capacity(PIECE);
+        match file.read_buf(&mut piece).await? {
+            0 => Ok(None),
+            _ => Ok(Some((piece.freeze(), file))),
+        }
+    })
 }
 
 /// Docker repeats the whole command, which may be a page long, and is in the step already.

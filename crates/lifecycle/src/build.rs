@@ -94,7 +94,7 @@ impl Machine {
         let mut labels = self.names.labels();
         labels.insert(label::INPUTS.into(), digest);
         let request = BuildRequest {
-            context: context.tar()?.into(),
+            context: context.spool()?,
             dockerfile: "body/Dockerfile".into(),
             tag: self.names.image.clone(),
             args,

@@ -2,11 +2,15 @@
 //! that is the same for the same inputs, and their digest, by which `up` knows
 //! that an image is stale.
 
+mod files;
+
 use std::{
-    os::unix::fs::PermissionsExt,
+    fs::File,
+    io::{Read, Seek, Write},
     path::{Path, PathBuf},
 };
 
+use self::files::{BUILT, Entry, Kind, Place, walk};
 use crate::error::LifecycleError;
 
 /// What the image itself is made of.
@@ -24,39 +28,14 @@ const SOURCES: &[&str] = &[
 pub(crate) const BUILD_CA: &str = "body/build-ca";
 /// Those that the environment names, in there.
 pub(crate) const GIVEN: &str = "given.crt";
-/// Never part of a context.
-const BUILT: &[&str] = &[
-    "target",
-    "node_modules",
-    "gen",
-    "__pycache__",
-    ".git",
-    "dist",
-];
 
 /// The files of a build, collected.
 #[derive(Clone, Debug)]
 pub struct Context {
-    /// Path inside the context and on the host, sorted by the first.
+    /// Sorted by their paths inside the context.
     files: Vec<Entry>,
     /// Whether the body's binary is among them.
     pub prebuilt: bool,
-}
-
-#[derive(Clone, Debug)]
-struct Entry {
-    path: String,
-    on_host: PathBuf,
-    kind: Kind,
-    /// Whether a change makes the image stale.
-    counts: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    File { executable: bool },
-    Link,
-    Folder,
 }
 
 impl Context {
@@ -131,7 +110,7 @@ impl Context {
         for name in names {
             self.files.push(Entry {
                 path: format!("body/bin/{}/{name}", std::env::consts::ARCH),
-                on_host: place(name),
+                place: Place::At(place(name)),
                 kind: Kind::File { executable: true },
                 counts: true,
             });
@@ -146,7 +125,7 @@ impl Context {
     pub fn with_certificates(mut self, bundle: PathBuf) -> Self {
         self.files.push(Entry {
             path: format!("{BUILD_CA}/{GIVEN}"),
-            on_host: bundle,
+            place: Place::At(bundle),
             kind: Kind::File { executable: false },
             counts: false,
         });
@@ -163,58 +142,72 @@ impl Context {
     ) -> Result<String, LifecycleError> {
         let mut hasher = blake3::Hasher::new();
         // Lengths before texts, so that no two lists of inputs read the same.
-        let mut add = |bytes: &[u8]| {
+        fn add(hasher: &mut blake3::Hasher, bytes: &[u8]) {
             hasher.update(&(bytes.len() as u64).to_le_bytes());
             hasher.update(bytes);
-        };
+        }
         for (name, value) in arguments {
-            add(name.as_bytes());
-            add(value.as_bytes());
+            add(&mut hasher, name.as_bytes());
+            add(&mut hasher, value.as_bytes());
         }
         for entry in self.files.iter().filter(|entry| entry.counts) {
-            add(entry.path.as_bytes());
+            add(&mut hasher, entry.path.as_bytes());
             match entry.kind {
                 Kind::File { executable } => {
-                    add(&[1, u8::from(executable)]);
-                    add(&std::fs::read(&entry.on_host)
-                        .map_err(LifecycleError::file("read", &entry.on_host))?);
+                    add(&mut hasher, &[1, u8::from(executable)]);
+                    let (file, size) = entry.open()?;
+                    hasher.update(&size.to_le_bytes());
+                    hasher
+                        .update_reader(exactly(file, size))
+                        .map_err(LifecycleError::file("read", &entry.on_host()))?;
                 }
                 Kind::Link => {
-                    add(&[2]);
-                    add(read_link(&entry.on_host)?.as_os_str().as_encoded_bytes());
+                    add(&mut hasher, &[2]);
+                    add(
+                        &mut hasher,
+                        entry.read_link()?.as_os_str().as_encoded_bytes(),
+                    );
                 }
-                Kind::Folder => add(&[3]),
+                Kind::Folder => add(&mut hasher, &[3]),
             }
         }
         Ok(hasher.finalize().to_hex().to_string())
     }
 
-    /// The tar: sorted, no times, no owners.
+    /// The tar, in a file that has no name: sorted, no times, no owners.
     ///
     /// # Errors
     /// [`LifecycleError::File`].
-    pub fn tar(&self) -> Result<Vec<u8>, LifecycleError> {
-        let mut tar = tar::Builder::new(Vec::new());
+    pub fn spool(&self) -> Result<File, LifecycleError> {
+        let failed = |error| LifecycleError::file("write to", &std::env::temp_dir())(error);
+        let mut file = self.pack(tempfile::tempfile().map_err(failed)?)?;
+        file.rewind().map_err(failed)?;
+        Ok(file)
+    }
+
+    /// Writes the tar somewhere; no more of a file is in memory than a buffer.
+    fn pack<W: Write>(&self, into: W) -> Result<W, LifecycleError> {
+        let mut tar = tar::Builder::new(into);
         for entry in &self.files {
-            let failed = |error| LifecycleError::file("pack", &entry.on_host)(error);
+            let failed = |error| LifecycleError::file("pack", &entry.on_host())(error);
             let mut header = tar::Header::new_gnu();
             header.set_mtime(0);
             header.set_uid(0);
             header.set_gid(0);
             match entry.kind {
                 Kind::File { executable } => {
-                    let bytes = std::fs::read(&entry.on_host).map_err(failed)?;
+                    let (file, size) = entry.open()?;
                     header.set_entry_type(tar::EntryType::Regular);
                     header.set_mode(if executable { 0o755 } else { 0o644 });
-                    header.set_size(bytes.len() as u64);
-                    tar.append_data(&mut header, &entry.path, bytes.as_slice())
+                    header.set_size(size);
+                    tar.append_data(&mut header, &entry.path, exactly(file, size))
                         .map_err(failed)?;
                 }
                 Kind::Link => {
                     header.set_entry_type(tar::EntryType::Symlink);
                     header.set_mode(0o777);
                     header.set_size(0);
-                    tar.append_link(&mut header, &entry.path, read_link(&entry.on_host)?)
+                    tar.append_link(&mut header, &entry.path, entry.read_link()?)
                         .map_err(failed)?;
                 }
                 Kind::Folder => {
@@ -270,10 +263,15 @@ impl Context {
             }
             match entry.kind {
                 Kind::File { .. } => {
-                    std::fs::copy(&entry.on_host, &target).map_err(failed)?;
+                    let (mut file, _) = entry.open()?;
+                    let mode = file.metadata().map_err(failed)?.permissions();
+                    let mut copy = File::create(&target).map_err(failed)?;
+                    std::io::copy(&mut file, &mut copy).map_err(failed)?;
+                    copy.set_permissions(mode).map_err(failed)?;
                 }
-                Kind::Link => std::os::unix::fs::symlink(read_link(&entry.on_host)?, &target)
-                    .map_err(failed)?,
+                Kind::Link => {
+                    std::os::unix::fs::symlink(entry.read_link()?, &target).map_err(failed)?
+                }
                 Kind::Folder => {}
             }
         }
@@ -298,53 +296,17 @@ pub fn sources_digest(folder: &Path) -> Result<String, LifecycleError> {
     context.digest(std::iter::empty())
 }
 
-fn read_link(path: &Path) -> Result<PathBuf, LifecycleError> {
-    std::fs::read_link(path).map_err(LifecycleError::file("read", path))
+/// Whether a path is of what the body's binary is built from.
+pub(crate) fn is_source(path: &[u8]) -> bool {
+    SOURCES.iter().any(|source| {
+        let rest = path.strip_prefix(source.as_bytes());
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
+    })
 }
 
-/// Adds `path` and all below it; one that is not there adds nothing.
-fn walk(
-    template: &Path,
-    path: &str,
-    counts: bool,
-    files: &mut Vec<Entry>,
-) -> Result<(), LifecycleError> {
-    let on_host = template.join(path);
-    let failed = |error| LifecycleError::file("read", &on_host)(error);
-    let found = match std::fs::symlink_metadata(&on_host) {
-        Ok(found) => found,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(failed(error)),
-    };
-    let kind = if found.is_dir() {
-        Kind::Folder
-    } else if found.is_symlink() {
-        Kind::Link
-    } else if found.is_file() {
-        Kind::File {
-            executable: found.permissions().mode() & 0o111 != 0,
-        }
-    } else {
-        return Ok(());
-    };
-    files.push(Entry {
-        path: path.into(),
-        on_host: on_host.clone(),
-        kind,
-        counts,
-    });
-    if kind == Kind::Folder {
-        for child in std::fs::read_dir(&on_host).map_err(failed)? {
-            let name = child.map_err(failed)?.file_name();
-            // A name that is no UTF-8 can't be ours.
-            let Some(name) = name.to_str() else { continue };
-            let in_inputs = path.starts_with("body/rootfs");
-            if !BUILT.contains(&name) || in_inputs {
-                walk(template, &format!("{path}/{name}"), counts, files)?;
-            }
-        }
-    }
-    Ok(())
+/// As many bytes as were announced, should the file grow or shrink meanwhile.
+fn exactly(file: File, size: u64) -> impl Read {
+    file.chain(std::io::repeat(0)).take(size)
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use dock::DockError;
 use wire::failure::{Failure, FailureCode};
 
-use crate::{ports::process, spec::SpecError};
+use crate::{history::HistoryError, ports::process, spec::SpecError};
 
 /// Failures of a machine's life.
 #[derive(Debug, thiserror::Error)]
@@ -105,22 +105,16 @@ pub enum LifecycleError {
         /// That process's id, where it is known.
         holder: Option<u32>,
     },
-    /// There is no git on this computer.
-    #[error("git is not installed on this computer")]
-    NoGit,
-    /// The folder behind `/repo` is no git repository.
-    #[error("{} is no git repository", path.display())]
-    NoRepo {
-        /// The folder.
-        path: PathBuf,
-    },
-    /// git could not do it.
-    #[error("git {doing} failed in the machine's repo")]
-    Git {
-        /// Its subcommand.
-        doing: String,
-        /// What it said.
-        words: String,
+    /// The files of the repo can't be read, kept or put back.
+    #[error(transparent)]
+    History(#[from] HistoryError),
+    /// The repo isn't what a person approved.
+    #[error("the machine's repo isn't what was approved")]
+    RepoChanged {
+        /// The tree that was approved.
+        approved: String,
+        /// The tree that is there.
+        found: String,
     },
     /// The engine's disk is nearly full.
     #[error("there is too little space for a new image")]
@@ -221,7 +215,7 @@ impl From<LifecycleError> for Failure {
             .flat_map(char::to_uppercase)
             .chain(chars)
             .collect();
-        let failure = |code| Failure::new(code, message);
+        let failure = |code| Failure::new(code, message.clone());
         match error {
             LifecycleError::Dock(error) => error.into(),
             LifecycleError::Spec(error) => failure(FailureCode::Invalid)
@@ -275,13 +269,10 @@ impl From<LifecycleError> for Failure {
                 Failure { cause, ..failure(FailureCode::Busy) }
                     .next("Wait until that run has ended, or cancel it.")
             }
-            LifecycleError::NoGit => failure(FailureCode::NotFound)
-                .because("the machine's repo is a git repository")
-                .next("Install it (sudo apt install git) and try again."),
-            LifecycleError::NoRepo { path } => failure(FailureCode::Invalid)
-                .because("an evolve commits what the machine is built from")
-                .next(format!("Run git init in {} and commit what is there.", path.display())),
-            LifecycleError::Git { words, .. } => failure(FailureCode::Internal).because(words),
+            LifecycleError::History(error) => error.told(message),
+            LifecycleError::RepoChanged { .. } => failure(FailureCode::Changed)
+                .because("files in /repo changed after they were reviewed")
+                .next("Review the changes again, then approve them or evolve."),
             LifecycleError::NoSpace { free_bytes } => failure(FailureCode::DiskFull)
                 .because(format!("{} MB are free where the engine keeps its images", free_bytes >> 20))
                 .next("Free some space (vivarium generations, docker system df) and try again."),

@@ -71,7 +71,7 @@ fn user_files(plan: &ContainerSpec) -> impl Iterator<Item = PathBuf> {
 /// Aside, then in place: a machine that runs keeps the file that it began with.
 fn write(path: &Path, text: &str) -> Result<(), LifecycleError> {
     let folder = path.parent().unwrap_or(Path::new("."));
-    make_dir(folder, 0o755)?;
+    make_dir(folder, 0o700)?;
     let written = || -> std::io::Result<()> {
         let mut aside = tempfile::NamedTempFile::new_in(folder)?;
         aside.write_all(text.as_bytes())?;

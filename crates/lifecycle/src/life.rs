@@ -3,6 +3,7 @@
 use std::{
     fs::{File, TryLockError},
     io::{Read, Write},
+    os::unix::fs::OpenOptionsExt,
     time::Duration,
 };
 
@@ -57,6 +58,7 @@ impl Machine {
         cancel: &CancellationToken,
         tell: Tell<'_>,
     ) -> Result<MachineStatus, LifecycleError> {
+        self.make_private();
         let (machine, image_id) = self.ensure_image(dock, rebuild, cancel, tell).await?;
         machine.up_with(dock, &image_id, cancel, tell).await
     }
@@ -146,10 +148,6 @@ impl Machine {
         let socket = (self.spec.executor == Executor::Socket)
             .then(|| EngineSocket::find(&dock.info().endpoint, user_namespace.is_some()));
         let repo = self.ensure_repo()?;
-        if let Err(error) = self.git().await {
-            // Only an evolve needs it, and says what is missing.
-            tracing::debug!(%error, "the machine's repo is no git repository");
-        }
         Ok(Site {
             repo,
             image: image.into(),
@@ -166,6 +164,12 @@ impl Machine {
         let site = self.site(dock, &self.image(), image_id).await?;
         let plan = plan::container(&self.spec, &self.names, &self.paths, &site);
         self.paths.ensure_secrets(&self.names.machine)?;
+        if existing.is_none()
+            && let Err(error) = self.note_origin()
+        {
+            // Only an evolve needs it, and says what is wrong.
+            tracing::warn!(%error, "the machine's history could not begin");
+        }
         plan::make_sources(&self.spec, &self.paths)?;
         if site.socket.is_some() {
             self.give_certificates()?;
@@ -341,6 +345,7 @@ impl Machine {
             .truncate(false)
             .read(true)
             .write(true)
+            .mode(0o600)
             .open(&path);
         let mut file = file.map_err(LifecycleError::file("create", &path))?;
         own_like_folder(&path)?;

@@ -13,6 +13,7 @@ use crate::{
     http::{Ping, ping},
     paths::{Paths, make_dir},
     plan::{KERNEL_PORT, MCP_PORT, Names, VNC_PORT, label},
+    private,
     seat::{SEAT_DIR, Seat},
     spec::Spec,
 };
@@ -65,8 +66,8 @@ impl Machine {
             Ok(text) => text,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 let text = Spec::default_text(options.instance.is_none());
-                make_dir(&paths.config_dir, 0o755)?;
-                std::fs::write(&file, &text).map_err(LifecycleError::file("write", &file))?;
+                make_dir(&paths.config_dir, 0o700)?;
+                private::write(&file, &text)?;
                 text
             }
             Err(error) => return Err(LifecycleError::file("read", &file)(error)),

@@ -151,31 +151,43 @@ pub(crate) fn make_dir(path: &Path, mode: u32) -> Result<bool, LifecycleError> {
     Ok(true)
 }
 
-/// Makes a folder with its parents, each of which belongs to whoever the one above it belongs to.
+/// Makes a folder with its parents, which nobody else may enter; each belongs to whoever the one
+/// above it belongs to.
 pub(crate) fn make_dir_like_above(path: &Path) -> Result<(), LifecycleError> {
+    make_private_dir(path).map_err(LifecycleError::file("create", path))
+}
+
+/// The same, for those with errors of their own.
+pub(crate) fn make_private_dir(path: &Path) -> std::io::Result<()> {
     if path.is_dir() {
         return Ok(());
     }
     if let Some(above) = path.parent() {
-        make_dir_like_above(above)?;
+        make_private_dir(above)?;
     }
-    make_dir(path, 0o755)?;
-    own_like_folder(path)
+    match std::fs::DirBuilder::new().mode(0o700).create(path) {
+        // Another process was quicker.
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => return Ok(()),
+        made => made?,
+    }
+    give_like_folder(path)
 }
 
 /// What root makes in a folder of the machine's user is that user's too, who goes on with it.
 pub(crate) fn own_like_folder(path: &Path) -> Result<(), LifecycleError> {
+    give_like_folder(path).map_err(LifecycleError::file("change the owner of", path))
+}
+
+/// The same, for those with errors of their own.
+pub(crate) fn give_like_folder(path: &Path) -> std::io::Result<()> {
     let Some(folder) = path.parent().filter(|_| nix::unistd::geteuid().is_root()) else {
         return Ok(());
     };
-    let owned = || {
-        let above = std::fs::metadata(folder)?;
-        match above.uid() {
-            0 => Ok(()),
-            uid => std::os::unix::fs::lchown(path, Some(uid), Some(above.gid())),
-        }
-    };
-    owned().map_err(LifecycleError::file("change the owner of", path))
+    let above = std::fs::metadata(folder)?;
+    match above.uid() {
+        0 => Ok(()),
+        uid => std::os::unix::fs::lchown(path, Some(uid), Some(above.gid())),
+    }
 }
 
 /// The machine's user and group: the host's. Where that is root, 1000, or what VIVARIUM_MACHINE_UID says.

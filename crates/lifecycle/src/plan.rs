@@ -355,8 +355,13 @@ pub(crate) fn make_sources(spec: &Spec, paths: &Paths) -> Result<(), LifecycleEr
     for mount in &spec.mounts {
         let source = expand(&mount.source, paths);
         let source = Path::new(&source);
-        // A file can be mounted too; only what is missing is made.
-        if !source.exists() && make_dir(source, 0o755)? {
+        // A file can be mounted too; only what is missing is made. Snapshots and runs may hold keys.
+        let mode = if mount.target == "/data" {
+            0o700
+        } else {
+            0o755
+        };
+        if !source.exists() && make_dir(source, mode)? {
             own(source)?;
         }
     }
@@ -366,9 +371,14 @@ pub(crate) fn make_sources(spec: &Spec, paths: &Paths) -> Result<(), LifecycleEr
 /// The folder at `/data` of a machine that carries its evolves out itself: its record of them is in
 /// there, for itself as for the host.
 pub(crate) fn data_source(spec: &Spec, paths: &Paths) -> Option<PathBuf> {
+    data_folder(spec, paths).filter(|_| spec.executor == Executor::Socket)
+}
+
+/// The folder at a machine's `/data`, if it may write there.
+pub(crate) fn data_folder(spec: &Spec, paths: &Paths) -> Option<PathBuf> {
     let mut mounts = spec.mounts.iter();
     let data = mounts.find(|mount| mount.target == "/data" && !mount.read_only)?;
-    (spec.executor == Executor::Socket).then(|| expand(&data.source, paths).into())
+    Some(expand(&data.source, paths).into())
 }
 
 fn expand(source: &str, paths: &Paths) -> String {

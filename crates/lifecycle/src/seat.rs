@@ -19,6 +19,8 @@ use crate::{
 pub(crate) const SEAT_DIR: &str = "/data/evolve/executor";
 /// The same below what is mounted at `/data`, where the host finds it.
 pub(crate) const SEAT_IN_DATA: &str = "evolve/executor";
+/// Its first part, in which the machine keeps its own record too.
+pub(crate) const DATA_EVOLVE: &str = "evolve";
 /// The engine's socket inside.
 pub(crate) const SOCKET: &str = "/var/run/docker.sock";
 /// Its working copy inside.

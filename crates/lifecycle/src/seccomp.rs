@@ -22,7 +22,7 @@ pub(crate) fn inline() -> String {
 /// # Errors
 /// [`LifecycleError::File`].
 pub(crate) fn file(folder: &Path) -> Result<String, LifecycleError> {
-    make_dir(folder, 0o755)?;
+    make_dir(folder, 0o700)?;
     let path = folder.join("seccomp.json");
     std::fs::write(&path, PROFILE).map_err(LifecycleError::file("write", &path))?;
     Ok(path.display().to_string())

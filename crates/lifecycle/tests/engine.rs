@@ -9,6 +9,8 @@ mod evolve_faults;
 mod evolving;
 #[path = "engine/faults.rs"]
 mod faults;
+#[path = "engine/history.rs"]
+mod history;
 #[path = "engine/machine.rs"]
 mod machine;
 #[path = "engine/perl.rs"]
@@ -22,7 +24,10 @@ mod tiny;
 #[path = "engine/watch.rs"]
 mod watch;
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    io::{Seek, Write},
+};
 
 use dock::{BuildRequest, CancellationToken, ContainerSpec, Dock, DockError, PublishedPort};
 use wire::machine::Progress;
@@ -105,9 +110,16 @@ fn context(dockerfile: &str) -> Vec<u8> {
     tar.into_inner().expect("written to memory")
 }
 
+fn file(bytes: &[u8]) -> std::fs::File {
+    let mut file = tempfile::tempfile().expect("a file");
+    file.write_all(bytes).expect("written");
+    file.rewind().expect("rewound");
+    file
+}
+
 fn request(dockerfile: &str, tag: &str) -> BuildRequest {
     BuildRequest {
-        context: context(dockerfile).into(),
+        context: file(&context(dockerfile)),
         dockerfile: "Dockerfile".into(),
         tag: tag.into(),
         args: BTreeMap::new(),

@@ -22,9 +22,11 @@ const DIFF: RepoDiff = {
   from_commit: "1f3a",
   from_generation: 5,
   files: [
-    { path: "body/Dockerfile", change: "changed", added: 1, removed: 1 },
-    { path: "body/rootfs/usr/share/vivarium/wallpaper.svg", change: "added", added: 12, removed: 0 },
+    { path: "body/Dockerfile", change: "changed", added: 1, removed: 1, mode: "100644", old_mode: "100644", patch: "@@ -31,3 +31,3 @@\n     apt-get update -qq; \\\n-      bash ca-certificates curl git jq less \\\n+      bash ca-certificates curl git jq less ripgrep \\\n       python3 python3-pip\n", cut: false },
+    { path: "body/rootfs/usr/share/vivarium/wallpaper.svg", change: "added", added: 12, removed: 0, mode: "100644", old_mode: null, patch: "", cut: true },
   ],
+  tree: "9c1e",
+  more_files: 0,
   patch: "diff --git a/body/Dockerfile b/body/Dockerfile\n--- a/body/Dockerfile\n+++ b/body/Dockerfile\n@@ -31,3 +31,3 @@\n     apt-get update -qq; \\\n-      bash ca-certificates curl git jq less \\\n+      bash ca-certificates curl git jq less ripgrep \\\n       python3 python3-pip\n",
   cut: false,
   compiles: false,
@@ -51,6 +53,6 @@ export const fakeEvolve = (scene: string): { [K in Command]?: (request: Request<
   evolve_status: () => ({ latest_run: run(scene), interrupted: false, executor: "host", needs_yes: true, repo: "/home/ada/.local/share/vivarium/machines/os-host/repo" }),
   evolve_runs: () => ({ runs: [run(scene), ...PAST] }),
   evolve_log: () => ({ lines: ["prepare: the repo is committed on vivarium/run-r6", "build: step 41 of 43", "prove: the candidate is up"], next: 3 }),
-  generation_list: () => ({ generations: GENERATIONS, generations_to_keep: 3 }),
+  generation_list: () => ({ generations: GENERATIONS, saved: [], generations_to_keep: 3 }),
   generation_diff: () => DIFF,
 });

@@ -45,14 +45,28 @@ traceback: string, };
 
 /** A file of the repo that changed. */
 export type ChangedFile = {
-/** From the repo's root. */
+/**
+ * From the repo's root. A byte that is no UTF-8 is written `\\xff`, a backslash `\\\\`; other
+ * characters are as the machine chose them, control characters too.
+ */
 path: string,
 /** How. */
 change: FileChange,
 /** Lines added; `None` for what is no text. */
 added: number | null,
 /** Lines removed; `None` for what is no text. */
-removed: number | null, };
+removed: number | null,
+/**
+ * As git writes it, such as `100644`, `100755` (may be run) or `120000` (a link, whose text is
+ * where it leads); `None` for one that is gone.
+ */
+mode: string | null,
+/** The same before; `None` for one that is new. */
+old_mode: string | null,
+/** This file's own lines of the unified diff, from its first `@@` on; empty for what is no text. */
+patch: string,
+/** Whether more lines changed than are told. */
+cut: boolean, };
 
 /** Answer of `POST /complete`. */
 export type CompleteAnswer = {
@@ -219,7 +233,12 @@ export type EvolveAnswer = {
 /** The run that waits for it. */
 run_id: string,
 /** Whether it may go on. */
-yes: boolean, };
+yes: boolean,
+/**
+ * Of a yes: the `tree` of the preview that was approved. The run fails if the files are others
+ * by then.
+ */
+tree?: string, };
 
 /** Lines of a run's log. */
 export type EvolveLog = {
@@ -242,7 +261,9 @@ note?: string,
 /** What to do about cells that run or wait. */
 running_cell: RunningCell,
 /** How long to wait for them, in seconds; 60 where it is 0. */
-cell_limit_s: number, };
+cell_limit_s: number,
+/** The `tree` of the preview that was approved: the run fails if the files are others by then. */
+tree?: string, };
 
 /** A run, as the status shows it; its log is read for itself. */
 export type EvolveRun = {
@@ -405,6 +426,8 @@ kept: boolean, };
 export type GenerationList = {
 /** Newest first. Empty before the first evolve. */
 generations: Array<Generation>,
+/** What rollbacks found in the repo and put aside, newest first. */
+saved: Array<SavedFiles>,
 /** How many good ones the spec keeps beside the current one and those kept by name. */
 generations_to_keep: number, };
 
@@ -903,11 +926,15 @@ export type RepoDiff = {
 from_commit: string | null,
 /** The generation of that commit. */
 from_generation: number | null,
+/** Names the files that it is about: an approval that names it holds for these files alone. */
+tree: string,
 /** The changed files. */
 files: Array<ChangedFile>,
-/** A unified diff, cut where it is very long. */
+/** How many more files changed than are listed. */
+more_files: number,
+/** All files' lines as one unified diff, for programs; names are quoted as git quotes them. */
 patch: string,
-/** Whether it was cut. */
+/** Whether lines or files were left out, since there are very many. */
 cut: boolean,
 /** Whether sources of `body` changed, so that it is compiled: that takes minutes. */
 compiles: boolean, };
@@ -967,6 +994,24 @@ export type RunState = "asked" | "awaits_yes" | "running" | "good" | "undone" | 
 
 /** What to do about cells that run or wait. */
 export type RunningCell = "wait" | "interrupt" | "refuse";
+
+/**
+ * The files of the repo as a rollback found them, where no generation has them. They stay as long
+ * as one of the two generations is there.
+ */
+export type SavedFiles = {
+/** The branch of the machine's history that has them. */
+branch: string,
+/** The commit. */
+commit: string,
+/** Unix milliseconds. */
+saved_at: number,
+/** The generation that was in place. */
+from_generation: number | null,
+/** The generation that was gone back to. */
+to_generation: number | null,
+/** The repository on this computer that has the branch. */
+history: string, };
 
 /** Answer of `GET /services`. */
 export type ServiceList = {

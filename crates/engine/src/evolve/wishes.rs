@@ -56,11 +56,20 @@ impl Engine {
             .next("It was answered elsewhere, or taken back: look at the Evolve page again."));
         };
         if answer.yes {
+            // The machine goes on writing to its repo: without it, nobody knows what was approved.
+            let Some(tree) = answer.tree else {
+                return Err(Failure::new(
+                    FailureCode::Invalid,
+                    "The approval doesn't say which files it is for",
+                )
+                .because("it has no tree, which evolve_preview names")
+                .next("Open the Evolve page again, look at the changes, and approve them."));
+            };
             // The yes is ours: what stands in the machine anybody inside could have written.
             let engine = self.clone();
             self.inner.tasks.spawn(async move {
                 let executor = ulid::Ulid::generate().to_string();
-                if let Err(failure) = engine.take(&executor, run).await {
+                if let Err(failure) = engine.take(&executor, run, Some(tree)).await {
                     tracing::warn!(%failure, "a run that the machine asked for was not carried out");
                 }
             });
@@ -97,7 +106,7 @@ impl Engine {
                 run = self.hear_wish(&executor, &mut told) => run,
             };
             // Not dropped half way: where the engine stops, it is cancelled and undone.
-            if let Err(failure) = self.take(&executor, run).await {
+            if let Err(failure) = self.take(&executor, run, None).await {
                 tracing::warn!(%failure, "a run that the machine asked for was not carried out");
             }
         }
@@ -186,13 +195,20 @@ impl Engine {
         Ok(())
     }
 
-    /// Claims a run and carries it out; the machine hears of each step, also the new one.
-    async fn take(&self, executor: &str, wish: EvolveRun) -> Result<(), Failure> {
+    /// Claims a run and carries it out; the machine hears of each step, also the new one. With a
+    /// tree that a person approved, for those files alone.
+    async fn take(
+        &self,
+        executor: &str,
+        wish: EvolveRun,
+        tree: Option<String>,
+    ) -> Result<(), Failure> {
         self.claim(executor, Some(&wish.run_id)).await?;
         let request = EvolveRequest {
             note: wish.note.clone(),
             running_cell: wish.running_cell,
             cell_limit_s: 0,
+            tree,
         };
         let order = Order {
             run_id: wish.run_id.clone(),

@@ -1,7 +1,10 @@
 //! Which files a build takes.
 
 use super::*;
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    os::unix::fs::{PermissionsExt, symlink},
+};
 
 fn template() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
@@ -31,7 +34,7 @@ fn digest(dir: &Path) -> String {
 #[test]
 fn the_tar_is_the_same_for_the_same_files() {
     let (one, two) = (template(), template());
-    let tar = |dir: &Path| Context::collect(dir).unwrap().tar().unwrap();
+    let tar = |dir: &Path| Context::collect(dir).unwrap().pack(Vec::new()).unwrap();
     assert_eq!(tar(one.path()), tar(two.path()));
     let bytes = tar(one.path());
     let mut archive = tar::Archive::new(bytes.as_slice());
@@ -89,7 +92,7 @@ fn certificates_from_elsewhere_are_packed_and_make_nothing_stale() {
         .with_certificates(bundle);
     let none = BTreeMap::new();
     assert_eq!(context.digest(none.iter()).unwrap(), digest(dir.path()));
-    let bytes = context.tar().unwrap();
+    let bytes = context.pack(Vec::new()).unwrap();
     let mut archive = tar::Archive::new(bytes.as_slice());
     let mut names = archive.entries().unwrap().map(|entry| {
         let entry = entry.unwrap();
@@ -105,4 +108,41 @@ fn a_folder_without_dockerfile_is_no_template() {
         Context::collect(dir.path()),
         Err(LifecycleError::NoTemplate { .. })
     ));
+}
+
+#[test]
+fn a_template_that_a_machine_may_write_to_leads_nowhere_else() {
+    let (dir, outside) = (template(), tempfile::tempdir().unwrap());
+    std::fs::create_dir_all(outside.path().join("src")).unwrap();
+    std::fs::write(outside.path().join("src/secret"), "x").unwrap();
+    std::fs::write(outside.path().join("Dockerfile"), "FROM x").unwrap();
+    std::fs::write(dir.path().join("body/rootfs/.env"), "KEY=x").unwrap();
+    symlink(outside.path(), dir.path().join("body/rootfs/link")).unwrap();
+    let names = |context: &Context| -> Vec<String> {
+        let paths = context.files.iter().map(|entry| entry.path.clone());
+        paths.collect()
+    };
+    let context = Context::collect(dir.path()).unwrap();
+    let found = names(&context);
+    assert!(found.contains(&"body/rootfs/link".to_owned()), "{found:?}");
+    assert!(
+        !found
+            .iter()
+            .any(|name| name.contains("secret") || name.contains(".env"))
+    );
+    context.pack(Vec::new()).unwrap();
+    // What was a file when it was looked at is a link when it is packed.
+    let file = dir.path().join("body/rootfs/etc/a");
+    std::fs::remove_file(&file).unwrap();
+    symlink(outside.path().join("src/secret"), &file).unwrap();
+    assert!(context.pack(Vec::new()).is_err());
+    // A folder above all inputs.
+    std::fs::rename(dir.path().join("body"), dir.path().join("was")).unwrap();
+    symlink(outside.path(), dir.path().join("body")).unwrap();
+    let found = Context::collect(dir.path());
+    let found = found.map(|context| names(&context)).unwrap_or_default();
+    assert!(
+        !found.iter().any(|name| name.starts_with("body/")),
+        "{found:?}"
+    );
 }

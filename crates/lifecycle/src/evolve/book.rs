@@ -4,6 +4,7 @@
 use std::{
     fs::{self, File},
     io::{ErrorKind, Write},
+    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
     time::{SystemTime, UNIX_EPOCH},
 };
@@ -33,6 +34,9 @@ pub(crate) struct Asked {
     /// Of a rollback: which generation.
     #[serde(default)]
     pub to: Option<u32>,
+    /// Of an evolve: the tree that a person approved.
+    #[serde(default)]
+    pub tree: Option<String>,
 }
 
 /// The container that a run replaces.
@@ -170,7 +174,11 @@ impl Book {
         if let Some(folder) = path.parent() {
             make_dir_like_above(folder)?;
         }
-        let file = File::options().create(true).append(true).open(&path);
+        let file = File::options()
+            .create(true)
+            .append(true)
+            .mode(0o600)
+            .open(&path);
         let written = file.and_then(|mut file| file.write_all(format!("{line}\n").as_bytes()));
         written.map_err(LifecycleError::file("write", &path))?;
         own_like_folder(&path)
@@ -249,6 +257,21 @@ mod tests {
         assert_eq!(runs.len(), KEPT_RUNS);
         assert_eq!(runs[0].run_id, format!("r{}", KEPT_RUNS + 2));
         assert!(book.read_log("r0", 0).unwrap().lines.is_empty());
+    }
+
+    #[test]
+    fn nobody_else_reads_what_runs_leave() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let book = Book::at(folder.path().join("evolve"));
+        book.log("a", "KEY=x").unwrap();
+        book.end(&run("a", 1)).unwrap();
+        let mode = |path: &str| {
+            let path = folder.path().join("evolve").join(path);
+            fs::metadata(path).unwrap().permissions().mode() & 0o777
+        };
+        let modes = ["", "runs", "runs/a.log", "runs/a.json"].map(mode);
+        assert_eq!(modes, [0o700, 0o700, 0o600, 0o600]);
     }
 
     #[test]

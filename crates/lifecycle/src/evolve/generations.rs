@@ -4,9 +4,9 @@ use std::{fs::File, path::Path};
 
 use dock::Dock;
 use serde::{Deserialize, Serialize};
-use wire::evolve::{Asker, Generation, GenerationList, GenerationState};
+use wire::evolve::{Asker, Generation, GenerationList, GenerationState, SavedFiles};
 
-use super::book;
+use super::{book, repo::branch};
 use crate::{error::LifecycleError, machine::Machine, paths::make_dir};
 
 /// A generation as it is remembered.
@@ -35,6 +35,19 @@ pub(crate) struct Record {
     pub snapshots: Vec<(String, String)>,
 }
 
+/// The files of the repo as a rollback found them.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Saved {
+    /// The rollback, which names the branch.
+    pub run_id: String,
+    pub commit: String,
+    pub saved_at: u64,
+    /// The generation that was in place.
+    pub from_generation: Option<u32>,
+    /// The one that was gone back to.
+    pub to_generation: Option<u32>,
+}
+
 /// All of them.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Generations {
@@ -42,6 +55,9 @@ pub(crate) struct Generations {
     pub current: Option<u32>,
     /// By number.
     pub records: Vec<Record>,
+    /// What rollbacks put aside.
+    #[serde(default)]
+    pub saved: Vec<Saved>,
 }
 
 /// A machine's image where it is a generation's.
@@ -59,6 +75,21 @@ impl Generations {
         self.records
             .iter_mut()
             .find(|record| record.number == number)
+    }
+
+    /// Removes a generation, and what rollbacks put aside that neither of their generations holds
+    /// any more.
+    pub(crate) fn remove(&mut self, number: u32) {
+        self.records.retain(|record| record.number != number);
+        let is_there =
+            |number: Option<u32>| number.is_some_and(|number| self.get(number).is_some());
+        let stays: Vec<bool> = self
+            .saved
+            .iter()
+            .map(|saved| is_there(saved.from_generation) || is_there(saved.to_generation))
+            .collect();
+        let mut stays = stays.into_iter();
+        self.saved.retain(|_| stays.next().unwrap_or(true));
     }
 
     /// The good one before the current one.
@@ -149,8 +180,24 @@ impl Machine {
         generations.sort_by_key(|generation| std::cmp::Reverse(generation.number));
         Ok(GenerationList {
             generations,
+            saved: self.saved_files(&all),
             generations_to_keep: self.spec.generations_to_keep,
         })
+    }
+
+    fn saved_files(&self, all: &Generations) -> Vec<SavedFiles> {
+        let history = self.history_dir().display().to_string();
+        let newest_first = all.saved.iter().rev();
+        newest_first
+            .map(|saved| SavedFiles {
+                branch: branch(&saved.run_id),
+                commit: saved.commit.clone(),
+                saved_at: saved.saved_at,
+                from_generation: saved.from_generation,
+                to_generation: saved.to_generation,
+                history: history.clone(),
+            })
+            .collect()
     }
 
     /// Keeps a generation whatever their number, or no longer.
@@ -225,14 +272,14 @@ impl Machine {
             return Ok(());
         };
         dock.remove_image(&record.image).await?;
-        all.records.retain(|record| record.number != number);
+        all.remove(number);
         self.write_generations(&all)
     }
 
     /// The number of the next generation, over all machines of this engine and instance.
     pub(crate) async fn next_generation(&self, dock: &Dock) -> Result<u32, LifecycleError> {
         let folder = &self.paths.data_dir;
-        make_dir(folder, 0o755)?;
+        make_dir(folder, 0o700)?;
         let tags = dock.image_tags(&self.names.repository).await?;
         let tagged = tags
             .iter()
@@ -292,6 +339,7 @@ mod tests {
         Generations {
             current: Some(5),
             records: records.collect(),
+            saved: Vec::new(),
         }
     }
 
@@ -309,6 +357,23 @@ mod tests {
         let mut all = five();
         all.get_mut(1).unwrap().kept = true;
         assert_eq!(all.surplus(0, None, None), [3, 2]);
+    }
+
+    #[test]
+    fn what_a_rollback_put_aside_stays_as_long_as_one_of_its_generations() {
+        let mut all = five();
+        all.saved.push(Saved {
+            run_id: "r".into(),
+            commit: String::new(),
+            saved_at: 0,
+            from_generation: Some(3),
+            to_generation: Some(1),
+        });
+        all.remove(1);
+        all.remove(2);
+        assert_eq!(all.saved.len(), 1);
+        all.remove(3);
+        assert!(all.saved.is_empty());
     }
 
     #[test]

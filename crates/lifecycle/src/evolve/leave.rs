@@ -9,9 +9,11 @@ use wire::{
 };
 
 use super::{
+    book::now_ms,
     failpoint::failpoint,
+    generations::Saved,
     make::lives_since,
-    repo::branch,
+    repo::{branch, off_thread},
     run::{Done, Run},
 };
 use crate::{
@@ -40,16 +42,7 @@ impl Run<'_> {
             self.restore_repo().await?;
         }
         let gone = self.remove_surplus().await?;
-        if let Ok(repo) = machine.git().await {
-            let left = machine.read_generations()?;
-            let runs = left
-                .records
-                .iter()
-                .filter_map(|record| record.run_id.as_deref());
-            let mut keep: Vec<String> = runs.map(branch).collect();
-            keep.push(branch(&self.file.run.run_id));
-            repo.drop_branches(&keep).await?;
-        }
+        self.tidy_history().await?;
         let used = std::mem::take(&mut self.file.built);
         if self.file.run.kind == RunKind::Evolve {
             machine.prune(dock, &used).await;
@@ -103,44 +96,90 @@ impl Run<'_> {
             inside.forget(snapshot).await?;
         }
         machine.forget_generation(dock, number).await?;
-        if let Ok(repo) = machine.git().await {
-            repo.unpin(number).await?;
-        }
+        machine.history()?.unpin(number)?;
         Ok(())
     }
 
-    /// The repo's files become those of the generation; what was there stays on the run's branch.
+    /// Removes commits and branches that no generation, run or rollback needs.
+    async fn tidy_history(&mut self) -> Result<(), LifecycleError> {
+        let machine = self.machine.clone();
+        let own = branch(&self.file.run.run_id);
+        off_thread(move || {
+            let all = machine.read_generations()?;
+            let runs = all.records.iter();
+            let runs = runs.filter_map(|record| record.run_id.as_deref());
+            let mut keep: Vec<String> = runs.map(branch).collect();
+            keep.extend(all.saved.iter().map(|saved| branch(&saved.run_id)));
+            keep.push(own);
+            let numbers: Vec<u32> = all.records.iter().map(|record| record.number).collect();
+            Ok(machine.history()?.keep(&keep, &numbers)?)
+        })
+        .await
+    }
+
+    /// The repo's files become those of the generation; what was there is kept on the run's branch
+    /// for as long as one of the two generations is.
     async fn restore_repo(&mut self) -> Result<(), LifecycleError> {
-        let Some(commit) = self.file.run.commit.clone() else {
-            self.warn("no commit is known of that generation: the repo stays as it is".into());
-            return Ok(());
-        };
-        let repo = match self.machine.git().await {
-            Err(LifecycleError::NoGit) => {
-                let text = "git is not installed on this computer: the repo stays as it is";
-                self.warn(text.into());
-                return Ok(());
+        match self.try_restore_repo().await {
+            // The machine is in place: its files alone fail no run.
+            Err(LifecycleError::History(error)) => {
+                self.warn(format!(
+                    "the repo's files could not be brought back: {error}"
+                ));
+                Ok(())
             }
-            other => other?,
+            done => done,
+        }
+    }
+
+    async fn try_restore_repo(&mut self) -> Result<(), LifecycleError> {
+        let history = self.machine.history()?;
+        let known = self.file.run.commit.clone();
+        let Some(commit) = known.filter(|commit| history.has(commit)) else {
+            self.warn("the files of that generation are not known: the repo stays as it is".into());
+            return Ok(());
         };
         let before = match self.file.repo_before.clone() {
             Some(before) => before,
             None => {
-                let before = self.commit().await?;
+                let before = self.commit().await?.commit;
                 self.file.repo_before = Some(before.clone());
                 self.save()?;
                 before
             }
         };
-        // Taken up again after a crash, the files may be those of the generation already.
-        if repo.diff(Some(&commit), None).await?.files.is_empty() {
-            return Ok(());
+        let (branch, message) = (branch(&self.file.run.run_id), self.message());
+        let restored = {
+            let (commit, branch) = (commit.clone(), branch.clone());
+            off_thread(move || {
+                let restored = history.restore(&commit, &before, &branch, &message)?;
+                Ok((restored, history.tip(&branch)?))
+            })
+            .await
+        };
+        let (restored, tip) = restored?;
+        for path in &restored.kept {
+            self.warn(format!(
+                "{path} stays as it is: something is in its place that no generation has"
+            ));
         }
-        repo.restore(&before, &commit).await?;
+        let Some(tip) = tip else {
+            return Ok(());
+        };
+        let mut all = self.machine.read_generations()?;
+        let run = &self.file.run;
+        all.saved.retain(|saved| saved.run_id != run.run_id);
+        all.saved.push(Saved {
+            run_id: run.run_id.clone(),
+            commit: tip,
+            saved_at: now_ms(),
+            from_generation: run.from_generation,
+            to_generation: run.generation,
+        });
+        self.machine.write_generations(&all)?;
         self.line(&format!(
-            "the repo is as {} says; as it was it stays on {}",
+            "the repo is as {} says; as it was it stays on {branch}",
             &commit[..commit.len().min(12)],
-            branch(&self.file.run.run_id)
         ));
         Ok(())
     }

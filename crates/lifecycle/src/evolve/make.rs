@@ -11,6 +11,7 @@ use super::{
     book::{Old, now_ms},
     failpoint::failpoint,
     generations::Record,
+    repo::off_thread,
     restarter::{SHIPPED, shipped},
     run::{Done, Run, note},
 };
@@ -57,7 +58,7 @@ impl Run<'_> {
             return Err(LifecycleError::NoSpace { free_bytes: free });
         }
         let commit = match self.file.run.kind {
-            RunKind::Evolve => Some(self.commit().await?),
+            RunKind::Evolve => Some(self.commit_approved().await?),
             RunKind::Rollback => None,
         };
         let from = self.register(&container.image_id).await?;
@@ -84,6 +85,18 @@ impl Run<'_> {
             Some(commit) => format!("{from}; the repo is {}", &commit[..commit.len().min(12)]),
             None => from,
         })))
+    }
+
+    /// Commits the repo; it must be what was approved, where somebody approved it.
+    async fn commit_approved(&mut self) -> Result<String, LifecycleError> {
+        let committed = self.commit().await?;
+        match &self.file.asked.tree {
+            Some(approved) if *approved != committed.tree => Err(LifecycleError::RepoChanged {
+                approved: approved.clone(),
+                found: committed.tree,
+            }),
+            _ => Ok(committed.commit),
+        }
     }
 
     /// Free bytes where images are kept; `None` where that can't be seen from here.
@@ -119,13 +132,10 @@ impl Run<'_> {
                     .tag_image(image_id, &machine.names.repository, &tag)
                     .await?;
                 let size_bytes = self.dock.image(image_id).await?;
-                let repo = machine.git().await;
-                let commit = match &repo {
-                    Ok(repo) => machine.origin(repo).await?,
-                    Err(_) => None,
-                };
-                if let (Ok(repo), Some(commit)) = (&repo, &commit) {
-                    repo.pin(number, commit).await?;
+                let history = machine.history()?;
+                let commit = history.origin()?;
+                if let Some(commit) = &commit {
+                    history.pin(number, commit)?;
                 }
                 all.records.push(Record {
                     number,
@@ -152,7 +162,7 @@ impl Run<'_> {
 
     /// What earlier runs exported, that were killed; another user's stays.
     fn remove_exports(&self) -> Result<(), LifecycleError> {
-        let folder = self.book.folder();
+        let folder = &self.machine.exports_dir()?;
         let entries = std::fs::read_dir(folder).map_err(LifecycleError::file("read", folder))?;
         for entry in entries.flatten() {
             if entry.file_name().to_string_lossy().starts_with(EXPORT) {
@@ -172,13 +182,22 @@ impl Run<'_> {
         self.file.run.generation = Some(number);
         self.save()?;
         let commit = self.file.run.commit.clone().unwrap_or_default();
-        let repo = machine.git().await?;
         self.remove_exports()?;
+        let exports = machine.exports_dir()?;
         let folder = tempfile::Builder::new()
             .prefix(EXPORT)
-            .tempdir_in(self.book.folder())
-            .map_err(LifecycleError::file("write to", self.book.folder()))?;
-        repo.export(&commit, folder.path()).await?;
+            .tempdir_in(&exports)
+            .map_err(LifecycleError::file("write to", &exports))?;
+        let history = {
+            let (machine, commit) = (machine.clone(), commit.clone());
+            let folder = folder.path().to_owned();
+            off_thread(move || {
+                let history = machine.history()?;
+                history.export(&commit, &folder, |_| true)?;
+                Ok(history)
+            })
+            .await?
+        };
         let compiles = machine.compiles(folder.path())?;
         let context = match &machine.seat {
             Some(_) => Context::of_repo(folder.path(), &machine.template, false)?
@@ -195,7 +214,7 @@ impl Run<'_> {
         labels.insert(label::COMMIT.into(), commit.clone());
         let image = machine.names.generation(number);
         let request = BuildRequest {
-            context: context.tar()?.into(),
+            context: packed(context).await?,
             dockerfile: "body/Dockerfile".into(),
             tag: image.clone(),
             args,
@@ -245,7 +264,7 @@ impl Run<'_> {
             snapshots: Vec::new(),
         });
         machine.write_generations(&all)?;
-        repo.pin(number, &commit).await?;
+        history.pin(number, &commit)?;
         self.file.image = Some(image.clone());
         self.file.image_id = Some(built.id);
         self.file.built = built.steps;
@@ -254,6 +273,11 @@ impl Run<'_> {
             "{image}: {steps} steps, {cached_steps} of them from the cache"
         ))))
     }
+}
+
+/// The context as a file that the engine reads.
+async fn packed(context: Context) -> Result<std::fs::File, LifecycleError> {
+    off_thread(move || context.spool()).await
 }
 
 /// When a container's present life began.

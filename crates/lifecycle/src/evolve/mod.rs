@@ -8,7 +8,6 @@ mod book;
 mod candidate;
 mod failpoint;
 mod generations;
-pub(crate) mod git;
 mod inside;
 mod leave;
 mod make;
@@ -120,6 +119,7 @@ impl Machine {
                 Asked {
                     running_cell: request.running_cell,
                     cell_limit_s: request.cell_limit_s,
+                    tree: request.tree,
                     ..Default::default()
                 },
             ),
@@ -139,6 +139,7 @@ impl Machine {
                         keep_repo: request.keep_repo,
                         state: request.state,
                         to: Some(number),
+                        tree: None,
                     },
                 )
             }

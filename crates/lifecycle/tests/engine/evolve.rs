@@ -221,6 +221,7 @@ async fn cells_that_run_are_waited_for_interrupted_or_a_reason_to_refuse() {
             note: None,
             running_cell,
             cell_limit_s,
+            tree: None,
         }))
     };
     tiny.shell("touch /tmp/cell; chown os /tmp/cell").await;
@@ -451,10 +452,9 @@ async fn runs_one_after_another_leave_nothing() {
         counts[rounds - 1] <= counts[2],
         "images pile up: {counts:?}"
     );
-    let folder = tiny.machine().repo_dir();
     let branches = std::process::Command::new("git")
-        .args(["-c", "safe.directory=*", "-C"])
-        .arg(&folder)
+        .args(["-c", "safe.directory=*", "--git-dir"])
+        .arg(tiny.history())
         .args(["for-each-ref", "refs"])
         .output()
         .unwrap();

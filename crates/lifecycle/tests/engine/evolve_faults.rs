@@ -294,22 +294,18 @@ async fn files_that_change_between_proof_and_swap_are_named_too() {
 }
 
 #[tokio::test]
-async fn without_git_an_evolve_says_what_is_missing_and_a_rollback_works() {
+async fn without_git_a_machine_evolves_and_goes_back() {
     if !super::wanted() {
         return;
     }
     let tiny = Tiny::up("no-git", &[]).await;
     tiny.edit("body/rootfs/version", "2");
-    assert_eq!(tiny.evolve().await.state, RunState::Good);
     let run = tiny.without_git(&evolve());
-    assert_eq!(run.state, RunState::Failed, "{run:?}");
-    let failure = run.failure.unwrap();
-    assert_eq!(failure.message, "Git is not installed on this computer");
-    assert!(failure.next.unwrap().contains("apt install git"));
+    assert_eq!(run.state, RunState::Good, "{run:?}");
     tiny.is_whole("2", "without git").await;
     let run = tiny.without_git(&What::Rollback(RollbackRequest::default()));
     assert_eq!(run.state, RunState::Good, "{run:?}");
-    assert!(run.report.warnings[0].contains("the repo stays"), "{run:?}");
+    assert_eq!(tiny.read("body/rootfs/version"), "1");
     tiny.is_whole("1", "gone back without git").await;
     tiny.tidy().await;
 }

@@ -88,6 +88,17 @@ impl Tiny {
         self.edit("body/Dockerfile", &text);
     }
 
+    /// Reads a file of the machine's repo.
+    pub fn read(&self, path: &str) -> String {
+        std::fs::read_to_string(self.machine().repo_dir().join(path)).unwrap()
+    }
+
+    /// The bare repository that keeps the machine's files.
+    pub fn history(&self) -> std::path::PathBuf {
+        let machine = self.machine().repo_dir();
+        machine.parent().unwrap().join("evolve/history.git")
+    }
+
     pub async fn run(&self, what: What) -> Result<EvolveRun, LifecycleError> {
         carry_out(&self.tiny.options, what).await
     }

@@ -55,12 +55,34 @@ pub struct Generation {
     pub image_present: bool,
 }
 
+/// The files of the repo as a rollback found them, where no generation has them. They stay as long
+/// as one of the two generations is there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+pub struct SavedFiles {
+    /// The branch of the machine's history that has them.
+    pub branch: String,
+    /// The commit.
+    pub commit: String,
+    /// Unix milliseconds.
+    #[cfg_attr(feature = "ts", ts(type = "number"))]
+    pub saved_at: u64,
+    /// The generation that was in place.
+    pub from_generation: Option<u32>,
+    /// The generation that was gone back to.
+    pub to_generation: Option<u32>,
+    /// The repository on this computer that has the branch.
+    pub history: String,
+}
+
 /// Answer of `generation_list` and of what changes one.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "ts", derive(ts_rs::TS))]
 pub struct GenerationList {
     /// Newest first. Empty before the first evolve.
     pub generations: Vec<Generation>,
+    /// What rollbacks found in the repo and put aside, newest first.
+    pub saved: Vec<SavedFiles>,
     /// How many good ones the spec keeps beside the current one and those kept by name.
     pub generations_to_keep: u32,
 }

@@ -18,6 +18,10 @@ pub struct EvolveRequest {
     /// How long to wait for them, in seconds; 60 where it is 0.
     #[serde(default)]
     pub cell_limit_s: u32,
+    /// The `tree` of the preview that was approved: the run fails if the files are others by then.
+    #[serde(default)]
+    #[cfg_attr(feature = "ts", ts(optional))]
+    pub tree: Option<String>,
 }
 
 /// How a file of the repo changed.
@@ -37,7 +41,8 @@ pub enum FileChange {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "ts", derive(ts_rs::TS))]
 pub struct ChangedFile {
-    /// From the repo's root.
+    /// From the repo's root. A byte that is no UTF-8 is written `\\xff`, a backslash `\\\\`; other
+    /// characters are as the machine chose them, control characters too.
     pub path: String,
     /// How.
     pub change: FileChange,
@@ -45,6 +50,15 @@ pub struct ChangedFile {
     pub added: Option<u32>,
     /// Lines removed; `None` for what is no text.
     pub removed: Option<u32>,
+    /// As git writes it, such as `100644`, `100755` (may be run) or `120000` (a link, whose text is
+    /// where it leads); `None` for one that is gone.
+    pub mode: Option<String>,
+    /// The same before; `None` for one that is new.
+    pub old_mode: Option<String>,
+    /// This file's own lines of the unified diff, from its first `@@` on; empty for what is no text.
+    pub patch: String,
+    /// Whether more lines changed than are told.
+    pub cut: bool,
 }
 
 /// Answer of `evolve_preview` and `generation_diff`: what changed in the repo.
@@ -55,11 +69,15 @@ pub struct RepoDiff {
     pub from_commit: Option<String>,
     /// The generation of that commit.
     pub from_generation: Option<u32>,
+    /// Names the files that it is about: an approval that names it holds for these files alone.
+    pub tree: String,
     /// The changed files.
     pub files: Vec<ChangedFile>,
-    /// A unified diff, cut where it is very long.
+    /// How many more files changed than are listed.
+    pub more_files: u32,
+    /// All files' lines as one unified diff, for programs; names are quoted as git quotes them.
     pub patch: String,
-    /// Whether it was cut.
+    /// Whether lines or files were left out, since there are very many.
     pub cut: bool,
     /// Whether sources of `body` changed, so that it is compiled: that takes minutes.
     pub compiles: bool,
@@ -109,4 +127,9 @@ pub struct EvolveAnswer {
     pub run_id: String,
     /// Whether it may go on.
     pub yes: bool,
+    /// Of a yes: the `tree` of the preview that was approved. The run fails if the files are others
+    /// by then.
+    #[serde(default)]
+    #[cfg_attr(feature = "ts", ts(optional))]
+    pub tree: Option<String>,
 }

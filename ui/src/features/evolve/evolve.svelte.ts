@@ -3,7 +3,7 @@
 
 import { toFailure } from "../../host";
 import type { Live } from "../../shared/live/live.svelte";
-import type { EvolveRequest, EvolveRun, EvolveStatus, Event, Failure, Generation, RepoDiff, RollbackRequest } from "../../wire";
+import type { EvolveRequest, EvolveRun, EvolveStatus, Event, Failure, Generation, RepoDiff, RollbackRequest, SavedFiles } from "../../wire";
 
 export type Diff = { kind: "reading" } | { kind: "read"; diff: RepoDiff } | { kind: "failed"; failure: Failure };
 
@@ -15,6 +15,8 @@ export class Evolve {
   runs = $state.raw<EvolveRun[]>([]);
   diff = $state.raw<Diff>({ kind: "reading" });
   generations = $state.raw<Generation[]>([]);
+  /** What rollbacks put aside. */
+  saved = $state.raw<SavedFiles[]>([]);
   keeps = $state(0);
   lines = $state.raw<{ number: number; text: string }[]>([]);
   failure = $state.raw<Failure | null>(null);
@@ -54,8 +56,10 @@ export class Evolve {
     }
   }
 
+  /** Evolves what is shown; the engine refuses other files. */
   start(request: EvolveRequest): Promise<void> {
-    return this.#do(() => this.#live.call("evolve_start", request));
+    const tree = this.diff.kind === "read" ? { tree: this.diff.diff.tree } : {};
+    return this.#do(() => this.#live.call("evolve_start", { ...request, ...tree }));
   }
 
   rollback(request: RollbackRequest): Promise<void> {
@@ -69,7 +73,9 @@ export class Evolve {
 
   answer(yes: boolean): Promise<void> {
     const run_id = this.run?.run_id;
-    return run_id === undefined ? Promise.resolve() : this.#do(() => this.#live.call("evolve_answer", { run_id, yes }));
+    // What is approved is what is shown: the engine refuses other files.
+    const tree = this.diff.kind === "read" ? { tree: this.diff.diff.tree } : {};
+    return run_id === undefined ? Promise.resolve() : this.#do(() => this.#live.call("evolve_answer", { run_id, yes, ...(yes && tree) }));
   }
 
   keep(number: number, kept: boolean): Promise<void> {
@@ -117,8 +123,9 @@ export class Evolve {
 
   async #list(): Promise<void> {
     try {
-      const { generations, generations_to_keep } = await this.#live.call("generation_list", {});
+      const { generations, saved, generations_to_keep } = await this.#live.call("generation_list", {});
       this.generations = generations;
+      this.saved = saved;
       this.keeps = generations_to_keep;
       this.known = true;
     } catch (thrown) {

@@ -1,0 +1,135 @@
+//! Why the files of `/repo` can't be read, kept or put back.
+
+use std::path::{Path, PathBuf};
+
+use gix_hash::ObjectId;
+use wire::failure::{Failure, FailureCode};
+
+use super::path::RepoPath;
+
+/// Failures of a machine's history.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum HistoryError {
+    /// A file or folder could not be used.
+    #[error("could not {doing} {}", path.display())]
+    File {
+        /// Verb, such as `read`.
+        doing: &'static str,
+        /// Which, as it is called on this computer.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// There are more files and folders in `/repo` than are read.
+    #[error("the machine's repo has more than {limit} files and folders")]
+    TooManyFiles {
+        /// The most that are read.
+        limit: usize,
+    },
+    /// One file is larger than is read.
+    #[error("{path} in the machine's repo is larger than {} MiB", limit >> 20)]
+    FileTooLarge {
+        /// From the root of the repo.
+        path: RepoPath,
+        /// Bytes.
+        limit: u64,
+    },
+    /// All files together are larger than is read.
+    #[error("the files of the machine's repo are larger than {} MiB together", limit >> 20)]
+    TooLarge {
+        /// Bytes.
+        limit: u64,
+    },
+    /// Folders are nested deeper than is read.
+    #[error("folders of the machine's repo are nested deeper than {limit}: {path}")]
+    TooDeep {
+        /// From the root of the repo.
+        path: RepoPath,
+        /// Folders.
+        limit: usize,
+    },
+    /// The ignore rules are longer than is read.
+    #[error("{path} in the machine's repo has too many rules")]
+    TooManyRules {
+        /// From the root of the repo.
+        path: RepoPath,
+    },
+    /// The ignore rules can't be read.
+    #[error("{path} in the machine's repo can't be read")]
+    Rules {
+        /// From the root of the repo.
+        path: RepoPath,
+        /// Why.
+        #[source]
+        source: ignore::Error,
+    },
+    /// Content that was made to have the hash of another.
+    #[error("the content of {path} was made to collide with another file's hash")]
+    Collision {
+        /// From the root of the repo.
+        path: RepoPath,
+    },
+    /// An object isn't in the history.
+    #[error("{id} isn't in the machine's history")]
+    Missing {
+        /// The object, or what was taken for one.
+        id: String,
+    },
+    /// An object can't be read.
+    #[error("{id} in the machine's history is damaged")]
+    Damaged {
+        /// The object.
+        id: ObjectId,
+    },
+}
+
+impl HistoryError {
+    pub(crate) fn file(doing: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::File {
+            doing,
+            path,
+            source,
+        }
+    }
+
+    /// How it is told to a person, with the sentence that says what failed.
+    pub(crate) fn told(&self, message: String) -> Failure {
+        let failure = |code| Failure::new(code, message);
+        let ignore =
+            "Remove what isn't part of the machine from /repo, or name it in a .gitignore there.";
+        match self {
+            Self::File { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => {
+                failure(FailureCode::DiskFull)
+                    .because(source.to_string())
+                    .next("Free some space and try again.")
+            }
+            Self::File { source, .. } => failure(FailureCode::Internal)
+                .because(source.to_string())
+                .next("Check who owns it and what its permissions are."),
+            Self::TooManyFiles { .. }
+            | Self::FileTooLarge { .. }
+            | Self::TooLarge { .. }
+            | Self::TooDeep { .. } => failure(FailureCode::Invalid)
+                .because("everything in /repo that isn't ignored is kept with each generation")
+                .next(ignore),
+            Self::TooManyRules { .. } => failure(FailureCode::Invalid)
+                .because("ignore rules are read up to 64 KiB a file and 256 KiB together")
+                .next("Shorten that .gitignore file."),
+            Self::Rules { source, .. } => failure(FailureCode::Invalid)
+                .because(source.to_string())
+                .next("Correct that .gitignore file."),
+            Self::Collision { .. } => failure(FailureCode::Invalid)
+                .because("two contents with one hash can't be told apart in a review")
+                .next("Remove that file from /repo."),
+            Self::Missing { .. } => failure(FailureCode::NotFound)
+                .because("an older Vivarium kept it in /repo/.git, which isn't read any more")
+                .next("In the machine, `git -C /repo show-ref` lists what is there."),
+            Self::Damaged { .. } => failure(FailureCode::Internal)
+                .because("its file is incomplete or was changed")
+                .next("Evolve again: what is in /repo is stored again."),
+        }
+    }
+}

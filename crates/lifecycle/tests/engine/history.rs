@@ -1,0 +1,88 @@
+//! What becomes of the repo's files over evolves and rollbacks, against the real engine.
+
+#![allow(clippy::unwrap_used)]
+
+use std::process::Command;
+
+use lifecycle::What;
+use wire::{
+    evolve::{EvolveRequest, RollbackRequest, RunState},
+    failure::FailureCode,
+};
+
+use crate::evolving::Tiny;
+
+#[tokio::test]
+async fn what_is_built_is_what_was_approved() {
+    if !super::wanted() {
+        return;
+    }
+    let tiny = Tiny::up("approved", &[]).await;
+    tiny.edit("body/rootfs/version", "2");
+    let preview = tiny.machine().preview().await.unwrap();
+    let approved = || {
+        What::Evolve(EvolveRequest {
+            tree: Some(preview.tree.clone()),
+            ..Default::default()
+        })
+    };
+    tiny.edit("body/rootfs/version", "3");
+    let run = tiny.run(approved()).await.unwrap();
+    assert_eq!(run.state, RunState::Failed, "{run:?}");
+    assert_eq!(run.failure.unwrap().code, FailureCode::Changed);
+    tiny.is_whole("1", "after an approval of other files").await;
+    tiny.edit("body/rootfs/version", "2");
+    let run = tiny.run(approved()).await.unwrap();
+    assert_eq!(run.state, RunState::Good, "{run:?}");
+    tiny.is_whole("2", "after an approval").await;
+    tiny.tidy().await;
+}
+
+#[tokio::test]
+async fn what_a_rollback_found_is_kept_and_keys_stay() {
+    if !super::wanted() {
+        return;
+    }
+    let tiny = Tiny::up("saved", &["generations_to_keep=1"]).await;
+    tiny.edit(".env", "KEY=first\n");
+    tiny.edit("body/rootfs/version", "2");
+    assert_eq!(tiny.evolve().await.state, RunState::Good);
+    tiny.edit(".env", "KEY=second\n");
+    tiny.edit("notes", "not evolved yet\n");
+    let back = tiny.run(What::Rollback(RollbackRequest::default())).await;
+    assert_eq!(back.unwrap().state, RunState::Good);
+    tiny.is_whole("1", "after a rollback").await;
+    assert_eq!(tiny.read(".env"), "KEY=second\n");
+    assert!(!tiny.machine().repo_dir().join("notes").exists());
+    let git = |words: &[&str]| {
+        let output = Command::new("git")
+            .args(["-c", "safe.directory=*", "--git-dir"])
+            .arg(tiny.history())
+            .args(words)
+            .output();
+        let output = output.unwrap();
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    let saved = || async { tiny.machine().generations(&tiny.dock).await.unwrap().saved };
+    let kept = saved().await.remove(0);
+    assert_eq!(
+        (kept.from_generation, kept.to_generation),
+        (Some(2), Some(1))
+    );
+    // The next run leaves it, and so does git's own tidying up.
+    tiny.edit("body/rootfs/version", "3");
+    assert_eq!(tiny.evolve().await.state, RunState::Good);
+    git(&["gc", "--prune=now", "--quiet"]);
+    let notes = format!("{}:notes", kept.branch);
+    assert_eq!(git(&["show", &notes]), "not evolved yet\n");
+    assert!(!git(&["cat-file", "--batch", "--batch-all-objects"]).contains("KEY="));
+    for version in ["4", "5", "6"] {
+        tiny.edit("body/rootfs/version", version);
+        let run = tiny.evolve().await;
+        assert_eq!(run.state, RunState::Good, "{run:?}");
+    }
+    // Neither of its generations is there any more.
+    assert!(saved().await.is_empty());
+    assert_eq!(git(&["show", &notes]), "");
+    tiny.tidy().await;
+}
