@@ -110,7 +110,7 @@ pub enum Command {
     },
     /// Runs a command in the machine's shell; its exit code is this one's
     Shell {
-        /// The command and its arguments
+        /// One argument is a line for bash; several are a program and its arguments, passed on as they are
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         command: Vec<String>,
     },

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use wire::{
     commands::{EngineList, LogLines, RunStarted},
     failure::{Failure, FailureCode},
-    kernel::ShellRequest,
+    kernel::{ShellCommand, ShellRequest},
     machine::{EngineInfo, MachineState, MachineStatus},
     stream::Event,
 };
@@ -63,7 +63,7 @@ pub async fn carry_out(engine: &Engine, command: Command, json: bool) -> Result<
             Ok(0)
         }
         Command::Exec { code, timeout } => exec::run(engine, code, timeout, json).await,
-        Command::Shell { command } => shell(engine, &command, json).await,
+        Command::Shell { command } => shell(engine, command, json).await,
         Command::Serve { ui, port } => serve(engine, ServeOptions { port, ui }, json).await,
         command @ (Command::Evolve { .. }
         | Command::Generations { .. }
@@ -150,18 +150,18 @@ async fn follow(engine: &Engine, run: RunStarted, after: u64, json: bool) -> Res
     ended
 }
 
-async fn shell(engine: &Engine, command: &[String], json: bool) -> Result<u8, Failure> {
-    let request = ShellRequest {
-        command: command.join(" "),
-        timeout_s: None,
-    };
-    if request.command.trim().is_empty() {
+async fn shell(engine: &Engine, command: Vec<String>, json: bool) -> Result<u8, Failure> {
+    let Some(command) = shell_command(command) else {
         return Err(
             Failure::new(FailureCode::Invalid, "There is no command to run")
                 .because("an interactive shell is not there yet")
                 .next("Give a command: vivarium shell 'ls -l /root'."),
         );
-    }
+    };
+    let request = ShellRequest {
+        command,
+        timeout_s: None,
+    };
     let answer = engine.shell(&request).await?;
     if json {
         print::json(&answer);
@@ -171,6 +171,17 @@ async fn shell(engine: &Engine, command: &[String], json: bool) -> Result<u8, Fa
     }
     let code = answer.returncode.unwrap_or(1);
     Ok(u8::try_from(code).unwrap_or(1))
+}
+
+/// One argument is a line for the shell; several are a program and its arguments, which no shell
+/// splits or expands again. `None` if nothing is given.
+fn shell_command(given: Vec<String>) -> Option<ShellCommand> {
+    match <[String; 1]>::try_from(given) {
+        Ok([line]) if line.trim().is_empty() => None,
+        Ok([line]) => Some(ShellCommand::Line(line)),
+        Err(arguments) if arguments.is_empty() => None,
+        Err(arguments) => Some(ShellCommand::Arguments(arguments)),
+    }
 }
 
 /// Serves until Ctrl-C or SIGTERM.
@@ -230,4 +241,22 @@ pub async fn call<T: DeserializeOwned>(
         )
         .because(error.to_string())
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_argument_is_a_line_and_several_are_arguments() {
+        let command = |words: &[&str]| {
+            shell_command(words.iter().map(|&word| word.to_owned()).collect())
+        };
+        assert_eq!(command(&["ls | wc"]), Some("ls | wc".into()));
+        let words = vec!["rm".to_owned(), "a b".to_owned()];
+        let arguments = ShellCommand::Arguments(words);
+        assert_eq!(command(&["rm", "a b"]), Some(arguments));
+        assert_eq!(command(&[]), None);
+        assert_eq!(command(&[" "]), None);
+    }
 }
