@@ -13,9 +13,10 @@ use bollard::{
 };
 
 use crate::{
+    blueprint::mounted,
     connect::Dock,
     error::DockError,
-    spec::{ContainerSpec, Restarts, create_body},
+    spec::{Bind, ContainerSpec, Limits, Restarts, create_body, signed},
     time::unix_ms,
 };
 
@@ -40,7 +41,7 @@ pub enum ContainerState {
 }
 
 /// A container that is there.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Container {
     /// Its id.
     pub id: String,
@@ -54,6 +55,10 @@ pub struct Container {
     pub state: ContainerState,
     /// Port inside → host port, for those that are published.
     pub ports: BTreeMap<u16, u16>,
+    /// Folders and volumes that it was made with.
+    pub mounts: Vec<Bind>,
+    /// Limits that it has now.
+    pub limits: Limits,
 }
 
 impl Container {
@@ -156,6 +161,26 @@ impl Dock {
         updated.map(|_| ()).map_err(|error| {
             DockError::from_bollard(format!("change when {name} is started"), error)
         })
+    }
+
+    /// Changes the limits of memory, processors and processes of a container that may run. What is
+    /// `None` stays as it is: the engine can't take a limit away. /dev/shm stays too.
+    ///
+    /// # Errors
+    /// [`DockError`] with the engine's words.
+    pub async fn set_limits(&self, name: &str, limits: &Limits) -> Result<(), DockError> {
+        let memory = limits.memory_bytes.map(signed);
+        let update = ContainerUpdateBody {
+            memory,
+            memory_swap: memory,
+            nano_cpus: limits.nano_cpus(),
+            pids_limit: limits.pids.map(i64::from),
+            ..Default::default()
+        };
+        let updated = self.docker.update_container(name, update).await;
+        updated
+            .map(|_| ())
+            .map_err(|error| DockError::from_bollard(format!("change the limits of {name}"), error))
     }
 
     /// Paths that were added, changed or removed over a container's image, volumes left out.
@@ -279,7 +304,19 @@ fn read(found: ContainerInspectResponse) -> Container {
             .find_map(|binding| binding.host_port?.parse().ok())?;
         Some((inside, host))
     });
+    let host = found.host_config.unwrap_or_default();
+    let positive = |limit: Option<i64>| limit.filter(|limit| *limit > 0);
+    #[allow(clippy::cast_precision_loss)]
+    let limits = Limits {
+        memory_bytes: positive(host.memory).and_then(|bytes| bytes.try_into().ok()),
+        cpus: positive(host.nano_cpus).map(|nano_cpus| nano_cpus as f64 / 1e9),
+        pids: positive(host.pids_limit).and_then(|pids| pids.try_into().ok()),
+        shm_bytes: positive(host.shm_size).and_then(|bytes| bytes.try_into().ok()),
+    };
+    let mounts = found.mounts.unwrap_or_default();
     Container {
+        mounts: mounts.into_iter().filter_map(mounted).collect(),
+        limits,
         id: found.id.unwrap_or_default(),
         name: found
             .name

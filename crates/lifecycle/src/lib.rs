@@ -3,6 +3,7 @@
 
 mod build;
 pub mod context;
+mod difference;
 mod error;
 mod evolve;
 mod handover;
@@ -13,6 +14,7 @@ mod paths;
 mod plan;
 mod ports;
 mod prune;
+mod recreate;
 mod repo;
 mod seat;
 mod seccomp;
@@ -22,10 +24,12 @@ mod warnings;
 mod watch;
 
 pub use dock::{CancellationToken, Dock, DockError, EngineChoice, Usage};
+pub use difference::Difference;
 pub use error::LifecycleError;
 pub use evolve::{FAILPOINTS, Hear, Order, RESTARTER_FAILPOINTS, Reporter, Told, What, now_ms};
 pub use life::suits;
 pub use machine::{Machine, MachineOptions, Tell};
 pub use paths::Paths;
+pub use recreate::UpOptions;
 pub use spec::{Executor, MountSpec, Spec, SpecError};
 pub use watch::Change;
