@@ -12,6 +12,7 @@ use super::{
     failpoint::failpoint,
     make::lives_since,
     repo::branch,
+    returned::Returned,
     run::{Done, Run},
 };
 use crate::{
@@ -257,6 +258,7 @@ impl Run<'_> {
         // One that began anew meanwhile, after a power cut, has lost its namespaces too.
         let began_anew = was_stopped
             || (old.started_at_ms.is_some() && old.started_at_ms != lives_since(now.state));
+        let mut returned = Returned::default();
         if began_anew {
             for kernel in self.file.run.report.kernels.clone() {
                 if kernel.kernel != "main" {
@@ -264,16 +266,20 @@ impl Run<'_> {
                 }
                 match inside.reload(&kernel.kernel, &kernel.snapshot).await {
                     Ok(back) => {
+                        returned.came_back(&kernel, &back);
                         for failed in back.failed {
                             let text =
                                 format!("{} did not come back: {}", failed.name, failed.reason);
                             self.warn(text);
                         }
                     }
-                    Err(error) => self.warn(format!(
-                        "the namespace of {} did not come back: {error}",
-                        kernel.kernel
-                    )),
+                    Err(error) => {
+                        returned.stayed_away();
+                        self.warn(format!(
+                            "the namespace of {} did not come back: {error}",
+                            kernel.kernel
+                        ));
+                    }
                 }
             }
         }
@@ -282,7 +288,7 @@ impl Run<'_> {
             tracing::debug!(%error, "the queue of cells could not be opened");
         }
         Ok(Done::With(Some(match began_anew {
-            true => "the old machine runs again, with its namespaces".into(),
+            true => format!("the old machine runs again, {}", returned.words()),
             false => "the old machine ran all the time".into(),
         })))
     }
