@@ -18,6 +18,7 @@ mod settings;
 mod sse;
 mod usage;
 mod watch;
+mod weight;
 
 use std::{
     collections::HashMap,
