@@ -33,7 +33,7 @@ use lifecycle::{EngineChoice, MachineOptions};
 pub use notebook::CellTold;
 pub use rpc::COMMANDS;
 #[cfg(feature = "serve")]
-pub use serve::{ServeOptions, Served};
+pub use serve::{Addresses, ServeOptions, Served};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use wire::failure::Failure;
 
