@@ -1,10 +1,13 @@
 //! Each command over the engine; answers the exit code.
 
-use engine::{Engine, ServeOptions, Verdict};
+use std::io::IsTerminal;
+
+use engine::{Addresses, Engine, ServeOptions, Verdict};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use tokio::sync::mpsc;
 use wire::{
-    commands::{EngineList, LogLines, RunStarted},
+    commands::{EngineList, LogLines, RunStarted, UpRequest},
     failure::{Failure, FailureCode},
     kernel::{ShellCommand, ShellRequest},
     machine::{EngineInfo, MachineState, MachineStatus},
@@ -13,7 +16,7 @@ use wire::{
 
 use crate::{
     arguments::Command,
-    evolve, exec, mcp,
+    ask, evolve, exec, mcp,
     print::{self, ProgressPrinter},
     run,
 };
@@ -32,7 +35,10 @@ pub async fn carry_out(engine: &Engine, command: Command, json: bool) -> Result<
             }
             Ok(0)
         }
-        Command::Up { rebuild } => up(engine, rebuild, json).await,
+        Command::Up { rebuild, recreate } => {
+            let request = UpRequest { rebuild, recreate };
+            up(engine, request, json).await
+        }
         Command::Down => status(engine, "machine_down", Value::Null, json).await,
         Command::Restart => status(engine, "machine_restart", Value::Null, json).await,
         Command::Rm { home_volume } => {
@@ -120,16 +126,34 @@ async fn engines(engine: &Engine, json: bool) -> Result<u8, Failure> {
     }
 }
 
-async fn up(engine: &Engine, rebuild: bool, json: bool) -> Result<u8, Failure> {
-    let after = engine.last_seq();
-    let run: RunStarted = call(engine, "machine_up", json!({ "rebuild": rebuild })).await?;
-    follow(engine, run, after, json).await?;
+async fn up(engine: &Engine, request: UpRequest, json: bool) -> Result<u8, Failure> {
+    match begin_up(engine, request, json).await {
+        Err(failure) if failure.code == FailureCode::WouldRecreate && !json => {
+            if !ask::recreate(&failure).await? {
+                return Err(failure);
+            }
+            let request = UpRequest {
+                recreate: true,
+                // It was built just now, if that was asked for.
+                rebuild: false,
+            };
+            begin_up(engine, request, json).await?;
+        }
+        ended => ended?,
+    }
     let status: MachineStatus = call(engine, "machine_status", Value::Null).await?;
     show(&status, json);
     if !json {
         print::line(&format!("  token   {}", engine.token_file()?.display()));
     }
     Ok(0)
+}
+
+async fn begin_up(engine: &Engine, request: UpRequest, json: bool) -> Result<(), Failure> {
+    let after = engine.last_seq();
+    let request = json!({ "rebuild": request.rebuild, "recreate": request.recreate });
+    let run: RunStarted = call(engine, "machine_up", request).await?;
+    follow(engine, run, after, json).await
 }
 
 /// Prints a run's progress until it ends; Ctrl-C cancels it.
@@ -166,8 +190,9 @@ async fn shell(engine: &Engine, command: Vec<String>, json: bool) -> Result<u8, 
     if json {
         print::json(&answer);
     } else {
-        print::bytes(answer.stdout.as_bytes());
-        eprint!("{}", answer.stderr);
+        let mut program = print::Program::new();
+        program.out(&answer.stdout);
+        program.err(&answer.stderr);
     }
     let code = answer.returncode.unwrap_or(1);
     Ok(u8::try_from(code).unwrap_or(1))
@@ -195,12 +220,34 @@ async fn serve(engine: &Engine, options: ServeOptions, json: bool) -> Result<u8,
     } else {
         print::line(&served.url());
     }
+    let more = more_addresses(served.addresses(), options.ui && !json);
     tokio::select! {
+        () = more => {}
         ended = served.run(engine) => ended?,
         _ = tokio::signal::ctrl_c() => {}
         () = terminated() => {}
     }
     Ok(0)
+}
+
+/// Prints another address for each line on the terminal: one opens one browser. Never ends.
+async fn more_addresses(addresses: Addresses, wanted: bool) {
+    if wanted && std::io::stdin().is_terminal() {
+        print::note("It opens one browser, within ten minutes. Press Enter for another address.");
+        let (lines, mut asked) = mpsc::channel(1);
+        // Nobody waits for its end, which comes with the process.
+        tokio::task::spawn_blocking(move || {
+            for _ in std::io::stdin().lines().map_while(Result::ok) {
+                if lines.blocking_send(()).is_err() {
+                    return;
+                }
+            }
+        });
+        while asked.recv().await.is_some() {
+            print::line(&addresses.url());
+        }
+    }
+    std::future::pending().await
 }
 
 /// Ends when the process is asked to end; never where that can't be heard.
