@@ -163,24 +163,50 @@ impl Dock {
         })
     }
 
-    /// Changes the limits of memory, processors and processes of a container that may run. What is
-    /// `None` stays as it is: the engine can't take a limit away. /dev/shm stays too.
+    /// Changes the limits of memory, processors and processes of a container that may run and has
+    /// the limits `now`; /dev/shm stays as it is.
     ///
     /// # Errors
     /// [`DockError`] with the engine's words.
-    pub async fn set_limits(&self, name: &str, limits: &Limits) -> Result<(), DockError> {
-        let memory = limits.memory_bytes.map(signed);
+    pub async fn set_limits(
+        &self,
+        name: &str,
+        now: &Limits,
+        wanted: &Limits,
+    ) -> Result<(), DockError> {
+        // To the engine, 0 and what is left out are no change.
+        let unlimited = |limited: bool| limited.then_some(-1);
+        let memory = wanted
+            .memory_bytes
+            .map(signed)
+            .or(unlimited(now.memory_bytes.is_some()));
+        let nano_cpus = match (wanted.nano_cpus(), now.cpus) {
+            (None, Some(_)) => Some(self.processors().await? * 1_000_000_000),
+            (wanted, _) => wanted,
+        };
+        let pids = wanted.pids.filter(|pids| *pids > 0).map(i64::from);
         let update = ContainerUpdateBody {
             memory,
             memory_swap: memory,
-            nano_cpus: limits.nano_cpus(),
-            pids_limit: limits.pids.map(i64::from),
+            nano_cpus,
+            pids_limit: pids.or(unlimited(now.pids.is_some())),
             ..Default::default()
         };
         let updated = self.docker.update_container(name, update).await;
         updated
             .map(|_| ())
             .map_err(|error| DockError::from_bollard(format!("change the limits of {name}"), error))
+    }
+
+    /// Processors of the engine's host.
+    ///
+    /// # Errors
+    /// [`DockError`] where the engine does not answer.
+    pub async fn processors(&self) -> Result<i64, DockError> {
+        let info = self.docker.info().await;
+        let info =
+            info.map_err(|error| DockError::from_bollard("ask the engine about itself", error))?;
+        Ok(info.ncpu.unwrap_or(1))
     }
 
     /// Paths that were added, changed or removed over a container's image, volumes left out.

@@ -10,6 +10,7 @@ use dock::{CancellationToken, Container, ContainerState, Dock};
 use wire::machine::MachineStatus;
 
 use crate::{
+    difference::Difference,
     error::LifecycleError,
     handover,
     http::{Ping, ping},
@@ -86,9 +87,12 @@ impl Machine {
         let plan = self.planned(&site)?;
         let old = match self.ours(dock).await? {
             Some(container) => {
-                let comparison = self.compared(dock, &container, &plan, image_id).await?;
-                if comparison.limits && comparison.differences.is_empty() {
-                    dock.set_limits(&container.id, &plan.limits).await?;
+                let mut comparison = self.compared(dock, &container, &plan, image_id).await?;
+                if comparison.limits
+                    && comparison.differences.is_empty()
+                    && !self.change_limits(dock, &container, &plan).await
+                {
+                    comparison.differences.push(Difference::Limits);
                 }
                 if !comparison.differences.is_empty() && container.is_running() && !recreate {
                     return Err(self.would_recreate(comparison.differences));

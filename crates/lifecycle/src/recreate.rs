@@ -53,6 +53,23 @@ impl Machine {
         Err(self.would_recreate(differences))
     }
 
+    /// Changes limits in place; answers whether the engine could.
+    pub(crate) async fn change_limits(
+        &self,
+        dock: &Dock,
+        container: &Container,
+        plan: &ContainerSpec,
+    ) -> bool {
+        let changed = dock.set_limits(&container.id, &container.limits, &plan.limits);
+        match changed.await {
+            Ok(()) => true,
+            Err(error) => {
+                tracing::warn!(%error, "limits could not be changed in place");
+                false
+            }
+        }
+    }
+
     pub(crate) fn would_recreate(&self, differences: Vec<Difference>) -> LifecycleError {
         LifecycleError::WouldRecreate {
             name: self.names.container.clone(),
@@ -69,7 +86,16 @@ impl Machine {
         plan: &ContainerSpec,
         image_id: &str,
     ) -> Result<Comparison, LifecycleError> {
-        let mut comparison = compare(container, plan, image_id);
+        let mut container = container.clone();
+        // All processors are no limit; the engine has no other word for it once there was one.
+        if let Some(cpus) = container.limits.cpus
+            && plan.limits.cpus.is_none()
+        {
+            #[allow(clippy::cast_precision_loss)]
+            let all = dock.processors().await? as f64;
+            container.limits.cpus = (cpus < all).then_some(cpus);
+        }
+        let mut comparison = compare(&container, plan, image_id);
         let lowered = match (container.limits.memory_bytes, plan.limits.memory_bytes) {
             (Some(now), Some(wanted)) => (wanted < now).then_some(wanted),
             (None, wanted) => wanted,
