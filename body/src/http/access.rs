@@ -288,10 +288,7 @@ mod tests {
         assert_eq!(code("/exec", &[own]), 401);
         // Which of two would count is not for us to guess.
         assert_eq!(code("/exec", &[own, own, good]), 400);
-        assert_eq!(
-            code("/exec", &[own, ("host", "evil.example"), good]),
-            400
-        );
+        assert_eq!(code("/exec", &[own, ("host", "evil.example"), good]), 400);
         assert_eq!(code("/exec", &[own, good, good]), 400);
         let mine = ("origin", "https://mine.example");
         assert_eq!(code("/exec", &[own, good, mine, mine]), 400);

@@ -394,7 +394,20 @@ mod tests {
         let refused = |name: &str, entry| made.config.put(name, entry).unwrap_err().to_string();
         assert!(refused("a__b", entry("x")).contains("'__'"));
         let long = "a".repeat(49);
-        for odd in ["", ".", "..", "...", "-", "a/b", "../a", "a\\b", "a\u{1b}[2J", "a\n", "ä", &long] {
+        for odd in [
+            "",
+            ".",
+            "..",
+            "...",
+            "-",
+            "a/b",
+            "../a",
+            "a\\b",
+            "a\u{1b}[2J",
+            "a\n",
+            "ä",
+            &long,
+        ] {
             assert!(refused(odd, entry("x")).contains("no name"), "{odd:?}");
             // In a file too, also if the entry only turns a server off.
             for entry in [json!({"command": "x"}), json!({"disabled": true})] {

@@ -65,13 +65,19 @@ mod tests {
         let missing = shell.run(arguments(&["no such program"]), None, None).await;
         let missing = missing.unwrap();
         assert_eq!(missing.returncode, Some(127));
-        assert!(missing.stderr.contains("no such program"), "{}", missing.stderr);
+        assert!(
+            missing.stderr.contains("no such program"),
+            "{}",
+            missing.stderr
+        );
         let none = shell.run(arguments(&[]), None, None).await;
         assert!(matches!(none, Err(ShellError::NoProgram)));
         let zero = shell.run(arguments(&["echo", "a\0b"]), None, None).await;
         assert!(matches!(zero, Err(ShellError::ZeroByte)));
         let long = "x".repeat(LONGEST / 2);
-        let long = shell.run(arguments(&["true", &long, &long]), None, None).await;
+        let long = shell
+            .run(arguments(&["true", &long, &long]), None, None)
+            .await;
         assert!(matches!(long, Err(ShellError::TooLong)));
     }
 }

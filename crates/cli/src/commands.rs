@@ -296,9 +296,8 @@ mod tests {
 
     #[test]
     fn one_argument_is_a_line_and_several_are_arguments() {
-        let command = |words: &[&str]| {
-            shell_command(words.iter().map(|&word| word.to_owned()).collect())
-        };
+        let command =
+            |words: &[&str]| shell_command(words.iter().map(|&word| word.to_owned()).collect());
         assert_eq!(command(&["ls | wc"]), Some("ls | wc".into()));
         let words = vec!["rm".to_owned(), "a b".to_owned()];
         let arguments = ShellCommand::Arguments(words);

@@ -266,7 +266,6 @@ impl Program {
             _ => {}
         }
     }
-
 }
 
 impl Drop for Program {

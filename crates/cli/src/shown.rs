@@ -51,7 +51,10 @@ fn visible(text: &str, keep: impl Fn(char) -> bool) -> Cow<'_, str> {
 /// Control characters of both sets, what ends a line, and what changes the order of letters.
 fn is_command(c: char) -> bool {
     c.is_control()
-        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}' | '\u{2029}')
+        || matches!(
+            c,
+            '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}' | '\u{2029}'
+        )
         || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 

@@ -18,7 +18,10 @@ const ESCAPES: &str = "\u{1b}]52;c;aGk=\u{7}\u{1b}]0;title\u{7}\u{1b}[2J\u{9b}2J
 /// An engine with one machine, whose API answers everything with one text.
 struct Machine {
     home: tempfile::TempDir,
+    /// What the machine was asked.
     asked: Arc<Mutex<Vec<Value>>>,
+    /// What the engine was asked to change.
+    changed: Arc<Mutex<Vec<String>>>,
 }
 
 impl Machine {
@@ -41,13 +44,27 @@ impl Machine {
             }
         });
         let engine = UnixListener::bind(home.path().join("engine.sock")).expect("a socket");
+        let changed = Arc::<Mutex<Vec<String>>>::default();
+        let told = changed.clone();
         thread::spawn(move || {
             for mut stream in engine.incoming().flatten() {
                 let (path, _) = request(&mut stream);
-                respond(&mut stream, "200 OK", &engine_says(&path, port, log));
+                if ["POST", "PUT", "DELETE"]
+                    .iter()
+                    .any(|verb| path.starts_with(verb))
+                {
+                    told.lock().expect("whole").push(path.clone());
+                }
+                let is_other = path.contains("-new") || path.contains("-old");
+                let status = if is_other { "404 Not Found" } else { "200 OK" };
+                respond(&mut stream, status, &engine_says(&path, port, log));
             }
         });
-        Self { home, asked }
+        Self {
+            home,
+            asked,
+            changed,
+        }
     }
 
     fn vivarium(&self, arguments: &[&str]) -> Output {
@@ -58,7 +75,8 @@ impl Machine {
             .env("VIVARIUM_HOME", self.home.path())
             .env_remove("VIVARIUM_INSTANCE")
             .env_remove("VIVARIUM_ENGINE")
-            .env_remove("VIVARIUM_TEMPLATE")
+            .env("VIVARIUM_TEMPLATE", self.home.path())
+            .env("VIVARIUM_IMAGE", "os")
             .stdin(Stdio::null())
             .output()
             .expect("vivarium runs")
@@ -69,7 +87,7 @@ impl Machine {
     }
 }
 
-/// Path and body of a request.
+/// First line and body of a request.
 fn request(stream: &mut (impl Read + Write)) -> (String, Vec<u8>) {
     let mut reader = BufReader::new(stream);
     let (mut first, mut length) = (String::new(), 0);
@@ -86,8 +104,7 @@ fn request(stream: &mut (impl Read + Write)) -> (String, Vec<u8>) {
     }
     let mut body = vec![0; length];
     reader.read_exact(&mut body).ok();
-    let path = first.split(' ').nth(1).unwrap_or_default().to_owned();
-    (path, body)
+    (first, body)
 }
 
 fn respond(stream: &mut impl Write, status: &str, body: &[u8]) {
@@ -181,4 +198,36 @@ fn what_comes_from_inside_is_drawn_as_text() {
         assert!(text.contains("]52;c;aGk="), "{arguments:?}: {text:?}");
         assert!(!obeyed(&text), "{arguments:?}: {text:?}");
     }
+}
+
+#[test]
+fn up_replaces_no_machine_that_runs_unasked() {
+    let ping = json!({"status": "ok", "version": "1"}).to_string();
+    let machine = Machine::new("200 OK", ping, "");
+    // What runs there was made with other settings than those of this home.
+    for arguments in [&["up"][..], &["up", "--set", "environment.A=x"]] {
+        let output = machine.vivarium(arguments);
+        let text = said(&output);
+        assert_eq!(output.status.code(), Some(5), "{text}");
+        for words in ["would be recreated", "Why:", "--recreate", "packages"] {
+            assert!(text.contains(words), "{words}: {text}");
+        }
+    }
+    let output = machine.vivarium(&["up", "--json"]);
+    let text = String::from_utf8(output.stdout).expect("UTF-8");
+    let last: Value = serde_json::from_str(text.lines().last().expect("a line")).expect("JSON");
+    assert_eq!(last["failure"]["code"], "would_recreate");
+    assert_eq!(output.status.code(), Some(5));
+
+    // A path that somebody typed.
+    let typo = machine.home.path().join("typo");
+    let path = typo.display().to_string();
+    for recreate in [&[][..], &["--recreate"]] {
+        let output = machine.vivarium(&[&["--repo", &path, "up"], recreate].concat());
+        let text = said(&output);
+        assert_eq!(output.status.code(), Some(1), "{text}");
+        assert!(text.contains("no folder") && text.contains(&path), "{text}");
+    }
+    assert!(!typo.exists());
+    assert_eq!(*machine.changed.lock().expect("whole"), [""; 0]);
 }

@@ -174,14 +174,16 @@ impl Dock {
         now: &Limits,
         wanted: &Limits,
     ) -> Result<(), DockError> {
-        // To the engine, 0 and what is left out are no change.
-        let unlimited = |limited: bool| limited.then_some(-1);
-        let memory = wanted
-            .memory_bytes
-            .map(signed)
-            .or(unlimited(now.memory_bytes.is_some()));
+        // To the engine, 0 and what is left out are no change, and less than nothing is refused:
+        // a limit is taken away by giving all that there is.
+        let all = self.most().await?;
+        let memory = match (wanted.memory_bytes, now.memory_bytes) {
+            (None, Some(_)) => all.memory_bytes,
+            (wanted, _) => wanted,
+        };
+        let memory = memory.map(signed);
         let nano_cpus = match (wanted.nano_cpus(), now.cpus) {
-            (None, Some(_)) => Some(self.processors().await? * 1_000_000_000),
+            (None, Some(_)) => all.nano_cpus(),
             (wanted, _) => wanted,
         };
         let pids = wanted.pids.filter(|pids| *pids > 0).map(i64::from);
@@ -189,7 +191,7 @@ impl Dock {
             memory,
             memory_swap: memory,
             nano_cpus,
-            pids_limit: pids.or(unlimited(now.pids.is_some())),
+            pids_limit: pids.or(now.pids.map(|_| -1)),
             ..Default::default()
         };
         let updated = self.docker.update_container(name, update).await;
@@ -198,15 +200,20 @@ impl Dock {
             .map_err(|error| DockError::from_bollard(format!("change the limits of {name}"), error))
     }
 
-    /// Processors of the engine's host.
+    /// Memory and processors of the engine's host.
     ///
     /// # Errors
     /// [`DockError`] where the engine does not answer.
-    pub async fn processors(&self) -> Result<i64, DockError> {
+    pub async fn most(&self) -> Result<Limits, DockError> {
         let info = self.docker.info().await;
         let info =
             info.map_err(|error| DockError::from_bollard("ask the engine about itself", error))?;
-        Ok(info.ncpu.unwrap_or(1))
+        #[allow(clippy::cast_precision_loss)]
+        Ok(Limits {
+            memory_bytes: info.mem_total.and_then(|bytes| bytes.try_into().ok()),
+            cpus: info.ncpu.map(|count| count as f64),
+            ..Limits::default()
+        })
     }
 
     /// Paths that were added, changed or removed over a container's image, volumes left out.

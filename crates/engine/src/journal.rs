@@ -199,7 +199,10 @@ mod tests {
         journal.publish(output(10));
         assert_eq!(lock(&journal.ring).events.len(), 1);
         let mut bytes = 0;
-        lock(&journal.ring).events.iter().for_each(|(_, own)| bytes += own);
+        lock(&journal.ring)
+            .events
+            .iter()
+            .for_each(|(_, own)| bytes += own);
         assert_eq!(lock(&journal.ring).bytes, bytes);
         assert_eq!(journal.last_seq(), 1002);
     }

@@ -26,7 +26,7 @@ impl std::fmt::Display for Difference {
             Self::Image => "its image",
             Self::Mounts => "its folders",
             Self::Ports => "its ports",
-            Self::Limits => "a limit that can't be changed while it runs",
+            Self::Limits => "one of its limits",
             Self::Settings => "its settings",
         })
     }

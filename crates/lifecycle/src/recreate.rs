@@ -87,13 +87,15 @@ impl Machine {
         image_id: &str,
     ) -> Result<Comparison, LifecycleError> {
         let mut container = container.clone();
-        // All processors are no limit; the engine has no other word for it once there was one.
-        if let Some(cpus) = container.limits.cpus
-            && plan.limits.cpus.is_none()
-        {
-            #[allow(clippy::cast_precision_loss)]
-            let all = dock.processors().await? as f64;
-            container.limits.cpus = (cpus < all).then_some(cpus);
+        // All that there is is no limit; the engine has no other word for it once there was one.
+        if container.limits.memory_bytes.is_some() || container.limits.cpus.is_some() {
+            let (all, limits) = (dock.most().await?, &mut container.limits);
+            limits.memory_bytes = limits.memory_bytes.filter(|bytes| {
+                plan.limits.memory_bytes.is_some() || Some(*bytes) < all.memory_bytes
+            });
+            limits.cpus = limits
+                .cpus
+                .filter(|cpus| plan.limits.cpus.is_some() || Some(*cpus) < all.cpus);
         }
         let mut comparison = compare(&container, plan, image_id);
         let lowered = match (container.limits.memory_bytes, plan.limits.memory_bytes) {
@@ -168,9 +170,7 @@ impl Machine {
         let deadline = tokio::time::Instant::now() + PORT;
         loop {
             match self.start(dock).await {
-                Err(LifecycleError::PortTaken { .. })
-                    if tokio::time::Instant::now() < deadline =>
-                {
+                Err(LifecycleError::PortTaken { .. }) if tokio::time::Instant::now() < deadline => {
                     tokio::time::sleep(LOOK).await;
                 }
                 ended => return ended,

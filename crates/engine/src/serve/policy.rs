@@ -29,7 +29,10 @@ pub(super) async fn apply(request: Request, next: Next) -> Response {
     for (name, value) in [
         ("cross-origin-opener-policy", SAME_ORIGIN),
         ("cross-origin-resource-policy", SAME_ORIGIN),
-        ("x-content-type-options", HeaderValue::from_static("nosniff")),
+        (
+            "x-content-type-options",
+            HeaderValue::from_static("nosniff"),
+        ),
         ("referrer-policy", HeaderValue::from_static("no-referrer")),
     ] {
         headers.insert(HeaderName::from_static(name), value);

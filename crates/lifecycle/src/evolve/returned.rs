@@ -53,7 +53,10 @@ mod tests {
         assert_eq!(words(0, 0, 0), "without what was in its namespaces");
         assert_eq!(words(0, 2, 0), "without what was in its namespaces");
         assert_eq!(words(2, 0, 0), "with its namespaces");
-        assert_eq!(words(1, 0, 3), "with its namespaces, 3 names of them left out");
+        assert_eq!(
+            words(1, 0, 3),
+            "with its namespaces, 3 names of them left out"
+        );
         assert_eq!(words(1, 1, 0), "with 1 of its 2 namespaces");
     }
 }

@@ -68,7 +68,12 @@ async fn unchanged(tiny: &Tiny) {
         .await
         .unwrap();
     let limits = dock.container(&before).await.unwrap().unwrap().limits;
-    assert_eq!((limits.memory_bytes, limits.pids), (None, Some(2048)));
+    let all = dock.most().await.unwrap();
+    assert_eq!(limits.memory_bytes, all.memory_bytes);
+    assert_eq!((limits.cpus, limits.pids), (all.cpus, Some(2048)));
+    up(&tiny.tiny.machine, dock, UpOptions::default())
+        .await
+        .unwrap();
     // A limit that is below what is in use would end processes.
     let tiny_limit = with(tiny, |options| {
         options.overrides.push("limits.memory=7m".into());
@@ -117,7 +122,9 @@ async fn put_back(tiny: &Tiny) {
     tiny.shell("echo kept >/opt/kept").await;
     let broken = with(tiny, |options| {
         // Perl ends at once with a library path that it does not take.
-        options.overrides.push("environment.PERL5OPT=-Mnothing".into());
+        options
+            .overrides
+            .push("environment.PERL5OPT=-Mnothing".into());
     });
     let failure = up(&broken.unwrap(), dock, RECREATE).await.unwrap_err();
     assert_eq!(failure.code, FailureCode::Unhealthy);
