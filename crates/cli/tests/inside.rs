@@ -8,6 +8,7 @@ use std::{
     process::{Command, Output, Stdio},
     sync::{Arc, Mutex},
     thread,
+    time::{Duration, Instant},
 };
 
 use serde_json::{Value, json};
@@ -26,10 +27,6 @@ struct Machine {
 
 impl Machine {
     fn new(status: &'static str, answer: String, log: &'static str) -> Self {
-        let home = tempfile::tempdir().expect("a folder");
-        let secrets = home.path().join("data/machines/os-host/secrets");
-        std::fs::create_dir_all(&secrets).expect("a folder");
-        std::fs::write(secrets.join("os_token"), "token").expect("written");
         let asked = Arc::<Mutex<Vec<Value>>>::default();
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let port = listener.local_addr().expect("an address").port();
@@ -43,6 +40,15 @@ impl Machine {
                 respond(&mut stream, status, answer.as_bytes());
             }
         });
+        Self::at(port, asked, log)
+    }
+
+    /// With an API at this port.
+    fn at(port: u16, asked: Arc<Mutex<Vec<Value>>>, log: &'static str) -> Self {
+        let home = tempfile::tempdir().expect("a folder");
+        let secrets = home.path().join("data/machines/os-host/secrets");
+        std::fs::create_dir_all(&secrets).expect("a folder");
+        std::fs::write(secrets.join("os_token"), "token").expect("written");
         let engine = UnixListener::bind(home.path().join("engine.sock")).expect("a socket");
         let changed = Arc::<Mutex<Vec<String>>>::default();
         let told = changed.clone();
@@ -68,8 +74,13 @@ impl Machine {
     }
 
     fn vivarium(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().expect("vivarium runs")
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
         let socket = self.home.path().join("engine.sock");
-        Command::new(env!("CARGO_BIN_EXE_vivarium"))
+        let mut command = Command::new(env!("CARGO_BIN_EXE_vivarium"));
+        command
             .args(arguments)
             .env("DOCKER_HOST", format!("unix://{}", socket.display()))
             .env("VIVARIUM_HOME", self.home.path())
@@ -77,14 +88,30 @@ impl Machine {
             .env_remove("VIVARIUM_ENGINE")
             .env("VIVARIUM_TEMPLATE", self.home.path())
             .env("VIVARIUM_IMAGE", "os")
-            .stdin(Stdio::null())
-            .output()
-            .expect("vivarium runs")
+            .stdin(Stdio::null());
+        command
     }
 
     fn asked(&self) -> Vec<Value> {
         std::mem::take(&mut *self.asked.lock().expect("whole"))
     }
+}
+
+/// A machine's API that never ends an answer; answers its port.
+fn endless() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("an address").port();
+    thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            request(&mut stream);
+            let head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n";
+            let piece = vec![b' '; 1 << 20];
+            // Until nobody reads any more.
+            let _ = stream.write_all(head);
+            while stream.write_all(&piece).is_ok() {}
+        }
+    });
+    port
 }
 
 /// First line and body of a request.
@@ -230,4 +257,39 @@ fn up_replaces_no_machine_that_runs_unasked() {
     }
     assert!(!typo.exists());
     assert_eq!(*machine.changed.lock().expect("whole"), [""; 0]);
+}
+
+/// Most memory that a process had, in KiB.
+#[cfg(target_os = "linux")]
+fn most_memory(pid: u32) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
+    line.split_whitespace().nth(1)?.parse().ok()
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn an_answer_without_end_is_not_kept() {
+    let machine = Machine::at(endless(), Arc::default(), "");
+    for arguments in [&["shell", "x"][..], &["exec", "x"], &["mcp", "list"]] {
+        let mut running = machine
+            .command(arguments)
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("vivarium runs");
+        let deadline = Instant::now() + Duration::from_secs(120);
+        let mut most = 0;
+        while running.try_wait().expect("a state").is_none() {
+            most = most.max(most_memory(running.id()).unwrap_or_default());
+            if most > 1 << 20 || Instant::now() > deadline {
+                running.kill().expect("killed");
+                panic!("{arguments:?} holds {} MiB and goes on", most >> 10);
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+        let output = running.wait_with_output().expect("its words");
+        let text = said(&output);
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {text}");
+        assert!(text.contains("more than"), "{arguments:?}: {text}");
+    }
 }
