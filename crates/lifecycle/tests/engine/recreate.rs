@@ -1,5 +1,7 @@
 //! `up` never throws a running machine away unasked, and never before its successor answers.
 
+#![allow(clippy::unwrap_used)]
+
 use std::net::TcpListener;
 
 use dock::ContainerState;
