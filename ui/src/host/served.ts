@@ -26,10 +26,12 @@ export class ServedHost implements Host {
 
   /** The token for a code; empty if it opens nothing. */
   async #begin(code: string): Promise<string> {
-    sessionStorage.removeItem(CODE);
     if (code === "") return "";
     const response = await exchange(code);
-    if (!response?.ok) return "";
+    if (!response?.ok) {
+      sessionStorage.removeItem(CODE);
+      return "";
+    }
     const session = (await response.json()) as { token: string; code: string };
     sessionStorage.setItem(CODE, session.code);
     return session.token;

@@ -70,7 +70,7 @@ impl Addresses {
     /// sends.
     #[must_use]
     pub fn url(&self) -> String {
-        let code = self.sessions.codes.make();
+        let code = self.sessions.codes.make(codes::Holder::Person);
         format!("http://{}/#code={code}", self.address)
     }
 }

@@ -12,7 +12,7 @@ use axum::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::codes::Codes;
+use super::codes::{Codes, Holder};
 
 /// Longer than any request here.
 const BODY_BYTES: usize = 1024;
@@ -76,13 +76,13 @@ async fn begin(
                      vivarium serve runs for another.\n";
         return (StatusCode::UNAUTHORIZED, words).into_response();
     }
-    let code = sessions.codes.make();
+    let code = sessions.codes.make(Holder::Page);
     let token = &sessions.token;
     Json(Session { token, code }).into_response()
 }
 
 async fn renew(State(sessions): State<Arc<Sessions>>) -> Json<Code> {
     Json(Code {
-        code: sessions.codes.make(),
+        code: sessions.codes.make(Holder::Page),
     })
 }
