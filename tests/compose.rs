@@ -302,7 +302,7 @@ fn a_machine_of_vivarium_evolves_by_itself_and_the_host_sees_it() {
     assert!(reason.contains("could give it itself"), "{refused}");
     assert_eq!(refused["state"], "failed");
 
-    machine.ok(&["up"]);
+    machine.ok(&["up", "--recreate"]);
     machine.cell("kept = 7");
     // Another version than that of the test above: its build has layers of its own.
     machine.inside("echo 3 > /repo/body/rootfs/etc/vivarium/version");

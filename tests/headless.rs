@@ -155,8 +155,11 @@ fn a_machine_with_the_socket_reaches_the_engine_as_its_user() {
     let ask = "id -un; curl -sS --unix-socket /var/run/docker.sock http://engine/_ping";
     assert_eq!(machine.ok(&["shell", ask]).trim(), "os\nOK");
 
-    // Without it the same machine sees no socket.
-    machine.ok(&["up"]);
+    // Without it the same machine sees no socket. It runs, so nothing is replaced unasked.
+    let refused = machine.vivarium(&["up"]);
+    assert_eq!(refused.status.code(), Some(5));
+    machine.ok(&["shell", "test -e /var/run/docker.sock"]);
+    machine.ok(&["up", "--recreate"]);
     machine.ok(&["shell", "test ! -e /var/run/docker.sock"]);
 }
 
@@ -242,7 +245,7 @@ fn a_locked_machine_belongs_to_whoever_made_it() {
 
     // Nothing is made anew where nothing changed, and the home stays over a new container.
     machine.ok(&["exec", "open('/root/kept', 'w').write('yes')"]);
-    machine.ok(&["up", "--set", "limits.cpus=1.5"]);
+    machine.ok(&["up", "--recreate", "--set", "environment.OTHER=x"]);
     assert_eq!(
         machine.ok(&["exec", "open('/root/kept').read()"]).trim(),
         "'yes'"

@@ -200,6 +200,18 @@ fn the_shell(machine: &Instance) {
         [&done["status"], &done["stderr"], &done["returncode"]],
         [&json!("completed"), &json!("two\n"), &json!(7)]
     );
+    // A list is a program and its arguments, of which no shell splits or expands a word.
+    let arguments = json!({"command": ["printf", "<%s>", "a b", "$HOME", "*"]});
+    assert_eq!(
+        post(machine, "/shell", &arguments)["stdout"],
+        "<a b><$HOME><*>"
+    );
+    assert_eq!(
+        machine.ok(&["shell", "printf", "<%s>", "a b", "$HOME"]),
+        "<a b><$HOME>"
+    );
+    let (status, _) = machine.api("POST", "/shell", "{\"command\": []}");
+    assert_eq!(status, 400);
     let mark = "sleep 86.25";
     let limited = json!({"command": format!("{mark} & {mark}"), "timeout_s": 0.2});
     assert_eq!(post(machine, "/shell", &limited)["status"], "timeout");

@@ -63,7 +63,7 @@ afterEach(async () => {
 async function appOn(instance: Instance): Promise<Page> {
   const server = await Server.start(instance);
   after.push(() => server.stop());
-  const { page } = await open(browser, server.url);
+  const { page } = await open(browser, server);
   after.push(() => page.context().close());
   return page;
 }

@@ -18,7 +18,7 @@ beforeAll(async () => {
   instance = await Instance.make("life");
   server = await Server.start(instance);
   browser = await launch();
-  ({ page, errors } = await open(browser, server.url));
+  ({ page, errors } = await open(browser, server));
 });
 
 afterAll(async () => {
@@ -177,7 +177,7 @@ test("a cell goes on when its page is closed, and its outputs are there when it 
   const draft = await page.evaluate(() => JSON.stringify(localStorage));
   server = await Server.start(instance);
   await page.context().close();
-  ({ page, errors } = await open(browser, server.url));
+  ({ page, errors } = await open(browser, server));
   await page.evaluate((draft) => Object.assign(localStorage, JSON.parse(draft)), draft);
   await page.reload();
   await page.getByTestId("nav-notebook").click();

@@ -95,14 +95,12 @@ export function docker(...args: string[]): string {
 
 /** `vivarium serve --ui`, and the address that it printed. */
 export class Server {
-  readonly url: string;
   readonly token: string;
   readonly address: string;
   #process: ChildProcess;
 
-  private constructor(process: ChildProcess, printed: { url: string; token: string; address: string }) {
+  private constructor(process: ChildProcess, printed: { token: string; address: string }) {
     this.#process = process;
-    this.url = printed.url;
     this.token = printed.token;
     this.address = printed.address;
   }
@@ -111,6 +109,14 @@ export class Server {
     const process = spawn(VIVARIUM, ["serve", "--ui", "--json"], { env: instance.environment, stdio: ["ignore", "pipe", "inherit"] });
     for await (const line of createInterface({ input: process.stdout })) return new Server(process, JSON.parse(line) as Server);
     throw new Error("vivarium serve ended without a word");
+  }
+
+  /** A new address, which opens one page. */
+  async url(): Promise<string> {
+    const headers = { Authorization: `Bearer ${this.token}` };
+    const response = await fetch(`http://${this.address}/session/code`, { method: "POST", headers });
+    const { code } = (await response.json()) as { code: string };
+    return `http://${this.address}/#code=${code}`;
   }
 
   async stop(): Promise<void> {
@@ -147,7 +153,7 @@ afterEach(async ({ task }) => {
 });
 
 /** A page whose every error fails the test that asks for them. */
-export async function open(browser: Browser, url: string): Promise<{ page: Page; errors: string[] }> {
+export async function open(browser: Browser, from: Server | string): Promise<{ page: Page; errors: string[] }> {
   const context = await browser.newContext({ viewport: { width: 1280, height: 820 }, permissions: ["clipboard-read", "clipboard-write"] });
   const page = await context.newPage();
   page.setDefaultTimeout(PAGE_MS);
@@ -166,7 +172,7 @@ export async function open(browser: Browser, url: string): Promise<{ page: Page;
     errors.length = 0;
     // The same address again would only be another place in the page that is there.
     await page.goto("about:blank");
-    await page.goto(url);
+    await page.goto(typeof from === "string" ? from : await from.url());
     await vi.waitUntil(async () => isDropped() || (await isThere()), { timeout: SLOW_MS });
   } while (isDropped());
   return { page, errors };

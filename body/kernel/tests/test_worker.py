@@ -142,6 +142,8 @@ class Worker(WorkerCase):
         # A context from before that change is out of date; one from after it is not.
         self.client.send(type="shell_context", cwd=self.folder, env={}, seen=0)
         self.assertEqual("/\\n", self.client.execute("runtime.shell.run('pwd')['stdout']")[0]["result"].strip("'"))
+        said, _ = self.client.execute("runtime.shell.run(['printf', '<%s>', 'a b', '$HOME'])['stdout']")
+        self.assertEqual("'<a b><$HOME>'", said["result"])
         self.client.send(type="shell_context", cwd=self.folder, env={}, seen=1)
         self.assertIn(os.path.realpath(self.folder), self.client.execute("runtime.shell.run('pwd')")[0]["result"])
         self.client.close()

@@ -73,7 +73,11 @@ class Shell:
         with self._lock:
             cwd, env = self._cwd, {**os.environ, **self._env}
         program = "/bin/bash" if os.path.exists("/bin/bash") else "/bin/sh"
-        return subprocess.Popen([program, "-c", cmd], cwd=cwd, env=env, start_new_session=True, **how)
+        # As POST /shell: a text is a line for the shell, a list is a program and its arguments.
+        if not cmd and not isinstance(cmd, str):
+            raise ValueError("a command that is a list begins with a program; this list is empty")
+        words = [cmd] if isinstance(cmd, str) else ['"$@"', program, *cmd]
+        return subprocess.Popen([program, "-c", *words], cwd=cwd, env=env, start_new_session=True, **how)
 
     def context(self):
         """`{"cwd", "env", "changes"}`; env holds what was set, not what was inherited."""
@@ -118,7 +122,8 @@ class Runtime:
     """What the machine offers to cells, in the namespace as `runtime`.
 
     runtime.resource(factory, *args, **kwargs)   a connection that is made again when it is lost
-    runtime.shell.run(cmd)                       {"stdout", "stderr", "returncode"} of a command
+    runtime.shell.run(cmd)                       {"stdout", "stderr", "returncode"} of a command: a
+                                                 line for bash, or a list of a program and its arguments
     runtime.shell.cd(path), .env(key, value)     folder and environment of the commands that follow
     runtime.shell.resource(...)                  a connection that lives in that folder and environment
     runtime.evolve(note=...)                     a new machine, built from /repo, takes this one's place

@@ -279,7 +279,7 @@ impl Computer {
             |windows: &[WindowShown]| windows.iter().map(|window| window.id).collect::<Vec<_>>();
         let before = ids(&self.on_screen(|screen| screen.windows()).await?);
         let request_to_shell = ShellRequest {
-            command: launching(&request.command),
+            command: launching(&request.command).into(),
             timeout_s: Some(10.0),
         };
         let answer: ShellAnswer = self.client.post("/shell", &request_to_shell).await?;

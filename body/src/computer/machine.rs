@@ -128,7 +128,7 @@ impl Computer {
         Parameters(request): Parameters<CommandRequest>,
     ) -> Result<CallToolResult, ComputerError> {
         let request = ShellRequest {
-            command: request.command,
+            command: request.command.into(),
             timeout_s: request.timeout_s,
         };
         let mut answer: ShellAnswer = self.client.post("/shell", &request).await?;

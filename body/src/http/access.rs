@@ -67,7 +67,18 @@ impl Access {
     }
 
     fn refusal(&self, uri: &Uri, headers: &HeaderMap) -> Option<ApiError> {
-        if !self.is_asked_by_own_name(headers) {
+        if let Some(name) = repeated(headers) {
+            let message = format!("the header {name} stands there more than once");
+            return Some(ApiError::new(
+                StatusCode::BAD_REQUEST,
+                "repeated_header",
+                message,
+            ));
+        }
+        // An address in the request line counts more than Host.
+        let named = uri.authority().map(|authority| authority.as_str());
+        if !self.is_asked_by_own_name(headers) || named.is_some_and(|name| !self.is_own_host(name))
+        {
             let message = "this Host is none of this machine's names; OS_ALLOWED_HOSTS adds more";
             return Some(ApiError::new(
                 StatusCode::FORBIDDEN,
@@ -127,6 +138,15 @@ impl Access {
     }
 }
 
+/// A header that decides who is let in, and stands there more than once: whoever is in between may
+/// have read another of them than we do.
+fn repeated(headers: &HeaderMap) -> Option<header::HeaderName> {
+    let deciding = [header::HOST, header::ORIGIN, header::AUTHORIZATION];
+    deciding
+        .into_iter()
+        .find(|name| headers.get_all(name).iter().count() > 1)
+}
+
 fn bearer(headers: &HeaderMap) -> Option<&str> {
     let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
     let (scheme, token) = value.split_once(' ')?;
@@ -167,7 +187,11 @@ fn same(left: &[u8], right: &[u8]) -> bool {
 pub async fn check(State(access): State<Arc<Access>>, request: Request, next: Next) -> Response {
     let origin = access.allowed_origin(request.headers()).cloned();
     let mut response = match origin {
-        Some(_) if is_preflight(&request) && access.is_asked_by_own_name(request.headers()) => {
+        Some(_)
+            if is_preflight(&request)
+                && repeated(request.headers()).is_none()
+                && access.is_asked_by_own_name(request.headers()) =>
+        {
             preflight(request.headers())
         }
         _ => match access.refusal(request.uri(), request.headers()) {
@@ -227,7 +251,7 @@ mod tests {
     fn code(path: &str, headers: &[(&str, &str)]) -> u16 {
         let mut map = HeaderMap::new();
         for (name, value) in headers {
-            map.insert(
+            map.append(
                 header::HeaderName::try_from(*name).unwrap(),
                 value.parse().unwrap(),
             );
@@ -262,6 +286,15 @@ mod tests {
             200
         );
         assert_eq!(code("/exec", &[own]), 401);
+        // Which of two would count is not for us to guess.
+        assert_eq!(code("/exec", &[own, own, good]), 400);
+        assert_eq!(code("/exec", &[own, ("host", "evil.example"), good]), 400);
+        assert_eq!(code("/exec", &[own, good, good]), 400);
+        let mine = ("origin", "https://mine.example");
+        assert_eq!(code("/exec", &[own, good, mine, mine]), 400);
+        assert_eq!(code("/ping", &[own, own]), 400);
+        assert_eq!(code("http://evil.example/exec", &[own, good]), 403);
+        assert_eq!(code("http://localhost:8080/exec", &[own, good]), 200);
         assert_eq!(
             code("/exec", &[own, ("authorization", "Bearer secreT")]),
             401

@@ -34,6 +34,7 @@ impl From<ShellError> for ApiError {
             }
             ShellError::BadName(_)
             | ShellError::ZeroByte
+            | ShellError::NoProgram
             | ShellError::ZeroByteOf(_)
             | ShellError::TooLong
             | ShellError::LongVariable
@@ -62,7 +63,7 @@ pub async fn run(
 ) -> Result<Response, ApiError> {
     let limit = limit(request.timeout_s)?;
     if !wants_stream(&headers) {
-        return Ok(Json(parts.shell.run(&request.command, limit, None).await?).into_response());
+        return Ok(Json(parts.shell.run(request.command, limit, None).await?).into_response());
     }
     let (sink, pieces) = mpsc::channel(64);
     let (done, answer) = oneshot::channel();
@@ -72,7 +73,7 @@ pub async fn run(
         tokio::select! {
             // The client went away: the command ends with its stream.
             () = done.closed() => {}
-            answer = shell.run(&request.command, limit, Some(sink)) => { let _ = done.send(answer); }
+            answer = shell.run(request.command, limit, Some(sink)) => { let _ = done.send(answer); }
         }
     });
     Ok(stream_of(pieces, answer).into_response())

@@ -393,6 +393,31 @@ mod tests {
         let made = files("{}", "{}");
         let refused = |name: &str, entry| made.config.put(name, entry).unwrap_err().to_string();
         assert!(refused("a__b", entry("x")).contains("'__'"));
+        let long = "a".repeat(49);
+        for odd in [
+            "",
+            ".",
+            "..",
+            "...",
+            "-",
+            "a/b",
+            "../a",
+            "a\\b",
+            "a\u{1b}[2J",
+            "a\n",
+            "ä",
+            &long,
+        ] {
+            assert!(refused(odd, entry("x")).contains("no name"), "{odd:?}");
+            // In a file too, also if the entry only turns a server off.
+            for entry in [json!({"command": "x"}), json!({"disabled": true})] {
+                let text = json!({ "mcpServers": { odd: entry } }).to_string();
+                let made = files(&text, "{}");
+                assert!(made.config.files()[0].error.is_some(), "{odd:?}");
+                assert!(!made.config.servers().contains_key(odd), "{odd:?}");
+            }
+        }
+        made.config.put("a.b-c_1", entry("x")).unwrap();
         assert!(refused("a", McpServerEntry::default()).contains("command"));
         let odd = McpServerEntry {
             env: [("A=B".to_owned(), String::new())].into(),

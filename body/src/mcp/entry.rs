@@ -32,7 +32,7 @@ pub fn plain(entry: &McpServerEntry) -> Value {
 #[derive(Debug, thiserror::Error)]
 pub enum ServerError {
     #[error(
-        "{0:?} is no name for a server: 1 to 48 letters, digits, '-', '_' and '.', without '__'"
+        "{0:?} is no name for a server: 1 to 48 letters, digits, '-', '_' and '.', with a letter or digit among them and without '__'"
     )]
     Name(String),
     #[error("{name}: {source}")]
@@ -73,7 +73,9 @@ pub enum EntryError {
 /// Whether a server may be called so.
 pub fn check_name(name: &str) -> Result<(), ServerError> {
     let plain = |letter: char| letter.is_ascii_alphanumeric() || "-_.".contains(letter);
-    if name.is_empty() || name.len() > 48 || !name.chars().all(plain) || name.contains("__") {
+    // Dots alone would be a step in a path, also in that of an address.
+    let is_word = name.chars().any(|letter| letter.is_ascii_alphanumeric());
+    if !is_word || name.len() > 48 || !name.chars().all(plain) || name.contains("__") {
         return Err(ServerError::Name(name.to_owned()));
     }
     Ok(())

@@ -1,6 +1,7 @@
 //! The shell: commands with a cwd and environment that last. A command runs in a
 //! process group of its own; its time limit ends the whole group.
 
+mod command;
 mod context;
 mod group;
 
@@ -19,7 +20,7 @@ use tokio::{
     sync::mpsc,
 };
 use tokio_util::sync::CancellationToken;
-use wire::kernel::{ExecStatus, ShellAnswer};
+use wire::kernel::{ExecStatus, ShellAnswer, ShellCommand};
 
 pub use self::context::{Context, Heard, Snapshot};
 use self::group::Group;
@@ -35,8 +36,6 @@ static CHANGES_FOLDER: unsafe extern "C" fn(
 
 /// How much of each stream is kept; the rest is read and left out, and said.
 const KEPT_BYTES: usize = 16 << 20;
-/// Linux takes arguments up to 128 KiB, with the byte at their end.
-const LONGEST: usize = (128 << 10) - 1;
 /// From TERM to KILL.
 const GRACE: Duration = Duration::from_secs(2);
 
@@ -74,9 +73,11 @@ pub enum ShellError {
     LargeEnv(String),
     #[error("a command can't hold a zero byte")]
     ZeroByte,
+    #[error("a command that is a list of arguments begins with a program; this list is empty")]
+    NoProgram,
     #[error(
         "a command may have {} KiB at the most; write a longer one to a file and run that",
-        LONGEST >> 10
+        command::LONGEST >> 10
     )]
     TooLong,
     #[error("the shell's folder {0} is gone; POST /shell/cd names another")]
@@ -121,22 +122,16 @@ impl Shell {
     /// Runs a command; pieces of its output go to `sink` as they come. Dropped, it ends the command's group.
     pub async fn run(
         &self,
-        command: &str,
+        command: impl Into<ShellCommand>,
         timeout: Option<Duration>,
         sink: Option<mpsc::Sender<ShellOutput>>,
     ) -> Result<ShellAnswer, ShellError> {
-        if command.contains('\0') {
-            return Err(ShellError::ZeroByte);
-        }
-        if command.len() > LONGEST {
-            return Err(ShellError::TooLong);
-        }
+        let words = command::words(command.into())?;
         let begin = Instant::now();
         let Snapshot { cwd, env, .. } = self.context.snapshot();
         // By its path: a PATH of the user's may lead nowhere.
         let mut child = Command::new("/bin/bash")
-            .arg("-c")
-            .arg(command)
+            .args(words)
             .current_dir(&cwd)
             .envs(env)
             .env(crate::init::MARK, "shell")
@@ -286,7 +281,7 @@ async fn read(
 mod tests {
     use nix::unistd::Pid;
 
-    use super::*;
+    use super::{command::LONGEST, *};
 
     fn shell() -> Shell {
         Shell::new(std::env::temp_dir().canonicalize().unwrap())
@@ -334,10 +329,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let shell = Shell::new(folder.path().to_owned());
         let most = format!("echo fits{}", " ".repeat(LONGEST - "echo fits".len()));
-        let answer = shell.run(&most, None, None).await.unwrap();
+        let answer = shell.run(most.as_str(), None, None).await.unwrap();
         assert_eq!(answer.stdout, "fits\n");
         let longer = format!("{most} ");
-        let refused = shell.run(&longer, None, None).await;
+        let refused = shell.run(longer.as_str(), None, None).await;
         assert!(matches!(refused, Err(ShellError::TooLong)));
         let refused = shell.run("a\0b", None, None).await;
         assert!(matches!(refused, Err(ShellError::ZeroByte)));
@@ -354,7 +349,7 @@ mod tests {
         let full = (0..100).find(|index| shell.context.set(&format!("V{index}"), &piece).is_err());
         assert!(full.is_some_and(|full| full > 10), "{full:?}");
         let longest = format!("echo fits{}", " ".repeat(LONGEST - "echo fits".len()));
-        let answer = shell.run(&longest, None, None).await.unwrap();
+        let answer = shell.run(longest.as_str(), None, None).await.unwrap();
         assert_eq!(answer.stdout, "fits\n");
     }
 
@@ -363,7 +358,7 @@ mod tests {
         let mark = format!("86{}", std::process::id());
         let command = format!("sleep {mark} & sleep {mark}");
         let answer = shell()
-            .run(&command, Some(Duration::from_millis(100)), None)
+            .run(command.as_str(), Some(Duration::from_millis(100)), None)
             .await
             .unwrap();
         assert_eq!(answer.status, ExecStatus::Timeout);

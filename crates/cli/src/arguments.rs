@@ -9,7 +9,8 @@ use clap::{Args, Parser, Subcommand};
 #[command(
     name = "vivarium",
     version,
-    after_help = "Exit codes: 0 ok, 1 failure, 2 usage, 3 the machine does not run, 4 no container engine."
+    after_help = "Exit codes: 0 ok, 1 failure, 2 usage, 3 the machine does not run, 4 no container engine, \
+                  5 the machine would be recreated."
 )]
 pub struct Arguments {
     #[command(flatten)]
@@ -81,6 +82,9 @@ pub enum Command {
         /// Build also where the image is current
         #[arg(long)]
         rebuild: bool,
+        /// Replaces a machine that runs if image or settings changed; without it, up asks first
+        #[arg(long)]
+        recreate: bool,
     },
     /// Stops the machine; it can be started again
     Down,
@@ -110,7 +114,7 @@ pub enum Command {
     },
     /// Runs a command in the machine's shell; its exit code is this one's
     Shell {
-        /// The command and its arguments
+        /// One argument is a line for bash; several are a program and its arguments, passed on as they are
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         command: Vec<String>,
     },

@@ -1,19 +1,22 @@
 //! Each command over the engine; answers the exit code.
 
-use engine::{Engine, ServeOptions, Verdict};
+use std::io::IsTerminal;
+
+use engine::{Addresses, Engine, ServeOptions, Verdict};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use tokio::sync::mpsc;
 use wire::{
-    commands::{EngineList, LogLines, RunStarted},
+    commands::{EngineList, LogLines, RunStarted, UpRequest},
     failure::{Failure, FailureCode},
-    kernel::ShellRequest,
+    kernel::{ShellCommand, ShellRequest},
     machine::{EngineInfo, MachineState, MachineStatus},
     stream::Event,
 };
 
 use crate::{
     arguments::Command,
-    evolve, exec, mcp,
+    ask, evolve, exec, mcp,
     print::{self, ProgressPrinter},
     run,
 };
@@ -32,7 +35,10 @@ pub async fn carry_out(engine: &Engine, command: Command, json: bool) -> Result<
             }
             Ok(0)
         }
-        Command::Up { rebuild } => up(engine, rebuild, json).await,
+        Command::Up { rebuild, recreate } => {
+            let request = UpRequest { rebuild, recreate };
+            up(engine, request, json).await
+        }
         Command::Down => status(engine, "machine_down", Value::Null, json).await,
         Command::Restart => status(engine, "machine_restart", Value::Null, json).await,
         Command::Rm { home_volume } => {
@@ -63,7 +69,7 @@ pub async fn carry_out(engine: &Engine, command: Command, json: bool) -> Result<
             Ok(0)
         }
         Command::Exec { code, timeout } => exec::run(engine, code, timeout, json).await,
-        Command::Shell { command } => shell(engine, &command, json).await,
+        Command::Shell { command } => shell(engine, command, json).await,
         Command::Serve { ui, port } => serve(engine, ServeOptions { port, ui }, json).await,
         command @ (Command::Evolve { .. }
         | Command::Generations { .. }
@@ -120,16 +126,34 @@ async fn engines(engine: &Engine, json: bool) -> Result<u8, Failure> {
     }
 }
 
-async fn up(engine: &Engine, rebuild: bool, json: bool) -> Result<u8, Failure> {
-    let after = engine.last_seq();
-    let run: RunStarted = call(engine, "machine_up", json!({ "rebuild": rebuild })).await?;
-    follow(engine, run, after, json).await?;
+async fn up(engine: &Engine, request: UpRequest, json: bool) -> Result<u8, Failure> {
+    match begin_up(engine, request, json).await {
+        Err(failure) if failure.code == FailureCode::WouldRecreate && !json => {
+            if !ask::recreate(&failure).await? {
+                return Err(failure);
+            }
+            let request = UpRequest {
+                recreate: true,
+                // It was built just now, if that was asked for.
+                rebuild: false,
+            };
+            begin_up(engine, request, json).await?;
+        }
+        ended => ended?,
+    }
     let status: MachineStatus = call(engine, "machine_status", Value::Null).await?;
     show(&status, json);
     if !json {
         print::line(&format!("  token   {}", engine.token_file()?.display()));
     }
     Ok(0)
+}
+
+async fn begin_up(engine: &Engine, request: UpRequest, json: bool) -> Result<(), Failure> {
+    let after = engine.last_seq();
+    let request = json!({ "rebuild": request.rebuild, "recreate": request.recreate });
+    let run: RunStarted = call(engine, "machine_up", request).await?;
+    follow(engine, run, after, json).await
 }
 
 /// Prints a run's progress until it ends; Ctrl-C cancels it.
@@ -150,27 +174,39 @@ async fn follow(engine: &Engine, run: RunStarted, after: u64, json: bool) -> Res
     ended
 }
 
-async fn shell(engine: &Engine, command: &[String], json: bool) -> Result<u8, Failure> {
-    let request = ShellRequest {
-        command: command.join(" "),
-        timeout_s: None,
-    };
-    if request.command.trim().is_empty() {
+async fn shell(engine: &Engine, command: Vec<String>, json: bool) -> Result<u8, Failure> {
+    let Some(command) = shell_command(command) else {
         return Err(
             Failure::new(FailureCode::Invalid, "There is no command to run")
                 .because("an interactive shell is not there yet")
                 .next("Give a command: vivarium shell 'ls -l /root'."),
         );
-    }
+    };
+    let request = ShellRequest {
+        command,
+        timeout_s: None,
+    };
     let answer = engine.shell(&request).await?;
     if json {
         print::json(&answer);
     } else {
-        print::bytes(answer.stdout.as_bytes());
-        eprint!("{}", answer.stderr);
+        let mut program = print::Program::new();
+        program.out(&answer.stdout);
+        program.err(&answer.stderr);
     }
     let code = answer.returncode.unwrap_or(1);
     Ok(u8::try_from(code).unwrap_or(1))
+}
+
+/// One argument is a line for the shell; several are a program and its arguments, which no shell
+/// splits or expands again. `None` if nothing is given.
+fn shell_command(given: Vec<String>) -> Option<ShellCommand> {
+    match <[String; 1]>::try_from(given) {
+        Ok([line]) if line.trim().is_empty() => None,
+        Ok([line]) => Some(ShellCommand::Line(line)),
+        Err(arguments) if arguments.is_empty() => None,
+        Err(arguments) => Some(ShellCommand::Arguments(arguments)),
+    }
 }
 
 /// Serves until Ctrl-C or SIGTERM.
@@ -184,12 +220,34 @@ async fn serve(engine: &Engine, options: ServeOptions, json: bool) -> Result<u8,
     } else {
         print::line(&served.url());
     }
+    let more = more_addresses(served.addresses(), options.ui && !json);
     tokio::select! {
+        () = more => {}
         ended = served.run(engine) => ended?,
         _ = tokio::signal::ctrl_c() => {}
         () = terminated() => {}
     }
     Ok(0)
+}
+
+/// Prints another address for each line on the terminal: one opens one browser. Never ends.
+async fn more_addresses(addresses: Addresses, wanted: bool) {
+    if wanted && std::io::stdin().is_terminal() {
+        print::note("It opens one browser, within ten minutes. Press Enter for another address.");
+        let (lines, mut asked) = mpsc::channel(1);
+        // Nobody waits for its end, which comes with the process.
+        tokio::task::spawn_blocking(move || {
+            for _ in std::io::stdin().lines().map_while(Result::ok) {
+                if lines.blocking_send(()).is_err() {
+                    return;
+                }
+            }
+        });
+        while asked.recv().await.is_some() {
+            print::line(&addresses.url());
+        }
+    }
+    std::future::pending().await
 }
 
 /// Ends when the process is asked to end; never where that can't be heard.
@@ -230,4 +288,21 @@ pub async fn call<T: DeserializeOwned>(
         )
         .because(error.to_string())
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_argument_is_a_line_and_several_are_arguments() {
+        let command =
+            |words: &[&str]| shell_command(words.iter().map(|&word| word.to_owned()).collect());
+        assert_eq!(command(&["ls | wc"]), Some("ls | wc".into()));
+        let words = vec!["rm".to_owned(), "a b".to_owned()];
+        let arguments = ShellCommand::Arguments(words);
+        assert_eq!(command(&["rm", "a b"]), Some(arguments));
+        assert_eq!(command(&[]), None);
+        assert_eq!(command(&[" "]), None);
+    }
 }

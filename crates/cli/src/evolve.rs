@@ -117,7 +117,7 @@ async fn follow(engine: &Engine, command: &str, request: Value, json: bool) -> R
             last = Some(told);
         }
         Event::EvolveLog { run_id, lines } if run_id == run.run_id && !json => {
-            lines.iter().for_each(|line| eprintln!("{line}"));
+            lines.iter().for_each(|line| print::note(line));
         }
         _ => {}
     })
@@ -146,13 +146,13 @@ async fn watch(engine: &Engine, json: bool) -> Result<u8, Failure> {
             Some(Event::Evolve { run }) if run.ended_at.is_some() => show_end(&run),
             Some(Event::Evolve { run }) if run.state == RunState::AwaitsYes => {
                 let note = run.note.as_deref().unwrap_or("no note");
-                print::line(&format!(
+                print::row(&format!(
                     "The machine asks for an evolve ({note}); {} waits for a yes in the app.",
                     run.run_id
                 ));
             }
             Some(Event::EvolveLog { lines, .. }) if !json => {
-                lines.iter().for_each(|line| eprintln!("{line}"));
+                lines.iter().for_each(|line| print::note(line));
             }
             Some(_) => {}
             None => return Ok(0),
@@ -189,7 +189,7 @@ fn show_end(run: &EvolveRun) {
             .chain(kernel.failed.iter().map(|failed| failed.name.as_str()))
             .collect();
         if !lost.is_empty() {
-            print::line(&format!("  lost    {}: {}", kernel.kernel, lost.join(", ")));
+            print::row(&format!("  lost    {}: {}", kernel.kernel, lost.join(", ")));
         }
     }
     if run.state == RunState::Good && run.report.lost_files_count > 0 {
@@ -199,7 +199,7 @@ fn show_end(run: &EvolveRun) {
         ));
     }
     for warning in &run.report.warnings {
-        print::line(&format!("  note    {warning}"));
+        print::row(&format!("  note    {warning}"));
     }
 }
 
@@ -221,7 +221,7 @@ fn show_generation(generation: &Generation) {
     }
     words.extend(generation.name.iter().map(|name| format!("\"{name}\"")));
     words.extend(generation.note.clone());
-    print::line(&words.join("  "));
+    print::row(&words.join("  "));
 }
 
 fn show_saved(saved: &SavedFiles) {
@@ -251,7 +251,7 @@ fn show_diff(diff: &RepoDiff, json: bool) {
         };
         let count = |count: Option<u32>| count.map_or("-".into(), |count| count.to_string());
         let lines = format!("+{} -{}", count(file.added), count(file.removed));
-        print::line(&format!("{letter}  {}  {lines}", file.path));
+        print::row(&format!("{letter}  {}  {lines}", file.path));
     }
     if diff.more_files > 0 {
         print::line(&format!("and {} more files", diff.more_files));
@@ -260,7 +260,7 @@ fn show_diff(diff: &RepoDiff, json: bool) {
         print::line("Sources of body changed: it is compiled, which takes minutes.");
     }
     print::line("");
-    print::bytes(diff.patch.as_bytes());
+    print::text(&diff.patch);
     if diff.cut {
         print::line("More changed than is shown here.");
     }

@@ -52,10 +52,10 @@ pub async fn run(
     } else {
         match answer.status {
             ExecStatus::Completed | ExecStatus::Failed => {}
-            ExecStatus::Interrupted => eprintln!("The cell was interrupted."),
-            ExecStatus::Timeout => eprintln!("The cell did not end within its time limit."),
+            ExecStatus::Interrupted => print::note("The cell was interrupted."),
+            ExecStatus::Timeout => print::note("The cell did not end within its time limit."),
             ExecStatus::Died => {
-                eprintln!("The kernel's process ended under the cell; a new one starts.")
+                print::note("The kernel's process ended under the cell; a new one starts.")
             }
         }
     }
@@ -70,13 +70,14 @@ async fn follow(
     execution: &OnceLock<String>,
 ) -> Result<ExecAnswer, Failure> {
     let (asks, mut asked) = mpsc::unbounded_channel();
+    let mut program = print::Program::new();
     let mut tell = |told: CellTold| match told {
         CellTold::Accepted { execution_id } => {
             // It is accepted once.
             let _ = execution.set(execution_id);
         }
         CellTold::Output(output) if json => print::json(&json!({ "output": output })),
-        CellTold::Output(output) => print::output(&output),
+        CellTold::Output(output) => program.output(&output),
         // A terminal keeps what it has shown.
         CellTold::Started { .. } | CellTold::Cleared => {}
         CellTold::Input {
@@ -117,7 +118,7 @@ async fn follow(
 
 /// The next line of stdin, without its end.
 async fn line(InputPrompt { prompt, .. }: InputPrompt) -> Option<String> {
-    eprint!("{prompt}");
+    print::Program::new().err(&prompt);
     let read = tokio::task::spawn_blocking(|| {
         let mut line = String::new();
         let count = std::io::stdin().read_line(&mut line).ok()?;

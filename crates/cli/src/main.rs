@@ -1,12 +1,14 @@
 //! `vivarium`: the engine without a window.
 
 mod arguments;
+mod ask;
 mod commands;
 mod evolve;
 mod exec;
 mod mcp;
 mod print;
 mod run;
+mod shown;
 mod template;
 
 use std::process::ExitCode;

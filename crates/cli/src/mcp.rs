@@ -42,7 +42,7 @@ async fn list(engine: &Engine, json: bool) -> Result<u8, Failure> {
     let width = status.servers.iter().map(|server| server.name.len()).max();
     for server in &status.servers {
         let name = &server.name;
-        print::line(&format!(
+        print::row(&format!(
             "{name:<width$}  {}",
             words(server),
             width = width.unwrap_or(0)
@@ -50,7 +50,7 @@ async fn list(engine: &Engine, json: bool) -> Result<u8, Failure> {
     }
     for file in &status.files {
         if let Some(error) = &file.error {
-            eprintln!("{}: {error}", file.path);
+            print::note(&format!("{}: {error}", file.path));
         }
     }
     Ok(0)
@@ -92,7 +92,7 @@ async fn tools(engine: &Engine, server: Option<String>, json: bool) -> Result<u8
             } else {
                 let about = tool["description"].as_str().unwrap_or_default();
                 let first = about.lines().next().unwrap_or_default();
-                print::line(&format!(
+                print::row(&format!(
                     "{}  {first}",
                     tool["name"].as_str().unwrap_or_default()
                 ));
@@ -153,14 +153,14 @@ fn progress(event: &Event) {
     };
     if message["method"] == "notifications/progress" {
         let params = &message["params"];
-        eprintln!(
+        print::note(&format!(
             "{}{} {}",
             params["progress"],
             params["total"]
                 .as_f64()
                 .map_or(String::new(), |total| format!(" of {total}")),
             params["message"].as_str().unwrap_or_default()
-        );
+        ));
     }
 }
 
@@ -172,7 +172,7 @@ fn show(result: &Value) {
             (Some("resource"), _) if block["resource"]["text"].is_string() => {
                 print::line(block["resource"]["text"].as_str().unwrap_or_default());
             }
-            (kind, _) => print::line(&format!(
+            (kind, _) => print::row(&format!(
                 "({} {}, {} characters of base64; --json has it)",
                 kind.unwrap_or("content"),
                 block["mimeType"].as_str().unwrap_or_default(),
@@ -237,7 +237,7 @@ async fn trace(
             if json {
                 print::json(trace);
             } else {
-                print::line(&told(trace));
+                print::row(&told(trace));
             }
         }
         if !follow {

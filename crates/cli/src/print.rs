@@ -1,6 +1,10 @@
-//! How answers and failures look on a terminal.
+//! How answers and failures look on a terminal. All that may come from inside a machine goes
+//! through [`shown`]; only what a person's own program says ([`Program`]) reaches a pipe as it is.
 
-use std::io::{IsTerminal, Write};
+use std::{
+    borrow::Cow,
+    io::{IsTerminal, Write},
+};
 
 use engine::{Check, Verdict};
 use serde_json::Value;
@@ -9,31 +13,63 @@ use wire::{
     machine::{EngineCandidate, EngineInfo, MachineState, MachineStatus, Progress},
 };
 
-/// 1 failure, 3 not running, 4 engine (2 is clap's, for usage).
+/// 1 failure, 3 not running, 4 engine, 5 would recreate (2 is clap's, for usage).
 pub fn exit_code(code: FailureCode) -> u8 {
     match code {
         FailureCode::EngineMissing | FailureCode::EngineDenied => 4,
         FailureCode::NotRunning => 3,
+        FailureCode::WouldRecreate => 5,
         _ => 1,
     }
 }
 
+use crate::shown::{self, ProgramText};
+
 /// One line of JSON. A closed pipe is the reader's wish, no failure of ours.
 pub fn json<T: serde::Serialize>(answer: &T) {
-    let mut line = serde_json::to_vec(answer).unwrap_or_default();
-    line.push(b'\n');
-    bytes(&line);
+    let text = serde_json::to_string(answer).unwrap_or_default();
+    out(&format!("{}\n", shown::json(&text)));
 }
 
-/// Text on stdout, at once.
-pub fn bytes(text: &[u8]) {
+/// As it is, on stdout, at once.
+fn out(text: &str) {
     let mut out = std::io::stdout().lock();
-    let _ = out.write_all(text).and_then(|()| out.flush());
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }
 
-/// A line on stdout.
-pub fn line(text: &str) {
-    bytes(format!("{text}\n").as_bytes());
+/// As it is, on stderr. Who reads it may be gone.
+fn err(text: &str) {
+    let mut err = std::io::stderr().lock();
+    let _ = err.write_all(text.as_bytes()).and_then(|()| err.flush());
+}
+
+/// Text of several lines on stdout.
+pub fn text(text: &str) {
+    out(&shown::text(text));
+}
+
+/// Text of one line or more on stdout, with an end of line.
+pub fn line(line: &str) {
+    out(&format!("{}\n", shown::text(line)));
+}
+
+/// A line of a list on stdout: nothing in it begins another.
+pub fn row(row: &str) {
+    out(&format!("{}\n", shown::row(row)));
+}
+
+/// Text of one line or more on stderr, with an end of line.
+pub fn note(note: &str) {
+    err(&format!("{}\n", shown::text(note)));
+}
+
+/// What would be done and why, and a question whose answer is read behind it.
+pub fn question(failure: &Failure, question: &str) {
+    note(&format!("{}.", failure.message.trim_end_matches('.')));
+    for text in [&failure.cause, &failure.detail].into_iter().flatten() {
+        note(&format!("  {}.", text.trim_end_matches('.')));
+    }
+    err(question);
 }
 
 /// What failed, why, what to do next.
@@ -47,14 +83,14 @@ pub fn failure(failure: &Failure, as_json: bool) {
         .as_deref()
         .filter(|detail| !detail.is_empty())
     {
-        eprintln!("{detail}\n");
+        note(&format!("{detail}\n"));
     }
-    eprintln!("{}.", failure.message.trim_end_matches('.'));
+    note(&format!("{}.", failure.message.trim_end_matches('.')));
     if let Some(cause) = &failure.cause {
-        eprintln!("  Why:  {cause}");
+        note(&format!("  Why:  {cause}"));
     }
     if let Some(next) = &failure.next {
-        eprintln!("  Next: {next}");
+        note(&format!("  Next: {next}"));
     }
 }
 
@@ -159,24 +195,23 @@ impl ProgressPrinter {
                 self.lasting(&format!("[{index}/{total}] {}{cached}", cut(title, 100)));
             }
             Progress::Line { text } if self.terminal => {
-                let printable: String = text.chars().filter(|c| !c.is_control()).collect();
-                eprint!("\r\x1b[2K    {}", cut(&printable, 72));
+                err(&format!("\r\x1b[2K    {}", cut(&shown::row(text), 72)));
                 self.passing = true;
             }
-            Progress::Line { text } => eprintln!("    {text}"),
+            Progress::Line { text } => note(&format!("    {text}")),
         }
     }
 
     /// Leaves a clean line.
     pub fn end(&mut self) {
         if std::mem::take(&mut self.passing) {
-            eprint!("\r\x1b[2K");
+            err("\r\x1b[2K");
         }
     }
 
     fn lasting(&mut self, text: &str) {
         self.end();
-        eprintln!("{text}");
+        note(text);
     }
 }
 
@@ -187,19 +222,73 @@ fn cut(text: &str, width: usize) -> String {
     text.chars().take(width - 1).chain(['…']).collect()
 }
 
-/// A cell's output: streams to where they belong, values as text, errors as tracebacks.
-pub fn output(output: &Value) {
-    match output["output_type"].as_str() {
-        Some("stream") if output["name"] == "stderr" => eprint!("{}", text(&output["text"])),
-        Some("stream") => bytes(text(&output["text"]).as_bytes()),
-        Some("error") => eprintln!("{}", traceback(&output["traceback"])),
-        Some("execute_result" | "display_data") => line(&text(&output["data"]["text/plain"])),
-        _ => {}
+/// What a person's own cell or command says: as it is into files and pipes; on a terminal it may
+/// colour, and command nothing else.
+pub struct Program {
+    out: Option<ProgramText>,
+    err: Option<ProgramText>,
+}
+
+impl Program {
+    pub fn new() -> Self {
+        let filter = |is_terminal: bool| is_terminal.then(ProgramText::default);
+        Self {
+            out: filter(std::io::stdout().is_terminal()),
+            err: filter(std::io::stderr().is_terminal()),
+        }
+    }
+
+    /// A piece of its stdout.
+    pub fn out(&mut self, piece: &str) {
+        out(&drawn(&mut self.out, piece));
+    }
+
+    /// A piece of its stderr.
+    pub fn err(&mut self, piece: &str) {
+        err(&drawn(&mut self.err, piece));
+    }
+
+    /// A cell's output: streams to where they belong, values as text, errors as tracebacks.
+    pub fn output(&mut self, output: &Value) {
+        match output["output_type"].as_str() {
+            Some("stream") if output["name"] == "stderr" => self.err(&joined(&output["text"])),
+            Some("stream") => self.out(&joined(&output["text"])),
+            Some("error") => {
+                let traceback = lines(&output["traceback"]) + "\n";
+                match self.err {
+                    Some(_) => self.err(&traceback),
+                    None => err(&shown::text(&plain(&traceback))),
+                }
+            }
+            Some("execute_result" | "display_data") => {
+                self.out(&format!("{}\n", joined(&output["data"]["text/plain"])));
+            }
+            _ => {}
+        }
+    }
+}
+
+impl Drop for Program {
+    /// The terminal has its own colours again.
+    fn drop(&mut self) {
+        if let Some(filter) = &mut self.out {
+            out(&filter.end());
+        }
+        if let Some(filter) = &mut self.err {
+            err(&filter.end());
+        }
+    }
+}
+
+fn drawn<'a>(filter: &mut Option<ProgramText>, piece: &'a str) -> Cow<'a, str> {
+    match filter {
+        Some(filter) => filter.push(piece).into(),
+        None => piece.into(),
     }
 }
 
 /// nbformat keeps texts as one string or as a list of lines.
-fn text(value: &Value) -> String {
+fn joined(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
         Value::Array(parts) => parts.iter().filter_map(Value::as_str).collect(),
@@ -207,24 +296,19 @@ fn text(value: &Value) -> String {
     }
 }
 
-/// IPython colours tracebacks; colours go where no terminal shows them.
-fn traceback(value: &Value) -> String {
-    let whole = match value {
+/// A traceback is one string, or a list of lines without their ends.
+fn lines(value: &Value) -> String {
+    match value {
         Value::Array(lines) => lines
             .iter()
             .filter_map(Value::as_str)
             .collect::<Vec<_>>()
             .join("\n"),
-        other => text(other),
-    };
-    if std::io::stderr().is_terminal() {
-        whole
-    } else {
-        plain(&whole)
+        other => joined(other),
     }
 }
 
-/// Without ANSI sequences (`ESC [ … letter`).
+/// Without ANSI sequences (`ESC [ … letter`): IPython colours tracebacks.
 fn plain(text: &str) -> String {
     let mut chars = text.chars();
     let mut out = String::with_capacity(text.len());
@@ -260,6 +344,7 @@ mod tests {
     fn exit_codes_are_as_documented() {
         assert_eq!(exit_code(FailureCode::EngineMissing), 4);
         assert_eq!(exit_code(FailureCode::NotRunning), 3);
+        assert_eq!(exit_code(FailureCode::WouldRecreate), 5);
         assert_eq!(exit_code(FailureCode::BuildFailed), 1);
     }
 }

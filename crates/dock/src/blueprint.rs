@@ -12,7 +12,11 @@ use bollard::{
     query_parameters::{CreateContainerOptionsBuilder, InspectContainerOptions},
 };
 
-use crate::{connect::Dock, error::DockError, spec::Bind};
+use crate::{
+    connect::Dock,
+    error::DockError,
+    spec::{Bind, binds_and_mounts},
+};
 
 /// How to make a container like one that is there.
 #[derive(Clone, Debug)]
@@ -195,8 +199,9 @@ impl Blueprint {
             name: Some(RestartPolicyNameEnum::NO),
             maximum_retry_count: None,
         });
-        host.mounts = None;
-        host.binds = Some(mounts.iter().map(Bind::words).collect());
+        let (binds, odd) = binds_and_mounts(mounts);
+        host.mounts = odd;
+        host.binds = Some(binds);
         self.mounts = mounts.to_vec();
         self.more_networks.clear();
         let networks = self.body.networking_config.iter_mut();
@@ -246,7 +251,7 @@ fn wanted(endpoint: EndpointSettings, short_id: &str) -> EndpointSettings {
     }
 }
 
-fn mounted(mount: MountPoint) -> Option<Bind> {
+pub(crate) fn mounted(mount: MountPoint) -> Option<Bind> {
     let source = match mount.typ.as_deref() {
         Some("volume") => mount.name?,
         _ => mount.source?,

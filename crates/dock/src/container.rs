@@ -13,9 +13,10 @@ use bollard::{
 };
 
 use crate::{
+    blueprint::mounted,
     connect::Dock,
     error::DockError,
-    spec::{ContainerSpec, Restarts, create_body},
+    spec::{Bind, ContainerSpec, Limits, Restarts, create_body, signed},
     time::unix_ms,
 };
 
@@ -40,7 +41,7 @@ pub enum ContainerState {
 }
 
 /// A container that is there.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Container {
     /// Its id.
     pub id: String,
@@ -54,6 +55,10 @@ pub struct Container {
     pub state: ContainerState,
     /// Port inside → host port, for those that are published.
     pub ports: BTreeMap<u16, u16>,
+    /// Folders and volumes that it was made with.
+    pub mounts: Vec<Bind>,
+    /// Limits that it has now.
+    pub limits: Limits,
 }
 
 impl Container {
@@ -155,6 +160,59 @@ impl Dock {
         let updated = self.docker.update_container(name, update).await;
         updated.map(|_| ()).map_err(|error| {
             DockError::from_bollard(format!("change when {name} is started"), error)
+        })
+    }
+
+    /// Changes the limits of memory, processors and processes of a container that may run and has
+    /// the limits `now`; /dev/shm stays as it is.
+    ///
+    /// # Errors
+    /// [`DockError`] with the engine's words.
+    pub async fn set_limits(
+        &self,
+        name: &str,
+        now: &Limits,
+        wanted: &Limits,
+    ) -> Result<(), DockError> {
+        // To the engine, 0 and what is left out are no change, and less than nothing is refused:
+        // a limit is taken away by giving all that there is.
+        let all = self.most().await?;
+        let memory = match (wanted.memory_bytes, now.memory_bytes) {
+            (None, Some(_)) => all.memory_bytes,
+            (wanted, _) => wanted,
+        };
+        let memory = memory.map(signed);
+        let nano_cpus = match (wanted.nano_cpus(), now.cpus) {
+            (None, Some(_)) => all.nano_cpus(),
+            (wanted, _) => wanted,
+        };
+        let pids = wanted.pids.filter(|pids| *pids > 0).map(i64::from);
+        let update = ContainerUpdateBody {
+            memory,
+            memory_swap: memory,
+            nano_cpus,
+            pids_limit: pids.or(now.pids.map(|_| -1)),
+            ..Default::default()
+        };
+        let updated = self.docker.update_container(name, update).await;
+        updated
+            .map(|_| ())
+            .map_err(|error| DockError::from_bollard(format!("change the limits of {name}"), error))
+    }
+
+    /// Memory and processors of the engine's host.
+    ///
+    /// # Errors
+    /// [`DockError`] where the engine does not answer.
+    pub async fn most(&self) -> Result<Limits, DockError> {
+        let info = self.docker.info().await;
+        let info =
+            info.map_err(|error| DockError::from_bollard("ask the engine about itself", error))?;
+        #[allow(clippy::cast_precision_loss)]
+        Ok(Limits {
+            memory_bytes: info.mem_total.and_then(|bytes| bytes.try_into().ok()),
+            cpus: info.ncpu.map(|count| count as f64),
+            ..Limits::default()
         })
     }
 
@@ -279,7 +337,19 @@ fn read(found: ContainerInspectResponse) -> Container {
             .find_map(|binding| binding.host_port?.parse().ok())?;
         Some((inside, host))
     });
+    let host = found.host_config.unwrap_or_default();
+    let positive = |limit: Option<i64>| limit.filter(|limit| *limit > 0);
+    #[allow(clippy::cast_precision_loss)]
+    let limits = Limits {
+        memory_bytes: positive(host.memory).and_then(|bytes| bytes.try_into().ok()),
+        cpus: positive(host.nano_cpus).map(|nano_cpus| nano_cpus as f64 / 1e9),
+        pids: positive(host.pids_limit).and_then(|pids| pids.try_into().ok()),
+        shm_bytes: positive(host.shm_size).and_then(|bytes| bytes.try_into().ok()),
+    };
+    let mounts = found.mounts.unwrap_or_default();
     Container {
+        mounts: mounts.into_iter().filter_map(mounted).collect(),
+        limits,
         id: found.id.unwrap_or_default(),
         name: found
             .name

@@ -73,6 +73,14 @@ pub enum DockError {
         #[source]
         source: bollard::errors::Error,
     },
+    /// What came back is larger than anything that is kept.
+    #[error("could not {doing}")]
+    TooLarge {
+        /// What was asked, as a verb phrase.
+        doing: String,
+        /// The most that is taken.
+        limit_bytes: usize,
+    },
     /// A build step failed.
     #[error("the image build failed at {step}")]
     Build {
@@ -200,6 +208,9 @@ impl From<DockError> for Failure {
                     failure(FailureCode::Internal).because(cause)
                 }
             }
+            DockError::TooLarge { limit_bytes, .. } => failure(FailureCode::Unhealthy)
+                .because(format!("it says more than {} MiB", limit_bytes >> 20))
+                .next("See what answers in the machine: vivarium logs."),
             DockError::Transport { source, .. } => failure(FailureCode::Internal)
                 .because(deepest(&source))
                 .next("See whether the container engine still runs."),

@@ -20,11 +20,15 @@ pub struct ExecOutput {
     pub exit_code: i64,
 }
 
+/// The most that a command may say: it is kept whole, and comes from inside a container.
+pub const EXEC_BYTES: usize = 32 << 20;
+
 impl Dock {
     /// Runs a command to its end; `user` as `docker exec --user`.
     ///
     /// # Errors
-    /// [`DockError`] where the container does not run or the command can't start.
+    /// [`DockError`] if the container does not run or the command can't start;
+    /// [`DockError::TooLarge`] if it says more than [`EXEC_BYTES`]: then it is not waited for.
     pub async fn exec(
         &self,
         container: &str,
@@ -54,7 +58,15 @@ impl Dock {
         let mut answer = ExecOutput::default();
         if let StartExecResults::Attached { mut output, .. } = started {
             while let Some(chunk) = output.next().await {
-                match chunk.map_err(failed)? {
+                let chunk = chunk.map_err(failed)?;
+                let size = answer.stdout.len() + answer.stderr.len() + chunk.as_ref().len();
+                if size > EXEC_BYTES {
+                    return Err(DockError::TooLarge {
+                        doing: format!("read what {} says in {container}", command.join(" ")),
+                        limit_bytes: EXEC_BYTES,
+                    });
+                }
+                match chunk {
                     LogOutput::StdErr { message } => answer.stderr.extend_from_slice(&message),
                     other => answer.stdout.extend_from_slice(other.as_ref()),
                 }

@@ -23,7 +23,7 @@ pub use connect::{Dock, EngineChoice};
 pub use container::{Container, ContainerState};
 pub use error::DockError;
 pub use events::{ContainerAction, EngineEvent};
-pub use exec::ExecOutput;
+pub use exec::{EXEC_BYTES, ExecOutput};
 pub use image::{Image, LooseImage};
 pub use spec::{Bind, ContainerSpec, Limits, PublishedPort, Restarts};
 /// Cancels a build or a pull.

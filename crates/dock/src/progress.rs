@@ -8,6 +8,9 @@ use wire::machine::Progress;
 /// How many of a step's last lines a failure carries.
 const TAIL: usize = 40;
 
+/// A line that has no end is told in pieces of about so many bytes.
+const LONGEST_LINE: usize = 64 << 10;
+
 /// A line at a time, steps as they begin.
 #[derive(Debug, Default)]
 pub(crate) struct Reader {
@@ -35,6 +38,11 @@ impl Reader {
         while let Some(end) = self.rest.find('\n') {
             let line: String = self.rest.drain(..=end).collect();
             self.line(line.trim_end_matches(['\n', '\r']), tell);
+        }
+        // A step that never ends a line is not kept for ever.
+        if self.rest.len() > LONGEST_LINE {
+            let line = std::mem::take(&mut self.rest);
+            self.line(&line, tell);
         }
     }
 

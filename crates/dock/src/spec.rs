@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use bollard::models::{
-    ContainerCreateBody, HostConfig, HostConfigLogConfig, PortBinding, RestartPolicy,
-    RestartPolicyNameEnum,
+    ContainerCreateBody, HostConfig, HostConfigLogConfig, Mount, MountType, PortBinding,
+    RestartPolicy, RestartPolicyNameEnum,
 };
 
 use crate::{blueprint::no_health_check, image::ordered};
@@ -21,11 +21,41 @@ pub struct Bind {
 }
 
 impl Bind {
+    /// Whether [`words`](Self::words) can say it: a path with a colon would be read as several.
+    fn has_words(&self) -> bool {
+        !self.source.contains(':') && !self.target.contains(':')
+    }
+
+    /// As the engine takes what has no words. The engine makes no folder for it.
+    fn mount(&self) -> Mount {
+        let is_folder = self.source.starts_with('/');
+        Mount {
+            typ: Some(match is_folder {
+                true => MountType::BIND,
+                false => MountType::VOLUME,
+            }),
+            source: Some(self.source.clone()),
+            target: Some(self.target.clone()),
+            read_only: Some(self.read_only),
+            ..Default::default()
+        }
+    }
+
     /// As the engine takes it.
-    pub(crate) fn words(&self) -> String {
+    fn words(&self) -> String {
         let mode = if self.read_only { ":ro" } else { "" };
         format!("{}:{}{mode}", self.source, self.target)
     }
+}
+
+/// Folders and volumes as the engine takes them: in words, and those that have none.
+pub(crate) fn binds_and_mounts(binds: &[Bind]) -> (Vec<String>, Option<Vec<Mount>>) {
+    let (plain, odd): (Vec<&Bind>, Vec<&Bind>) = binds.iter().partition(|bind| bind.has_words());
+    let mounts: Vec<Mount> = odd.into_iter().map(Bind::mount).collect();
+    (
+        plain.into_iter().map(Bind::words).collect(),
+        (!mounts.is_empty()).then_some(mounts),
+    )
 }
 
 /// When the engine starts a container by itself.
@@ -73,6 +103,19 @@ pub struct Limits {
     pub pids: Option<u32>,
     /// Size of /dev/shm.
     pub shm_bytes: Option<u64>,
+}
+
+impl Limits {
+    /// Processors as the engine counts them.
+    #[allow(clippy::cast_possible_truncation)]
+    pub(crate) fn nano_cpus(&self) -> Option<i64> {
+        self.cpus.map(|cpus| (cpus * 1e9) as i64)
+    }
+}
+
+/// A size as the engine takes it.
+pub(crate) fn signed(bytes: u64) -> i64 {
+    i64::try_from(bytes).unwrap_or(i64::MAX)
 }
 
 /// A container to create.
@@ -124,7 +167,7 @@ pub struct ContainerSpec {
 
 pub(crate) fn create_body(spec: &ContainerSpec) -> ContainerCreateBody {
     let key = |port: &PublishedPort| format!("{}/tcp", port.container);
-    let binds = spec.binds.iter().map(Bind::words);
+    let (binds, mounts) = binds_and_mounts(&spec.binds);
     let published = spec.ports.iter().map(|port| {
         let binding = PortBinding {
             host_ip: Some("127.0.0.1".into()),
@@ -136,20 +179,19 @@ pub(crate) fn create_body(spec: &ContainerSpec) -> ContainerCreateBody {
         };
         (key(port), Some(vec![binding]))
     });
-    let bytes = |size: u64| i64::try_from(size).unwrap_or(i64::MAX);
     let log_options = [("max-size", "10m"), ("max-file", "3")];
     let host = HostConfig {
-        binds: Some(binds.collect()),
+        binds: Some(binds),
+        mounts,
         tmpfs: Some(ordered(&spec.tmpfs)),
         port_bindings: Some(published.collect()),
         network_mode: spec.network.clone(),
-        memory: spec.limits.memory_bytes.map(bytes),
+        memory: spec.limits.memory_bytes.map(signed),
         // Without swap on top, or a limit of 4 GB lets 8 be used.
-        memory_swap: spec.limits.memory_bytes.map(bytes),
-        #[allow(clippy::cast_possible_truncation)]
-        nano_cpus: spec.limits.cpus.map(|cpus| (cpus * 1e9) as i64),
+        memory_swap: spec.limits.memory_bytes.map(signed),
+        nano_cpus: spec.limits.nano_cpus(),
         pids_limit: spec.limits.pids.map(i64::from),
-        shm_size: spec.limits.shm_bytes.map(bytes),
+        shm_size: spec.limits.shm_bytes.map(signed),
         log_config: Some(HostConfigLogConfig {
             typ: Some("json-file".into()),
             config: Some(
@@ -191,6 +233,26 @@ pub(crate) fn create_body(spec: &ContainerSpec) -> ContainerCreateBody {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_path_with_a_colon_is_one_path() {
+        let bind = |source: &str, read_only| Bind {
+            source: source.into(),
+            target: "/repo".into(),
+            read_only,
+        };
+        let spec = ContainerSpec {
+            binds: vec![bind("/a:b", true), bind("/c", true)],
+            ..Default::default()
+        };
+        let host = create_body(&spec).host_config.unwrap();
+        assert_eq!(host.binds, Some(vec!["/c:/repo:ro".to_owned()]));
+        let mounts = host.mounts.unwrap();
+        assert_eq!(mounts.len(), 1);
+        assert_eq!(mounts[0].source.as_deref(), Some("/a:b"));
+        assert_eq!(mounts[0].typ, Some(MountType::BIND));
+        assert_eq!(mounts[0].read_only, Some(true));
+    }
 
     #[test]
     fn ports_are_published_on_loopback_only() {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use hyper::{Method, StatusCode};
 use lifecycle::{
     MachineOptions,
-    http::{Answer, Call, HttpError},
+    http::{Answer, Call, HttpError, WORD_BYTES},
 };
 use serde::{Serialize, de::DeserializeOwned};
 use wire::{
@@ -124,7 +124,7 @@ pub(crate) async fn accepted(answer: Answer) -> Result<Answer, Failure> {
     if status.is_success() {
         return Ok(answer);
     }
-    let body = answer.bytes().await.unwrap_or_default();
+    let body = answer.bytes_up_to(WORD_BYTES).await.unwrap_or_default();
     let cause = serde_json::from_slice::<ErrorAnswer>(&body).map_or_else(
         |_| format!("it answered {status}"),
         |answer| answer.error.message,
@@ -158,6 +158,9 @@ pub(crate) async fn accepted(answer: Answer) -> Result<Answer, Failure> {
 /// No answer, or half of one: nobody listens, or who did is gone. Both are what a machine that is
 /// being stopped looks like; only an answer that is no HTTP is none of it.
 pub(crate) fn unreachable(error: HttpError) -> Failure {
+    if let HttpError::TooLarge { .. } = error {
+        return too_large(&error);
+    }
     let code = match &error {
         HttpError::Connect { .. } => FailureCode::NotRunning,
         HttpError::Broken(source) if !source.is_parse() => FailureCode::NotRunning,
@@ -166,6 +169,16 @@ pub(crate) fn unreachable(error: HttpError) -> Failure {
     Failure::new(code, "The machine could not be reached")
         .because(error.to_string())
         .next("See whether it runs (vivarium status).")
+}
+
+/// What comes from inside is kept up to a limit.
+pub(crate) fn too_large(error: &dyn std::error::Error) -> Failure {
+    Failure::new(
+        FailureCode::Unhealthy,
+        "The machine says more than can be taken",
+    )
+    .because(error.to_string())
+    .next("Ask for less, or see what answers in the machine (vivarium logs).")
 }
 
 pub(crate) fn json<T: serde::Serialize>(request: &T) -> Result<Vec<u8>, Failure> {

@@ -14,6 +14,9 @@ use crate::{
     sse::SseReader,
 };
 
+/// What changed is told in a few words.
+const CHANGE_BYTES: usize = 1 << 20;
+
 /// What the machine tells, until it ends.
 pub(crate) struct Changes {
     answer: Answer,
@@ -25,7 +28,7 @@ impl Changes {
     /// without losing any.
     pub(crate) async fn next(&mut self) -> Option<Vec<Change>> {
         let chunk = self.answer.chunk().await.ok()??;
-        let events = self.reader.push(&chunk);
+        let events = self.reader.push(&chunk).ok()?;
         let changes = events
             .iter()
             .filter_map(|event| serde_json::from_str(&event.data).ok());
@@ -49,7 +52,7 @@ impl Engine {
         }
         Ok(Changes {
             answer,
-            reader: SseReader::default(),
+            reader: SseReader::with_limit(CHANGE_BYTES),
         })
     }
 

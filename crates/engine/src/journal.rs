@@ -10,21 +10,52 @@ use std::{
 use tokio::sync::watch;
 use wire::stream::{Event, StreamEvent};
 
+use crate::weight::weight;
+
 /// How many events are kept.
 const KEPT: usize = 10_000;
+/// What they may take of the memory together, about. One that is larger is kept alone.
+const KEPT_BYTES: usize = 128 << 20;
+
+/// The last events, oldest first, with what each takes.
+#[derive(Default)]
+struct Ring {
+    events: VecDeque<(StreamEvent, usize)>,
+    bytes: usize,
+}
+
+impl Ring {
+    fn push(&mut self, event: StreamEvent, limit_bytes: usize) {
+        let bytes = weight(&event);
+        while self.events.len() >= KEPT
+            || (self.bytes + bytes > limit_bytes && !self.events.is_empty())
+        {
+            let oldest = self.events.pop_front().map_or(0, |(_, bytes)| bytes);
+            self.bytes -= oldest;
+        }
+        self.bytes += bytes;
+        self.events.push_back((event, bytes));
+    }
+}
 
 /// The ring; cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Journal {
-    ring: Arc<Mutex<VecDeque<StreamEvent>>>,
+    ring: Arc<Mutex<Ring>>,
+    limit_bytes: usize,
     /// The last `seq`; [`u64::MAX`] once closed.
     last: watch::Sender<u64>,
 }
 
 impl Journal {
     pub(crate) fn new() -> Self {
+        Self::with_limit(KEPT_BYTES)
+    }
+
+    fn with_limit(limit_bytes: usize) -> Self {
         Self {
             ring: Arc::default(),
+            limit_bytes,
             last: watch::Sender::new(0),
         }
     }
@@ -36,11 +67,8 @@ impl Journal {
             u64::MAX => return,
             last => last + 1,
         };
-        if ring.len() == KEPT {
-            ring.pop_front();
-        }
         let at_ms = lifecycle::now_ms();
-        ring.push_back(StreamEvent { seq, at_ms, event });
+        ring.push(StreamEvent { seq, at_ms, event }, self.limit_bytes);
         self.last.send_replace(seq);
     }
 
@@ -54,7 +82,10 @@ impl Journal {
 
     /// Number of the newest event, 0 where there is none.
     pub(crate) fn last_seq(&self) -> u64 {
-        lock(&self.ring).back().map_or(0, |event| event.seq)
+        lock(&self.ring)
+            .events
+            .back()
+            .map_or(0, |(event, _)| event.seq)
     }
 
     /// Whether anybody reads.
@@ -69,13 +100,13 @@ impl Journal {
     }
 }
 
-fn lock(ring: &Mutex<VecDeque<StreamEvent>>) -> MutexGuard<'_, VecDeque<StreamEvent>> {
+fn lock(ring: &Mutex<Ring>) -> MutexGuard<'_, Ring> {
     ring.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A reader's place in the stream.
 pub struct Subscription {
-    ring: Arc<Mutex<VecDeque<StreamEvent>>>,
+    ring: Arc<Mutex<Ring>>,
     last: watch::Receiver<u64>,
     after: u64,
 }
@@ -96,14 +127,14 @@ impl Subscription {
 
     fn take(&mut self) -> Option<StreamEvent> {
         let ring = lock(&self.ring);
-        let first = ring.front()?.seq;
-        let newest = ring.back()?.seq;
+        let first = ring.events.front()?.0.seq;
+        let newest = ring.events.back()?.0.seq;
         // A place beyond the end comes from an earlier engine: start over.
         if self.after > newest {
             self.after = 0;
         }
         let index = (self.after + 1).saturating_sub(first);
-        let event = ring.get(usize::try_from(index).ok()?)?.clone();
+        let (event, _) = ring.events.get(usize::try_from(index).ok()?)?.clone();
         self.after = event.seq;
         Some(event)
     }
@@ -145,6 +176,35 @@ mod tests {
         let mut events = journal.subscribe(0);
         assert_eq!(events.next().await.map(|event| event.seq), Some(6));
         assert_eq!(journal.last_seq(), KEPT as u64 + 5);
+    }
+
+    #[tokio::test]
+    async fn keeps_no_more_than_its_bytes() {
+        let journal = Journal::with_limit(100_000);
+        let output = |size: usize| Event::CellOutput {
+            cell_id: "c".into(),
+            run_id: String::new(),
+            output: serde_json::json!({ "text": "x".repeat(size) }),
+        };
+        for _ in 0..1000 {
+            journal.publish(output(1000));
+        }
+        let kept = lock(&journal.ring).events.len();
+        assert!((50..100).contains(&kept), "{kept}");
+        // A reader that fell behind goes on with the oldest that is there.
+        let next = journal.subscribe(1).next().await.map(|event| event.seq);
+        assert_eq!(next, Some(1001 - kept as u64));
+        journal.publish(output(1_000_000));
+        assert_eq!(lock(&journal.ring).events.len(), 1);
+        journal.publish(output(10));
+        assert_eq!(lock(&journal.ring).events.len(), 1);
+        let mut bytes = 0;
+        lock(&journal.ring)
+            .events
+            .iter()
+            .for_each(|(_, own)| bytes += own);
+        assert_eq!(lock(&journal.ring).bytes, bytes);
+        assert_eq!(journal.last_seq(), 1002);
     }
 
     #[tokio::test]

@@ -18,6 +18,7 @@ mod settings;
 mod sse;
 mod usage;
 mod watch;
+mod weight;
 
 use std::{
     collections::HashMap,
@@ -32,7 +33,7 @@ use lifecycle::{EngineChoice, MachineOptions};
 pub use notebook::CellTold;
 pub use rpc::COMMANDS;
 #[cfg(feature = "serve")]
-pub use serve::{ServeOptions, Served};
+pub use serve::{Addresses, ServeOptions, Served};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use wire::failure::Failure;
 

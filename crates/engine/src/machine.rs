@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use lifecycle::{Dock, LifecycleError, Machine, MachineOptions};
+use lifecycle::{Dock, LifecycleError, Machine, MachineOptions, UpOptions};
 use wire::{
     commands::RunStarted,
     failure::{Failure, FailureCode},
@@ -29,8 +29,8 @@ pub(crate) async fn connect(options: &MachineOptions) -> Result<Dock, Failure> {
 /// What long work does.
 #[derive(Clone, Copy, Debug)]
 enum Work {
-    Build,
-    Up,
+    Build { rebuild: bool },
+    Up(UpOptions),
 }
 
 impl Engine {
@@ -53,8 +53,8 @@ impl Engine {
     }
 
     /// Begins to bring the machine up; goes on as events.
-    pub(crate) fn up(&self, rebuild: bool) -> Result<RunStarted, Failure> {
-        self.run(Work::Up, rebuild)
+    pub(crate) fn up(&self, options: UpOptions) -> Result<RunStarted, Failure> {
+        self.run(Work::Up(options))
     }
 
     /// Begins to build the image, without touching the container; goes on as events.
@@ -62,10 +62,10 @@ impl Engine {
     /// # Errors
     /// Where the spec is not valid.
     pub fn build(&self, rebuild: bool) -> Result<RunStarted, Failure> {
-        self.run(Work::Build, rebuild)
+        self.run(Work::Build { rebuild })
     }
 
-    fn run(&self, work: Work, rebuild: bool) -> Result<RunStarted, Failure> {
+    fn run(&self, work: Work) -> Result<RunStarted, Failure> {
         let machine = self.machine()?;
         let (run_id, cancel) = self.begin_run();
         let (engine, id) = (self.clone(), run_id.clone());
@@ -80,12 +80,12 @@ impl Engine {
             let ended = async {
                 let dock = engine.connect().await?;
                 match work {
-                    Work::Build => {
+                    Work::Build { rebuild } => {
                         machine.build(&dock, rebuild, &cancel, &mut tell).await?;
                         Ok(machine.status(&dock).await?)
                     }
-                    Work::Up => {
-                        Ok::<_, Failure>(machine.up(&dock, rebuild, &cancel, &mut tell).await?)
+                    Work::Up(options) => {
+                        Ok::<_, Failure>(machine.up(&dock, options, &cancel, &mut tell).await?)
                     }
                 }
             }

@@ -1,6 +1,7 @@
 //! The router: made of [`wire::for_each_command!`], so that a command without a
 //! handler does not compile.
 
+use lifecycle::UpOptions;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use wire::{
@@ -103,7 +104,10 @@ impl Handlers for Engine {
     }
 
     async fn machine_up(&self, request: UpRequest) -> Result<RunStarted, Failure> {
-        self.up(request.rebuild)
+        self.up(UpOptions {
+            rebuild: request.rebuild,
+            recreate: request.recreate,
+        })
     }
 
     async fn machine_down(&self, _: Nothing) -> Result<MachineStatus, Failure> {

@@ -1,6 +1,17 @@
 //! Reads an event stream (`text/event-stream`), as the HTML standard's section
 //! "Server-sent events" has it; only what the body sends: `event`, `data`.
 
+/// The most that one event may have, its name and an unfinished line included: a cell's output or an
+/// MCP message of 64 MiB, and room for how JSON writes it.
+const EVENT_BYTES: usize = 96 << 20;
+
+/// An event is larger than anything that is sent.
+#[derive(Debug, thiserror::Error)]
+#[error("an event of the stream has more than {} MiB", limit_bytes >> 20)]
+pub(crate) struct EventTooLarge {
+    limit_bytes: usize,
+}
+
 /// One event.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct SseEvent {
@@ -11,15 +22,34 @@ pub(crate) struct SseEvent {
 }
 
 /// Bytes in, events out.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct SseReader {
     rest: Vec<u8>,
     event: SseEvent,
+    limit_bytes: usize,
+}
+
+impl Default for SseReader {
+    fn default() -> Self {
+        Self::with_limit(EVENT_BYTES)
+    }
 }
 
 impl SseReader {
+    /// For events of so many bytes at most.
+    pub(crate) fn with_limit(limit_bytes: usize) -> Self {
+        Self {
+            rest: Vec::new(),
+            event: SseEvent::default(),
+            limit_bytes,
+        }
+    }
+
     /// Takes a chunk; answers the events that it completes.
-    pub(crate) fn push(&mut self, chunk: &[u8]) -> Vec<SseEvent> {
+    ///
+    /// # Errors
+    /// [`EventTooLarge`]; the stream can't be read on then.
+    pub(crate) fn push(&mut self, chunk: &[u8]) -> Result<Vec<SseEvent>, EventTooLarge> {
         // Only the new bytes can hold the next newline: a long line is looked at once.
         let mut from = self.rest.len();
         self.rest.extend_from_slice(chunk);
@@ -35,7 +65,13 @@ impl SseReader {
             from = start;
         }
         self.rest.drain(..start);
-        events
+        let kept = self.rest.len() + self.event.data.len() + self.event.name.len();
+        if kept > self.limit_bytes {
+            return Err(EventTooLarge {
+                limit_bytes: self.limit_bytes,
+            });
+        }
+        Ok(events)
     }
 
     fn line(&mut self, line: &str) -> Option<SseEvent> {
@@ -63,13 +99,27 @@ mod tests {
     use super::*;
 
     #[test]
+    fn an_event_without_end_is_not_kept() {
+        for piece in ["data: x\n", "data: x", "event: name\n"] {
+            let mut reader = SseReader::with_limit(1000);
+            let refused = (0..1000).find(|_| reader.push(piece.as_bytes()).is_err());
+            let is_name = piece.starts_with("event");
+            assert_eq!(refused.is_none(), is_name, "{piece}");
+        }
+        let mut reader = SseReader::with_limit(1000);
+        for _ in 0..1000 {
+            assert_eq!(reader.push(b"data: x\n\n").unwrap().len(), 1);
+        }
+    }
+
+    #[test]
     fn events_come_out_whole_however_they_are_cut() {
         let text = b"event: output\nid: 1\ndata: {\"a\":1}\n\n: hello\n\nevent: done\r\ndata: x\r\ndata: y\r\n\r\n";
         for size in 1..text.len() {
             let mut reader = SseReader::default();
             let events: Vec<SseEvent> = text
                 .chunks(size)
-                .flat_map(|chunk| reader.push(chunk))
+                .flat_map(|chunk| reader.push(chunk).unwrap())
                 .collect();
             let event = |name: &str, data: &str| SseEvent {
                 name: name.into(),

@@ -5,7 +5,12 @@ use std::path::{Path, PathBuf};
 use dock::DockError;
 use wire::failure::{Failure, FailureCode};
 
-use crate::{history::HistoryError, ports::process, spec::SpecError};
+use crate::{
+    difference::{Difference, list},
+    history::HistoryError,
+    ports::process,
+    spec::SpecError,
+};
 
 /// Failures of a machine's life.
 #[derive(Debug, thiserror::Error)]
@@ -54,6 +59,36 @@ pub enum LifecycleError {
         /// The engine's words, where it was asked.
         #[source]
         source: Option<DockError>,
+    },
+    /// `up` would replace a container that runs, and nobody said that it may.
+    #[error("the machine {name} would be recreated")]
+    WouldRecreate {
+        /// Its name.
+        name: String,
+        /// What differs from the container that runs.
+        differences: Vec<Difference>,
+    },
+    /// The new container did not come up, and the old one was put back.
+    #[error("the machine was not recreated")]
+    NotRecreated {
+        /// Why.
+        failure: Failure,
+        /// Whether the old one runs.
+        runs: bool,
+    },
+    /// The folder given for `/repo` is not there.
+    #[error("there is no folder {}", path.display())]
+    NoRepoFolder {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A folder that machine.toml mounts is not there.
+    #[error("there is no {} to mount at {target}", path.display())]
+    NoSource {
+        /// Path on this computer.
+        path: PathBuf,
+        /// Path inside.
+        target: String,
     },
     /// The container does not run.
     #[error("the machine {name} does not run")]
@@ -205,6 +240,11 @@ impl LifecycleError {
     }
 }
 
+/// What goes with a container that is replaced.
+const LOST_BY_RECREATING: &str = "Recreating it ends everything that runs in it (the kernel's variables, \
+    terminals, windows) and removes what was changed outside mounts and the home folder, such as installed \
+    packages. The home folder, /repo, /data and other mounts stay.";
+
 impl From<LifecycleError> for Failure {
     fn from(error: LifecycleError) -> Self {
         let sentence = error.to_string();
@@ -242,6 +282,30 @@ impl From<LifecycleError> for Failure {
                 Failure { cause, ..failure(FailureCode::PortTaken) }
                     .next("Stop what holds it, or choose another port in machine.toml (0 takes any free one).")
             }
+            LifecycleError::WouldRecreate { differences, .. } => failure(FailureCode::WouldRecreate)
+                .because(format!("{} changed, and that takes a new container", list(&differences)))
+                .next("Recreate it with vivarium up --recreate, or undo the change.")
+                .detail(LOST_BY_RECREATING),
+            LifecycleError::NotRecreated { failure: why, runs } => {
+                let state = if runs {
+                    "The container from before runs again, with its files; what ran in it was ended."
+                } else {
+                    "The container from before is in place, stopped."
+                };
+                Failure {
+                    next: Some(match why.next {
+                        Some(next) => format!("{state} {next}"),
+                        None => state.to_owned(),
+                    }),
+                    ..why
+                }
+            }
+            LifecycleError::NoRepoFolder { .. } => failure(FailureCode::NotFound)
+                .because("--repo or VIVARIUM_REPO names it")
+                .next("Correct the path, or create the folder first."),
+            LifecycleError::NoSource { path, .. } => failure(FailureCode::NotFound)
+                .because("a mount of machine.toml names it")
+                .next(format!("Correct the path, or create it first: mkdir -p {}.", path.display())),
             LifecycleError::NotRunning { .. } => failure(FailureCode::NotRunning).next("Start it: vivarium up."),
             LifecycleError::Unhealthy { cause, log, .. } => failure(FailureCode::Unhealthy)
                 .because(cause)

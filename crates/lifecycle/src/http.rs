@@ -15,6 +15,11 @@ use tokio::net::TcpStream;
 
 /// How long a loopback connection may take.
 const CONNECT: Duration = Duration::from_secs(5);
+/// The most that an answer may have: the outputs of a kernel's cells, written as JSON. It is kept
+/// whole, and comes from inside.
+pub const ANSWER_BYTES: usize = 128 << 20;
+/// The same of an answer that says whether a machine is there, or why not.
+pub const WORD_BYTES: usize = 64 << 10;
 
 /// Why a request failed before its answer was whole.
 #[derive(Debug, thiserror::Error)]
@@ -32,6 +37,12 @@ pub enum HttpError {
     /// The connection broke, or what came is no HTTP.
     #[error("the connection broke")]
     Broken(#[from] hyper::Error),
+    /// The answer is larger than anything that is asked for.
+    #[error("the answer has more than {} MiB", limit_bytes >> 20)]
+    TooLarge {
+        /// The most that is taken.
+        limit_bytes: usize,
+    },
     /// The request could not be made.
     #[error("the request is not valid")]
     Request(#[from] hyper::http::Error),
@@ -168,13 +179,24 @@ impl Answer {
         }
     }
 
-    /// The whole body.
+    /// The whole body, of [`ANSWER_BYTES`] at most.
     ///
     /// # Errors
-    /// [`HttpError::Broken`].
-    pub async fn bytes(mut self) -> Result<Bytes, HttpError> {
+    /// [`HttpError::Broken`], [`HttpError::TooLarge`].
+    pub async fn bytes(self) -> Result<Bytes, HttpError> {
+        self.bytes_up_to(ANSWER_BYTES).await
+    }
+
+    /// The whole body, of so many bytes at most.
+    ///
+    /// # Errors
+    /// [`HttpError::Broken`], [`HttpError::TooLarge`].
+    pub async fn bytes_up_to(mut self, limit_bytes: usize) -> Result<Bytes, HttpError> {
         let mut whole = BytesMut::new();
         while let Some(chunk) = self.chunk().await? {
+            if whole.len() + chunk.len() > limit_bytes {
+                return Err(HttpError::TooLarge { limit_bytes });
+            }
             whole.extend_from_slice(&chunk);
         }
         Ok(whole.freeze())
@@ -201,7 +223,7 @@ pub async fn ping(port: u16) -> Ping {
     let ask = async {
         let answer = Call::get(port, "/ping").send().await?;
         let status = answer.status;
-        Ok::<_, HttpError>((status, answer.bytes().await?))
+        Ok::<_, HttpError>((status, answer.bytes_up_to(WORD_BYTES).await?))
     };
     let not_yet = |cause: String| Ping::NotYet { cause };
     match tokio::time::timeout(Duration::from_secs(2), ask).await {
@@ -242,6 +264,24 @@ mod tests {
         let port = serve(body).await;
         let version = Some("0.1.0".into());
         assert_eq!(ping(port).await, Ping::Ready { version });
+    }
+
+    #[tokio::test]
+    async fn an_answer_without_end_is_not_kept() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let flood = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let _ = stream.read(&mut [0; 1024]).await.unwrap();
+            stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.unwrap();
+            let piece = vec![b' '; 64 << 10];
+            // Until nobody reads any more.
+            while stream.write_all(&piece).await.is_ok() {}
+        });
+        let answer = Call::get(port, "/").send().await.unwrap();
+        let refused = answer.bytes_up_to(1 << 20).await;
+        assert!(matches!(refused, Err(HttpError::TooLarge { .. })));
+        flood.await.unwrap();
     }
 
     #[tokio::test]

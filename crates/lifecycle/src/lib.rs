@@ -3,6 +3,7 @@
 
 mod build;
 pub mod context;
+mod difference;
 mod error;
 mod evolve;
 mod handover;
@@ -15,6 +16,7 @@ mod plan;
 mod ports;
 mod private;
 mod prune;
+mod recreate;
 mod repo;
 mod seat;
 mod seccomp;
@@ -23,6 +25,7 @@ mod usage;
 mod warnings;
 mod watch;
 
+pub use difference::Difference;
 pub use dock::{CancellationToken, Dock, DockError, EngineChoice, Usage};
 pub use error::LifecycleError;
 pub use evolve::{FAILPOINTS, Hear, Order, RESTARTER_FAILPOINTS, Reporter, Told, What, now_ms};
@@ -30,5 +33,6 @@ pub use history::HistoryError;
 pub use life::suits;
 pub use machine::{Machine, MachineOptions, Tell};
 pub use paths::Paths;
+pub use recreate::UpOptions;
 pub use spec::{Executor, MountSpec, Spec, SpecError};
 pub use watch::Change;

@@ -11,13 +11,14 @@ use dock::{CancellationToken, Container, ContainerState, Dock};
 use wire::machine::MachineStatus;
 
 use crate::{
+    difference::Difference,
     error::LifecycleError,
     handover,
     http::{Ping, ping},
     machine::{Machine, Tell, phase},
     paths::{make_dir_like_above, own_like_folder},
-    plan::{self, EngineSocket, KERNEL_PORT, STOP_S, Site, label},
-    ports::listening_process,
+    plan::{self, EngineSocket, KERNEL_PORT, Placed, STOP_S, Site, label},
+    recreate::UpOptions,
     seccomp,
     spec::Executor,
 };
@@ -30,14 +31,16 @@ const LOOK: Duration = Duration::from_millis(50);
 impl Machine {
     /// Brings it up: image, container, and an answering kernel.
     ///
-    /// The container is made anew where image or spec changed; home and mounts stay.
+    /// If image or spec changed, a stopped container is replaced, and a running one only if
+    /// `options` say so; limits are changed in place. Home and mounts stay. The old container is
+    /// removed when the new one answers.
     ///
     /// # Errors
-    /// All of [`LifecycleError`].
+    /// All of [`LifecycleError`]; [`LifecycleError::WouldRecreate`] with nothing changed.
     pub async fn up(
         &self,
         dock: &Dock,
-        rebuild: bool,
+        options: UpOptions,
         cancel: &CancellationToken,
         tell: Tell<'_>,
     ) -> Result<MachineStatus, LifecycleError> {
@@ -46,35 +49,80 @@ impl Machine {
             phase(tell, "recover");
             // Another generation may be in place.
             let after = self.reread()?;
-            return after.up_locked(dock, rebuild, cancel, tell).await;
+            return after.up_locked(dock, options, cancel, tell).await;
         }
-        self.up_locked(dock, rebuild, cancel, tell).await
+        self.up_locked(dock, options, cancel, tell).await
     }
 
     async fn up_locked(
         &self,
         dock: &Dock,
-        rebuild: bool,
+        options: UpOptions,
         cancel: &CancellationToken,
         tell: Tell<'_>,
     ) -> Result<MachineStatus, LifecycleError> {
         self.make_private();
-        let (machine, image_id) = self.ensure_image(dock, rebuild, cancel, tell).await?;
-        machine.up_with(dock, &image_id, cancel, tell).await
+        // Paths that somebody typed, before a build that takes minutes.
+        self.check_repo()?;
+        plan::make_sources(&self.spec, &self.paths)?;
+        self.recover_recreation(dock).await?;
+        if !options.recreate {
+            self.refuse_early(dock, options.rebuild).await?;
+        }
+        let built = self.ensure_image(dock, options.rebuild, cancel, tell).await;
+        let (machine, image_id) = built?;
+        machine
+            .up_with(dock, &image_id, options.recreate, cancel, tell)
+            .await
     }
 
     async fn up_with(
         &self,
         dock: &Dock,
         image_id: &str,
+        recreate: bool,
         cancel: &CancellationToken,
         tell: Tell<'_>,
     ) -> Result<MachineStatus, LifecycleError> {
         phase(tell, "create");
-        self.create(dock, image_id).await?;
-        phase(tell, "start");
-        self.start(dock).await?;
-        self.wait_ready(dock, cancel).await?;
+        let site = self.site(dock, &self.image(), image_id).await?;
+        let plan = self.planned(&site)?;
+        let old = match self.ours(dock).await? {
+            Some(container) => {
+                let mut comparison = self.compared(dock, &container, &plan, image_id).await?;
+                if comparison.limits
+                    && comparison.differences.is_empty()
+                    && !self.change_limits(dock, &container, &plan).await
+                {
+                    comparison.differences.push(Difference::Limits);
+                }
+                if !comparison.differences.is_empty() && container.is_running() && !recreate {
+                    return Err(self.would_recreate(comparison.differences));
+                }
+                (!comparison.differences.is_empty()).then_some(container)
+            }
+            None => {
+                if let Err(error) = self.note_origin() {
+                    // Only an evolve needs it, and says what is wrong.
+                    tracing::warn!(%error, "the machine's history could not begin");
+                }
+                self.ensure_surroundings(dock).await?;
+                handover::prepare(self, dock, &plan).await?;
+                dock.create_container(&plan).await?;
+                None
+            }
+        };
+        match old {
+            Some(old) => self.recreate(dock, &old, plan, cancel, tell).await?,
+            None => {
+                phase(tell, "start");
+                self.start(dock).await?;
+                self.wait_ready(dock, cancel).await?;
+                // Aside until the one in its place answers, if a recreation was cut off.
+                self.remove_beside(dock, &self.names.placed(Placed::Old))
+                    .await?;
+            }
+        }
         phase(tell, "ready");
         self.status(dock).await
     }
@@ -86,6 +134,7 @@ impl Machine {
     pub async fn down(&self, dock: &Dock) -> Result<MachineStatus, LifecycleError> {
         let _lock = self.lock()?;
         self.recover_locked(dock, &mut |_| {}).await?;
+        self.recover_recreation(dock).await?;
         if self.ours(dock).await?.is_some() {
             dock.stop_container(&self.names.container, STOP_S).await?;
         }
@@ -103,6 +152,7 @@ impl Machine {
     ) -> Result<MachineStatus, LifecycleError> {
         let _lock = self.lock()?;
         self.recover_locked(dock, &mut |_| {}).await?;
+        self.recover_recreation(dock).await?;
         if self.ours(dock).await?.is_none() {
             return Err(self.not_running());
         }
@@ -124,6 +174,9 @@ impl Machine {
                 dock.stop_container(&self.names.container, STOP_S).await?;
             }
             dock.remove_container(&self.names.container).await?;
+        }
+        for beside in [Placed::New, Placed::Old] {
+            self.remove_beside(dock, &self.names.placed(beside)).await?;
         }
         dock.remove_network(&self.names.network()).await?;
         if home {
@@ -159,40 +212,6 @@ impl Machine {
         })
     }
 
-    async fn create(&self, dock: &Dock, image_id: &str) -> Result<(), LifecycleError> {
-        let existing = self.ours(dock).await?;
-        let site = self.site(dock, &self.image(), image_id).await?;
-        let plan = plan::container(&self.spec, &self.names, &self.paths, &site);
-        self.paths.ensure_secrets(&self.names.machine)?;
-        if existing.is_none()
-            && let Err(error) = self.note_origin()
-        {
-            // Only an evolve needs it, and says what is wrong.
-            tracing::warn!(%error, "the machine's history could not begin");
-        }
-        plan::make_sources(&self.spec, &self.paths)?;
-        if site.socket.is_some() {
-            self.give_certificates()?;
-        }
-        if let Some(container) = existing {
-            let is_planned = container.labels.get(label::PLAN) == plan.labels.get(label::PLAN);
-            if is_planned && (site.socket.is_none() || container.image_id == image_id) {
-                return Ok(());
-            }
-            if container.is_running() {
-                dock.stop_container(&self.names.container, STOP_S).await?;
-            }
-            dock.remove_container(&self.names.container).await?;
-        }
-        let labels = self.names.labels();
-        dock.ensure_network(&self.names.network(), &labels).await?;
-        dock.ensure_volume(&self.names.home_volume(), &labels)
-            .await?;
-        handover::prepare(self, dock, &plan).await?;
-        dock.create_container(&plan).await?;
-        Ok(())
-    }
-
     pub(crate) async fn start(&self, dock: &Dock) -> Result<(), LifecycleError> {
         if self
             .ours(dock)
@@ -201,17 +220,7 @@ impl Machine {
         {
             return Ok(());
         }
-        // The engine names any one of the taken ports; a look beforehand names the first.
-        let ports = [
-            self.spec.ports.kernel,
-            self.spec.ports.mcp,
-            self.spec.ports.vnc,
-        ];
-        let is_taken =
-            |port: &u16| *port != 0 && std::net::TcpListener::bind(("127.0.0.1", *port)).is_err();
-        // Inside, the ports of this computer are not ours to look at.
-        let here = self.seat.is_none() && dock.info().endpoint.starts_with("unix://");
-        let (port, source) = match ports.into_iter().find(|port| here && is_taken(port)) {
+        let (port, source) = match self.taken_port(dock, &[]) {
             Some(port) => (port, None),
             None => match dock.start_container(&self.names.container).await {
                 Ok(()) => return Ok(()),
@@ -221,18 +230,10 @@ impl Machine {
                 },
             },
         };
-        let holder = match dock.port_holder(port).await {
-            Ok(Some(container)) => Some(format!("the container {container}")),
-            _ => listening_process(port),
-        };
-        Err(LifecycleError::PortTaken {
-            port,
-            holder,
-            source,
-        })
+        Err(self.port_taken(dock, port, source).await)
     }
 
-    async fn wait_ready(
+    pub(crate) async fn wait_ready(
         &self,
         dock: &Dock,
         cancel: &CancellationToken,

@@ -272,17 +272,31 @@ pub(crate) fn container(spec: &Spec, names: &Names, paths: &Paths, site: &Site) 
         user_namespace: site.user_namespace.map(str::to_owned),
         read_only: locked,
     };
+    // Limits that the engine can change are looked at beside the digest.
+    let changeable = Limits {
+        shm_bytes: plan.limits.shm_bytes,
+        ..Limits::default()
+    };
+    let digest = digest_with_limits(&plan, &site.image_id, &changeable);
+    plan.labels.insert(label::PLAN.into(), digest);
+    plan
+}
+
+/// Digest of a plan, as if it had these limits. Versions up to 0.1 had all limits in the label, so
+/// a container of theirs is known by the limits that it has.
+pub(crate) fn digest_with_limits(plan: &ContainerSpec, image_id: &str, limits: &Limits) -> String {
+    let mut plan = plan.clone();
+    plan.labels.remove(label::PLAN);
+    plan.limits = *limits;
     // Which image it is counts, and not what it is called: a generation of it has a name of its own.
     // A machine that replaces itself keeps the label, and its image is looked at beside it.
-    let pinned = match &site.socket {
-        Some(_) => String::new(),
-        None => site.image_id.clone(),
+    plan.image = if plan.binds.iter().any(|bind| bind.target == SOCKET) {
+        String::new()
+    } else {
+        image_id.to_owned()
     };
-    let image = std::mem::replace(&mut plan.image, pinned);
-    let digest = blake3::hash(format!("{plan:?}").as_bytes()).to_hex();
-    plan.image = image;
-    plan.labels.insert(label::PLAN.into(), digest.to_string());
-    plan
+    let digest = blake3::hash(format!("{plan:?}").as_bytes());
+    digest.to_hex().to_string()
 }
 
 /// Files that know the machine's user by name.
@@ -350,18 +364,33 @@ fn locked_tmpfs(uid: u32, gid: u32, podman: bool, binds: &[Bind]) -> BTreeMap<St
     tmpfs
 }
 
-/// Makes the host's folders before the engine would, as root.
+/// Makes the host's folders before the engine would, as root: those of the spec as it is written
+/// on first use. A path that somebody typed and that is not there is more likely a mistake.
+///
+/// # Errors
+/// [`LifecycleError::NoSource`], [`LifecycleError::File`].
 pub(crate) fn make_sources(spec: &Spec, paths: &Paths) -> Result<(), LifecycleError> {
+    let usual = Spec::default().mounts;
     for mount in &spec.mounts {
         let source = expand(&mount.source, paths);
         let source = Path::new(&source);
-        // A file can be mounted too; only what is missing is made. Snapshots and runs may hold keys.
+        // A file can be mounted too; only what is missing is made.
+        if source.exists() {
+            continue;
+        }
+        if !usual.iter().any(|usual| usual.source == mount.source) {
+            return Err(LifecycleError::NoSource {
+                path: source.to_owned(),
+                target: mount.target.clone(),
+            });
+        }
+        // Snapshots and runs may hold keys.
         let mode = if mount.target == "/data" {
             0o700
         } else {
             0o755
         };
-        if !source.exists() && make_dir(source, mode)? {
+        if make_dir(source, mode)? {
             own(source)?;
         }
     }

@@ -1,4 +1,44 @@
-//! Who holds a port: best effort, for a clear sentence when a port is taken.
+//! Whether a machine's ports are free, and who holds one that is not: best effort, for a clear
+//! sentence.
+
+use dock::{Dock, DockError};
+
+use crate::{error::LifecycleError, machine::Machine};
+
+impl Machine {
+    /// The first of its ports that something holds; `held` are the machine's own now. The engine
+    /// would name any one of them.
+    pub(crate) fn taken_port(&self, dock: &Dock, held: &[u16]) -> Option<u16> {
+        // Inside, the ports of this computer are not ours to look at.
+        if self.seat.is_some() || !dock.info().endpoint.starts_with("unix://") {
+            return None;
+        }
+        let spec = &self.spec.ports;
+        let is_taken = |port: &u16| {
+            *port != 0
+                && !held.contains(port)
+                && std::net::TcpListener::bind(("127.0.0.1", *port)).is_err()
+        };
+        [spec.kernel, spec.mcp, spec.vnc].into_iter().find(is_taken)
+    }
+
+    pub(crate) async fn port_taken(
+        &self,
+        dock: &Dock,
+        port: u16,
+        source: Option<DockError>,
+    ) -> LifecycleError {
+        let holder = match dock.port_holder(port).await {
+            Ok(Some(container)) => Some(format!("the container {container}")),
+            _ => listening_process(port),
+        };
+        LifecycleError::PortTaken {
+            port,
+            holder,
+            source,
+        }
+    }
+}
 
 /// The process that listens on a TCP port, as `name (pid 123)`. Linux only; needs the
 /// right to look into that process.

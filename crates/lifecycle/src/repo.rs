@@ -16,10 +16,21 @@ use crate::{
 };
 
 impl Machine {
+    /// Refuses a folder that was given and is not there: the engine would make an empty one.
+    pub(crate) fn check_repo(&self) -> Result<(), LifecycleError> {
+        match &self.repo {
+            Some(repo) if self.seat.is_none() && !repo.is_dir() => {
+                Err(LifecycleError::NoRepoFolder { path: repo.clone() })
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// The folder behind `/repo`.
     pub(crate) fn ensure_repo(&self) -> Result<PathBuf, LifecycleError> {
         let repo = self.repo_dir();
         if self.repo.is_some() {
+            self.check_repo()?;
             return Ok(repo);
         }
         if !repo.exists() {

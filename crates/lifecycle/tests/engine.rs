@@ -19,6 +19,8 @@ mod perl;
 mod power;
 #[path = "engine/prune.rs"]
 mod prune;
+#[path = "engine/recreate.rs"]
+mod recreate;
 #[path = "engine/tiny.rs"]
 mod tiny;
 #[path = "engine/watch.rs"]

@@ -120,6 +120,9 @@ pub struct UpRequest {
     /// Build even where the image is current.
     #[serde(default)]
     pub rebuild: bool,
+    /// Replace a container that runs. Without it, the run fails with `would_recreate`.
+    #[serde(default)]
+    pub recreate: bool,
 }
 
 /// Long work has begun.

@@ -17,6 +17,8 @@ pub enum FailureCode {
     DiskFull,
     /// A build step failed; `detail` has its last lines.
     BuildFailed,
+    /// A container that runs would be replaced, which nobody approved.
+    WouldRecreate,
     /// The machine does not run.
     NotRunning,
     /// There is no such thing (machine, run, execution).

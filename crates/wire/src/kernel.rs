@@ -93,13 +93,46 @@ pub struct ExecAnswer {
     pub outputs: Vec<serde_json::Value>,
 }
 
+/// What `POST /shell` runs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(
+    untagged,
+    expecting = "command: a line for the shell or a list of arguments was expected"
+)]
+pub enum ShellCommand {
+    /// One line, read by bash: it splits words, and knows quotes, variables and pipes.
+    Line(String),
+    /// A program and its arguments, each passed on as it is; at least one.
+    Arguments(Vec<String>),
+}
+
+impl Default for ShellCommand {
+    fn default() -> Self {
+        Self::Line(String::new())
+    }
+}
+
+impl From<String> for ShellCommand {
+    fn from(line: String) -> Self {
+        Self::Line(line)
+    }
+}
+
+impl From<&str> for ShellCommand {
+    fn from(line: &str) -> Self {
+        Self::Line(line.to_owned())
+    }
+}
+
 /// `POST /shell`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "ts", derive(ts_rs::TS))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ShellRequest {
-    /// For `sh -c`.
-    pub command: String,
+    /// A line for bash, or a program and its arguments.
+    pub command: ShellCommand,
     /// Seconds; none means no limit.
     #[serde(default)]
     pub timeout_s: Option<f64>,
@@ -152,4 +185,24 @@ pub struct KernelStatus {
     pub globals_count: u64,
     /// Whether a cell runs.
     pub busy: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_is_a_line_or_arguments() {
+        let read = |text: &str| serde_json::from_str::<ShellRequest>(text);
+        let line = read(r#"{"command": "rm a b"}"#).unwrap();
+        assert_eq!(line.command, ShellCommand::Line("rm a b".into()));
+        let arguments = read(r#"{"command": ["rm", "a b"]}"#).unwrap();
+        let words = vec!["rm".to_owned(), "a b".to_owned()];
+        assert_eq!(arguments.command, ShellCommand::Arguments(words));
+        // Clients that send a line send what they sent before.
+        let sent = serde_json::to_value(&line).unwrap();
+        assert_eq!(sent["command"], "rm a b");
+        let refused = read(r#"{"command": 1}"#).unwrap_err().to_string();
+        assert!(refused.contains("a list of arguments"), "{refused}");
+    }
 }

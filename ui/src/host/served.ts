@@ -1,26 +1,50 @@
-// The engine behind `vivarium serve --ui`: requests and one stream of events, with the token that
-// the printed address carries.
+// The engine behind `vivarium serve --ui`: requests and one stream of events, with a token that the
+// page gets for the one-time code in the printed address, and keeps in its memory alone. What the
+// browser keeps of a tab holds a code for its next load, which is good once and for ten minutes.
 
 import type { StreamEvent } from "../wire";
 import { toFailure, type Answer, type Command, type Host, type Request } from "./host";
 import { download, openTab, pageClipboard } from "./page";
 
-const TOKEN = "vivarium.token";
+const CODE = "vivarium.code";
+/** A code is good for ten minutes. */
+const RENEW_MS = 240_000;
 const FIRST_RETRY_MS = 250;
 const LAST_RETRY_MS = 5000;
 
 export class ServedHost implements Host {
-  #token: string;
+  #session: Promise<string>;
   #stream = new AbortController();
 
   constructor() {
-    const given = /^#token=([0-9a-f]+)$/.exec(location.hash)?.[1];
-    if (given) {
-      sessionStorage.setItem(TOKEN, given);
-      // Neither history nor bookmarks keep it.
-      history.replaceState(null, "", location.pathname);
+    const given = /^#code=([0-9a-f]+)$/.exec(location.hash)?.[1];
+    // Neither history nor bookmarks keep it.
+    if (given) history.replaceState(null, "", location.pathname);
+    this.#session = this.#begin(given ?? sessionStorage.getItem(CODE) ?? "");
+    setInterval(() => void this.#renew(), RENEW_MS);
+  }
+
+  /** The token for a code; empty if it opens nothing. */
+  async #begin(code: string): Promise<string> {
+    if (code === "") return "";
+    const response = await exchange(code);
+    if (!response?.ok) {
+      sessionStorage.removeItem(CODE);
+      return "";
     }
-    this.#token = given ?? sessionStorage.getItem(TOKEN) ?? "";
+    const session = (await response.json()) as { token: string; code: string };
+    sessionStorage.setItem(CODE, session.code);
+    return session.token;
+  }
+
+  /** Another code for the next load, before the one that is kept is too old. */
+  async #renew(): Promise<void> {
+    try {
+      const response = await this.#ask("/session/code", { method: "POST" });
+      if (response.ok) sessionStorage.setItem(CODE, ((await response.json()) as { code: string }).code);
+    } catch {
+      // The engine's process is away; with it the token goes.
+    }
   }
 
   async call<C extends Command>(command: C, request: Request<C>): Promise<Answer<C>> {
@@ -70,9 +94,23 @@ export class ServedHost implements Host {
     }
   }
 
-  #ask(path: string, init: RequestInit): Promise<Response> {
-    return fetch(path, { ...init, headers: { Authorization: `Bearer ${this.#token}` } });
+  async #ask(path: string, init: RequestInit): Promise<Response> {
+    const token = await this.#session;
+    return fetch(path, { ...init, headers: { Authorization: `Bearer ${token}` } });
   }
+}
+
+/** Asks for the token; again if the network changed under the question, as it does when containers start. */
+async function exchange(code: string): Promise<Response | null> {
+  const request = { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ code }) };
+  for (let tries = 0; tries < 3; tries++) {
+    try {
+      return await fetch("/session", request);
+    } catch {
+      await new Promise((resolve) => setTimeout(resolve, FIRST_RETRY_MS));
+    }
+  }
+  return null;
 }
 
 /** The data of each server-sent event. */

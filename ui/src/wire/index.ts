@@ -377,7 +377,7 @@ next: string | null,
 detail: string | null, };
 
 /** A closed set of causes a consumer acts on. Add one only if a consumer uses it. */
-export type FailureCode = "engine_missing" | "engine_denied" | "port_taken" | "disk_full" | "build_failed" | "not_running" | "not_found" | "unhealthy" | "invalid" | "changed" | "cancelled" | "busy" | "internal";
+export type FailureCode = "engine_missing" | "engine_denied" | "port_taken" | "disk_full" | "build_failed" | "would_recreate" | "not_running" | "not_found" | "unhealthy" | "invalid" | "changed" | "cancelled" | "busy" | "internal";
 
 /** How a file of the repo changed. */
 export type FileChange = "added" | "changed" | "removed";
@@ -1164,7 +1164,9 @@ export type Theme = "system" | "light" | "dark";
 /** Asks for `machine_up`. */
 export type UpRequest = {
 /** Build even where the image is current. */
-rebuild: boolean, };
+rebuild: boolean,
+/** Replace a container that runs. Without it, the run fails with `would_recreate`. */
+recreate: boolean, };
 
 /** A variable of the namespace. */
 export type Variable = {

@@ -15,7 +15,10 @@ use serde::Deserialize;
 use tokio::net::{TcpStream, UnixStream};
 
 use super::{Dock, address::Address, ssh};
-use crate::container::{Container, ContainerState};
+use crate::{
+    container::{Container, ContainerState},
+    spec::Limits,
+};
 
 /// How long the answer may take.
 const ANSWER: Duration = Duration::from_secs(10);
@@ -56,6 +59,8 @@ impl From<Inspected> for Container {
                 exit_code: found.state.exit_code,
             },
             ports: BTreeMap::new(),
+            mounts: Vec::new(),
+            limits: Limits::default(),
         }
     }
 }

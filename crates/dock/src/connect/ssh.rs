@@ -120,10 +120,20 @@ fn arguments(to: &Ssh) -> Vec<String> {
     }
     arguments.extend(["--".into(), to.host.clone(), "docker".into()]);
     if let Some(socket) = &to.socket {
-        arguments.extend(["--host".into(), format!("unix://{socket}")]);
+        arguments.extend(["--host".into(), quoted(&format!("unix://{socket}"))]);
     }
     arguments.extend(["system".into(), "dial-stdio".into()]);
     arguments
+}
+
+/// One word for the shell at the other end, to which ssh hands all words joined with blanks.
+fn quoted(word: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-:@%+=,".contains(c);
+    if word.chars().all(is_plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
 }
 
 impl tower_service::Service<hyper::Uri> for Connector {
@@ -196,6 +206,19 @@ mod tests {
         let told = arguments(&to).join(" ");
         let end =
             "-l ann -p 2222 -- far docker --host unix:///run/podman/podman.sock system dial-stdio";
+        assert!(told.ends_with(end), "{told}");
+    }
+
+    #[test]
+    fn the_shell_at_the_other_end_reads_the_socket_as_one_word() {
+        let to = Ssh {
+            user: None,
+            host: "far".into(),
+            port: None,
+            socket: Some("/run/it's; rm -rf x.sock".into()),
+        };
+        let told = arguments(&to).join(" ");
+        let end = r"docker --host 'unix:///run/it'\''s; rm -rf x.sock' system dial-stdio";
         assert!(told.ends_with(end), "{told}");
     }
 }

@@ -165,9 +165,8 @@ fn admit(
         refusal
     };
     // Browsers always send it; a client without one is no web page, and still needs a ticket.
-    if let Some(origin) = request.headers().get(header::ORIGIN)
-        && !origin.to_str().is_ok_and(is_own_origin)
-    {
+    let is_own = |origin: &HeaderValue| origin.to_str().is_ok_and(is_own_origin);
+    if !request.headers().get_all(header::ORIGIN).iter().all(is_own) {
         return Err(refuse(StatusCode::FORBIDDEN, "this origin is not ours"));
     }
     if request.uri().path() != "/vnc" {

@@ -21,7 +21,7 @@ use wire::{
 
 use super::message;
 use crate::{
-    body::{accepted, segment, unreachable},
+    body::{accepted, segment, too_large, unreachable},
     journal::Journal,
     sse::SseReader,
 };
@@ -230,7 +230,7 @@ impl Session {
             let Some(chunk) = chunk else {
                 return Err(unanswered());
             };
-            for event in reader.push(&chunk) {
+            for event in reader.push(&chunk).map_err(|error| too_large(&error))? {
                 let Ok(said) = serde_json::from_str::<Value>(&event.data) else {
                     continue;
                 };
@@ -280,7 +280,14 @@ impl Session {
             let Ok(Some(chunk)) = chunk else {
                 return;
             };
-            for event in reader.push(&chunk) {
+            let events = match reader.push(&chunk) {
+                Ok(events) => events,
+                Err(error) => {
+                    tracing::warn!(%error, "an MCP server's stream is read anew");
+                    return;
+                }
+            };
+            for event in events {
                 if let Ok(said) = serde_json::from_str(&event.data) {
                     self.publish(said);
                 }

@@ -23,7 +23,7 @@ use wire::{
 use crate::sse::SseReader;
 use crate::{
     Engine,
-    body::{accepted, door, json, read, segment, unreachable},
+    body::{accepted, door, json, read, segment, too_large, unreachable},
     journal::Journal,
 };
 
@@ -218,7 +218,7 @@ async fn outputs(
     let mut reader = SseReader::default();
     let mut execution_id = String::new();
     while let Some(chunk) = answer.chunk().await.map_err(unreachable)? {
-        for event in reader.push(&chunk) {
+        for event in reader.push(&chunk).map_err(|error| too_large(&error))? {
             match event.name.as_str() {
                 "accepted" => {
                     execution_id = read::<Accepted>(event.data.as_bytes())?.execution_id;

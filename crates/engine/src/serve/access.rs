@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::{
     extract::{Request, State},
-    http::{HeaderMap, StatusCode, header},
+    http::{HeaderMap, StatusCode, Uri, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -22,6 +22,21 @@ impl Access {
     pub(super) fn new(port: u16, token: String) -> Self {
         let hosts = [format!("127.0.0.1:{port}"), format!("localhost:{port}")];
         Self { hosts, token }
+    }
+
+    /// Of what decides here nothing stands there twice: whoever is in between may have read another
+    /// of them than we do.
+    fn is_plain(headers: &HeaderMap) -> bool {
+        let deciding = [header::HOST, header::ORIGIN, header::AUTHORIZATION];
+        deciding
+            .iter()
+            .all(|name| headers.get_all(name).iter().count() <= 1)
+    }
+
+    /// An address in the request line counts more than Host.
+    fn is_own_address(&self, uri: &Uri) -> bool {
+        uri.authority()
+            .is_none_or(|name| self.hosts.iter().any(|host| host == name.as_str()))
     }
 
     fn is_own_page(&self, headers: &HeaderMap) -> bool {
@@ -59,7 +74,11 @@ pub(super) async fn own_page(
     request: Request,
     next: Next,
 ) -> Response {
-    if access.is_own_page(request.headers()) {
+    if !Access::is_plain(request.headers()) {
+        let words = "A header that decides who is let in stands there more than once.\n";
+        return (StatusCode::BAD_REQUEST, words).into_response();
+    }
+    if access.is_own_page(request.headers()) && access.is_own_address(request.uri()) {
         next.run(request).await
     } else {
         (StatusCode::FORBIDDEN, "This name or page is not ours.\n").into_response()
@@ -78,7 +97,7 @@ pub(super) async fn token(
         (
             StatusCode::UNAUTHORIZED,
             challenge,
-            "The token is missing or wrong: open the address that was printed at the start.\n",
+            "This page has no token, or an old one: open an address that vivarium serve prints (each opens one page; press Enter there for another).\n",
         )
             .into_response()
     }

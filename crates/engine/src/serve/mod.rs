@@ -3,10 +3,13 @@
 //!
 //! `POST /rpc/{command}` with a command's request answers its answer, or a [`Failure`] with a fitting
 //! status. `GET /events?after=N` streams [`StreamEvent`](wire::stream::StreamEvent)s as server-sent
-//! events. Both want the token that [`Served::url`] carries.
+//! events. Both want a token, which a page gets for the one-time code that [`Served::url`] carries.
 
 mod access;
+mod codes;
 mod pages;
+mod policy;
+mod session;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -30,6 +33,7 @@ use wire::failure::{Failure, FailureCode};
 use crate::Engine;
 use access::Access;
 use pages::Pages;
+use session::Sessions;
 
 /// Longest request: a notebook with its pictures.
 const BODY_BYTES: usize = 256 << 20;
@@ -52,13 +56,40 @@ pub struct Served {
     router: Router,
     address: SocketAddr,
     token: String,
+    sessions: Arc<Sessions>,
+}
+
+/// Makes addresses for a person's browser.
+#[derive(Clone, Debug)]
+pub struct Addresses {
+    address: SocketAddr,
+    sessions: Arc<Sessions>,
+}
+
+impl Addresses {
+    /// A new one. Its code is good once and for ten minutes; it stands behind `#`, which no browser
+    /// sends.
+    #[must_use]
+    pub fn url(&self) -> String {
+        let code = self.sessions.codes.make(codes::Holder::Person);
+        format!("http://{}/#code={code}", self.address)
+    }
 }
 
 impl Served {
-    /// Address for a person's browser. The token stands behind `#`, which no browser sends or logs.
+    /// Address for a person's browser, as [`Addresses::url`].
     #[must_use]
     pub fn url(&self) -> String {
-        format!("http://{}/#token={}", self.address, self.token)
+        self.addresses().url()
+    }
+
+    /// Makes more of them while it serves.
+    #[must_use]
+    pub fn addresses(&self) -> Addresses {
+        Addresses {
+            address: self.address,
+            sessions: self.sessions.clone(),
+        }
     }
 
     /// Where it listens.
@@ -112,34 +143,39 @@ impl Engine {
             .await
             .map_err(taken)?;
         let address = listener.local_addr().map_err(taken)?;
-        let token = token();
+        let token = secret();
+        let sessions = Arc::new(Sessions::new(token.clone()));
         let access = Arc::new(Access::new(address.port(), token.clone()));
         let mut router = Router::new()
             .route("/rpc/{command}", post(rpc))
             .route("/events", get(events))
+            .with_state(self.clone())
+            .merge(session::renewal(sessions.clone()))
             .route_layer(middleware::from_fn_with_state(
                 access.clone(),
                 access::token,
             ))
             .layer(DefaultBodyLimit::max(BODY_BYTES))
-            .with_state(self.clone());
+            .merge(session::exchange(sessions.clone()));
         if let Some(pages) = pages {
             router = router.merge(pages.routes(self.bridge_port()));
         }
         let router = router
             .fallback(nowhere)
-            .layer(middleware::from_fn_with_state(access, access::own_page));
+            .layer(middleware::from_fn_with_state(access, access::own_page))
+            .layer(middleware::from_fn(policy::apply));
         Ok(Served {
             listener,
             router,
             address,
             token,
+            sessions,
         })
     }
 }
 
 /// 256 bits, in hex.
-fn token() -> String {
+fn secret() -> String {
     rand::random::<[u8; 32]>()
         .iter()
         .map(|byte| format!("{byte:02x}"))
@@ -157,6 +193,7 @@ impl IntoResponse for Refusal {
             FailureCode::Busy
             | FailureCode::Changed
             | FailureCode::NotRunning
+            | FailureCode::WouldRecreate
             | FailureCode::PortTaken
             | FailureCode::Cancelled => StatusCode::CONFLICT,
             FailureCode::EngineMissing | FailureCode::EngineDenied | FailureCode::Unhealthy => {

@@ -16,6 +16,7 @@ struct Fixture {
     engine: Engine,
     port: u16,
     token: String,
+    code: String,
     running: JoinHandle<Result<(), Failure>>,
     _home: tempfile::TempDir,
 }
@@ -31,13 +32,17 @@ impl Fixture {
         let pages = ui.then(|| Pages::of(Some(INDEX)).unwrap());
         let served = engine.listen(0, pages).await.unwrap();
         let (port, token) = (served.address().port(), served.token().to_owned());
-        assert!(served.url().ends_with(&format!("/#token={token}")));
+        let url = served.url();
+        assert!(!url.contains(&token), "{url}");
+        let (_, code) = url.split_once("/#code=").unwrap();
+        let code = code.to_owned();
         let serving = engine.clone();
         let running = tokio::spawn(async move { served.run(&serving).await });
         Self {
             engine,
             port,
             token,
+            code,
             running,
             _home: home,
         }
@@ -56,6 +61,17 @@ impl Fixture {
 
     /// Status and everything after the headers.
     async fn ask(&self, request: &str, headers: &[(&str, &str)], body: &str) -> (u16, String) {
+        let (head, body) = self.answer(request, headers, body).await;
+        (head[9..12].parse().unwrap(), body)
+    }
+
+    /// Head and body.
+    async fn answer(
+        &self,
+        request: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> (String, String) {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).await.unwrap();
         let mut headers = headers.to_vec();
         headers.push(("Connection", "close"));
@@ -64,7 +80,7 @@ impl Fixture {
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await.unwrap();
         let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-        (head[9..12].parse().unwrap(), body.to_owned())
+        (head.to_owned(), body.to_owned())
     }
 
     async fn stop(self) {
@@ -152,6 +168,89 @@ async fn refuses_strangers() {
     ] {
         let (answered, text) = server.ask(request, &headers, "").await;
         assert_eq!(answered, status, "{request} {headers:?} {text}");
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn what_decides_stands_there_once() {
+    let server = Fixture::new(true).await;
+    let bearer = format!("Bearer {}", server.token);
+    let mine = ("Authorization", bearer.as_str());
+    let host = format!("127.0.0.1:{}", server.port);
+    let own = ("Host", host.as_str());
+    let page = format!("http://{host}");
+    let origin = ("Origin", page.as_str());
+    for (headers, status) in [
+        (vec![own, mine], 200),
+        (vec![own, own, mine], 400),
+        (vec![own, ("Host", "evil.example"), mine], 400),
+        (vec![own, mine, mine], 400),
+        (vec![own, mine, origin, origin], 400),
+    ] {
+        let (answered, text) = server.ask("POST /rpc/app_info", &headers, "").await;
+        assert_eq!(answered, status, "{headers:?} {text}");
+    }
+    let elsewhere = "POST http://evil.example/rpc/app_info";
+    assert_eq!(server.ask(elsewhere, &[own, mine], "").await.0, 403);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_code_brings_the_token_once() {
+    let server = Fixture::new(true).await;
+    let json = ("Content-Type", "application/json");
+    let exchange = async |code: &str| {
+        let body = json!({ "code": code }).to_string();
+        server.ask("POST /session", &[json], &body).await
+    };
+    assert_eq!(exchange("0000").await.0, 401);
+    let (status, text) = exchange(&server.code).await;
+    assert_eq!(status, 200, "{text}");
+    let session: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(session["token"], server.token);
+    assert_eq!(exchange(&server.code).await.0, 401);
+    // The next load of the page has a code of its own.
+    let next = session["code"].as_str().unwrap();
+    assert_eq!(exchange(next).await.0, 200);
+    // Who has the token makes more.
+    assert_eq!(server.ask("POST /session/code", &[], "").await.0, 401);
+    let bearer = format!("Bearer {}", server.token);
+    let mine = [("Authorization", bearer.as_str())];
+    let (status, text) = server.ask("POST /session/code", &mine, "").await;
+    assert_eq!(status, 200, "{text}");
+    let made: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(exchange(made["code"].as_str().unwrap()).await.0, 200);
+    // Another page may not, code or no code.
+    let body = json!({ "code": "0000" }).to_string();
+    let foreign = [json, ("Origin", "https://evil.example")];
+    assert_eq!(server.ask("POST /session", &foreign, &body).await.0, 403);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn every_answer_has_a_policy() {
+    let server = Fixture::new(true).await;
+    for (request, headers) in [
+        ("GET /", vec![]),
+        ("GET /assets/none.js", vec![]),
+        ("POST /rpc/app_info", vec![]),
+        ("POST /nowhere", vec![]),
+        ("GET /", vec![("Host", "evil.example")]),
+    ] {
+        let (head, _) = server.answer(request, &headers, "").await;
+        let head = head.to_ascii_lowercase();
+        for line in [
+            "form-action 'none'",
+            "frame-ancestors 'none'",
+            "cross-origin-opener-policy: same-origin",
+            "cross-origin-resource-policy: same-origin",
+            "x-content-type-options: nosniff",
+        ] {
+            assert!(head.contains(line), "{request} {headers:?} {head}");
+        }
+        let policies = head.matches("\ncontent-security-policy:").count();
+        assert_eq!(policies, 1, "{head}");
     }
     server.stop().await;
 }

@@ -14,6 +14,7 @@ use super::{
     generations::Saved,
     make::lives_since,
     repo::{branch, off_thread},
+    returned::Returned,
     run::{Done, Run},
 };
 use crate::{
@@ -296,6 +297,7 @@ impl Run<'_> {
         // One that began anew meanwhile, after a power cut, has lost its namespaces too.
         let began_anew = was_stopped
             || (old.started_at_ms.is_some() && old.started_at_ms != lives_since(now.state));
+        let mut returned = Returned::default();
         if began_anew {
             for kernel in self.file.run.report.kernels.clone() {
                 if kernel.kernel != "main" {
@@ -303,16 +305,20 @@ impl Run<'_> {
                 }
                 match inside.reload(&kernel.kernel, &kernel.snapshot).await {
                     Ok(back) => {
+                        returned.came_back(&kernel, &back);
                         for failed in back.failed {
                             let text =
                                 format!("{} did not come back: {}", failed.name, failed.reason);
                             self.warn(text);
                         }
                     }
-                    Err(error) => self.warn(format!(
-                        "the namespace of {} did not come back: {error}",
-                        kernel.kernel
-                    )),
+                    Err(error) => {
+                        returned.stayed_away();
+                        self.warn(format!(
+                            "the namespace of {} did not come back: {error}",
+                            kernel.kernel
+                        ));
+                    }
                 }
             }
         }
@@ -321,7 +327,7 @@ impl Run<'_> {
             tracing::debug!(%error, "the queue of cells could not be opened");
         }
         Ok(Done::With(Some(match began_anew {
-            true => "the old machine runs again, with its namespaces".into(),
+            true => format!("the old machine runs again, {}", returned.words()),
             false => "the old machine ran all the time".into(),
         })))
     }

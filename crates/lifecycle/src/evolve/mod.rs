@@ -15,6 +15,7 @@ mod replace;
 mod repo;
 mod report;
 mod restarter;
+mod returned;
 mod run;
 mod shape;
 

@@ -286,7 +286,7 @@ impl Run<'_> {
             }
             let holder = holder.unwrap_or_else(|| "something else".into());
             self.warn(format!(
-                "port {port} was taken by {holder}: the machine got another; vivarium up brings it back to its own"
+                "port {port} was taken by {holder}: the machine got another; vivarium up --recreate brings it back to its own"
             ));
             // One that takes any port gets another by being made anew: Podman holds on to the first.
             let was_named = shape.free_port(port);

@@ -36,11 +36,33 @@ fn the_plans_digest_follows_spec_and_image() {
     let named = plan_of(&spec, "os:gen-1", "a");
     assert_eq!(named.labels[label::PLAN], digest(&spec, "a"));
     assert_eq!(named.image, "os:gen-1");
+    // Limits that the engine changes in place are no reason for another container.
+    let mut limited = Spec::default();
+    limited.limits.memory = "4g".into();
+    limited.limits.cpus = 1.5;
+    limited.limits.pids = 100;
+    assert_eq!(digest(&spec, "a"), digest(&limited, "a"));
+    limited.limits.shm = "2g".into();
+    assert_ne!(digest(&spec, "a"), digest(&limited, "a"));
     let other = Spec {
         criu: true,
         ..Spec::default()
     };
     assert_ne!(digest(&spec, "a"), digest(&other, "a"));
+}
+
+#[test]
+fn only_the_usual_folders_are_made() {
+    let home = tempfile::tempdir().unwrap();
+    let paths = Paths::find(Some(home.path()), None);
+    let mut spec = Spec::default();
+    make_sources(&spec, &paths).unwrap();
+    assert!(home.path().join(".mcp-state").is_dir());
+    let typed = home.path().join("typo");
+    spec.mounts[0].source = typed.display().to_string();
+    let refused = make_sources(&spec, &paths);
+    assert!(matches!(refused, Err(LifecycleError::NoSource { path, .. }) if path == typed));
+    assert!(!typed.exists());
 }
 
 /// It would be made anew after each of its evolves.

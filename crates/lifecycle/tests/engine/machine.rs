@@ -4,7 +4,7 @@
 
 use std::path::PathBuf;
 
-use lifecycle::{CancellationToken, Dock, Machine, MachineOptions};
+use lifecycle::{CancellationToken, Dock, Machine, MachineOptions, UpOptions};
 use wire::machine::MachineState;
 
 /// Starts Chromium and tells of each renderer: how many seccomp filters, which user namespace.
@@ -47,7 +47,7 @@ fn options(home: PathBuf) -> Option<MachineOptions> {
 async fn look(machine: &Machine, dock: &Dock) {
     let cancel = CancellationToken::new();
     let status = machine
-        .up(dock, false, &cancel, &mut |_| {})
+        .up(dock, UpOptions::default(), &cancel, &mut |_| {})
         .await
         .expect("up");
     assert_eq!(status.state, MachineState::Running);

@@ -2,7 +2,15 @@
 
 use std::path::Path;
 
-use lifecycle::{CancellationToken, Dock, EngineChoice, LifecycleError, Machine, MachineOptions};
+use lifecycle::{
+    CancellationToken, Dock, EngineChoice, LifecycleError, Machine, MachineOptions, UpOptions,
+};
+
+/// What a test changes is to be seen in the machine.
+const RECREATE: UpOptions = UpOptions {
+    rebuild: false,
+    recreate: true,
+};
 
 /// Its folders go when it is dropped; its container and images by [`TinyMachine::tidy`], and where a
 /// test did not come to that, when it is dropped.
@@ -73,14 +81,14 @@ impl TinyMachine {
     pub async fn up_again(&self, dock: &Dock) -> Result<(), LifecycleError> {
         let cancel = CancellationToken::new();
         let machine = Machine::load(&self.options)?;
-        let up = machine.up(dock, false, &cancel, &mut |_| {}).await;
+        let up = machine.up(dock, RECREATE, &cancel, &mut |_| {}).await;
         up.map(|_| ())
     }
 
     /// Brings it up, quietly.
     pub async fn up(&self, dock: &Dock) -> Result<(), LifecycleError> {
         let cancel = CancellationToken::new();
-        let up = self.machine.up(dock, false, &cancel, &mut |_| {}).await;
+        let up = self.machine.up(dock, RECREATE, &cancel, &mut |_| {}).await;
         up.map(|_| ())
     }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use dock::ContainerAction;
-use lifecycle::{Change, Dock, EngineChoice};
+use lifecycle::{Change, Dock, EngineChoice, UpOptions};
 use tokio::{
     net::{UnixListener, UnixStream},
     sync::mpsc::{self, Receiver},
@@ -47,7 +47,9 @@ async fn what_others_do_to_the_machine_is_heard() {
     let (upping, docked) = (tiny.machine.clone(), dock.clone());
     let up = tokio::spawn(async move {
         let cancel = lifecycle::CancellationToken::new();
-        let _ = upping.up(&docked, false, &cancel, &mut |_| {}).await;
+        let _ = upping
+            .up(&docked, UpOptions::default(), &cancel, &mut |_| {})
+            .await;
     });
     let image = heard(&mut changes, |change| matches!(change, Change::Image)).await;
     let created = heard(&mut changes, container(ContainerAction::Created)).await;

@@ -85,9 +85,10 @@ export class Live {
     this.#timer = setTimeout(() => void this.look(), well ? LOOK_HERE_MS : LOOK_AWAY_MS);
   }
 
-  async up(rebuild: boolean): Promise<void> {
+  /** Fails with `would_recreate` if a machine that runs would be replaced and `recreate` is false. */
+  async up(rebuild: boolean, recreate = false): Promise<void> {
     await this.#do("starting", async () => {
-      await this.host.call("machine_up", { rebuild });
+      await this.host.call("machine_up", { rebuild, recreate });
     });
   }
 

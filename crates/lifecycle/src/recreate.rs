@@ -1,0 +1,249 @@
+//! How `up` puts another container in the place of the machine's. The old one is removed when the
+//! new one answers, and put back if that fails; what was cut off in between is seen by the names
+//! beside the machine's own.
+
+use std::time::Duration;
+
+use dock::{CancellationToken, Container, ContainerSpec, Dock};
+
+use crate::{
+    difference::{Comparison, Difference, compare},
+    error::LifecycleError,
+    handover,
+    machine::{Machine, Tell, phase},
+    plan::{self, Placed, STOP_S, Site},
+};
+
+/// How long a port may take to be free again after the old container's end.
+const PORT: Duration = Duration::from_secs(5);
+/// Between two looks at it.
+const LOOK: Duration = Duration::from_millis(200);
+
+/// What `up` may do beyond starting what is there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct UpOptions {
+    /// Build the image even if it is current.
+    pub rebuild: bool,
+    /// Replace a container that runs, with all that is lost by it.
+    pub recreate: bool,
+}
+
+impl Machine {
+    /// Refuses what would replace a running container, before anything is built for it.
+    pub(crate) async fn refuse_early(
+        &self,
+        dock: &Dock,
+        rebuild: bool,
+    ) -> Result<(), LifecycleError> {
+        let Some(container) = self.ours(dock).await?.filter(Container::is_running) else {
+            return Ok(());
+        };
+        let image_id = &container.image_id;
+        let site = self.site(dock, &self.image(), image_id).await?;
+        let plan = self.planned(&site)?;
+        let comparison = self.compared(dock, &container, &plan, image_id).await?;
+        let mut differences = comparison.differences;
+        // The generation is left for the template: not to be decided by a build.
+        if self.current.is_some() && (rebuild || dock.image(&self.image()).await?.is_none()) {
+            differences.insert(0, Difference::Image);
+        }
+        if differences.is_empty() {
+            return Ok(());
+        }
+        Err(self.would_recreate(differences))
+    }
+
+    /// Changes limits in place; answers whether the engine could.
+    pub(crate) async fn change_limits(
+        &self,
+        dock: &Dock,
+        container: &Container,
+        plan: &ContainerSpec,
+    ) -> bool {
+        let changed = dock.set_limits(&container.id, &container.limits, &plan.limits);
+        match changed.await {
+            Ok(()) => true,
+            Err(error) => {
+                tracing::warn!(%error, "limits could not be changed in place");
+                false
+            }
+        }
+    }
+
+    pub(crate) fn would_recreate(&self, differences: Vec<Difference>) -> LifecycleError {
+        LifecycleError::WouldRecreate {
+            name: self.names.container.clone(),
+            differences,
+        }
+    }
+
+    /// Compares a container with its plan. A memory limit below what is in use now would have the
+    /// kernel end processes, so it is not changed in place.
+    pub(crate) async fn compared(
+        &self,
+        dock: &Dock,
+        container: &Container,
+        plan: &ContainerSpec,
+        image_id: &str,
+    ) -> Result<Comparison, LifecycleError> {
+        let mut container = container.clone();
+        // All that there is is no limit; the engine has no other word for it once there was one.
+        if container.limits.memory_bytes.is_some() || container.limits.cpus.is_some() {
+            let (all, limits) = (dock.most().await?, &mut container.limits);
+            limits.memory_bytes = limits.memory_bytes.filter(|bytes| {
+                plan.limits.memory_bytes.is_some() || Some(*bytes) < all.memory_bytes
+            });
+            limits.cpus = limits
+                .cpus
+                .filter(|cpus| plan.limits.cpus.is_some() || Some(*cpus) < all.cpus);
+        }
+        let mut comparison = compare(&container, plan, image_id);
+        let lowered = match (container.limits.memory_bytes, plan.limits.memory_bytes) {
+            (Some(now), Some(wanted)) => (wanted < now).then_some(wanted),
+            (None, wanted) => wanted,
+            (Some(_), None) => None,
+        };
+        if let Some(wanted) = lowered
+            && comparison.limits
+            && container.is_running()
+            && let Some(usage) = dock.usage(&container.id).await?
+            && usage.memory_bytes >= wanted
+        {
+            comparison.limits = false;
+            comparison.differences.push(Difference::Limits);
+        }
+        Ok(comparison)
+    }
+
+    /// Makes the new container and puts it in the old one's place; the old one is removed when the
+    /// new one answers.
+    pub(crate) async fn recreate(
+        &self,
+        dock: &Dock,
+        old: &Container,
+        mut plan: ContainerSpec,
+        cancel: &CancellationToken,
+        tell: Tell<'_>,
+    ) -> Result<(), LifecycleError> {
+        let held: Vec<u16> = old.ports.values().copied().collect();
+        if let Some(port) = self.taken_port(dock, &held) {
+            return Err(self.port_taken(dock, port, None).await);
+        }
+        self.ensure_surroundings(dock).await?;
+        handover::prepare(self, dock, &plan).await?;
+        let beside = self.names.placed(Placed::New);
+        self.remove_beside(dock, &beside).await?;
+        plan.name.clone_from(&beside);
+        let new = dock.create_container(&plan).await?;
+        phase(tell, "start");
+        let placed = async {
+            self.place(dock, old, &new).await?;
+            self.start_soon(dock).await?;
+            self.wait_ready(dock, cancel).await
+        };
+        match placed.await {
+            Ok(()) => Ok(self
+                .remove_beside(dock, &self.names.placed(Placed::Old))
+                .await?),
+            Err(error) => Err(self.put_back(dock, old, &new, error).await),
+        }
+    }
+
+    /// Stops the old container and gives its name to the new one.
+    async fn place(&self, dock: &Dock, old: &Container, new: &str) -> Result<(), LifecycleError> {
+        if old.is_running() {
+            dock.stop_container(&old.id, STOP_S).await?;
+        }
+        let aside = self.names.placed(Placed::Old);
+        if dock.container(&aside).await?.is_some() {
+            // A recreation before this was cut off: what lies aside is what people worked in, and
+            // the one in place has never answered.
+            dock.remove_container(&old.id).await?;
+        } else {
+            dock.rename_container(&old.id, &aside).await?;
+        }
+        Ok(dock.rename_container(new, &self.names.container).await?)
+    }
+
+    /// The old container's ports are free a moment after its end.
+    async fn start_soon(&self, dock: &Dock) -> Result<(), LifecycleError> {
+        let deadline = tokio::time::Instant::now() + PORT;
+        loop {
+            match self.start(dock).await {
+                Err(LifecycleError::PortTaken { .. }) if tokio::time::Instant::now() < deadline => {
+                    tokio::time::sleep(LOOK).await;
+                }
+                ended => return ended,
+            }
+        }
+    }
+
+    /// Removes the new container and puts the old one back; what is told of it is what was done.
+    async fn put_back(
+        &self,
+        dock: &Dock,
+        old: &Container,
+        new: &str,
+        error: LifecycleError,
+    ) -> LifecycleError {
+        let back = async {
+            dock.remove_container(new).await?;
+            self.recover_recreation(dock).await?;
+            if old.is_running() {
+                dock.start_container(&self.names.container).await?;
+            }
+            let found = self.ours(dock).await?;
+            Ok::<_, LifecycleError>(found.is_some_and(|found| found.is_running()))
+        };
+        match back.await {
+            Ok(runs) => LifecycleError::NotRecreated {
+                failure: error.into(),
+                runs,
+            },
+            Err(worse) => {
+                tracing::warn!(%error, "the new container did not come up");
+                LifecycleError::NotUndone {
+                    failure: worse.into(),
+                }
+            }
+        }
+    }
+
+    /// Gives the old container its name back after a recreation that was cut off before the new
+    /// one had it, and removes what was made beside it.
+    pub(crate) async fn recover_recreation(&self, dock: &Dock) -> Result<(), LifecycleError> {
+        if self.seat.is_some() {
+            return Ok(());
+        }
+        self.remove_beside(dock, &self.names.placed(Placed::New))
+            .await?;
+        if self.ours(dock).await?.is_none()
+            && let Some(old) = dock.container(&self.names.placed(Placed::Old)).await?
+            && old.labels.get(plan::label::MACHINE) == Some(&self.names.machine)
+        {
+            dock.rename_container(&old.id, &self.names.container)
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// Network and home volume.
+    pub(crate) async fn ensure_surroundings(&self, dock: &Dock) -> Result<(), LifecycleError> {
+        let labels = self.names.labels();
+        dock.ensure_network(&self.names.network(), &labels).await?;
+        dock.ensure_volume(&self.names.home_volume(), &labels)
+            .await?;
+        Ok(())
+    }
+
+    /// The container that the spec asks for, with what lies on this computer for it.
+    pub(crate) fn planned(&self, site: &Site) -> Result<ContainerSpec, LifecycleError> {
+        let plan = plan::container(&self.spec, &self.names, &self.paths, site);
+        self.paths.ensure_secrets(&self.names.machine)?;
+        plan::make_sources(&self.spec, &self.paths)?;
+        if site.socket.is_some() {
+            self.give_certificates()?;
+        }
+        Ok(plan)
+    }
+}
