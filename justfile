@@ -1,16 +1,32 @@
-# What people do daily. CI runs ./scripts/test.sh, which calls the same recipes' commands.
+# What people do daily. CI runs ./scripts/test.sh, which has the same steps.
 
 # Everything, then the window.
 run *args:
     ./scripts/run.sh {{ args }}
 
-# Every test.
+# Every test; `just test --only headless`, `just test --list`.
 test *args:
     ./scripts/test.sh {{ args }}
 
-# Formatting, lints, the rooms' check, generated types.
+# Formatting, lints, the rooms' check, documentation.
 check:
     ./scripts/check.sh
+
+# The tests of one crate: just crate lifecycle
+crate name *args:
+    cargo test --locked --package {{ name }} {{ args }}
+
+# One test, with what it needs: just one headless so_does_a_locked_one
+one step part:
+    ./scripts/test.sh --only '{{ step }}:{{ part }}'
+
+# The pages in a browser with the real engine, built again when a source changes.
+page:
+    ./scripts/live-page.sh
+
+# Compiles `body` into a running machine and restarts it.
+body *args:
+    ./scripts/update-body.sh {{ args }}
 
 # Writes ui/src/wire from crates/wire.
 wire:

@@ -13,14 +13,15 @@ need_tools
 need_window_packages
 need_packages python3 python3-venv xvfb xauth x11-apps xdotool imagemagick webkit2gtk-driver
 ensure_engine
-ensure_base
 offer_build_ca
-build_body
-build_ui
+steps 6
+step 'Making the base image' ensure_base
+step "Compiling the machine's binaries" build_body
+step 'Building the pages' build_ui
 # One by one: what the command line serves must not weigh on the window.
-cargo build --quiet --locked --profile dist --package vivarium-desktop
-cargo build --quiet --locked --release --package cli
-cargo build --quiet --locked --release --package e2e --features bench --bin bridge --bin in-use --bin mcp
+step 'Compiling the window' cargo build --locked --profile dist --package vivarium-desktop
+step 'Compiling the command line' cargo build --locked --release --package cli
+step 'Compiling the programs that measure' cargo build --locked --release --package e2e --features bench --bin bridge --bin in-use --bin mcp
 
 venv=target/venv-bench
 if [ ! -x "$venv/bin/python" ] || [ scripts/bench/requirements.txt -nt "$venv/.made" ]; then

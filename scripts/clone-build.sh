@@ -29,17 +29,16 @@ git ls-files -z --cached --others --exclude-standard --deduplicate |
 # On a network that inspects TLS.
 cp body/build-ca/*.crt "$clone/body/build-ca/" 2>/dev/null || true
 
-if ! docker build -t "$image" -f "$clone/body/Dockerfile" "$@" "$clone" >"$clone/build.log" 2>&1; then
-  tail -n 40 "$clone/build.log" >&2
-  exit 1
-fi
+steps 2
+step 'Building the image from a clone' docker build -t "$image" -f "$clone/body/Dockerfile" "$@" "$clone"
+printf '[2/2] Running a cell in it\n'
 docker run -d --name "$container" "$image" >/dev/null
 inside() { docker exec "$container" "$@"; }
-deadline=$((SECONDS + 60))
+deadline=$((SECONDS + 240))
 until inside curl -fsS http://127.0.0.1:8080/ping >/dev/null 2>&1; do
   if [ "$SECONDS" -ge "$deadline" ]; then
     docker logs "$container" >&2
-    printf 'The machine does not answer after a minute.\n' >&2
+    printf 'The machine does not answer after four minutes.\n' >&2
     exit 1
   fi
   sleep 0.2

@@ -52,7 +52,7 @@ inside sh -eu -c '
 inside xvfb-run -a -s '-screen 0 1280x800x24 -noreset' sh -eu -c '
   cd /
   gtk-launch "$(basename "$(dpkg -L vivarium | grep "/applications/.*desktop$")")"
-  window=$(timeout 60 xdotool search --sync --onlyvisible --name "^Vivarium$" | head -n 1)
+  window=$(timeout 240 xdotool search --sync --onlyvisible --name "^Vivarium$" | head -n 1)
   process=$(xdotool getwindowpid "$window")
   [ "$(readlink "/proc/$process/exe")" = /usr/bin/vivarium-desktop ]
   kill "$process"

@@ -22,11 +22,14 @@ esac
 # `dev` is made in no time and large: for tests.
 profile=${VIVARIUM_PROFILE:-dist}
 if [ "$profile" = dev ]; then built=target/debug how=(--debug); else built=target/$profile how=(); fi
+# Tests add the workspace and its features, so that what they have compiled is used.
+read -ra cargo_arguments <<<"${VIVARIUM_CARGO_ARGUMENTS:-}"
 need_tools
 need_window_packages
-build_body
-build_ui
-cargo build --quiet --locked --profile "$profile" --package cli
+steps 4
+step "Compiling the machine's binaries" build_body
+step 'Building the pages' build_ui
+step 'Compiling the command line' cargo build --locked --profile "$profile" --bin vivarium "${cargo_arguments[@]:---package=cli}"
 
 stage=target/package
 rm -rf "$stage"
@@ -43,7 +46,7 @@ done
 # No lock file: it would have to name a binary for each system, and package.json is exact.
 (cd scripts/package && npm install --silent)
 bundles=$(IFS=,; printf '%s' "${*:-deb}")
-scripts/package/node_modules/.bin/tauri build --ci --bundles "$bundles" --config scripts/package/tauri.json "${how[@]}" -- --locked --profile "$profile"
+step 'Compiling and packing the app' scripts/package/node_modules/.bin/tauri build --ci --bundles "$bundles" --config scripts/package/tauri.json "${how[@]}" -- --locked --profile "$profile" "${cargo_arguments[@]}"
 for kind in ${bundles//,/ }; do
   for made in "$built"/bundle/"$kind"/*."$kind"; do
     [ ! -f "$made" ] || cp "$made" "$stage/" && printf 'Made %s/%s\n' "$stage" "${made##*/}"

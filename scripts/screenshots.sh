@@ -13,10 +13,11 @@ need_window_packages
 need_packages xvfb xauth webkit2gtk-driver imagemagick
 trap stop_engine_if_started EXIT
 ensure_engine
-ensure_base
 offer_build_ca
-build_body
-build_ui
-cargo build --quiet --locked --package cli --package vivarium-desktop
-VIVARIUM_TEMPLATE="$PWD" target/debug/vivarium build
+steps 5
+step 'Making the base image' ensure_base
+step "Compiling the machine's supervisor" build_body body
+step 'Building the pages' build_ui
+step 'Compiling Vivarium' cargo build --locked --package cli --package vivarium-desktop
+step 'Building the image' env VIVARIUM_TEMPLATE="$PWD" target/debug/vivarium build
 xvfb-run -a -s '-screen 0 1400x900x24 -noreset' cargo run --quiet --locked --package e2e --features window --bin pictures

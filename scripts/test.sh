@@ -1,8 +1,14 @@
 #!/usr/bin/env bash
-# All the set-up, then every test.
+# All the set-up, then every test, as many at once as this computer can run.
 #
-#   ./scripts/test.sh          everything: needs a container engine (starts one on Debian and Ubuntu)
-#   ./scripts/test.sh --fast   leaves out what needs an engine or a window, and says what it left out
+#   ./scripts/test.sh                     everything: needs a container engine (starts one on Debian and Ubuntu)
+#   ./scripts/test.sh --fast              leaves out what needs an engine or a window, and says what it left out
+#   ./scripts/test.sh --full              more repetitions: 50 evolves, 200 kills, every power cut
+#   ./scripts/test.sh --only STEP[:PART]  one step, or its tests whose names contain PART, with what it needs
+#   ./scripts/test.sh --list              the steps' names
+#
+# How long everything took is printed at the end and written to target/test-times.json; the log of
+# each test is in target/test-logs.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 # shellcheck source=scripts/lib/packages.sh
@@ -15,96 +21,72 @@ cd "$(dirname "$0")/.."
 fast=0
 for argument in "$@"; do
   case $argument in
-    --fast) fast=1 ;;
-    *)
-      printf 'test.sh knows --fast, not %s.\n' "$argument" >&2
-      exit 2
+    --list | -h | --help)
+      sed -n '2,12s/^# \{0,1\}//p' "$0"
+      [ "$argument" != --list ] || PYTHONPATH=scripts python3 -m testing --root . --list
+      exit 0
       ;;
   esac
 done
-step() { printf '\n══ %s (%s s)\n' "$1" "$SECONDS"; }
-
 instance="vtest-$$"
+runner=
 tidy() {
   local code=$?
+  trap - EXIT INT TERM
+  if [ -n "$runner" ] && kill -0 "$runner" 2>/dev/null; then
+    kill -TERM "$runner" 2>/dev/null || true
+    wait "$runner" || true
+  fi
   if [ "$fast" -eq 0 ] && docker info >/dev/null 2>&1; then
-    # Whatever a test of this run left, by its label; a leak is a failure.
+    # Whatever a test of this run left, by its label or its name; a leak is a failure.
     local left
-    left=$(docker ps -aq --filter "label=vivarium.instance" | while read -r id; do
-      docker inspect -f '{{index .Config.Labels "vivarium.instance"}} {{.Id}}' "$id"
-    done | awk -v prefix="$instance" 'index($1, prefix) == 1 {print $2}')
+    left=$({
+      docker ps -a --format '{{.Names}} {{.ID}}'
+      docker ps -a --filter label=vivarium.instance --format '{{.Label "vivarium.instance"}} {{.ID}}'
+    } | awk -v run="$instance" '$1 == run || index($1, run "-") == 1 {print $2}' | sort -u)
     if [ -n "$left" ]; then
-      printf 'Containers that a test left behind: %s\n' "$left" >&2
+      [ "$code" -eq 130 ] || [ "$code" -eq 143 ] || printf 'Containers that a test left behind: %s\n' "$(tr '\n' ' ' <<<"$left")" >&2
       # shellcheck disable=SC2086
-      docker rm -f $left >/dev/null
-      code=1
+      docker rm -f -v $left >/dev/null
+      [ "$code" -ne 0 ] || code=1
     fi
-    docker image rm -f "$instance-os" >/dev/null 2>&1 || true
+    rm -f "${TMPDIR:-/tmp}/$instance-"*.lock
+    # Images that tests of this run share, and what a run that was stopped left.
+    docker image ls --format '{{.Repository}}:{{.Tag}}' | awk -v prefix="$instance-" 'index($1, prefix) == 1' | xargs -r docker image rm -f >/dev/null 2>&1 || true
+    for kind in network volume; do
+      docker "$kind" ls --format '{{.Name}}' | awk -v prefix="$instance-" 'index($1, prefix) == 1' | xargs -r docker "$kind" rm >/dev/null 2>&1 || true
+    done
   fi
   stop_engine_if_started
-  rm -f "$said"
   exit "$code"
 }
 trap tidy EXIT
-said=$(mktemp)
+trap 'exit 130' INT
+trap 'exit 143' TERM
 
-step 'set-up'
+printf 'Set-up\n'
 need_tools
-need_window_packages
 [ "$(uname -s)" != Linux ] || need_packages python3 python3-venv
-if [ "$fast" -eq 0 ]; then
-  need_packages xvfb xauth webkit2gtk-driver dbus chromium imagemagick iproute2
-  # Engines are also reached through ssh. Only where its installation starts no service, as in
-  # most containers: a test must not open anybody's computer.
-  [ ! -x /usr/sbin/policy-rc.d ] || need_packages openssh-server openssh-client openssl
-  ensure_engine
-  ensure_base
-fi
-
-step 'formatting, rooms, the UI, lints'
-./scripts/check.sh
-step 'the wire types are current'
-cargo test --quiet --locked --package wire --features ts
-step 'body'
-build_body
-cargo test --quiet --locked --package body --target-dir target/body
-step 'MCP: real clients'
-./tests/mcp/run.sh
-step 'crates'
-cargo test --quiet --locked --workspace --exclude body --exclude e2e
-step 'the Python worker'
-./body/kernel/tests/run.sh
-
-if [ "$fast" -eq 1 ]; then
-  printf '\nLeft out by --fast: the image, its build from a clone, crates/lifecycle/tests/engine.rs, crates/body-evolve/tests/engine.rs, and the end-to-end tests with the engine (tests/headless.rs, tests/mcp_servers.rs, tests/evolve.rs, tests/compose.rs, tests/documents.rs, tests/openapi) and with the window (tests/window.rs) and in a browser (ui/browser), and the package (scripts/package-test.sh).\n'
-  exit 0
-fi
-
-step 'the image'
-offer_build_ca
-cargo build --quiet --locked --package cli --package vivarium-desktop
-export VIVARIUM_TEMPLATE="$PWD" VIVARIUM_TEST_INSTANCE="$instance"
-home=$(mktemp -d)
-target/debug/vivarium --instance "$instance" --home "$home" build
-rm -rf "$home"
-step 'the image by docker build, from a clone'
-./scripts/clone-build.sh
-step 'end to end: builds and containers'
-VIVARIUM_TEST_ENGINE=1 cargo test --quiet --locked --package lifecycle --test engine
-VIVARIUM_TEST_ENGINE=1 cargo test --quiet --locked --package cli --test engines
-step 'end to end: a machine that replaces itself'
-VIVARIUM_TEST_ENGINE=1 cargo test --quiet --locked --package body-evolve --test engine -- --test-threads=2
-step 'end to end: the machine'
-cargo test --locked --package e2e --features engine --test headless --test mcp_servers --test evolve --test compose --test documents -- --test-threads=1
-step 'end to end: requests made from the OpenAPI document'
-./tests/openapi/run.sh
-step 'end to end: the window'
-xvfb-run -a -s '-screen 0 1400x900x24 -noreset' cargo test --locked --package e2e --features window --test window -- --test-threads=1
-step 'end to end: the pages in a browser'
-(cd ui && npm run --silent test:browser)
-step 'end to end: the package on a fresh Debian'
-if ! VIVARIUM_PROFILE=dev ./scripts/package.sh >"$said" 2>&1 || ! ./scripts/package-test.sh 2>"$said"; then
-  tail -n 40 "$said" >&2
-  exit 1
-fi
-step 'done'
+# A part that needs no engine starts none.
+engine=$(PYTHONPATH=scripts PYTHONDONTWRITEBYTECODE=1 python3 -m testing --root . --needs-engine "$@")
+[ "$engine" = yes ] || fast=1
+set_up() {
+  need_window_packages
+  if [ "$fast" -eq 0 ]; then
+    need_packages xvfb xauth webkit2gtk-driver dbus chromium imagemagick iproute2
+    # Engines are also reached through ssh. Only where its installation starts no service, as in
+    # most containers: a test must not open anybody's computer.
+    [ ! -x /usr/sbin/policy-rc.d ] || need_packages openssh-server openssh-client openssl
+    ensure_engine
+  fi
+  restore_dependencies
+}
+set_up
+# In the background, so that a signal to this script is heard while it runs.
+PYTHONPATH=scripts PYTHONDONTWRITEBYTECODE=1 python3 -m testing --root . --instance "$instance" --setup-seconds "$SECONDS" "$@" &
+runner=$!
+code=0
+wait "$runner" || code=$?
+runner=
+save_dependencies
+exit "$code"

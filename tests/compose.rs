@@ -8,10 +8,12 @@ use std::{
     time::Duration,
 };
 
-use e2e::{docker, project, wait_until};
+use e2e::{docker, keep_for_the_run, one_at_a_time, own_name, project, wait_until};
 use serde_json::{Value, json};
 
 const TOKEN: &str = "of-this-test";
+/// For what a test waits for: long, as the computer may be busy with much else.
+const LONG: Duration = Duration::from_secs(240);
 
 /// A machine with the engine's socket in it, whoever made it; gone when dropped.
 struct Seated {
@@ -24,10 +26,14 @@ impl Seated {
     /// The image is built with the binaries that lie in body/bin, for whoever makes the machine.
     fn new(name: &str) -> Self {
         let machine = Self {
-            name: format!("vtest-{name}-{}", std::process::id()),
+            name: own_name(name),
             folder: tempfile::tempdir().expect("a folder"),
         };
-        machine.ok(&["build"]);
+        // The first build is a long one; the next one takes all its layers from the cache.
+        one_at_a_time("socket", || {
+            machine.ok(&["build"]);
+            keep_for_the_run(&format!("{}-os", machine.name), &format!("socket-{name}"));
+        });
         machine
     }
 
@@ -85,7 +91,7 @@ impl Seated {
     /// The newest run, when it is over and this one.
     fn ended(&self, is_it: impl Fn(&Value) -> bool) -> Value {
         let mut run = Value::Null;
-        wait_until("the run's end", Duration::from_secs(240), || {
+        wait_until("the run's end", 3 * LONG, || {
             run = self.get("/evolve/runs")["runs"][0].clone();
             run["ended_at"].is_number() && is_it(&run)
         });
@@ -101,7 +107,7 @@ impl Seated {
     fn evolves(&self, note: &str) -> Value {
         self.inside(&format!("evolve --note '{note}' >/tmp/said 2>&1 &"));
         let mut asked = String::new();
-        wait_until("what evolve says", Duration::from_secs(10), || {
+        wait_until("what evolve says", LONG, || {
             asked = self.inside("cat /tmp/said");
             asked.contains("through the engine's socket")
         });
@@ -122,7 +128,7 @@ impl Seated {
     fn is_alone(&self) {
         let name = format!("name=^/{}-os", self.name);
         let all = ["ps", "-a", "--filter", &name, "--format", "{{.Names}}"];
-        wait_until("the restarters' end", Duration::from_secs(30), || {
+        wait_until("the restarters' end", LONG, || {
             docker(&all).trim() == self.container()
         });
     }
@@ -242,7 +248,7 @@ fn a_machine_of_compose_evolves_by_itself() {
     let words = String::from_utf8_lossy(&up.stderr);
     assert!(up.status.success(), "{words}");
     let answers = || machine.get("/ping")["status"] == "ok";
-    wait_until("the machine", Duration::from_secs(90), answers);
+    wait_until("the machine", LONG, answers);
     assert!(composed.is_reached());
     assert_eq!(machine.get("/evolve/status")["executor"], "socket");
     machine.cell("kept = 7");
@@ -298,7 +304,8 @@ fn a_machine_of_vivarium_evolves_by_itself_and_the_host_sees_it() {
 
     machine.ok(&["up"]);
     machine.cell("kept = 7");
-    machine.inside("echo 2 > /repo/body/rootfs/etc/vivarium/version");
+    // Another version than that of the test above: its build has layers of its own.
+    machine.inside("echo 3 > /repo/body/rootfs/etc/vivarium/version");
     let run = machine.evolves("from inside");
     assert_eq!(run["state"], "good", "{run}");
     Seated::took_layers_from_the_cache(&run);
@@ -338,7 +345,7 @@ fn a_machine_of_vivarium_evolves_by_itself_and_the_host_sees_it() {
     ));
     let run = machine.ended(|run| run["kind"] == "rollback");
     assert_eq!(run["state"], "good", "{run}");
-    assert_eq!(machine.inside(seen), "2");
+    assert_eq!(machine.inside(seen), "3");
     assert_eq!(current()["number"], number);
     machine.is_alone();
     machine.ok(&["rm", "--home-volume"]);

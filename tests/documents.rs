@@ -51,25 +51,31 @@ fn words(command: &str) -> Vec<String> {
 }
 
 #[test]
-fn commands_run_in_their_order() {
-    for document in ["README.md", "docs/command-line.md"] {
-        let machine = Instance::new();
-        let commands = commands(&project().join(document));
-        let ours: Vec<_> = commands
-            .iter()
-            .filter_map(|line| line.strip_prefix("vivarium "))
-            .collect();
-        assert!(ours.len() >= 7, "{document}: {ours:?}");
-        for line in ours {
-            let arguments = words(line);
-            let output =
-                machine.vivarium(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
-            assert!(
-                output.status.success(),
-                "{document}: vivarium {line}: {}",
-                String::from_utf8_lossy(&output.stderr)
-            );
-        }
+fn commands_of_the_readme_run_in_their_order() {
+    run_in_order("README.md");
+}
+
+#[test]
+fn commands_of_the_command_lines_page_run_in_their_order() {
+    run_in_order("docs/command-line.md");
+}
+
+fn run_in_order(document: &str) {
+    let machine = Instance::new();
+    let commands = commands(&project().join(document));
+    let ours: Vec<_> = commands
+        .iter()
+        .filter_map(|line| line.strip_prefix("vivarium "))
+        .collect();
+    assert!(ours.len() >= 7, "{document}: {ours:?}");
+    for line in ours {
+        let arguments = words(line);
+        let output = machine.vivarium(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
+        assert!(
+            output.status.success(),
+            "{document}: vivarium {line}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
     }
 }
 

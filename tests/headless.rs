@@ -15,8 +15,7 @@ mod plain;
 #[path = "support/refused.rs"]
 mod refused;
 
-use std::time::Duration;
-
+use body::DEADLINE;
 use e2e::{Instance, docker, wait_until};
 use serde_json::{Value, json};
 
@@ -162,22 +161,52 @@ fn a_machine_with_the_socket_reaches_the_engine_as_its_user() {
 }
 
 #[test]
-fn the_whole_api_answers_and_state_outlives_what_is_killed() {
-    the_body("default");
+fn the_whole_api_answers() {
+    the_api("default");
 }
 
 #[test]
-fn so_it_is_in_a_locked_machine() {
-    the_body("locked");
+fn so_does_that_of_a_locked_machine() {
+    the_api("locked");
 }
 
-fn the_body(profile: &'static str) {
+fn the_api(profile: &'static str) {
     let machine = Instance::of(profile);
     machine.ok(&["up"]);
     body::whole_api(&machine);
     contract::holds(&machine);
     body::crowd(&machine);
+}
+
+#[test]
+fn what_is_stored_outlives_what_is_killed() {
+    snapshots("default");
+}
+
+#[test]
+fn so_it_does_in_a_locked_machine_too() {
+    snapshots("locked");
+}
+
+fn snapshots(profile: &'static str) {
+    let machine = Instance::of(profile);
+    machine.ok(&["up"]);
     body::snapshots(&machine);
+}
+
+#[test]
+fn what_is_killed_again_and_again_comes_back() {
+    killed("default");
+}
+
+#[test]
+fn so_it_is_in_a_locked_machine() {
+    killed("locked");
+}
+
+fn killed(profile: &'static str) {
+    let machine = Instance::of(profile);
+    machine.ok(&["up"]);
     // VIVARIUM_TEST_KILLS=200 for a long run; VIVARIUM_TEST_SEED repeats one that failed.
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse().ok());
     let seed = number("VIVARIUM_TEST_SEED").unwrap_or_else(|| {
@@ -209,7 +238,7 @@ fn a_locked_machine_belongs_to_whoever_made_it() {
     );
     machine.ok(&["shell", "touch ~/x ~/Desktop/x && rm ~/x ~/Desktop/x"]);
     assert_eq!(machine.ok(&["exec", "6 * 7"]).trim(), "42");
-    wait_until("all is well", body::DEADLINE, || body::is_well(&machine));
+    wait_until("all is well", DEADLINE, || body::is_well(&machine));
 
     // Nothing is made anew where nothing changed, and the home stays over a new container.
     machine.ok(&["exec", "open('/root/kept', 'w').write('yes')"]);
@@ -229,15 +258,30 @@ fn a_locked_machine_belongs_to_whoever_made_it() {
 
 #[test]
 fn a_machine_at_its_limits_says_so_and_goes_on() {
-    at_its_limits("default");
+    let machine = small_one("default");
+    limits::fork_bombs(&machine);
+    limits::full_disk(&machine);
 }
 
 #[test]
 fn so_does_a_locked_one_at_its_limits() {
-    at_its_limits("locked");
+    let machine = small_one("locked");
+    limits::fork_bombs(&machine);
+    limits::full_disk(&machine);
 }
 
-fn at_its_limits(profile: &'static str) {
+#[test]
+fn floods_of_what_is_printed_cost_no_memory() {
+    limits::floods(&small_one("default"));
+}
+
+#[test]
+fn nor_do_they_in_a_locked_machine() {
+    limits::floods(&small_one("locked"));
+}
+
+/// One that is up and has little of everything.
+fn small_one(profile: &'static str) -> Instance {
     let machine = Instance::of(profile);
     let small = [
         "limits.pids=250",
@@ -247,9 +291,7 @@ fn at_its_limits(profile: &'static str) {
     ];
     let sets = small.iter().flat_map(|one| ["--set", *one]);
     machine.ok(&std::iter::once("up").chain(sets).collect::<Vec<_>>());
-    limits::floods(&machine);
-    limits::fork_bombs(&machine);
-    limits::full_disk(&machine);
+    machine
 }
 
 #[test]
@@ -292,7 +334,7 @@ fn the_profile_holds(machine: &Instance) {
     let links = machine.inside("find /root/Desktop -name '*.desktop' -type l; ls /root/Desktop");
     assert_eq!(links, "browser.desktop\nfiles.desktop\nterminal.desktop");
     let colours = "import -window root /tmp/desktop.png && identify -format %k /tmp/desktop.png";
-    wait_until("the desktop is drawn", Duration::from_secs(20), || {
+    wait_until("the desktop is drawn", DEADLINE, || {
         machine
             .inside(colours)
             .parse()
@@ -323,7 +365,7 @@ fn the_browser_keeps_its_sandbox(machine: &Instance) {
     // A page's process, in namespaces of its own and under filters beyond the container's.
     let renderers = "mine=$(readlink /proc/self/ns/user); for pid in $(pgrep -f -- --type=renderer); do \
         [ \"$(readlink /proc/$pid/ns/user)\" = \"$mine\" ] || grep -h Seccomp_filters /proc/$pid/status; done";
-    wait_until("a page is in a sandbox", Duration::from_secs(60), || {
+    wait_until("a page is in a sandbox", DEADLINE, || {
         machine.inside(renderers).contains("Seccomp_filters:\t2")
     });
     let without = machine.inside("ps -eo args | grep -c -- '[-]-no-sandbox'");

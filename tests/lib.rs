@@ -5,18 +5,27 @@
 pub mod measure;
 
 use std::{
+    fs::File,
     hash::{BuildHasher, Hasher, RandomState},
     io::{Read, Write},
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpStream, UdpSocket},
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
-    sync::atomic::{AtomicU32, Ordering},
+    sync::{
+        Mutex,
+        atomic::{AtomicU32, Ordering},
+    },
     time::{Duration, Instant},
 };
 
 use serde_json::Value;
 
+/// For an answer of a machine on a busy computer.
+const PATIENCE: Duration = Duration::from_secs(180);
 static COUNTER: AtomicU32 = AtomicU32::new(0);
+/// Marks of the ports that this process took, which go with it: UDP's ports of the same numbers, which
+/// are in nobody's way. The tests in TypeScript and Python set them too.
+static MARKS: Mutex<Vec<UdpSocket>> = Mutex::new(Vec::new());
 
 /// The project's folder.
 pub fn project() -> &'static Path {
@@ -31,14 +40,47 @@ fn command_line() -> PathBuf {
         .map_or_else(|| project().join("target/debug/vivarium"), PathBuf::from)
 }
 
-/// A port that nobody listens at, and that the system gives to nobody by itself.
+/// A port that nobody listens at, that no other test takes as long as this process lives, and that
+/// the system gives to nobody by itself.
 pub fn free_port() -> u16 {
     loop {
         let number = RandomState::new().build_hasher().finish();
         let port = 15_000 + u16::try_from(number % 17_000).expect("small");
+        let Ok(mark) = UdpSocket::bind(("127.0.0.1", port)) else {
+            continue;
+        };
+        MARKS.lock().expect("no test failed here").push(mark);
         if TcpListener::bind(("127.0.0.1", port)).is_ok() {
             return port;
         }
+    }
+}
+
+/// A name for what a test makes at the engine: no other process has it, and scripts/test.sh finds by
+/// it what a test of its run left behind.
+pub fn own_name(word: &str) -> String {
+    let own = std::process::id();
+    match std::env::var("VIVARIUM_TEST_INSTANCE") {
+        Ok(run) => format!("{run}-{own}-{word}"),
+        Err(_) => format!("vtest-{own}-{word}"),
+    }
+}
+
+/// Does something that is done once at a time, whichever processes want it. The word names it.
+pub fn one_at_a_time<T>(word: &str, work: impl FnOnce() -> T) -> T {
+    let run = std::env::var("VIVARIUM_TEST_INSTANCE").unwrap_or_else(|_| "vtest".into());
+    let path = std::env::temp_dir().join(format!("{run}-{word}.lock"));
+    let file = File::create(path).expect("a file to lock");
+    file.lock().expect("the lock");
+    work()
+}
+
+/// Keeps an image until the whole run of tests is over, as scripts/test.sh removes all images of its
+/// run: with an image the engine removes the layers that only this one has, also those that another
+/// test's build is about to use. A test that is run by hand keeps nothing.
+pub fn keep_for_the_run(image: &str, word: &str) {
+    if let Ok(run) = std::env::var("VIVARIUM_TEST_INSTANCE") {
+        docker(&["tag", image, &format!("{run}-kept-{word}")]);
     }
 }
 
@@ -67,10 +109,8 @@ impl Instance {
 
     /// The same, for a machine of this profile.
     pub fn of(profile: &'static str) -> Self {
-        let base = std::env::var("VIVARIUM_TEST_INSTANCE")
-            .unwrap_or_else(|_| format!("vtest-{}", std::process::id()));
         Self {
-            name: format!("{base}-{}", COUNTER.fetch_add(1, Ordering::Relaxed)),
+            name: own_name(&COUNTER.fetch_add(1, Ordering::Relaxed).to_string()),
             profile,
             user: None,
             home: tempfile::tempdir().expect("a folder"),
@@ -179,9 +219,7 @@ impl Instance {
     ) -> (u16, Value) {
         let mut stream =
             TcpStream::connect(("127.0.0.1", self.ports[0])).expect("the kernel's port");
-        stream
-            .set_read_timeout(Some(Duration::from_secs(60)))
-            .expect("a timeout");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
         let mut request = format!(
             "{method} {path} HTTP/1.1\r\nConnection: close\r\nContent-Length: {}\r\n",
             body.len()

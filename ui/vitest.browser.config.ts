@@ -7,8 +7,11 @@ export default defineConfig({
     // One story after the other: each step needs the one before.
     fileParallelism: false,
     bail: 1,
-    testTimeout: 40_000,
-    hookTimeout: 60_000,
-    expect: { poll: { timeout: 20_000 } },
+    // Several of these may run at once, each of a file of its own.
+    cache: false,
+    // Long, as the computer may be busy with much else: what is there sooner is not waited for.
+    testTimeout: 300_000,
+    hookTimeout: 300_000,
+    expect: { poll: { timeout: 90_000 } },
   },
 });

@@ -279,7 +279,7 @@ mod tests {
         }
     }
 
-    const DEADLINE: Duration = Duration::from_secs(20);
+    const DEADLINE: Duration = Duration::from_secs(120);
 
     /// Reads as a viewer does, until it has seen this.
     async fn sees(view: (Vec<u8>, broadcast::Receiver<Bytes>), wanted: &str) {

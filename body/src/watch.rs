@@ -81,7 +81,7 @@ mod tests {
         let (file, aside) = (folder.path().join("a"), folder.path().join("b"));
         let missing = folder.path().join("missing");
         let mut watch = Watch::new([folder.path(), &missing], Of::Content);
-        let deadline = Duration::from_secs(10);
+        let deadline = Duration::from_secs(120);
         for round in 0..3 {
             match round {
                 0 => std::fs::write(&aside, "x").unwrap(),

@@ -1,17 +1,20 @@
 # shellcheck shell=bash
 # Builds what run.sh, test.sh and bench.sh share. Quick where nothing changed.
 
-# The static binaries of the machine, where the image's build looks for them: the body, and what
-# carries out evolves through a mounted socket.
+# build_body [NAME…]: the machine's static binaries, put where the image's build looks for them:
+# the supervisor `body`, and `body-evolve`, which carries out evolves through a mounted socket.
 build_body() {
   local arch name
+  local names=("$@")
+  [ $# -gt 0 ] || names=(body body-evolve)
   arch=$(uname -m)
   mkdir -p "body/bin/$arch"
-  for name in body body-evolve; do
-    RUSTFLAGS="-C target-feature=+crt-static" cargo build --quiet --locked --package "$name" --release \
-      --target "$arch-unknown-linux-gnu" --target-dir target/body
-    cmp -s "target/body/$arch-unknown-linux-gnu/release/$name" "body/bin/$arch/$name" ||
-      install -m 0755 "target/body/$arch-unknown-linux-gnu/release/$name" "body/bin/$arch/$name"
+  for name in "${names[@]}"; do
+    # One after the other: together they would be compiled with each other's features.
+    RUSTFLAGS="-C target-feature=+crt-static" cargo build --locked --package "$name" --release \
+      --target "$arch-unknown-linux-gnu" || return
+    cmp -s "target/$arch-unknown-linux-gnu/release/$name" "body/bin/$arch/$name" ||
+      install -m 0755 "target/$arch-unknown-linux-gnu/release/$name" "body/bin/$arch/$name"
   done
 }
 
@@ -23,13 +26,28 @@ offer_build_ca() {
   fi
 }
 
-# The UI, into ui/dist.
+# The image's heavy layers (Debian's packages, what comes from PyPI and npm), which need nothing that
+# is compiled here: made while cargo compiles, they are in the engine's cache when the image is built.
+# The classic builder, whose cache the app's own builds use.
+build_layers() {
+  DOCKER_BUILDKIT=0 docker build --target tools --file body/Dockerfile . 2>&1
+}
+
+# The UI, into ui/dist. Nothing is done if no source is newer.
 build_ui() {
   (
-    cd ui
+    cd ui || return
     if [ ! -d node_modules ] || [ package-lock.json -nt node_modules/.package-lock.json ]; then
-      npm ci --silent
+      npm ci --no-audit --no-fund || return
+    fi
+    if [ -f dist/index.html ] && grep -q 'id="app"' dist/index.html &&
+      [ -z "$(find src public index.html package-lock.json vite.config.ts svelte.config.js tsconfig.json -newer dist/index.html -print -quit)" ]; then
+      return 0
     fi
     npm run --silent build -- --logLevel warn
   )
 }
+
+# What cargo compiled of other people's crates, from this user's cache into this clone, and back.
+restore_dependencies() { node scripts/lib/dependency-cache.mjs restore; }
+save_dependencies() { node scripts/lib/dependency-cache.mjs save; }

@@ -2,6 +2,9 @@
 # The container engine and the base image: used where they are there, else set up on
 # Debian and Ubuntu. Silent and quick when nothing is to do.
 
+# shellcheck source=scripts/lib/progress.sh
+. "$(dirname "${BASH_SOURCE[0]}")/progress.sh"
+
 base_image=debian:trixie-slim
 builder_image=rust:1.95-slim-trixie
 engine_here=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
@@ -53,7 +56,8 @@ ensure_engine() {
   local PATH=$PATH:/usr/sbin:/sbin
   if ! command -v dockerd >/dev/null 2>&1 || ! command -v docker >/dev/null 2>&1 || ! command -v iptables >/dev/null 2>&1; then
     printf 'Installing docker.io and iptables\n'
-    if ! engine_install >"$engine_log" 2>&1; then
+    engine_as_root true
+    if ! progress_watched 'Installing docker.io' "$engine_log" engine_install; then
       tail -n 20 "$engine_log" >&2
       printf 'Could not install docker.io. The whole log: %s\n' "$engine_log" >&2
       return 1

@@ -2,6 +2,9 @@
 # Finds what the project needs on this system, installs it on Debian and Ubuntu
 # (as root or through sudo), and elsewhere says exactly what is missing.
 
+# shellcheck source=scripts/lib/progress.sh
+. "$(dirname "${BASH_SOURCE[0]}")/progress.sh"
+
 # Runs a command as root: as it is, or through sudo.
 as_root() {
   if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo -- "$@"; fi
@@ -10,6 +13,10 @@ as_root() {
 can_install() {
   command -v apt-get >/dev/null 2>&1 || return 1
   [ "$(id -u)" -eq 0 ] || command -v sudo >/dev/null 2>&1
+}
+
+apt_install() {
+  as_root apt-get update -qq && as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@"
 }
 
 # need_packages PACKAGE…: installs those that are missing.
@@ -27,7 +34,9 @@ need_packages() {
     printf 'Installing %s\n' "${missing[*]}"
     local packages_log
     packages_log=$(mktemp "${TMPDIR:-/tmp}/vivarium-packages-XXXXXX.log")
-    if ! { as_root apt-get update -qq && as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}"; } >"$packages_log" 2>&1; then
+    # Asked for a password here, if at all: a process in the background can't ask.
+    as_root true
+    if ! progress_watched 'Installing packages' "$packages_log" apt_install "${missing[@]}"; then
       tail -n 20 "$packages_log" >&2
       printf 'Could not install %s. The whole log: %s\n' "${missing[*]}" "$packages_log" >&2
       return 1

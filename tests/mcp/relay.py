@@ -6,6 +6,7 @@ import os
 import pathlib
 import subprocess
 import tempfile
+import time
 import urllib.request
 
 HERE = pathlib.Path(__file__).parent
@@ -39,10 +40,13 @@ def running(servers=None, **variables):
             yield line.removeprefix("listening on ").strip()
         finally:
             process.terminate()
-            process.wait(10)
+            process.wait(120)
             process.stdout.close()
-        left = [pid for pid in os.listdir("/proc") if pid.isdigit() and folder in environment(pid)]
-        assert not left, f"processes are left: {left}"
+        # What was killed ends a moment later.
+        deadline = time.monotonic() + 120
+        while left := [pid for pid in os.listdir("/proc") if pid.isdigit() and folder in environment(pid)]:
+            assert time.monotonic() < deadline, f"processes are left: {left}"
+            time.sleep(0.02)
 
 
 def environment(pid):
@@ -55,5 +59,5 @@ def environment(pid):
 def status(address):
     """What the relay says of its servers, by name."""
     request = urllib.request.Request(f"{address}/status", headers=HEADERS)
-    with urllib.request.urlopen(request, timeout=5) as answer:
+    with urllib.request.urlopen(request, timeout=120) as answer:
         return {server["name"]: server for server in json.load(answer)["servers"]}

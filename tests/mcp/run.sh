@@ -4,12 +4,15 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 if [ -z "${VIVARIUM_BODY:-}" ]; then
-  # With the tests of body, which need the same.
-  cargo build --quiet --locked --package body --target-dir target/body
-  VIVARIUM_BODY=$PWD/target/body/debug/body
+  cargo build --quiet --locked --package body
+  VIVARIUM_BODY=$PWD/target/debug/body
 fi
 # The SDK names its own old names as such.
 export VIVARIUM_BODY PYTHONDONTWRITEBYTECODE=1 PYTHONWARNINGS=ignore::DeprecationWarning
+# Writes down how long each test took, if VIVARIUM_TEST_TIMES names a file.
+timed=$PWD/scripts/testing/timed.py
+reporters=(--test-reporter=dot --test-reporter-destination=stdout)
+[ -z "${VIVARIUM_TEST_TIMES:-}" ] || reporters+=("--test-reporter=$PWD/scripts/testing/times.mjs" "--test-reporter-destination=$VIVARIUM_TEST_TIMES.node")
 cd tests/mcp
 if [ ! -d node_modules ] || [ package-lock.json -nt node_modules/.package-lock.json ]; then
   npm ci --silent --no-audit --no-fund
@@ -21,8 +24,9 @@ for major in 1 2; do
     "$venv/bin/pip" install --quiet --disable-pip-version-check -r "requirements-$major.txt"
     touch "$venv/.made"
   fi
-  "$venv/bin/python" "v$major.py" --quiet
+  "$venv/bin/python" "$timed" "v$major.py" --quiet
 done
-../../target/venv-mcp-1/bin/python elsewhere.py --quiet
-../../target/venv-mcp-2/bin/python killed.py --quiet
-node --test --test-reporter=dot typescript.mjs
+../../target/venv-mcp-1/bin/python "$timed" elsewhere.py --quiet
+../../target/venv-mcp-2/bin/python "$timed" killed.py --quiet
+node --test "${reporters[@]}" typescript.mjs
+[ ! -f "${VIVARIUM_TEST_TIMES:-}.node" ] || cat "$VIVARIUM_TEST_TIMES.node" >>"$VIVARIUM_TEST_TIMES"

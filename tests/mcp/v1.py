@@ -10,7 +10,7 @@ from mcp.client.streamable_http import streamablehttp_client
 
 import relay
 
-LIMIT = 30
+LIMIT = 180
 
 
 async def sampled(_context, params):

@@ -13,7 +13,7 @@ from mcp_types import CreateMessageResult, ElicitResult, TextContent
 
 import relay
 
-LIMIT = 30
+LIMIT = 180
 
 
 async def sampled(_context, _params):

@@ -44,7 +44,7 @@ printf 'schemathesis with seed %s\n' "$seed"
 failed=0
 (cd "$work" && SCHEMATHESIS_HOOKS=$OLDPWD/tests/openapi/hooks.py PYTHONDONTWRITEBYTECODE=1 NO_PROXY=127.0.0.1 \
   "$venv/bin/st" --config-file "$work/schemathesis.toml" run "$url/openapi.json" --header "Authorization: Bearer $token" \
-  --exclude-path /events --seed "$seed" --max-examples 15 --max-time 90 --request-timeout 40 --continue-on-failure \
+  --exclude-path /events --seed "$seed" --max-examples 15 --max-time 90 --request-timeout 150 --continue-on-failure \
   --checks not_a_server_error,status_code_conformance,content_type_conformance,response_headers_conformance,response_schema_conformance,negative_data_rejection,unsupported_method,ignored_auth \
   --warnings off --no-color >"$work/said" 2>&1) || failed=$?
 tail -n 6 "$work/said"

@@ -203,7 +203,9 @@ fn the_shell(machine: &Instance) {
     let mark = "sleep 86.25";
     let limited = json!({"command": format!("{mark} & {mark}"), "timeout_s": 0.2});
     assert_eq!(post(machine, "/shell", &limited)["status"], "timeout");
-    assert_eq!(machine.inside(&format!("pgrep -fcx '{mark}'")), "0");
+    wait_until("the whole group is gone", DEADLINE, || {
+        machine.inside(&format!("pgrep -fcx '{mark}'")) == "0"
+    });
     let (status, answer) = machine.api("POST", "/shell", "{\"command\": \"a\\u0000b\"}");
     assert_eq!(
         (status, &answer["error"]["code"]),

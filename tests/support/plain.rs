@@ -188,14 +188,13 @@ fn the_keys_are_where_they_belong(plain: &Plain) {
         machine.inside(&read)
     };
     let server = "[f]ilesystem/dist/index.js";
+    wait_until("the server runs, and only one", DEADLINE, || {
+        machine.inside(&format!("pgrep -fc '{server} /repo'")) == "1"
+    });
     assert_eq!(of(server, "OPENAI_API_KEY"), "environment");
     assert_eq!(of(server, "A_API_KEY"), "file");
     assert_eq!(of(server, "B_API_KEY"), "from dotenv");
     assert_eq!(of(server, "OS_TOKEN"), "");
-    assert_eq!(
-        machine.inside("pgrep -fc '[f]ilesystem/dist/index.js /repo'"),
-        "1"
-    );
     let kernel = "[k]ernels/main";
     assert_eq!(of(kernel, "B_API_KEY"), "from dotenv");
     for (pattern, name) in [

@@ -1,9 +1,11 @@
 //! What a machine refuses, and clients that misbehave: each gets its error, and the kernel goes on.
 
-use std::{net::TcpStream, time::Duration};
+use std::net::TcpStream;
 
 use e2e::{Instance, wait_until};
 use serde_json::json;
+
+use crate::body::DEADLINE;
 
 /// Method, path, headers, body, and the status that answers them.
 type Refused<'a> = (&'a str, &'a str, Vec<(&'a str, &'a str)>, &'a str, u16);
@@ -79,7 +81,7 @@ pub fn bad_input(profile: &'static str) {
     );
     assert_eq!(answer["status"], "died");
     assert_eq!(answer["error"]["type"], "KernelDied");
-    wait_until("the kernel is back", Duration::from_secs(20), || {
+    wait_until("the kernel is back", DEADLINE, || {
         machine.http("GET", "/ping", &[], "").0 == 200
     });
     let (_, answer) = machine.api(
@@ -90,9 +92,7 @@ pub fn bad_input(profile: &'static str) {
     assert_eq!(answer["stdout"], "from a child\n");
 
     for stream in &mut silent {
-        stream
-            .set_read_timeout(Some(Duration::from_secs(30)))
-            .expect("a timeout");
+        stream.set_read_timeout(Some(DEADLINE)).expect("a timeout");
         let ended = std::io::Read::read(stream, &mut [0]);
         assert!(
             !matches!(&ended, Ok(1..)) && !is_timeout(&ended),

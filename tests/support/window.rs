@@ -48,7 +48,7 @@ impl Window {
             .process_group(0)
             .spawn()
             .expect("WebKitWebDriver (package webkit2gtk-driver)");
-        wait_until("the driver listens", Duration::from_secs(10), || {
+        wait_until("the driver listens", Duration::from_secs(90), || {
             std::net::TcpStream::connect(("127.0.0.1", port)).is_ok()
         });
         let options = json!({"binary": binary(), "args": []});
@@ -67,7 +67,7 @@ impl Window {
     pub async fn get(&self, id: &str) -> Element {
         self.client
             .wait()
-            .at_most(Duration::from_secs(20))
+            .at_most(Duration::from_secs(90))
             .for_element(Locator::Css(&format!("[data-testid='{id}']")))
             .await
             .unwrap_or_else(|error| panic!("no {id} in the window: {error}"))

@@ -279,5 +279,5 @@ test("it is removed, and nothing is left but the files", async () => {
 test("no error was met on the way", () => {
   // Of the restarts in the middle: connections were cut, by the machine and by Chromium, which drops what
   // it loads when the container's network comes; and a machine that comes up says that it is not ready.
-  expect(errors.filter((error) => !/WebSocket|ERR_CONNECTION|ERR_NETWORK_CHANGED|409|503/.test(error))).toEqual([]);
+  expect(errors.filter((error) => !/WebSocket|ERR_CONNECTION|ERR_SOCKS|ERR_NETWORK_CHANGED|409|503/.test(error))).toEqual([]);
 });

@@ -3,6 +3,7 @@
 
 import { execFileSync, spawn, type ChildProcess } from "node:child_process";
 import { randomInt } from "node:crypto";
+import { createSocket } from "node:dgram";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
 import { createServer } from "node:net";
@@ -13,18 +14,31 @@ import { createInterface } from "node:readline";
 import { chromium, type Browser, type Page } from "playwright-core";
 import { afterEach, expect, vi } from "vitest";
 
+import { Apart, CHROMIUM } from "./apart";
+
 export const PROJECT = join(import.meta.dirname, "../..");
 const VIVARIUM = join(PROJECT, "target/debug/vivarium");
-const CHROMIUM = process.env["CHROMIUM"] ?? "/usr/bin/chromium";
 const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
-/** As long as a machine may take to come up on a busy computer. */
-export const SLOW_MS = 90_000;
+/** As long as a machine may take to come up on a computer that is busy with much else. */
+export const SLOW_MS = 300_000;
+/** As long as a page may take there to show something. */
+const PAGE_MS = 90_000;
 
-/** A port that nobody listens at, and that the system gives to nobody by itself. */
+/**
+ * A port that nobody listens at, that no other test takes as long as this process lives, and that the
+ * system gives to nobody by itself.
+ */
 async function freePort(): Promise<number> {
   for (;;) {
     const port = randomInt(15_000, 32_000);
+    // Tells other tests that it is taken; see tests/lib.rs.
+    const mark = createSocket("udp4").unref();
+    const isMarked = await new Promise<boolean>((resolve) => {
+      mark.once("error", () => resolve(false));
+      mark.bind(port, "127.0.0.1", () => resolve(true));
+    });
+    if (!isMarked) continue;
     const isFree = await new Promise<boolean>((resolve) => {
       const server = createServer();
       server.on("error", () => resolve(false));
@@ -57,8 +71,8 @@ export class Instance {
   }
 
   static async make(name: string, environment: NodeJS.ProcessEnv = {}): Promise<Instance> {
-    const base = process.env["VIVARIUM_TEST_INSTANCE"] ?? `vtest-${process.pid}`;
-    return new Instance(`${base}-${name}`, [await freePort(), await freePort(), await freePort()], environment);
+    const run = process.env["VIVARIUM_TEST_INSTANCE"] ?? "vtest";
+    return new Instance(`${run}-${process.pid}-${name}`, [await freePort(), await freePort(), await freePort()], environment);
   }
 
   get container(): string {
@@ -108,13 +122,17 @@ export class Server {
 }
 
 export async function launch(): Promise<Browser> {
-  return chromium.launch({
-    executablePath: CHROMIUM,
+  const apart = await Apart.make();
+  const browser = await chromium.launch({
+    executablePath: apart?.chromium ?? CHROMIUM,
     args: [
+      ...(apart?.args ?? []),
       ...(process.getuid?.() === 0 ? ["--no-sandbox"] : []),
       "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync",
     ],
   });
+  browser.on("disconnected", () => apart?.end());
+  return browser;
 }
 
 const pages = new Set<Page>();
@@ -132,7 +150,7 @@ afterEach(async ({ task }) => {
 export async function open(browser: Browser, url: string): Promise<{ page: Page; errors: string[] }> {
   const context = await browser.newContext({ viewport: { width: 1280, height: 820 }, permissions: ["clipboard-read", "clipboard-write"] });
   const page = await context.newPage();
-  page.setDefaultTimeout(20_000);
+  page.setDefaultTimeout(PAGE_MS);
   pages.add(page);
   page.on("close", () => pages.delete(page));
   const errors: string[] = [];
@@ -178,6 +196,6 @@ export async function looksRight(page: Page): Promise<void> {
 }
 
 /** Waits for an element with this `data-testid` and attribute. */
-export async function state(page: Page, id: string, value: string, timeout = 20_000): Promise<void> {
+export async function state(page: Page, id: string, value: string, timeout = PAGE_MS): Promise<void> {
   await page.locator(`[data-testid="${id}"][data-state="${value}"]`).waitFor({ state: "attached", timeout });
 }

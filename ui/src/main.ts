@@ -1,17 +1,26 @@
+// What index.html starts. The build makes one file of it, which can load everything else again if
+// that fails once: a container that starts or ends changes this computer's network, and a browser
+// drops what it is loading then.
+
 import "./shared/base.css";
 import "./shared/ansi.css";
 
-import { mount } from "svelte";
+import { retry } from "./shared/retry";
+import { loadStyles } from "./styles";
 
-import App from "./app/App.svelte";
-import { openHost } from "./host";
-import { Live } from "./shared/live/live.svelte";
-import { Preferences } from "./shared/preferences.svelte";
+/** The last one is 24 s after the first. */
+const TRIES = 10;
 
-const host = await openHost();
-const preferences = new Preferences(host);
-const live = new Live(host);
-live.listen((event) => preferences.hear(event));
-mount(App, { target: document.getElementById("app")!, props: { live, preferences } });
-void preferences.load();
-await live.start();
+void begin();
+
+async function begin(): Promise<void> {
+  const message = document.getElementById("loading")!;
+  try {
+    const [{ openHost, start }] = await Promise.all([retry(() => import("./start"), TRIES), retry(loadStyles, TRIES)]);
+    const host = await retry(openHost, TRIES);
+    await start(host);
+  } catch (thrown) {
+    message.textContent = "Vivarium could not be loaded. Reload the page to try again.";
+    throw thrown;
+  }
+}

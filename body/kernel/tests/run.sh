@@ -10,4 +10,4 @@ if ! cmp -s body/kernel/requirements.txt "$venv/requirements.txt"; then
   "$venv/bin/pip" install --quiet --disable-pip-version-check -r body/kernel/requirements.txt
   cp body/kernel/requirements.txt "$venv/requirements.txt"
 fi
-exec env PYTHONPATH=body/kernel "$venv/bin/python" -m unittest discover -s body/kernel/tests "$@"
+exec env PYTHONPATH=body/kernel "$venv/bin/python" scripts/testing/timed.py discover -s body/kernel/tests "$@"

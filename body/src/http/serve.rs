@@ -110,7 +110,7 @@ mod tests {
 
     use super::*;
 
-    const DEADLINE: Duration = Duration::from_secs(10);
+    const DEADLINE: Duration = Duration::from_secs(120);
 
     struct Served {
         address: SocketAddr,

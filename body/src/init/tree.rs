@@ -314,8 +314,12 @@ mod tests {
         assert_eq!(one.parent, std::process::id().cast_signed());
         child.wait().unwrap();
         assert!(look(pid).is_none());
-        let ours = look(std::process::id().cast_signed()).unwrap();
-        assert!(!ours.ended && ours.tasks > 1);
+        std::thread::scope(|scope| {
+            let other = scope.spawn(std::thread::park);
+            let ours = look(std::process::id().cast_signed()).unwrap();
+            other.thread().unpark();
+            assert!(!ours.ended && ours.tasks > 1);
+        });
     }
 
     #[test]

@@ -100,7 +100,7 @@ mod tests {
 
     use super::{super::*, *};
 
-    const DEADLINE: Duration = Duration::from_secs(20);
+    const DEADLINE: Duration = Duration::from_secs(120);
 
     /// A process of the test's own, which ends with it.
     struct Background(Pid);

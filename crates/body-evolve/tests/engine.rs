@@ -68,26 +68,13 @@ fn what_is_wrong_with_a_candidate_leaves_the_machine_as_it_is() {
         return;
     }
     let seat = Seat::up("seatbad");
-    let cases = [
-        ("if (candidate()) { exit 3 }", "prove"),
-        ("if (!candidate()) { exit 5 }", "settle"),
-        ("if (!candidate()) { sleep 600 }", "settle"),
-    ];
-    for (index, (boot, step)) in cases.into_iter().enumerate() {
-        seat.edit("body/rootfs/version", "2");
-        seat.boot(boot);
-        let run = seat.evolve(&format!("bad{index}"));
-        assert_eq!(run["state"], "undone", "{boot}: {run}");
-        let steps = run["steps"].as_array().unwrap();
-        let failed = steps.iter().find(|step| step["state"] == "failed");
-        assert_eq!(failed.unwrap()["name"], step, "{boot}: {run}");
-        seat.is_whole("1", boot);
-    }
+    is_undone(&seat, "if (candidate()) { exit 3 }", "prove");
+    is_undone(&seat, "if (!candidate()) { exit 5 }", "settle");
 
     // A container of somebody else's that has a restarter's name is left alone.
     seat.boot("");
     let [_, name] = seat.restarters();
-    let sleeps = ["debian:trixie-slim", "sleep", "600"];
+    let sleeps = ["debian:trixie-slim", "sleep", "3600"];
     let other = ok(&[&["run", "-d", "--name", &name], &sleeps[..]].concat());
     let run = seat.evolve("other");
     assert_eq!(run["state"], "undone", "{run}");
@@ -102,9 +89,26 @@ fn what_is_wrong_with_a_candidate_leaves_the_machine_as_it_is() {
     seat.is_whole("1", "a broken Dockerfile");
 }
 
-/// Ends every place, in the machine as in its restarters.
-fn all_places() -> impl Iterator<Item = &'static str> {
-    RESTARTER_FAILPOINTS.iter().chain(FAILPOINTS).copied()
+#[test]
+fn so_does_one_that_never_answers_in_its_place() {
+    if !wanted() {
+        return;
+    }
+    // Long enough for the old machine to come back on a busy computer.
+    let seat = Seat::with("seathangs", "evolve.settle_s=20");
+    is_undone(&seat, "if (!candidate()) { sleep 600 }", "settle");
+}
+
+/// A new machine that does this at its start leaves the old one as it is: this step fails.
+fn is_undone(seat: &Seat, boot: &str, step: &str) {
+    seat.edit("body/rootfs/version", "2");
+    seat.boot(boot);
+    let run = seat.evolve(&format!("bad-{step}"));
+    assert_eq!(run["state"], "undone", "{boot}: {run}");
+    let steps = run["steps"].as_array().unwrap();
+    let failed = steps.iter().find(|step| step["state"] == "failed");
+    assert_eq!(failed.unwrap()["name"], step, "{boot}: {run}");
+    seat.is_whole("1", boot);
 }
 
 /// The machine is whole after a run: of the next version, or of the one before with the reason told.
@@ -119,12 +123,34 @@ fn after(seat: &Seat, run: &Value, version: &mut String, next: String, place: &s
 
 #[test]
 fn whatever_is_killed_anywhere_the_machine_is_up_again() {
+    killed_at(0);
+}
+
+#[test]
+fn so_it_is_where_it_is_killed_at_the_proof() {
+    killed_at(1);
+}
+
+#[test]
+fn so_it_is_where_it_is_killed_at_the_swap() {
+    killed_at(2);
+}
+
+#[test]
+fn so_it_is_where_it_is_killed_near_the_end() {
+    killed_at(3);
+}
+
+/// One fourth of all places, in the machine as in its restarters.
+fn killed_at(fourth: usize) {
     if !wanted() {
         return;
     }
-    let seat = Seat::up("seatkill");
+    let seat = Seat::up(&format!("seatkill{fourth}"));
     let mut version = "1".to_owned();
-    for (number, place) in all_places().enumerate() {
+    let places = [RESTARTER_FAILPOINTS, FAILPOINTS].concat();
+    let places = places.chunks(places.len().div_ceil(4)).nth(fourth).unwrap();
+    for (number, &place) in places.iter().enumerate() {
         let next = format!("v{number}");
         seat.edit("body/rootfs/version", &next);
         // Only a run that fails comes by there.
@@ -143,17 +169,21 @@ fn whatever_is_killed_anywhere_the_machine_is_up_again() {
 
 #[test]
 fn a_power_cut_while_the_machine_is_replaced_leaves_the_old_one_or_the_new_one() {
+    power_cuts_at("seatpower", ["handing", "created", "stopped", "renamed"]);
+}
+
+#[test]
+fn so_does_a_power_cut_while_the_new_one_settles() {
+    power_cuts_at("seatdark", ["placed", "started", "reloaded", "marked"]);
+}
+
+fn power_cuts_at(name: &str, places: [&str; 4]) {
     if !wanted() {
         return;
     }
-    let seat = Seat::up("seatpower");
+    let seat = Seat::up(name);
     let mut version = "1".to_owned();
-    for (number, place) in [
-        "handing", "created", "stopped", "renamed", "placed", "started", "reloaded", "marked",
-    ]
-    .into_iter()
-    .enumerate()
-    {
+    for (number, place) in places.into_iter().enumerate() {
         let next = format!("v{number}");
         seat.edit("body/rootfs/version", &next);
         seat.fail_at(&format!("{place} hang"));

@@ -3,7 +3,7 @@
 
 use std::{
     io::Write,
-    net::TcpListener,
+    net::{TcpListener, UdpSocket},
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
@@ -151,6 +151,8 @@ struct Sshd {
     child: Child,
     folder: tempfile::TempDir,
     port: u16,
+    /// Tells other tests that the port is taken; see `free_port` of the end-to-end tests.
+    _mark: UdpSocket,
 }
 
 impl Sshd {
@@ -166,8 +168,12 @@ impl Sshd {
         }
         // One that the system gives to nobody by itself.
         let from = 15_000 + u16::try_from(std::process::id() % 16_000).expect("small");
-        let port = (from..32_000)
-            .find(|&port| TcpListener::bind(("127.0.0.1", port)).is_ok())
+        let (port, mark) = (from..32_000)
+            .find_map(|port| {
+                let mark = UdpSocket::bind(("127.0.0.1", port)).ok()?;
+                let is_free = TcpListener::bind(("127.0.0.1", port)).is_ok();
+                is_free.then_some((port, mark))
+            })
             .expect("a free port");
         let place = at.display();
         let config = format!(
@@ -201,7 +207,7 @@ impl Sshd {
         let begin = Instant::now();
         while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
             assert!(
-                begin.elapsed() < Duration::from_secs(10),
+                begin.elapsed() < Duration::from_secs(60),
                 "sshd does not listen"
             );
             std::thread::yield_now();
@@ -210,6 +216,7 @@ impl Sshd {
             child,
             folder,
             port,
+            _mark: mark,
         }
     }
 

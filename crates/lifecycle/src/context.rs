@@ -17,6 +17,7 @@ const SOURCES: &[&str] = &[
     "Cargo.lock",
     "crates",
     "body/Cargo.toml",
+    "body/compile.sh",
     "body/src",
 ];
 /// Certificates of a network that inspects TLS: used in the build, never in the image.

@@ -22,7 +22,7 @@ use crate::{
     shell::Shell,
 };
 
-pub const DEADLINE: Duration = Duration::from_secs(10);
+pub const DEADLINE: Duration = Duration::from_secs(120);
 
 /// A worker that says what the test wants.
 pub struct Fake {

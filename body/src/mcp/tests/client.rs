@@ -24,7 +24,7 @@ use super::super::{
 };
 use crate::http::access::Access;
 
-pub const DEADLINE: Duration = Duration::from_secs(20);
+pub const DEADLINE: Duration = Duration::from_secs(120);
 const TOKEN: &str = "token-of-the-tests";
 
 /// A relay, and what it serves.

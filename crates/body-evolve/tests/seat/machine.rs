@@ -12,7 +12,9 @@ use serde_json::{Value, json};
 #[path = "../../../lifecycle/tests/engine/perl.rs"]
 mod perl;
 
-const DOCKERFILE: &str = "ARG BASE\nFROM ${BASE}\nCOPY body/rootfs/ /\n\
+/// Its label comes first, so that no layer is another test's too: those go with the last image that has
+/// them, while another test's build may be about to use them.
+const DOCKERFILE: &str = "ARG BASE\nFROM ${BASE}\nLABEL vivarium.test=NAME\nCOPY body/rootfs/ /\n\
     RUN chmod 0755 /usr/local/bin/machine /usr/local/bin/body\n\
     CMD [\"/usr/local/bin/machine\"]\n";
 
@@ -26,9 +28,9 @@ if (!candidate()) { fork or exec "evolves" }
 const EVOLVES: &str =
     "#!/bin/sh\nfor try in 1 2 3; do body-evolve run >>/data/log 2>&1 && exit; sleep 0.1; done\n";
 
-/// For machines that come up in no time.
+/// For machines that come up in no time, on a computer that may be busy with much else.
 const SETTINGS: &str =
-    "evolve.settle_s=15,evolve.prove_s=15,evolve.steady_s=0,generations_to_keep=0";
+    "evolve.settle_s=60,evolve.prove_s=60,evolve.steady_s=0,generations_to_keep=0";
 
 pub struct Seat {
     /// Begins all its names.
@@ -36,20 +38,32 @@ pub struct Seat {
     folder: tempfile::TempDir,
     /// Its network's own name, as compose would give it.
     network: String,
+    /// For the runs of it.
+    settings: String,
 }
 
 impl Seat {
     /// A machine that is up.
     pub fn up(name: &str) -> Self {
-        let name = format!("vtest-{name}-{}", std::process::id());
+        Self::with(name, "evolve.steady_s=0")
+    }
+
+    /// The same with a setting more.
+    pub fn with(name: &str, setting: &str) -> Self {
+        let run = std::env::var("VIVARIUM_TEST_INSTANCE").unwrap_or_else(|_| "vtest".into());
+        let name = format!("{run}-{name}-{}", std::process::id());
         let seat = Self {
             network: format!("{name}_default"),
+            settings: format!("{SETTINGS},{setting}"),
             folder: tempfile::tempdir().unwrap(),
             name,
         };
         seat.build_base();
         for (path, text) in [
-            ("body/Dockerfile", DOCKERFILE),
+            (
+                "body/Dockerfile",
+                DOCKERFILE.replace("NAME", &seat.name).as_str(),
+            ),
             ("body/rootfs/usr/local/bin/body", &perl::body("")),
             ("body/rootfs/version", "1"),
         ] {
@@ -108,20 +122,19 @@ impl Seat {
             COPY body-evolve evolves /usr/local/bin/\n\
             RUN chmod 0755 /usr/local/bin/*; body-evolve sources /nothing >/usr/local/share/vivarium/body.sources\n";
         std::fs::write(folder.path().join("Dockerfile"), text).unwrap();
-        ok(&[
-            "build",
-            "-q",
-            "-t",
-            &self.base(),
-            &folder.path().display().to_string(),
-        ]);
+        // The first build is a long one; the next one takes all its layers from the cache.
+        let lock = std::env::temp_dir().join(format!("{}.lock", self.base()));
+        let lock = std::fs::File::create(lock).unwrap();
+        lock.lock().unwrap();
+        let folder = folder.path().display().to_string();
+        ok(&["build", "-q", "-t", &self.base(), &folder]);
     }
 
     fn start(&self) {
         let mount = |path: PathBuf, at: &str| format!("{}:{at}", path.display());
         let (data, repo) = (mount(self.data(), "/data"), mount(self.repo(), "/repo"));
         let home = format!("{}_home:/root", self.name);
-        let set = format!("VIVARIUM_SET={SETTINGS},base={}", self.base());
+        let set = format!("VIVARIUM_SET={},base={}", self.settings, self.base());
         // As compose would make it: with its labels, and known by its service's name.
         let project = format!("com.docker.compose.project={}", self.name);
         ok(&[
@@ -186,8 +199,13 @@ impl Seat {
         format!("{}-os", self.name)
     }
 
+    /// One for the whole run of tests, which scripts/test.sh removes at its end: with the last image
+    /// that has them go its layers, which another test's build may be about to use.
     fn base(&self) -> String {
-        format!("{}-base", self.name)
+        match std::env::var("VIVARIUM_TEST_INSTANCE") {
+            Ok(run) => format!("{run}-kept-seats"),
+            Err(_) => format!("{}-base", self.name),
+        }
     }
 
     fn repo(&self) -> PathBuf {
@@ -253,7 +271,7 @@ impl Seat {
     pub fn wait(&self, what: &str, mut holds: impl FnMut() -> bool) {
         let begin = Instant::now();
         while !holds() {
-            if begin.elapsed() > Duration::from_secs(90) {
+            if begin.elapsed() > Duration::from_secs(240) {
                 let log = std::fs::read_to_string(self.data().join("log")).unwrap_or_default();
                 let run = std::fs::read_to_string(self.data().join("run.json")).unwrap_or_default();
                 let there = self.containers().join(" ");

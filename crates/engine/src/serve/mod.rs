@@ -29,6 +29,7 @@ use wire::failure::{Failure, FailureCode};
 
 use crate::Engine;
 use access::Access;
+use pages::Pages;
 
 /// Longest request: a notebook with its pictures.
 const BODY_BYTES: usize = 256 << 20;
@@ -91,17 +92,23 @@ impl Engine {
     /// Binds a loopback port for views outside this process.
     ///
     /// # Errors
-    /// [`PortTaken`](FailureCode::PortTaken) where the port is held.
+    /// [`PortTaken`](FailureCode::PortTaken) if the port is held;
+    /// [`NotFound`](FailureCode::NotFound) if the pages are wanted and this build has none.
     pub async fn bind(&self, options: ServeOptions) -> Result<Served, Failure> {
+        let pages = options.ui.then(Pages::find).transpose()?;
+        self.listen(options.port, pages).await
+    }
+
+    async fn listen(&self, port: u16, pages: Option<Pages>) -> Result<Served, Failure> {
         let taken = |error: std::io::Error| {
             Failure::new(
                 FailureCode::PortTaken,
-                format!("Port {} of 127.0.0.1 can't be used", options.port),
+                format!("Port {port} of 127.0.0.1 can't be used"),
             )
             .because(error.to_string())
             .next("Choose another with --port, or leave it out for any free one.")
         };
-        let listener = TcpListener::bind(("127.0.0.1", options.port))
+        let listener = TcpListener::bind(("127.0.0.1", port))
             .await
             .map_err(taken)?;
         let address = listener.local_addr().map_err(taken)?;
@@ -116,8 +123,8 @@ impl Engine {
             ))
             .layer(DefaultBodyLimit::max(BODY_BYTES))
             .with_state(self.clone());
-        if options.ui {
-            router = router.merge(pages::routes(self.bridge_port()));
+        if let Some(pages) = pages {
+            router = router.merge(pages.routes(self.bridge_port()));
         }
         let router = router
             .fallback(nowhere)

@@ -8,28 +8,64 @@ use axum::{
     routing::get,
 };
 use rust_embed::RustEmbed;
+use wire::failure::{Failure, FailureCode};
 
-/// What `npm run build` made.
+/// What `npm run build` made, or nothing.
 #[derive(RustEmbed)]
 #[folder = "../../ui/dist/"]
 #[allow_missing = true]
 struct Files;
 
-/// `/` and every file of the UI. They hold no secret, so they want no token.
-pub(super) fn routes(bridge_port: u16) -> Router {
-    let policy = format!(
-        "default-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; \
-         font-src 'self'; frame-src 'self'; object-src 'none'; base-uri 'none'; frame-ancestors 'none'; \
-         connect-src 'self' ws://127.0.0.1:{bridge_port}"
-    );
-    let index = {
-        let policy = policy.clone();
-        move || async move { file("index.html", &policy) }
-    };
-    Router::new().route("/", get(index)).route(
-        "/{*path}",
-        get(move |Path(path): Path<String>| async move { file(&path, &policy) }),
-    )
+/// Where the app shows in `index.html`. The one that `src-tauri/build.rs` writes if the UI isn't
+/// built has no such place.
+const MOUNT_POINT: &str = "id=\"app\"";
+
+/// The pages of this build, which are known to be there.
+#[derive(Debug)]
+pub(super) struct Pages(());
+
+impl Pages {
+    /// Looks for them.
+    ///
+    /// # Errors
+    /// [`NotFound`](FailureCode::NotFound) if the UI wasn't built before this program.
+    pub(super) fn find() -> Result<Self, Failure> {
+        Self::of(Files::get("index.html").map(|index| index.data).as_deref())
+    }
+
+    /// Those that this `index.html` starts.
+    pub(super) fn of(index: Option<&[u8]>) -> Result<Self, Failure> {
+        let starts_the_app = |index: &[u8]| String::from_utf8_lossy(index).contains(MOUNT_POINT);
+        if index.is_some_and(starts_the_app) {
+            return Ok(Self(()));
+        }
+        let failure = Failure::new(
+            FailureCode::NotFound,
+            "The pages are not part of this build of vivarium",
+        );
+        Err(failure
+            .because("The UI wasn't built: ui/dist had no pages.")
+            .next(
+                "Build the pages with `cd ui && npm ci && npm run build`, then build vivarium again.",
+            ))
+    }
+
+    /// `/` and every file of the UI. They hold no secret, so they want no token.
+    pub(super) fn routes(self, bridge_port: u16) -> Router {
+        let policy = format!(
+            "default-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; \
+             font-src 'self'; frame-src 'self'; object-src 'none'; base-uri 'none'; frame-ancestors 'none'; \
+             connect-src 'self' ws://127.0.0.1:{bridge_port}"
+        );
+        let index = {
+            let policy = policy.clone();
+            move || async move { file("index.html", &policy) }
+        };
+        Router::new().route("/", get(index)).route(
+            "/{*path}",
+            get(move |Path(path): Path<String>| async move { file(&path, &policy) }),
+        )
+    }
 }
 
 fn file(path: &str, policy: &str) -> Response {

@@ -8,6 +8,9 @@ use tokio::{
 use super::*;
 use crate::EngineOptions;
 
+/// What the UI's build makes its `index.html` of.
+const INDEX: &[u8] = include_bytes!("../../../../ui/index.html");
+
 /// A server on an engine of its own.
 struct Fixture {
     engine: Engine,
@@ -25,7 +28,8 @@ impl Fixture {
             ..Default::default()
         };
         let engine = Engine::start(options).await.unwrap();
-        let served = engine.bind(ServeOptions { port: 0, ui }).await.unwrap();
+        let pages = ui.then(|| Pages::of(Some(INDEX)).unwrap());
+        let served = engine.listen(0, pages).await.unwrap();
         let (port, token) = (served.address().port(), served.token().to_owned());
         assert!(served.url().ends_with(&format!("/#token={token}")));
         let serving = engine.clone();
@@ -162,4 +166,16 @@ async fn a_held_port_is_named() {
     let failure = server.engine.bind(options).await.unwrap_err();
     assert_eq!(failure.code, FailureCode::PortTaken);
     server.stop().await;
+}
+
+#[test]
+fn pages_that_are_not_built_are_refused_with_what_to_do() {
+    // As src-tauri/build.rs writes it.
+    let placeholder = "<title>Vivarium</title>The UI is not built: npm run build in ui/";
+    for index in [None, Some(""), Some(placeholder)] {
+        let failure = Pages::of(index.map(str::as_bytes)).unwrap_err();
+        assert_eq!(failure.code, FailureCode::NotFound, "{index:?}");
+        assert!(failure.cause.is_some() && failure.next.unwrap().contains("npm run build"));
+    }
+    Pages::of(Some(INDEX)).unwrap();
 }

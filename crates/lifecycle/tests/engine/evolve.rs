@@ -45,12 +45,19 @@ async fn a_new_machine_takes_the_old_ones_place_and_there_is_a_way_back() {
     assert_eq!(diff.files[0].path, "body/rootfs/version");
     assert!(diff.patch.contains("+2") && !diff.compiles);
 
+    let begin = Instant::now();
     let run = tiny.evolve().await;
+    let took = begin.elapsed().as_millis();
     assert_eq!(run.state, RunState::Good, "{run:?}");
     assert_eq!((run.from_generation, run.generation), (Some(1), Some(2)));
     assert_eq!(run.report.lost_files, ["/opt/lost"]);
     assert_eq!(run.report.kernels[0].skipped[0].name, "t");
-    assert!(run.report.downtime_ms.is_some_and(|ms| ms < 15_000));
+    // It is away for a part of the run only.
+    assert!(
+        run.report
+            .downtime_ms
+            .is_some_and(|ms| u128::from(ms) < took)
+    );
     tiny.is_whole("2", "after an evolve").await;
     // On the same ports, though the spec takes any.
     assert_eq!(tiny.machine().kernel_port(&tiny.dock).await.unwrap(), port);
@@ -90,38 +97,15 @@ async fn a_new_machine_takes_the_old_ones_place_and_there_is_a_way_back() {
     tiny.tidy().await;
 }
 
-#[tokio::test]
-async fn what_is_wrong_with_a_candidate_leaves_the_machine_as_it_is() {
-    if !super::wanted() {
-        return;
-    }
-    let tiny = Tiny::up(
-        "broken",
-        &["evolve.prove_s=3", "evolve.settle_s=4", "evolve.steady_s=3"],
-    )
-    .await;
-    let dies = "if (candidate()) { exit 3 }";
-    let dies_late = "if (candidate()) { alarm 2; $SIG{ALRM} = sub { exit 4 } }";
-    let never = "if (candidate()) { sleep 600 }";
-    let not_in_place = "if (!candidate()) { exit 5 }";
-    let hangs_in_place = "if (!candidate()) { sleep 600 }";
-    let dies_in_place = "if (!candidate()) { alarm 2; $SIG{ALRM} = sub { exit 6 } }";
-    let cases = [
-        (dies, "", StepName::Prove, "exit status 3"),
-        (dies_late, "", StepName::Prove, "ended"),
-        (never, "", StepName::Prove, "longer than 3 s"),
-        ("", "sleep 600;", StepName::Prove, "longer than 3 s"),
-        ("", "print 'no proof'; exit 0;", StepName::Prove, "no proof"),
-        (
-            "",
-            r#"say_('{"ok":false,"checks":[{"name":"mcp linux","ok":false,"detail":"no tools","took_ms":1}]}');"#,
-            StepName::Prove,
-            "mcp linux: no tools",
-        ),
-        (not_in_place, "", StepName::Settle, "ended"),
-        (hangs_in_place, "", StepName::Settle, "after 4 s"),
-        (dies_in_place, "", StepName::Settle, "ended|was well"),
-    ];
+/// What a machine and its proof do that are not well, the step that fails, and words of why; one of
+/// several where a `|` stands.
+type Wrong<'a> = (&'a str, &'a str, StepName, &'a str);
+
+const NOT_IN_PLACE: &str = "if (!candidate()) { exit 5 }";
+
+/// Each of these leaves the machine as it is.
+async fn are_undone(name: &str, overrides: &[&str], cases: &[Wrong<'_>]) -> Tiny {
+    let tiny = Tiny::up(name, overrides).await;
     for (boot, prove, step, words) in cases {
         let what = format!("{boot}{prove}");
         tiny.edit("body/rootfs/usr/local/bin/machine", &machine(boot));
@@ -130,13 +114,38 @@ async fn what_is_wrong_with_a_candidate_leaves_the_machine_as_it_is() {
         let run = tiny.evolve().await;
         assert_eq!(run.state, RunState::Undone, "{what}: {run:?}");
         let (at, why) = failed_at(&run);
-        assert_eq!(at, step, "{what}: {why}");
+        assert_eq!(at, *step, "{what}: {why}");
         assert!(
             words.split('|').any(|word| why.contains(word)),
             "{what}: {why}"
         );
         tiny.is_whole("1", &what).await;
     }
+    tiny
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_a_candidate_leaves_the_machine_as_it_is() {
+    if !super::wanted() {
+        return;
+    }
+    let cases: [Wrong; 4] = [
+        (
+            "if (candidate()) { exit 3 }",
+            "",
+            StepName::Prove,
+            "exit status 3",
+        ),
+        ("", "print 'no proof'; exit 0;", StepName::Prove, "no proof"),
+        (
+            "",
+            r#"say_('{"ok":false,"checks":[{"name":"mcp linux","ok":false,"detail":"no tools","took_ms":1}]}');"#,
+            StepName::Prove,
+            "mcp linux: no tools",
+        ),
+        (NOT_IN_PLACE, "", StepName::Settle, "ended"),
+    ];
+    let tiny = are_undone("broken", &[], &cases).await;
     tiny.edit("body/Dockerfile", "ARG BASE\nFROM ${BASE}\nRUN false\n");
     let run = tiny.evolve().await;
     assert_eq!(run.state, RunState::Undone);
@@ -149,6 +158,56 @@ async fn what_is_wrong_with_a_candidate_leaves_the_machine_as_it_is() {
         .filter(|one| one.state == GenerationState::Good);
     assert_eq!(good.map(|one| one.number).collect::<Vec<_>>(), [1]);
     tiny.tidy().await;
+}
+
+#[tokio::test]
+async fn so_does_a_candidate_that_dies_a_moment_later() {
+    if !super::wanted() {
+        return;
+    }
+    let dies = "if (candidate()) { alarm 2; $SIG{ALRM} = sub { exit 4 } }";
+    let dies_in_place = "if (!candidate()) { alarm 2; $SIG{ALRM} = sub { exit 6 } }";
+    let cases: [Wrong; 2] = [
+        (dies, "", StepName::Prove, "ended"),
+        (dies_in_place, "", StepName::Settle, "ended|was well"),
+    ];
+    // Long after it died, also where the engine has much else to do.
+    let steady = ["evolve.steady_s=10"];
+    are_undone("dies-later", &steady, &cases).await.tidy().await;
+}
+
+#[tokio::test]
+async fn so_does_one_whose_proof_has_no_end() {
+    if !super::wanted() {
+        return;
+    }
+    let cases: [Wrong; 2] = [
+        (
+            "if (candidate()) { sleep 600 }",
+            "",
+            StepName::Prove,
+            "longer than 3 s",
+        ),
+        ("", "sleep 600;", StepName::Prove, "longer than 3 s"),
+    ];
+    let limit = ["evolve.prove_s=3"];
+    are_undone("no-proof", &limit, &cases).await.tidy().await;
+}
+
+#[tokio::test]
+async fn so_does_one_that_never_answers_in_its_place() {
+    if !super::wanted() {
+        return;
+    }
+    // Long enough for the old machine to come back on a busy computer.
+    let cases: [Wrong; 1] = [(
+        "if (!candidate()) { sleep 600 }",
+        "",
+        StepName::Settle,
+        "after 20 s",
+    )];
+    let limit = ["evolve.settle_s=20"];
+    are_undone("never", &limit, &cases).await.tidy().await;
 }
 
 #[tokio::test]
@@ -201,12 +260,29 @@ async fn child() {
 
 #[tokio::test]
 async fn a_run_that_is_killed_anywhere_is_finished_or_undone() {
+    killed_at(0).await;
+}
+
+#[tokio::test]
+async fn so_is_one_that_is_killed_in_the_middle() {
+    killed_at(1).await;
+}
+
+#[tokio::test]
+async fn so_is_one_that_is_killed_near_its_end() {
+    killed_at(2).await;
+}
+
+/// One third of all places.
+async fn killed_at(third: usize) {
     if !super::wanted() {
         return;
     }
-    let tiny = Tiny::up("killed", &["generations_to_keep=0"]).await;
+    let name = format!("killed-{third}");
+    let tiny = Tiny::up(&name, &["generations_to_keep=0"]).await;
     let mut version = "1".to_owned();
-    for (number, failpoint) in FAILPOINTS.iter().enumerate() {
+    let places = FAILPOINTS.chunks(FAILPOINTS.len().div_ceil(3)).nth(third);
+    for (number, failpoint) in places.unwrap().iter().enumerate() {
         let wanted = format!("v{number}");
         tiny.edit("body/rootfs/version", &wanted);
         // Only a run that fails comes by there.
@@ -266,7 +342,7 @@ async fn a_second_run_is_refused_and_a_taken_port_does_not_lose_the_machine() {
         .iter()
         .any(|run| run.steps.iter().any(|step| step.name == StepName::Carry))
     {
-        assert!(begin.elapsed() < Duration::from_secs(60));
+        assert!(begin.elapsed() < Duration::from_secs(180));
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     let second = tiny.run(What::Evolve(EvolveRequest::default())).await;
@@ -279,7 +355,7 @@ async fn a_second_run_is_refused_and_a_taken_port_does_not_lose_the_machine() {
             if let Ok(held) = std::net::TcpListener::bind(("127.0.0.1", port)) {
                 return held;
             }
-            assert!(begin.elapsed() < Duration::from_secs(60));
+            assert!(begin.elapsed() < Duration::from_secs(180));
         }
     });
     tiny.shell("rm /tmp/cell").await;
@@ -325,7 +401,7 @@ async fn an_engine_that_goes_away_in_the_middle_is_survived() {
         .await
         .is_empty()
     {
-        assert!(begin.elapsed() < Duration::from_secs(60));
+        assert!(begin.elapsed() < Duration::from_secs(180));
     }
     drop(between);
     std::fs::remove_file(&socket).unwrap();

@@ -69,13 +69,10 @@ async fn a_run_that_is_given_up_leaves_the_machine_and_nothing_else() {
     let run = cancelled_at(&tiny, |told| is_at(told, StepName::Prepare)).await;
     is_cancelled(run, "in prepare").await;
 
-    tiny.edit(
-        "body/Dockerfile",
-        &(BODY_DOCKERFILE.to_owned() + "RUN sleep 600\n"),
-    );
+    tiny.edit_dockerfile("RUN sleep 600\n");
     let run = cancelled_at(&tiny, says("RUN sleep 600")).await;
     is_cancelled(run, "in a build's step").await;
-    tiny.edit("body/Dockerfile", BODY_DOCKERFILE);
+    tiny.edit_dockerfile("");
 
     // One that never answers is proved until somebody has enough of it.
     tiny.edit(
@@ -265,8 +262,7 @@ async fn a_build_that_meets_a_full_disk_is_told_as_that() {
     }
     let tiny = Tiny::up("no-room", &[]).await;
     // The engine gives each build 64 MB there.
-    let fills = BODY_DOCKERFILE.to_owned() + "RUN cp /dev/zero /dev/shm/fills\n";
-    tiny.edit("body/Dockerfile", &fills);
+    tiny.edit_dockerfile("RUN cp /dev/zero /dev/shm/fills\n");
     let run = tiny.evolve().await;
     assert_eq!(run.state, RunState::Undone, "{run:?}");
     assert_eq!(run.failure.unwrap().code, FailureCode::DiskFull);
@@ -320,7 +316,7 @@ async fn without_git_an_evolve_says_what_is_missing_and_a_rollback_works() {
 
 /// The stages of the real Dockerfile, with a program of a line.
 const STAGES: &str = "ARG BASE\nARG BUILDER=rust:1.95-slim-trixie\n\
-    FROM ${BUILDER} AS builder\nLABEL vivarium.stage=builder\n\
+    FROM ${BUILDER} AS builder\nLABEL vivarium.stage=NAME\n\
     COPY body/Cargo.toml body/bin* /prebuilt/\nCOPY body/src /src\n\
     RUN if [ -f /prebuilt/$(uname -m)/body ]; then install -m 0755 /prebuilt/$(uname -m)/body /body; \
     else rustc -o /body /src/main.rs; fi\n\
@@ -331,7 +327,8 @@ async fn sources_that_changed_are_compiled_and_others_are_shipped() {
     if !super::wanted() {
         return;
     }
-    let dockerfile = BODY_DOCKERFILE.replacen("ARG BASE\nFROM ${BASE}\n", STAGES, 1);
+    let dockerfile = BODY_DOCKERFILE.replace("MORE", "");
+    let dockerfile = dockerfile.replacen("ARG BASE\nFROM ${BASE}\n", STAGES, 1);
     let files = [
         ("Cargo.toml", ""),
         ("body/Cargo.toml", ""),

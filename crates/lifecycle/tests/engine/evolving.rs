@@ -11,20 +11,25 @@ use wire::{
     machine::MachineState,
 };
 
+pub(crate) use crate::docker;
 pub use crate::perl::{body, machine};
 use crate::tiny::TinyMachine;
 
-pub const BODY_DOCKERFILE: &str = "ARG BASE\nFROM ${BASE}\nLABEL vivarium.stage=os\n\
+/// Its label comes first, so that no layer is another test's too: those go with the last image that has
+/// them, while another test's build may be about to use them. The stage is a machine's own until all
+/// is there, so that what another machine's build tidies up is not the end of a build that goes on.
+pub const BODY_DOCKERFILE: &str = "ARG BASE\nFROM ${BASE}\nLABEL vivarium.stage=NAME vivarium.test=NAME\n\
     RUN useradd --uid 1000 --home-dir /root --no-create-home os; chmod 0755 /root; chown os /root\n\
     COPY body/rootfs/ /\n\
     RUN chmod 0755 /usr/local/bin/*\n\
-    LABEL vivarium.stage=os vivarium.test=NAME\n\
+    MORE\
+    LABEL vivarium.stage=os\n\
     CMD [\"/usr/local/bin/machine\"]\n";
 
-/// For machines that come up in no time.
+/// For machines that come up in no time, on a computer that may be busy with much else.
 pub const QUICK: &[&str] = &[
-    "evolve.settle_s=15",
-    "evolve.prove_s=15",
+    "evolve.settle_s=60",
+    "evolve.prove_s=60",
     "evolve.steady_s=0",
 ];
 
@@ -38,7 +43,7 @@ impl Tiny {
     pub async fn up(name: &str, overrides: &[&str]) -> Self {
         let mut all = QUICK.to_vec();
         all.extend(overrides);
-        let tiny = TinyMachine::new(name, BODY_DOCKERFILE, &all);
+        let tiny = TinyMachine::new(name, &BODY_DOCKERFILE.replace("MORE", ""), &all);
         Self::of(tiny).await
     }
 
@@ -73,6 +78,14 @@ impl Tiny {
         let path = self.machine().repo_dir().join(path);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, text).unwrap();
+    }
+
+    /// Makes the Dockerfile of the machine's repo one with this instruction more; with none, as it was.
+    pub fn edit_dockerfile(&self, more: &str) {
+        let text = BODY_DOCKERFILE
+            .replace("MORE", more)
+            .replace("NAME", &self.tiny.instance);
+        self.edit("body/Dockerfile", &text);
     }
 
     pub async fn run(&self, what: What) -> Result<EvolveRun, LifecycleError> {
@@ -128,35 +141,8 @@ impl Tiny {
     }
 }
 
-impl Drop for Tiny {
-    /// A test that failed leaves nothing either.
-    fn drop(&mut self) {
-        if !std::thread::panicking() {
-            return;
-        }
-        let instance = &self.tiny.instance;
-        let label = format!("label=vivarium.instance={instance}");
-        for container in docker(&["ps", "-aq", "--filter", &label]) {
-            docker(&["rm", "-fv", &container]);
-        }
-        docker(&["network", "rm", &format!("{instance}-os-host-net")]);
-        for volume in docker(&["volume", "ls", "-q", "--filter", &label]) {
-            docker(&["volume", "rm", &volume]);
-        }
-        for image in docker(&["images", "-q", "--filter", &label]) {
-            docker(&["rmi", "-f", &image]);
-        }
-    }
-}
-
 fn volumes() -> Vec<String> {
     docker(&["volume", "ls", "-q"])
-}
-
-pub fn docker(words: &[&str]) -> Vec<String> {
-    let output = Command::new("docker").args(words).output().unwrap();
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    text.lines().map(str::to_owned).collect()
 }
 
 pub async fn carry_out(options: &MachineOptions, what: What) -> Result<EvolveRun, LifecycleError> {

@@ -16,9 +16,9 @@ readlink /proc/self/ns/user
 renderers() { grep -lsz -- "--type=r[e]nderer" /proc/[0-9]*/cmdline; }
 chromium --headless --user-data-dir=/tmp/profile --remote-debugging-port=0 about:blank >/dev/null 2>&1 &
 chromium=$! tries=0
-until [ -n "$(renderers)" ] || [ $tries -ge 300 ]; do sleep 0.1; tries=$((tries + 1)); done
+until [ -n "$(renderers)" ] || [ $tries -ge 1200 ]; do sleep 0.1; tries=$((tries + 1)); done
 unfiltered() { for renderer in $(renderers); do grep -sqx "Seccomp_filters:.1" "$(dirname "$renderer")/status" && return; done; return 1; }
-while unfiltered && [ $tries -lt 300 ]; do sleep 0.1; tries=$((tries + 1)); done
+while unfiltered && [ $tries -lt 1200 ]; do sleep 0.1; tries=$((tries + 1)); done
 for renderer in $(renderers); do
   folder=$(dirname "$renderer")
   echo "renderer $(awk '/^Seccomp_filters:/ {print $2}' "$folder/status") $(readlink "$folder/ns/user")"

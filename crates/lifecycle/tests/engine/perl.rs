@@ -42,7 +42,8 @@ if ($path eq "/evolve/status") {
   say_(qq({"in_progress":true,"executor":"socket","executor_present":true,"latest_run":$run}));
 }
 if ($path =~ m,/report$,) {
-  $json =~ /"run":(\{.*\})\}$/s or refuse("no run");
+  # An object with all that is in it, wherever it stands.
+  $json =~ /"run":(\{(?:[^{}"]++|"(?:\\.|[^"\\])*+"|(?1))*+\})/s or refuse("no run");
   open(my $f, ">", "/data/run.aside"); print $f $1; close $f; rename "/data/run.aside", "/data/run.json"; done();
 }
 if ($path eq "/evolve/claim") { done() }

@@ -24,7 +24,7 @@ use wire::{
 
 use crate::{
     evolve_faults::is_at,
-    evolving::{BODY_DOCKERFILE, Tiny, carry_out_heard, docker, machine},
+    evolving::{Tiny, carry_out_heard, docker, machine},
 };
 
 /// Where Debian has it; a shell's PATH may lack the folder.
@@ -64,7 +64,7 @@ fn in_a_world(test: &str) {
             &base.display().to_string(),
         ],
     );
-    let group = format!("vtest-power-{}", std::process::id());
+    let group = super::own_name(test);
     let ended = Command::new("unshare")
         .args([
             "--net",
@@ -142,7 +142,7 @@ impl Power {
         };
         let begin = Instant::now();
         while !alive().is_empty() {
-            assert!(begin.elapsed() < Duration::from_secs(20), "{:?}", alive());
+            assert!(begin.elapsed() < Duration::from_secs(120), "{:?}", alive());
             for pid in alive() {
                 let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
             }
@@ -202,7 +202,7 @@ fn dockerd(disk: &Path) -> Child {
     let begin = Instant::now();
     while docker(&["info", "--format", "{{.ID}}"]).concat().is_empty() {
         assert!(
-            begin.elapsed() < Duration::from_secs(60),
+            begin.elapsed() < Duration::from_secs(180),
             "dockerd does not answer: {}",
             std::fs::read_to_string(&log).unwrap()
         );
@@ -323,8 +323,7 @@ async fn full_disk() {
 
     // Enough at the beginning, and then no more.
     power.leave_free(2 << 30);
-    let fills = BODY_DOCKERFILE.to_owned() + "RUN head -c 200000000 /dev/zero > /filled\n";
-    tiny.edit("body/Dockerfile", &fills);
+    tiny.edit_dockerfile("RUN head -c 200000000 /dev/zero > /filled\n");
     let mut hear = |told: Told| {
         if is_at(&told, StepName::Build) {
             power.leave_free(64 << 20);
@@ -338,7 +337,7 @@ async fn full_disk() {
     assert_eq!(run.failure.unwrap().code, FailureCode::DiskFull);
     tiny.is_whole("1", "after a full disk").await;
     power.leave_free(2 << 30);
-    tiny.edit("body/Dockerfile", BODY_DOCKERFILE);
+    tiny.edit_dockerfile("");
     tiny.edit("body/rootfs/version", "2");
     assert_eq!(tiny.evolve().await.state, RunState::Good);
     tiny.is_whole("2", "with room again").await;

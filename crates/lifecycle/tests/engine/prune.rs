@@ -7,7 +7,7 @@ use crate::tiny::TinyMachine;
 
 /// As the real one: two stages with the label that pruning goes by, and layers that change.
 const DOCKERFILE: &str = "ARG BASE\nFROM ${BASE} AS builder\nLABEL vivarium.stage=NAME\n\
-    COPY body/rootfs /built\nFROM scratch\nLABEL vivarium.stage=os\n\
+    COPY body/rootfs /built\nFROM scratch\nLABEL vivarium.stage=os vivarium.test=NAME\n\
     COPY --from=builder /built /\nCOPY body/rootfs /rootfs\n";
 
 #[tokio::test]

@@ -4,12 +4,15 @@ use std::path::Path;
 
 use lifecycle::{CancellationToken, Dock, EngineChoice, LifecycleError, Machine, MachineOptions};
 
-/// Its folders go when it is dropped; its container and images by [`TinyMachine::tidy`].
+/// Its folders go when it is dropped; its container and images by [`TinyMachine::tidy`], and where a
+/// test did not come to that, when it is dropped.
 pub struct TinyMachine {
     pub instance: String,
     pub machine: Machine,
     pub options: MachineOptions,
     folder: tempfile::TempDir,
+    /// Whether all that it left at the engine was removed.
+    is_tidy: std::sync::atomic::AtomicBool,
 }
 
 /// A machine's options, with all its folders below one.
@@ -32,7 +35,7 @@ impl TinyMachine {
     /// The same at a given engine.
     pub fn at(engine: EngineChoice, name: &str, dockerfile: &str, overrides: &[&str]) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let instance = format!("vtest-{name}-{}", std::process::id());
+        let instance = super::own_name(name);
         let options = MachineOptions {
             engine,
             ..options(&instance, folder.path(), overrides)
@@ -42,6 +45,7 @@ impl TinyMachine {
             instance,
             options,
             folder,
+            is_tidy: false.into(),
         };
         machine.dockerfile(dockerfile);
         machine
@@ -85,10 +89,36 @@ impl TinyMachine {
         self.machine.remove(dock, true).await.expect("removed");
         let image = format!("{}-os", self.instance);
         dock.remove_image(&image).await.expect("removed");
-        for label in ["instance", "stage"] {
-            let label = format!("vivarium.{label}={}", self.instance);
+        for label in ["vivarium.instance", "vivarium.stage", "vivarium.test"] {
+            let label = format!("{label}={}", self.instance);
             for image in dock.loose_images(&label).await.expect("listed") {
                 dock.remove_image(&image.id).await.expect("removed");
+            }
+        }
+        self.is_tidy
+            .store(true, std::sync::atomic::Ordering::Relaxed);
+    }
+}
+
+impl Drop for TinyMachine {
+    fn drop(&mut self) {
+        if *self.is_tidy.get_mut() {
+            return;
+        }
+        let instance = &self.instance;
+        let container = self.machine.container_name();
+        for beside in ["", "-next", "-new", "-old", "-handover", "-next-handover"] {
+            super::docker(&["rm", "-fv", &format!("{container}{beside}")]);
+        }
+        super::docker(&["network", "rm", &format!("{container}-net")]);
+        let label = format!("label=vivarium.instance={instance}");
+        for volume in super::docker(&["volume", "ls", "-q", "--filter", &label]) {
+            super::docker(&["volume", "rm", &volume]);
+        }
+        for label in ["vivarium.instance", "vivarium.stage", "vivarium.test"] {
+            let label = format!("label={label}={instance}");
+            for image in super::docker(&["images", "-q", "--filter", &label]) {
+                super::docker(&["rmi", "-f", &image]);
             }
         }
     }

@@ -12,11 +12,11 @@ use tokio::{
 
 use crate::tiny::TinyMachine;
 
-const RESTS: &str = "ARG BASE\nFROM ${BASE}\nLABEL vivarium.stage=os\nCMD [\"sleep\", \"600\"]\n";
+const RESTS: &str = "ARG BASE\nFROM ${BASE}\nLABEL vivarium.stage=os vivarium.test=NAME\nCMD [\"sleep\", \"600\"]\n";
 
 /// Waits for a change that is as wanted.
 async fn heard(changes: &mut Receiver<Change>, wanted: impl Fn(&Change) -> bool) -> bool {
-    let waited = tokio::time::timeout(Duration::from_secs(20), async {
+    let waited = tokio::time::timeout(Duration::from_secs(120), async {
         while let Some(change) = changes.recv().await {
             if wanted(&change) {
                 return true;

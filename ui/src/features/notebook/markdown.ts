@@ -3,6 +3,7 @@
 
 import MarkdownIt from "markdown-it";
 
+import { retry } from "../../shared/retry";
 import { name } from "../../shared/untrusted";
 
 export interface Renderer {
@@ -28,7 +29,8 @@ let loading: Promise<Renderer> | null = null;
 
 /** Also renders `$…$`, `$$…$$` and `\begin{…}…\end{…}`; what is no valid TeX stays as it was written. */
 export function mathematical(): Promise<Renderer> {
-  return (loading ??= Promise.all([import("@vscode/markdown-it-katex"), import("katex")]).then(([plugin, { default: katex }]) => {
+  const load = () => Promise.all([import("@vscode/markdown-it-katex"), import("katex")]);
+  return (loading ??= retry(load).then(([plugin, { default: katex }]) => {
     const renderer = made();
     let formulas = 0;
     // A CommonJS module: who bundles it decides whether its default lies one deeper.
