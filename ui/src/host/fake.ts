@@ -4,6 +4,7 @@ import type { Failure, MachineState, MachineStatus, Progress, StreamEvent, Event
 import type { Answer, Command, Host, Request } from "./host";
 import { fakeEvolve } from "./fakeEvolve";
 import { fakeMcp } from "./fakeMcp";
+import { hostileEvents, hostile } from "./fakeHostile";
 import { asScene } from "./fakeScenes";
 import { download, openTab, pageClipboard } from "./page";
 
@@ -22,7 +23,7 @@ const BUILD_FAILED: Failure = {
   detail: "E: Unable to locate package tigervnc-standalone-servr\nThe command returned a non-zero code: 100",
 };
 
-/** Scenes: absent, stopped, running, building, build-failed, no-engine, evolving, asked; on every page: new, full, loading, failing. */
+/** Scenes: absent, stopped, running, building, build-failed, no-engine, evolving, asked; on every page: new, full, loading, failing, hostile. */
 export class FakeHost implements Host {
   #scene: string;
   #take: (event: StreamEvent) => void = () => {};
@@ -95,13 +96,15 @@ export class FakeHost implements Host {
       desktop_open: () => {
         throw { code: "not_running", message: "The fake host has no desktop", cause: null, next: null, detail: null } satisfies Failure;
       },
-      kernel_exec: ({ cell_id, run_id }) => {
+      kernel_exec: ({ cell_id, run_id, code }) => {
+        if (this.#scene === "hostile") return hostileEvents(code, cell_id, run_id).forEach((event) => this.#tell(event));
         this.#tell({ kind: "cell_queued", cell_id, run_id });
         this.#tell({ kind: "cell_started", cell_id, run_id, ran_ms: 0 });
         this.#tell({ kind: "cell_output", cell_id, run_id, output: { output_type: "stream", name: "stdout", text: "hello\n" } });
         return {};
       },
     };
+    if (this.#scene === "hostile") Object.assign(answers, hostile((event) => this.#tell(event)));
     const answer = answers[command];
     return asScene(this.#scene, command, answer ? answer(request) : {}) as Answer<C>;
   }

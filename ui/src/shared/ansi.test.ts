@@ -30,3 +30,24 @@ test("colours of overwritten characters go with them", () => {
   expect(shown.map((chunk) => chunk.text).join("")).toBe("no");
   expect(shown[0]!.classes).toBe("ansi-red-fg");
 });
+
+test.each([
+  ["\u001b]0;title\u0007ok", "ok"],
+  ["\u001b]52;c;cm0gLXJm\u001b\\ok", "ok"],
+  ["\u001b]8;;https://evil.example\u0007good\u001b]8;;\u0007", "good"],
+  ["\u001b]52;c;never ended\nnext line", "\nnext line"],
+  ["\u009d0;title\u009cok", "ok"],
+  ["\u001bPq#0\u001b\\ok", "ok"],
+  ["\u001b_apc\u001b\\ok", "ok"],
+  ["\u001b[2J\u001b[H\u001b[?25lok", "ok"],
+  ["\u001bcok\u001b(B\u001b7", "ok"],
+  ["a\u202eb\u0007", "a⟨U+202E⟩b␇"],
+  ["lone \u001b", "lone ␛"],
+])("%j says nothing to a terminal", (written, shown) => {
+  const chunks = ansiChunks(settle(written));
+  expect(chunks.map(({ text }) => text).join("")).toBe(shown);
+});
+
+test("a flood of colours is drawn without them", () => {
+  expect(ansiChunks("\u001b[31mx\u001b[0m".repeat(50_000))).toEqual([{ text: "x".repeat(50_000), classes: "" }]);
+});

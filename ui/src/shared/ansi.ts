@@ -1,20 +1,42 @@
-// Terminal text for the eye: colours as classes, overwritten characters gone.
+// Terminal text for the eye: colours as classes, overwritten characters gone, all other escapes
+// removed. What is no escape and can't be seen is made visible.
 
 import Anser from "anser";
+
+import { visible } from "./untrusted";
 
 export interface Chunk {
   text: string;
   classes: string;
 }
 
+/** More changes of colour than this are not drawn: each is an element of the page. */
+const MOST_CHUNKS = 5000;
+
+/**
+ * Escapes that say something to a terminal and nothing to a reader: strings to it (OSC with window
+ * titles, links and the clipboard; DCS, SOS, PM, APC), ended or not, and movements. Colours stay.
+ */
+const ESCAPES =
+  /(?:\u001b[\]PX^_]|[\u0090\u0098\u009d-\u009f])[^\u0007\u001b\u009c\n]*(?:\u0007|\u001b\\|\u009c)?|(?:\u001b\[|\u009b)(?![0-9;:]*m)[0-?]*[ -/]*[@-~]|\u001b[ -/]+[0-~]|\u001b[0-OQ-WYZ`-~]/g;
+/** What is left of them after that. */
+const COLOURS = /(?:\u001b\[|\u009b)[0-9;:]*m/g;
+
+/** The text with its colours, and without any other escape. */
+export function onlyColours(text: string): string {
+  return /[\u001b\u0080-\u009f]/.test(text) ? text.replace(ESCAPES, "").replace(/\u009b(?=[0-9;:]*m)/g, "\u001b[") : text;
+}
+
 /** Splits text by its colours. The classes stand in `ansi.css`. */
-export function ansiChunks(text: string): Chunk[] {
-  if (!text.includes("\u001b")) return [{ text, classes: "" }];
+export function ansiChunks(given: string): Chunk[] {
+  const text = onlyColours(given);
+  if (!text.includes("\u001b")) return [{ text: visible(text), classes: "" }];
+  if (text.split("\u001b", MOST_CHUNKS + 2).length > MOST_CHUNKS + 1) return [{ text: visible(text.replace(COLOURS, "")), classes: "" }];
   return Anser.ansiToJson(text, { json: true, remove_empty: true, use_classes: true }).map((chunk) => {
     const classes: string[] = chunk.decorations.map((decoration) => `ansi-${decoration}`);
     if (chunk.fg) classes.push(className(chunk.fg, "fg"));
     if (chunk.bg) classes.push(className(chunk.bg, "bg"));
-    return { text: chunk.content, classes: classes.join(" ") };
+    return { text: visible(chunk.content), classes: classes.join(" ") };
   });
 }
 

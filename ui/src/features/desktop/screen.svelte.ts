@@ -130,7 +130,8 @@ export class Screen {
       if (this.#rfb !== rfb) return;
       this.#wait_ms = FIRST_RETRY_MS;
       this.state = { kind: "connected" };
-      this.focus();
+      // A connection that comes back takes the keyboard from nothing: what is typed elsewhere is not for the machine.
+      if (free()) this.focus();
     });
     rfb.addEventListener("clipboard", (event) => void this.#takeClipboard(event.detail.text));
     rfb.addEventListener("securityfailure", (event) => (refused = event.detail.reason ?? "The password was refused"));
@@ -164,4 +165,10 @@ export class Screen {
     this.#retry = setTimeout(() => void this.#connect(), this.#wait_ms);
     this.#wait_ms = Math.min(this.#wait_ms * 2, LAST_RETRY_MS);
   }
+}
+
+/** Whether nothing has the keyboard that somebody types into. */
+function free(): boolean {
+  const active = document.activeElement;
+  return active === null || active === document.body || active.matches("[data-home]");
 }

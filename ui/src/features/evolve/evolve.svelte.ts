@@ -153,6 +153,11 @@ export class Evolve {
           this.#log = { run_id: event.run.run_id, next: 0 };
           this.lines = [];
         }
+        // What is to be approved is read when it is asked for: what was read before may be something else.
+        if (event.run.state === "awaits_yes" && this.run?.state !== "awaits_yes") {
+          this.diff = { kind: "reading" };
+          void this.read();
+        }
         this.run = event.run;
         if (event.run.ended_at !== null) void this.look();
         break;

@@ -2,7 +2,7 @@
 
 import { toFailure } from "../../host";
 import type { Failure } from "../../wire";
-import type { Json } from "./schema";
+import { asJson, isRecord, type Json } from "../../shared/untrusted";
 import { Refusal, type Session } from "./session.svelte";
 
 export type Outcome =
@@ -11,40 +11,66 @@ export type Outcome =
   | { kind: "refused"; code: number; message: string; data: unknown }
   | { kind: "broken"; failure: Failure };
 
-export interface Call {
-  number: number;
-  server: string | null;
-  method: string;
+export class Call {
+  /** Large answers stay as they came. */
+  outcome = $state.raw<Outcome>({ kind: "going", id: 0 });
+  readonly number: number;
+  readonly server: string | null;
+  readonly method: string;
   /** Tool, resource or prompt. */
-  name: string;
-  params: Json;
-  at: number;
-  outcome: Outcome;
+  readonly name: string;
+  readonly params: { [key: string]: Json };
+  readonly at = Date.now();
+
+  constructor(number: number, server: string | null, method: string, name: string, params: { [key: string]: Json }, id: number) {
+    this.number = number;
+    this.server = server;
+    this.method = method;
+    this.name = name;
+    this.params = params;
+    this.outcome = { kind: "going", id };
+  }
 }
 
 const KEPT = 200;
+/** So long a server has to say that it cancelled a call. */
+const CANCEL_MS = 5000;
 
 export class Calls {
   /** Newest first. */
-  list = $state<Call[]>([]);
+  list = $state.raw<Call[]>([]);
   #number = 0;
 
   async make(session: Session, method: string, name: string, params: { [key: string]: Json }): Promise<Call> {
     const id = session.nextId();
-    this.list = [{ number: ++this.#number, server: session.server, method, name, params, at: Date.now(), outcome: { kind: "going", id } }, ...this.list.slice(0, KEPT - 1)];
-    const call = this.list[0] as Call;
+    const call = new Call(++this.#number, session.server, method, name, params, id);
+    this.list = [call, ...this.list.slice(0, KEPT - 1)];
     try {
       // Without a token a server reports no progress.
       const { result, duration_ms } = await session.request(method, { ...params, _meta: { progressToken: id } }, id);
-      const failed = typeof result === "object" && result !== null && !Array.isArray(result) && result["isError"] === true;
-      call.outcome = { kind: "done", result, duration_ms, failed };
+      if (call.outcome.kind === "going") call.outcome = { kind: "done", result, duration_ms, failed: isRecord(result) && result["isError"] === true };
     } catch (thrown) {
+      if (call.outcome.kind !== "going") return call;
       call.outcome =
         thrown instanceof Refusal
           ? { kind: "refused", code: thrown.code, message: thrown.message, data: thrown.data }
           : { kind: "broken", failure: toFailure(thrown) };
     }
     return call;
+  }
+
+  /** Asks the server to give a call up; one that doesn't answer is waited for no longer. */
+  async cancel(session: Session, call: Call): Promise<void> {
+    if (call.outcome.kind !== "going") return;
+    const over = (cause: string | null) => {
+      if (call.outcome.kind === "going") call.outcome = { kind: "broken", failure: { code: "cancelled", message: "The call was cancelled", cause, next: null, detail: null } };
+    };
+    setTimeout(() => over("The server did not confirm it. It may still be at work."), CANCEL_MS);
+    try {
+      await session.cancel(call.outcome.id);
+    } catch (thrown) {
+      over(toFailure(thrown).message);
+    }
   }
 }
 
@@ -53,9 +79,9 @@ export function text(call: Call): string {
   const { outcome } = call;
   switch (outcome.kind) {
     case "done":
-      return JSON.stringify(outcome.result, null, 2);
+      return asJson(outcome.result, 2);
     case "refused":
-      return `${outcome.code} ${outcome.message}\n${JSON.stringify(outcome.data ?? null, null, 2)}`;
+      return `${outcome.code} ${outcome.message}\n${asJson(outcome.data ?? null, 2)}`;
     case "broken":
       return outcome.failure.message;
     case "going":

@@ -1,5 +1,7 @@
 // How other programs are told of this endpoint: each client's own form.
 
+import { commandLine } from "./entry";
+
 export interface Target {
   id: string;
   word: string;
@@ -7,6 +9,9 @@ export interface Target {
   where: string;
   text: (url: string, token: string, name: string) => string;
 }
+
+/** A name that is taken for neither an option nor anything else. */
+const clean = (name: string) => name.replaceAll(/[^\w.-]/g, "_").replace(/^-+/, "") || "vivarium";
 
 const pretty = (value: unknown) => JSON.stringify(value, null, 2);
 const header = (token: string) => ({ Authorization: `Bearer ${token}` });
@@ -16,7 +21,8 @@ export const TARGETS: Target[] = [
     id: "claude-code",
     word: "Claude Code",
     where: "a terminal",
-    text: (url, token, name) => `claude mcp add --transport http ${name} ${url} --header "Authorization: Bearer ${token}"`,
+    // A server's name comes from inside, and a shell reads this.
+    text: (url, token, name) => commandLine("claude", ["mcp", "add", "--transport", "http", clean(name), url, "--header", `Authorization: Bearer ${token}`]),
   },
   {
     id: "claude-desktop",

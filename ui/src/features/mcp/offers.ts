@@ -1,13 +1,17 @@
 // Tools, resources and prompts in one shape: a name, a form, and the request that it makes.
 
+import { name as asName, own, paragraph } from "../../shared/untrusted";
 import type { Json, Schema } from "./schema";
 import type { Session } from "./session.svelte";
 
 export type Kind = "tools" | "resources" | "prompts";
 
 export interface Offer {
+  /** What the server knows it by. */
   key: string;
+  /** As it is drawn. */
   name: string;
+  /** As it is drawn, too. */
   description: string;
   /** Small letters of all that people look for. */
   search: string;
@@ -28,7 +32,7 @@ const asObject = (value: Json | undefined) => (typeof value === "object" && valu
 export function expand(template: string, values: { [key: string]: Json }): string {
   return template.replace(HOLE, (hole, names: string) => {
     const sign = hole[1] as string;
-    const filled = names.split(",").map((name) => [name.replace(/[*:].*$/, ""), values[name.replace(/[*:].*$/, "")]] as const);
+    const filled = names.split(",").map((name) => [name.replace(/[*:].*$/, ""), own(values, name.replace(/[*:].*$/, ""))] as const);
     const given = filled.filter(([, value]) => value !== undefined && value !== "");
     if (given.length === 0) return "";
     const code = (value: Json | undefined) => (sign === "+" || sign === "#" ? encodeURI(String(value)) : encodeURIComponent(String(value)));
@@ -42,22 +46,23 @@ export function holes(template: string): string[] {
   return [...template.matchAll(HOLE)].flatMap(([, names]) => (names ?? "").split(",").map((name) => name.replace(/[*:].*$/, "")));
 }
 
-const texts = (names: { name: string; description?: string; required?: boolean }[]): Schema => ({
+const texts = (names: { name: string; description?: string; required: boolean }[]): Schema => ({
   type: "object",
   properties: Object.fromEntries(names.map(({ name, description }) => [name, { type: "string", ...(description && { description }) }])),
   required: names.filter(({ required }) => required).map(({ name }) => name),
 });
 
-export function toOffers(kind: Kind, { tools, resources, prompts }: Session): Offer[] {
+export function toOffers(kind: Kind, { tools, resources, prompts }: Pick<Session, "tools" | "resources" | "prompts">): Offer[] {
   const search = (...parts: (string | undefined)[]) => parts.join(" ").toLowerCase();
+  const badges = (...words: (string | undefined)[]) => words.map((word) => asName(word)).filter((word) => word !== "");
   switch (kind) {
     case "tools":
-      return tools.map(({ name, title, description = "", inputSchema, annotations }) => ({
+      return tools.map(({ name, title, description = "", inputSchema, readOnly, destructive }) => ({
         key: name,
-        name,
-        description,
+        name: asName(name),
+        description: paragraph(description),
         search: search(name, title, description),
-        badges: [title ?? annotations?.title, annotations?.readOnlyHint ? "only reads" : "", annotations?.destructiveHint && !annotations.readOnlyHint ? "may destroy" : ""].filter((word) => word !== undefined && word !== "") as string[],
+        badges: badges(title, readOnly ? "only reads" : "", destructive && !readOnly ? "may destroy" : ""),
         schema: inputSchema,
         method: "tools/call",
         action: "Call",
@@ -67,10 +72,10 @@ export function toOffers(kind: Kind, { tools, resources, prompts }: Session): Of
     case "resources":
       return resources.map(({ uri, template, name, title, description = "", mimeType }) => ({
         key: uri,
-        name: title ?? name,
-        description: description || uri,
+        name: asName(title ?? name),
+        description: paragraph(description || uri),
         search: search(name, title, uri, description),
-        badges: [template ? "template" : "", mimeType ?? "", uri].filter(Boolean),
+        badges: badges(template ? "template" : "", mimeType, uri),
         schema: texts(template ? holes(uri).map((hole) => ({ name: hole, required: true })) : []),
         method: "resources/read",
         action: "Read",
@@ -78,12 +83,12 @@ export function toOffers(kind: Kind, { tools, resources, prompts }: Session): Of
         value: () => ({}),
       }));
     case "prompts":
-      return prompts.map(({ name, title, description = "", arguments: taken = [] }) => ({
+      return prompts.map(({ name, title, description = "", arguments: taken }) => ({
         key: name,
-        name,
-        description,
+        name: asName(name),
+        description: paragraph(description),
         search: search(name, title, description),
-        badges: title ? [title] : [],
+        badges: badges(title),
         schema: texts(taken),
         method: "prompts/get",
         action: "Get",

@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 
-import { complaints, field, initial, resolve, type Schema } from "./schema";
+import { complaints } from "./complaints";
+import { asSchema, field, initial, levels, resolve, type Schema } from "./schema";
 
 const ROOT: Schema = {
   type: "object",
@@ -62,4 +63,48 @@ test("complaints name the place, and not its containers", () => {
   const found = complaints({ path: 3, mode: "fast", filters: [{}] }, ROOT);
   expect(found.map(({ place }) => place).sort()).toEqual(["/filters/0", "/path"]);
   expect(complaints({ path: "x", mode: "whole" }, ROOT)).toEqual([]);
+});
+
+test("whatever stands in a schema's place is one", () => {
+  for (const given of [true, false, null, 3, "x", [], undefined, {}]) {
+    const root = asSchema({ type: "object", properties: { payload: given, other: { type: "string" } }, required: ["payload", "other"] });
+    expect(field(resolve(root, root))).toMatchObject({ kind: "object", required: ["payload", "other"] });
+    expect(initial(root, root, true)).toMatchObject({ other: "" });
+    expect(() => field(resolve(given, root))).not.toThrow();
+  }
+  const odd = ["x", 3, null, true, [null], { constructor: null }];
+  for (const word of ["type", "properties", "required", "enum", "oneOf", "anyOf", "allOf", "items", "$ref", "default", "minimum", "format", "title"]) {
+    for (const value of odd) {
+      const root = asSchema({ [word]: value });
+      expect(() => [field(resolve(root, root)), initial(root, root, true), levels(root)], `${word}: ${JSON.stringify(value)}`).not.toThrow();
+    }
+  }
+  expect(() => resolve({ $ref: "#/%E0%A4%A" }, {})).not.toThrow();
+  expect(field(asSchema({ enum: ["a", "a", "b"] }))).toEqual({ kind: "choice", values: ["a", "b"] });
+});
+
+test("a schema that needs itself ends", () => {
+  const loop: Schema = { type: "object", properties: { next: { $ref: "#" } }, required: ["next"] };
+  expect(JSON.stringify(initial(loop, loop, true)).length).toBeLessThan(200);
+  const all: Schema = { allOf: [{ $ref: "#" }, { $ref: "#" }] };
+  expect(field(resolve(all, all)).kind).toBe("any");
+  const names = Array.from({ length: 12 }, (_, at) => `p${at}`);
+  const wide: Schema = { type: "object", properties: Object.fromEntries(names.map((name) => [name, { $ref: "#" }])), required: names };
+  const began = performance.now();
+  expect(JSON.stringify(initial(wide, wide, true)).length).toBeLessThan(20_000);
+  expect(levels(wide)).toBe(2);
+  expect(performance.now() - began).toBeLessThan(1000);
+});
+
+test("a form has no more levels than can be drawn", () => {
+  const wide = (length: number): Schema => ({ type: "object", properties: Object.fromEntries(Array.from({ length }, (_, at) => [`p${at}`, { type: "string" }])) });
+  expect(levels(ROOT)).toBeGreaterThanOrEqual(3);
+  expect(levels(wide(100_000))).toBe(1);
+  expect(levels({ type: "object", properties: { a: wide(500) } })).toBe(1);
+});
+
+test("names of an object's prototype are names", () => {
+  const root = asSchema(JSON.parse('{"type": "object", "properties": {"__proto__": {"type": "string"}, "constructor": {"type": "string"}}, "required": ["__proto__", "constructor"]}'));
+  expect(Object.keys(initial(root, root, true) as object)).toEqual(["__proto__", "constructor"]);
+  expect(resolve({ $ref: "#/constructor" }, root)).toEqual({});
 });

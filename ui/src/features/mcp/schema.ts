@@ -1,9 +1,9 @@
 // A tool's input schema as a form: which field a schema asks for, and what a value begins as.
 // Values are plain JSON all the way, so that form and raw text are two views of one thing.
 
-import { Validator } from "@cfworker/json-schema";
+import { asList, asRecord, isRecord, maybeNumber, maybeText, own, put, type Json } from "../../shared/untrusted";
 
-export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
+export type { Json };
 export interface Schema {
   [word: string]: unknown;
 }
@@ -18,7 +18,19 @@ export type Field =
   | { kind: "text"; long: boolean }
   | { kind: "any" };
 
-const isObject = (value: unknown): value is Record<string, unknown> => typeof value === "object" && value !== null && !Array.isArray(value);
+/** So many steps a schema's references are followed, all together. */
+const STEPS = 64;
+/** The most choices of one field. */
+const CHOICES = 500;
+/** A form has no more fields, and a value begins with no more. */
+const FIELDS = 200;
+const DEEPEST = 6;
+
+/** Any value as a schema: `true`, `null` and what is none allow everything, `false` allows nothing. */
+export function asSchema(given: unknown): Schema {
+  if (given === false) return { not: {} };
+  return isRecord(given) ? given : {};
+}
 
 /** The same without some of its words. */
 export function without<T>(object: Record<string, T>, ...words: string[]): Record<string, T> {
@@ -27,16 +39,16 @@ export function without<T>(object: Record<string, T>, ...words: string[]): Recor
 
 /** Follows `$ref` within the document, takes the one of several `allOf`, and what may be null as
  * what it is else: it is left out instead. */
-export function resolve(schema: Schema, root: Schema): Schema {
-  let found = schema;
+export function resolve(schema: unknown, root: Schema, left = { steps: STEPS }): Schema {
+  let found = asSchema(schema);
   // A schema that refers to itself forever is asked for as raw JSON.
-  for (let depth = 0; depth < 8; depth++) {
+  while (left.steps-- > 0) {
     const ref = found["$ref"];
     if (typeof ref === "string" && ref.startsWith("#")) {
       found = { ...at(root, ref.slice(1)), ...without(found, "$ref") };
     } else if (Array.isArray(found["allOf"])) {
       const { allOf, ...beside } = found;
-      found = (allOf as Schema[]).map((part) => resolve(part, root)).reduce(merge, beside);
+      found = asList(allOf).slice(0, STEPS).map((part) => resolve(part, root, left)).reduce<Schema>(merge, beside);
     } else {
       const some = alone(found, root);
       if (some === null) return found;
@@ -51,58 +63,75 @@ function alone(schema: Schema, root: Schema): Schema | null {
   const many = schema["oneOf"] ?? schema["anyOf"];
   if (!Array.isArray(many)) return null;
   const isNull = (variant: Schema) => variant["type"] === "null" || variant["const"] === null;
-  const left = (many as Schema[]).filter((variant) => !isNull(typeof variant["$ref"] === "string" ? at(root, variant["$ref"].slice(1)) : variant));
+  const target = (variant: Schema) => (typeof variant["$ref"] === "string" ? at(root, variant["$ref"].slice(1)) : variant);
+  const left = many.slice(0, CHOICES).map(asSchema).filter((variant) => !isNull(target(variant)));
   return left.length === 1 ? (left[0] ?? null) : null;
 }
 
 function at(root: Schema, pointer: string): Schema {
   let found: unknown = root;
-  for (const part of pointer.split("/").slice(1)) {
-    const name = decodeURIComponent(part).replaceAll("~1", "/").replaceAll("~0", "~");
-    found = isObject(found) || Array.isArray(found) ? (found as Record<string, unknown>)[name] : undefined;
+  for (const part of pointer.split("/").slice(1, STEPS)) {
+    const place = decoded(part).replaceAll("~1", "/").replaceAll("~0", "~");
+    found = typeof found === "object" && found !== null ? own(found as Record<string, unknown>, place) : undefined;
   }
-  return isObject(found) ? found : {};
+  return asSchema(found);
+}
+
+function decoded(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
 }
 
 function merge(left: Schema, right: Schema): Schema {
-  const both = (word: string) => ({ ...(left[word] as object | undefined), ...(right[word] as object | undefined) });
-  const required = [...((left["required"] as string[] | undefined) ?? []), ...((right["required"] as string[] | undefined) ?? [])];
-  return { ...left, ...right, properties: both("properties"), required };
+  return {
+    ...left,
+    ...right,
+    properties: { ...asRecord(left["properties"]), ...asRecord(right["properties"]) },
+    required: [...names(left["required"]), ...names(right["required"])],
+  };
+}
+
+const names = (given: unknown): string[] => asList(given).filter((one) => typeof one === "string");
+
+/** Each value once. */
+function choices(values: unknown[]): Json[] {
+  return [...new Map((values.slice(0, CHOICES) as Json[]).map((value) => [JSON.stringify(value), value])).values()];
 }
 
 /** Which field a resolved schema asks for. */
 export function field(schema: Schema): Field {
   if ("const" in schema) return { kind: "choice", values: [schema["const"] as Json] };
-  if (Array.isArray(schema["enum"])) return { kind: "choice", values: schema["enum"] as Json[] };
+  if (Array.isArray(schema["enum"]) && schema["enum"].length > 0) return { kind: "choice", values: choices(schema["enum"]) };
   const many = schema["oneOf"] ?? schema["anyOf"];
   if (Array.isArray(many) && many.length > 0) {
-    const variants = (many as Schema[]).filter((variant) => variant["type"] !== "null");
+    const variants = many.slice(0, CHOICES).map(asSchema).filter((variant) => variant["type"] !== "null");
     const constants = variants.map((variant) => variant["const"]);
-    if (constants.every((constant) => constant !== undefined)) return { kind: "choice", values: constants as Json[] };
-    return { kind: "variants", variants };
+    if (variants.length > 0 && constants.every((constant) => constant !== undefined)) return { kind: "choice", values: choices(constants) };
+    return variants.length > 0 ? { kind: "variants", variants } : { kind: "any" };
   }
-  const types = Array.isArray(schema["type"]) ? (schema["type"] as string[]).filter((type) => type !== "null") : [schema["type"] as string | undefined];
+  const types = Array.isArray(schema["type"]) ? [...new Set(names(schema["type"]))].filter((type) => type !== "null") : [maybeText(schema["type"])];
   if (types.length > 1) return { kind: "variants", variants: types.map((type) => ({ ...schema, type })) };
-  switch (types[0] ?? (isObject(schema["properties"]) ? "object" : undefined)) {
+  switch (types[0] ?? (isRecord(schema["properties"]) ? "object" : undefined)) {
     case "object": {
-      const required = (schema["required"] as string[] | undefined) ?? [];
-      const all = Object.entries((schema["properties"] as Record<string, Schema> | undefined) ?? {});
+      const required = names(schema["required"]);
+      const needed = new Set(required);
+      const all = Object.entries(asRecord(schema["properties"])).map(([name, property]): [string, Schema] => [name, asSchema(property)]);
       // What must be there comes first; else as the schema has it.
-      const properties = [...all.filter(([name]) => required.includes(name)), ...all.filter(([name]) => !required.includes(name))];
+      const properties = [...all.filter(([name]) => needed.has(name)), ...all.filter(([name]) => !needed.has(name))];
       return { kind: "object", properties, required, open: schema["additionalProperties"] !== false && properties.length === 0 };
     }
     case "array":
-      return { kind: "array", items: isObject(schema["items"]) ? schema["items"] : {} };
+      return { kind: "array", items: asSchema(schema["items"]) };
     case "boolean":
       return { kind: "boolean" };
     case "integer":
-    case "number":
-      return {
-        kind: "number",
-        whole: types[0] === "integer",
-        ...(typeof schema["minimum"] === "number" && { least: schema["minimum"] }),
-        ...(typeof schema["maximum"] === "number" && { most: schema["maximum"] }),
-      };
+    case "number": {
+      const [least, most] = [maybeNumber(schema["minimum"]), maybeNumber(schema["maximum"])];
+      return { kind: "number", whole: types[0] === "integer", ...(least !== undefined && { least }), ...(most !== undefined && { most }) };
+    }
     case "string":
       return { kind: "text", long: schema["format"] === undefined };
     default:
@@ -110,8 +139,29 @@ export function field(schema: Schema): Field {
   }
 }
 
+/** How many levels of a form are drawn as fields, so that there are not too many; what lies deeper is asked for as JSON. */
+export function levels(root: Schema): number {
+  let level = [root];
+  let count = 0;
+  for (let depth = 0; depth < DEEPEST; depth++) {
+    level = level.flatMap((one) => {
+      const asked = field(resolve(one, root));
+      const inside = asked.kind === "object" ? asked.properties.map(([, property]) => property) : asked.kind === "array" ? [asked.items] : asked.kind === "variants" ? asked.variants : [];
+      return inside.slice(0, FIELDS + 1);
+    });
+    count += level.length;
+    // The first level is always drawn, and cut by itself.
+    if (count > FIELDS || level.length === 0) return depth + (level.length === 0 || depth === 0 ? 1 : 0);
+  }
+  return DEEPEST;
+}
+
+/** The most fields of one level. */
+export const MOST_FIELDS = FIELDS;
+
 /** What a value begins as: its default, or what must be there; `undefined` where nothing must. */
-export function initial(given: Schema, root: Schema, required: boolean): Json | undefined {
+export function initial(given: Schema, root: Schema, required: boolean, depth = 0, left = { fields: FIELDS }): Json | undefined {
+  if (depth > DEEPEST || left.fields-- <= 0) return undefined;
   const schema = resolve(given, root);
   // A default of null says that it may be left out.
   if ("default" in schema && (schema["default"] !== null || required)) return structuredClone(schema["default"]) as Json;
@@ -119,8 +169,8 @@ export function initial(given: Schema, root: Schema, required: boolean): Json | 
   if (asked.kind === "object" && (required || given === root)) {
     const made: Record<string, Json> = {};
     for (const [name, property] of asked.properties) {
-      const value = initial(property, root, asked.required.includes(name));
-      if (value !== undefined) made[name] = value;
+      const value = initial(property, root, asked.required.includes(name), depth + 1, left);
+      if (value !== undefined) put(made, name, value);
     }
     return made;
   }
@@ -131,7 +181,7 @@ export function initial(given: Schema, root: Schema, required: boolean): Json | 
     case "choice":
       return asked.values[0];
     case "variants":
-      return initial(asked.variants[0] ?? {}, root, true);
+      return initial(asked.variants[0] ?? {}, root, true, depth + 1, left);
     case "boolean":
       return false;
     case "text":
@@ -139,26 +189,4 @@ export function initial(given: Schema, root: Schema, required: boolean): Json | 
     default:
       return undefined;
   }
-}
-
-export interface Complaint {
-  /** Such as `/filters/0/name`; empty for the whole. */
-  place: string;
-  words: string;
-}
-
-/** What a schema has against a value, the nearest causes first. */
-export function complaints(value: Json, schema: Schema): Complaint[] {
-  let found;
-  try {
-    found = new Validator(schema, "2020-12", false).validate(value);
-  } catch (thrown) {
-    return [{ place: "", words: `The schema can't be used: ${thrown instanceof Error ? thrown.message : String(thrown)}` }];
-  }
-  if (found.valid) return [];
-  // Those of the containers only say that something inside is wrong.
-  const vague = new Set(["properties", "items", "$ref", "prefixItems", "additionalProperties", "allOf"]);
-  const told = found.errors.map((error) => ({ word: error.keyword, place: error.instanceLocation.replace(/^#/, ""), words: error.error }));
-  const near = told.filter((one) => !vague.has(one.word) || !told.some((other) => other !== one && !vague.has(other.word)));
-  return near.map(({ place, words }) => ({ place, words }));
 }

@@ -3,6 +3,7 @@
 import { toFailure } from "../../host";
 import type { Live } from "../../shared/live/live.svelte";
 import type { Tone } from "../../shared/tone";
+import { own, put } from "../../shared/untrusted";
 import type { Failure, McpFile, McpServerShown, McpServerStatus } from "../../wire";
 
 const EVERY_MS = 1500;
@@ -48,7 +49,8 @@ export class Servers {
   async look(): Promise<void> {
     try {
       const [status, configured] = await Promise.all([this.#live.call("mcp_status", {}), this.#live.call("mcp_servers", {})]);
-      this.list = status.servers;
+      // Each name once: a machine may say anything.
+      this.list = [...new Map(status.servers.map((server) => [server.name, server])).values()];
       this.shown = configured.servers;
       this.files = configured.files;
       this.failure = null;
@@ -75,13 +77,13 @@ export class Servers {
   #count(): void {
     const rates: Record<string, Rate> = {};
     for (const { name, calls, errors } of this.list) {
-      const before = this.rates[name];
-      rates[name] = {
+      const before = own(this.rates, name);
+      put(rates, name, {
         calls,
         errors,
         called: [...(before?.called ?? []), Math.max(0, calls - (before?.calls ?? calls))].slice(-KEPT),
         failed: [...(before?.failed ?? []), Math.max(0, errors - (before?.errors ?? errors))].slice(-KEPT),
-      };
+      });
     }
     this.rates = rates;
   }

@@ -3,31 +3,10 @@
 import { toFailure } from "../../host";
 import type { Live } from "../../shared/live/live.svelte";
 import type { Failure, McpAnswer } from "../../wire";
-import { without, type Json, type Schema } from "./schema";
+import { asJson, asRecord, asText, clip, isRecord, maybeNumber, maybeText } from "../../shared/untrusted";
+import { readAll, readPages, readPrompt, readResource, readTool, type Prompt, type Resource, type Tool } from "./offered";
+import { without, type Json } from "./schema";
 
-export interface Tool {
-  name: string;
-  title?: string;
-  description?: string;
-  inputSchema: Schema;
-  outputSchema?: Schema;
-  annotations?: { title?: string; readOnlyHint?: boolean; destructiveHint?: boolean; idempotentHint?: boolean; openWorldHint?: boolean };
-}
-export interface Resource {
-  /** A template's is what it makes addresses of. */
-  uri: string;
-  template: boolean;
-  name: string;
-  title?: string;
-  description?: string;
-  mimeType?: string;
-}
-export interface Prompt {
-  name: string;
-  title?: string;
-  description?: string;
-  arguments?: { name: string; description?: string; required?: boolean }[];
-}
 /** What the server wants to know, until it is answered. */
 export interface Question {
   id: string | number;
@@ -40,21 +19,25 @@ export interface Progress {
   words: string;
 }
 
+/** What a server hears whose question for a model is not answered. */
+export const refused = { error: { code: -1, message: "The person declined" } };
+
 export type State = { kind: "off" } | { kind: "opening" } | { kind: "open"; session: string } | { kind: "failed"; failure: Failure };
 
-interface Message {
-  id?: string | number;
-  method?: string;
-  params?: Record<string, unknown>;
-}
+/** Questions that may wait for the person; more are refused. */
+const QUESTIONS = 10;
+const NOTES = 200;
+const LONGEST_NOTE = 10_000;
+/** However often a server says that its lists have changed, they are read so often. */
+const LIST_EVERY_MS = 1000;
 
 /** Thrown for an answer that is an error. */
 export class Refusal extends Error {
   readonly code: number;
   readonly data: unknown;
   constructor({ code, message, data }: NonNullable<McpAnswer["error"]>) {
-    super(message);
-    this.code = code;
+    super(asText(message, "The server answered with an error"));
+    this.code = maybeNumber(code) ?? 0;
     this.data = data;
   }
 }
@@ -72,6 +55,10 @@ export class Session {
   /** Whether sampling and elicitation come to this window. */
   answers = $state(false);
   progress = $state.raw<Record<number, Progress>>({});
+  /** Lists of which only the beginning was read. */
+  cut = $state.raw<string[]>([]);
+  #waiting = new Set<number>();
+  #listing: ReturnType<typeof setTimeout> | undefined;
   #live: Live;
   #last_id = 0;
   #stop: (() => void) | undefined;
@@ -82,8 +69,8 @@ export class Session {
     this.server = server;
   }
 
-  get capabilities(): Record<string, Record<string, unknown> | undefined> {
-    return (this.info["capabilities"] ?? {}) as Record<string, Record<string, unknown> | undefined>;
+  get capabilities(): Record<string, unknown> {
+    return asRecord(this.info["capabilities"]);
   }
 
   async open(): Promise<void> {
@@ -91,7 +78,7 @@ export class Session {
     this.state = { kind: "opening" };
     try {
       // What is said before its name is known here waits.
-      const early: [string, Message][] = [];
+      const early: [string, unknown][] = [];
       const known: { session?: string } = {};
       this.#stop = this.#live.listen((event) => {
         if (event.kind === "mcp_message") {
@@ -102,7 +89,7 @@ export class Session {
       const opened = await this.#live.call("mcp_open", { server: this.server, answers: this.answers });
       const { session } = opened;
       known.session = session;
-      this.info = opened.initialized;
+      this.info = asRecord(opened.initialized);
       this.state = { kind: "open", session };
       for (const [of, message] of early) if (of === session) this.#hear(message);
       await this.list();
@@ -121,16 +108,24 @@ export class Session {
     await this.#live.call("mcp_close", { session }).catch(() => {});
   }
 
-  /** Reads anew what the server offers. */
+  /** Reads what the server offers. */
   async list(): Promise<void> {
     const has = this.capabilities;
-    if (has["tools"]) this.tools = await this.#all<Tool>("tools/list", "tools");
-    if (has["prompts"]) this.prompts = await this.#all<Prompt>("prompts/list", "prompts");
+    const cut: string[] = [];
+    const all = async (method: string, field: string): Promise<unknown[]> => {
+      const read = await readPages(field, async (cursor) => (await this.request(method, cursor === undefined ? {} : { cursor })).result);
+      if (read.cut) cut.push(method);
+      return read.entries;
+    };
+    if (has["tools"]) this.tools = readAll(await all("tools/list", "tools"), readTool, ({ name }) => name);
+    if (has["prompts"]) this.prompts = readAll(await all("prompts/list", "prompts"), readPrompt, ({ name }) => name);
     if (has["resources"]) {
-      const fixed = await this.#all<Resource>("resources/list", "resources");
-      const templates = await this.#all<Resource & { uriTemplate: string }>("resources/templates/list", "resourceTemplates").catch(() => []);
-      this.resources = [...fixed.map((one) => ({ ...one, template: false })), ...templates.map((one) => ({ ...one, uri: one.uriTemplate, template: true }))];
+      const fixed = await all("resources/list", "resources");
+      const templates = await all("resources/templates/list", "resourceTemplates").catch(() => []);
+      const read = [...readAll(fixed, (one) => readResource(one, false), ({ uri }) => uri), ...readAll(templates, (one) => readResource(one, true), ({ uri }) => uri)];
+      this.resources = readAll(read, (one) => one as Resource, ({ uri }) => uri);
     }
+    this.cut = cut;
   }
 
   nextId(): number {
@@ -141,11 +136,14 @@ export class Session {
   async request(method: string, params: Json | undefined, id = this.nextId()): Promise<{ result: Json; duration_ms: number }> {
     if (this.state.kind !== "open") throw toFailure(new Error("The session is not open"));
     const { session } = this.state;
+    this.#waiting.add(id);
     try {
-      const answer = await this.#live.call("mcp_request", { session, id, method, params: params ?? null });
-      if (answer.error) throw new Refusal(answer.error);
-      return { result: answer.result as Json, duration_ms: answer.duration_ms };
+      const answer: unknown = await this.#live.call("mcp_request", { session, id, method, params: params ?? null });
+      if (!isRecord(answer)) throw unexpected(answer);
+      if (answer["error"] != null) throw isRecord(answer["error"]) ? new Refusal(answer["error"] as unknown as NonNullable<McpAnswer["error"]>) : unexpected(answer["error"]);
+      return { result: (answer["result"] ?? null) as Json, duration_ms: maybeNumber(answer["duration_ms"]) ?? 0 };
     } finally {
+      this.#waiting.delete(id);
       this.progress = without(this.progress, String(id));
     }
   }
@@ -163,40 +161,33 @@ export class Session {
     if (this.state.kind === "open") await this.#live.call("mcp_tell", { session: this.state.session, message });
   }
 
-  /** All pages of a list. */
-  async #all<T>(method: string, field: string): Promise<T[]> {
-    const found: T[] = [];
-    let cursor: Json | undefined;
-    do {
-      const { result } = await this.request(method, cursor === undefined ? {} : { cursor });
-      const page = result as Record<string, Json>;
-      found.push(...((page[field] ?? []) as unknown as T[]));
-      cursor = page["nextCursor"] ?? undefined;
-    } while (cursor !== undefined && found.length < 10_000);
-    return found;
-  }
-
-  #hear({ id, method, params = {} }: Message): void {
+  #hear(message: unknown): void {
+    if (!isRecord(message)) return;
+    const method = maybeText(message["method"]);
+    const params = asRecord(message["params"]);
+    const { id } = message;
     if (method === undefined) return;
-    if (id !== undefined) {
-      if (method === "ping") void this.#tell({ id, result: {} });
-      else if (method === "roots/list") void this.#tell({ id, result: { roots: [] } });
-      else if (method === "sampling/createMessage" || method === "elicitation/create") this.questions = [...this.questions, { id, method, params }];
-      else void this.#tell({ id, error: { code: -32601, message: `This client does not know ${method}` } });
+    if (id !== undefined && id !== null) {
+      if (typeof id !== "string" && typeof id !== "number") return;
+      if (method === "ping") void this.#reply({ id, result: {} });
+      else if (method === "roots/list") void this.#reply({ id, result: { roots: [] } });
+      else if (method === "sampling/createMessage" || method === "elicitation/create") this.#ask({ id, method, params });
+      else void this.#reply({ id, error: { code: -32601, message: `This client does not know ${clip(method, 200)}` } });
       return;
     }
     switch (method) {
       case "notifications/progress": {
         const token = Number(params["progressToken"]);
-        const of = typeof params["total"] === "number" ? params["total"] : null;
-        this.progress = { ...this.progress, [token]: { done: Number(params["progress"] ?? 0), of, words: String(params["message"] ?? "") } };
+        if (!this.#waiting.has(token)) return;
+        const words = clip(asText(params["message"]), 500);
+        this.progress = { ...this.progress, [token]: { done: maybeNumber(params["progress"]) ?? 0, of: maybeNumber(params["total"]) ?? null, words } };
         break;
       }
       case "notifications/message":
-        this.#note(String(params["level"] ?? "info"), params["data"]);
+        this.#note(asText(params["level"], "info"), params["data"]);
         break;
       case "notifications/resources/updated":
-        this.#note("info", `${String(params["uri"])} has changed`);
+        this.#note("info", `${asText(params["uri"], "A resource")} has changed`);
         break;
       case "notifications/cancelled":
         this.questions = this.questions.filter((one) => one.id !== params["requestId"]);
@@ -204,14 +195,29 @@ export class Session {
       case "notifications/tools/list_changed":
       case "notifications/resources/list_changed":
       case "notifications/prompts/list_changed":
-        void this.list().catch(() => {});
+        this.#listing ??= setTimeout(() => {
+          void this.list()
+            .catch(() => {})
+            .finally(() => (this.#listing = undefined));
+        }, LIST_EVERY_MS);
         break;
     }
   }
 
+  /** Whoever is gone meanwhile hears nothing. */
+  async #reply(message: Record<string, unknown>): Promise<void> {
+    await this.#tell(message).catch(() => {});
+  }
+
+  #ask(question: Question): void {
+    if (this.questions.some(({ id }) => id === question.id)) return;
+    if (this.questions.length < QUESTIONS) this.questions = [...this.questions, question];
+    else void this.#reply({ id: question.id, error: { code: -1, message: "Too many questions wait for the person" } });
+  }
+
   #note(level: string, data: unknown): void {
-    const text = typeof data === "string" ? data : JSON.stringify(data);
-    this.notes = [...this.notes.slice(-199), { at: Date.now(), level, text }];
+    const text = clip(typeof data === "string" ? data : asJson(data), LONGEST_NOTE);
+    this.notes = [...this.notes.slice(1 - NOTES), { at: Date.now(), level: clip(level, 20), text }];
   }
 
   #over(cause: string): void {
@@ -219,4 +225,8 @@ export class Session {
     this.questions = [];
     this.state = { kind: "failed", failure: { code: "not_running", message: "The session has ended", cause, next: "Connect again.", detail: null } };
   }
+}
+
+function unexpected(answer: unknown): Failure {
+  return { code: "internal", message: "The server's answer has an unexpected shape", cause: clip(asJson(answer), 500), next: null, detail: null };
 }

@@ -6,7 +6,13 @@ import { StateEffect, StateField, type Extension } from "@codemirror/state";
 import { keymap, showTooltip, type Command, type EditorView, type Tooltip } from "@codemirror/view";
 
 import { ansiChunks } from "../../shared/ansi";
+import { clip, name } from "../../shared/untrusted";
 import type { CompleteAnswer, InspectAnswer } from "../../wire";
+
+/** Completions that are offered. One that has anything unseen in it, or several lines, is none. */
+const MOST = 1000;
+/** The longest documentation that is shown. */
+const LONGEST = 50_000;
 
 export interface Kernel {
   complete(code: string, cursor_pos: number): Promise<CompleteAnswer>;
@@ -34,7 +40,7 @@ function source(kernel: () => Kernel | null) {
       return {
         from: units(code, answer.cursor_start),
         to: units(code, answer.cursor_end),
-        options: answer.matches.map(({ text, type, signature }) => ({ label: text, detail: signature || type || "" })),
+        options: answer.matches.filter(({ text }) => name(text) === text).slice(0, MOST).map(({ text, type, signature }) => ({ label: text, detail: name(signature || type) })),
         validFor: /^[\w.]*$/,
       };
     } catch {
@@ -76,7 +82,7 @@ function inspect(kernel: () => Kernel | null): Command {
 function words(text: string): HTMLElement {
   const box = document.createElement("pre");
   box.className = "kernel-words";
-  for (const chunk of ansiChunks(text)) {
+  for (const chunk of ansiChunks(clip(text, LONGEST))) {
     const part = document.createElement("span");
     part.className = chunk.classes;
     part.textContent = chunk.text;

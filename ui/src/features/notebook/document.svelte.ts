@@ -3,6 +3,7 @@
 
 import { toFailure, type Answer, type Request } from "../../host";
 import type { Live } from "../../shared/live/live.svelte";
+import { asList } from "../../shared/untrusted";
 import type { Failure } from "../../wire";
 import { Drafts, print, read } from "./draft";
 import { newHead, putTogether, takeApart, type FileCell, type Head, type NotebookFile, type Output } from "./nbformat";
@@ -31,7 +32,9 @@ export class NotebookDocument {
   /** Where it was to be saved, and another file is already. */
   occupied = $state<string | null>(null);
   trouble = $state<Failure | null>(null);
-  recent = $state<string[]>(read<string[]>(RECENT) ?? []);
+  recent = $state<string[]>(asList(read(RECENT)).filter((one) => typeof one === "string"));
+  /** How often another notebook came in the place of the one here. */
+  opened = $state(0);
   #live: Live;
   #origin: Origin = { path: null, stamp: null, head: newHead() };
   /** How often the notebook was changed. */
@@ -231,6 +234,7 @@ export class NotebookDocument {
     this.path = path;
     this.#origin = { path, stamp, head };
     this.#openings += 1;
+    this.opened += 1;
     this.#left_out = {};
     this.notebook.load(cells.length > 0 ? cells.map(fromFile) : [newCell()]);
     this.dirty = false;

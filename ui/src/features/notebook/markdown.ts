@@ -4,10 +4,19 @@
 import MarkdownIt from "markdown-it";
 
 import { retry } from "../../shared/retry";
+import { name } from "../../shared/untrusted";
 
 export interface Renderer {
   render(source: string): string;
 }
+
+/** A formula that is longer, or one more than this, stays as it was written. */
+const LONGEST_FORMULA = 5000;
+const MOST_FORMULAS = 1000;
+/** In em: no part of a formula is larger. */
+const LARGEST = 25;
+const MOST_MACROS = 300;
+const LONGEST_ADDRESS = 2000;
 
 export const plain: Renderer = made();
 
@@ -23,6 +32,7 @@ export function mathematical(): Promise<Renderer> {
   const load = () => Promise.all([import("@vscode/markdown-it-katex"), import("katex")]);
   return (loading ??= retry(load).then(([plugin, { default: katex }]) => {
     const renderer = made();
+    let formulas = 0;
     // A CommonJS module: who bundles it decides whether its default lies one deeper.
     const found = plugin.default as typeof plugin.default | { default: typeof plugin.default };
     renderer.use("default" in found ? found.default : found, {
@@ -30,25 +40,38 @@ export function mathematical(): Promise<Renderer> {
       katex: {
         ...katex,
         renderToString(source: string, options?: object) {
+          const { escapeHtml } = renderer.utils;
+          if (source.length > LONGEST_FORMULA || ++formulas > MOST_FORMULAS) return `<code>${escapeHtml(source)}</code>`;
           try {
-            return katex.renderToString(source, { ...options, output: "mathml", throwOnError: true, strict: "ignore", trust: false });
-          } catch (thrown) {
-            const { escapeHtml } = renderer.utils;
-            return `<code title="${escapeHtml(thrown instanceof Error ? thrown.message : String(thrown))}">${escapeHtml(source)}</code>`;
+            return katex.renderToString(source, { ...options, output: "mathml", throwOnError: true, strict: "ignore", trust: false, maxSize: LARGEST, maxExpand: MOST_MACROS });
+          } catch {
+            // What is wrong with it is the source's own words, which a hint would take for ours.
+            return `<code class="broken">${escapeHtml(source)}</code>`;
           }
         },
       },
     });
-    return renderer;
+    return {
+      render(source: string) {
+        formulas = 0;
+        return renderer.render(source);
+      },
+    };
   }));
 }
 
 function made() {
   const renderer = new MarkdownIt({ html: false, linkify: false, breaks: false });
-  // Where a link leads is seen before it is followed.
+  const defaultImage = renderer.renderer.rules.image;
+  // Where a link leads is seen before it is followed, whatever title it or a picture in it has.
+  renderer.renderer.rules.image = (tokens, at, options, env, self) => {
+    const picture = tokens[at];
+    if (picture?.attrs) picture.attrs = picture.attrs.filter(([word]) => word !== "title");
+    return defaultImage?.(tokens, at, options, env, self) ?? "";
+  };
   renderer.renderer.rules.link_open = (tokens, at, options, _, self) => {
     const link = tokens[at];
-    if (link && !link.attrGet("title")) link.attrSet("title", link.attrGet("href") ?? "");
+    link?.attrSet("title", name(link.attrGet("href") ?? "", LONGEST_ADDRESS));
     return self.renderToken(tokens, at, options);
   };
   return renderer;

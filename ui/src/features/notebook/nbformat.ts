@@ -1,6 +1,8 @@
 // Notebook files as nbformat 4.5 has them, and outputs as they grow.
 // https://nbformat.readthedocs.io/en/latest/format_description.html
 
+import { asText, isRecord } from "../../shared/untrusted";
+
 /** Text that a file may hold as one string or as lines. */
 export type Multiline = string | string[];
 
@@ -54,7 +56,7 @@ export interface NotebookFile extends Head {
 }
 
 export function joined(text: Multiline | undefined): string {
-  return Array.isArray(text) ? text.join("") : (text ?? "");
+  return Array.isArray(text) ? text.map((line) => asText(line)).join("") : asText(text);
 }
 
 /**
@@ -125,11 +127,12 @@ export function putTogether(head: Head, cells: FileCell[]): NotebookFile {
 
 /** Whether it has data to show, whatever its type. */
 export function hasData(output: Output): output is DataOutput {
-  return "data" in output && typeof output.data === "object" && output.data !== null && !Array.isArray(output.data);
+  return isRecord(output) && "data" in output && typeof output.data === "object" && output.data !== null && !Array.isArray(output.data);
 }
 
 /** An output as a file has it; one that is not known stays as it is. */
 export function kept(output: Output): Output {
+  if (!isRecord(output)) return output;
   if (output.output_type === "stream") return { ...output, text: lines(joined(output.text)) };
   if (!hasData(output)) return output;
   const rest = { ...output };

@@ -3,6 +3,7 @@
 
 import { toFailure } from "../../host";
 import type { Live } from "../../shared/live/live.svelte";
+import { isRecord } from "../../shared/untrusted";
 import type { Event, ExecStatus, Failure, InputPrompt } from "../../wire";
 import { joined, newCellId, takeOutput, type FileCell, type Output } from "./nbformat";
 
@@ -41,7 +42,7 @@ export function fromFile({ id, cell_type, source, outputs, execution_count, ...r
   return {
     ...newCell(cell_type, joined(source)),
     id: id ?? newCellId(),
-    outputs: outputs ?? [],
+    outputs: Array.isArray(outputs) ? outputs : [],
     execution_count: execution_count ?? null,
     rest,
   };
@@ -298,7 +299,7 @@ export class Notebook {
         return;
       }
       case "cell_output":
-        if (!this.#of(event)) return;
+        if (!this.#of(event) || !isRecord(event.output)) return;
         this.#pending.push(event);
         // A flood of outputs becomes one change a frame.
         this.#frame ||= requestAnimationFrame(() => this.#flush());

@@ -1,5 +1,6 @@
 // How an output is shown: in the richest form that is safe.
 
+import { asJson, asText, name } from "../../shared/untrusted";
 import { hasData, joined, type Bundle, type Multiline, type Output } from "./nbformat";
 
 export type Shown =
@@ -10,17 +11,20 @@ export type Shown =
   /** Kept in the file, and not shown. */
   | { kind: "unknown"; words: string };
 
+/** Pixels that an output may ask for its picture. */
+const WIDEST = 4000;
+
 export function show(output: Output): Shown {
-  if (output.output_type === "stream") {
+  if (output?.output_type === "stream") {
     return { kind: "text", text: joined(output.text), tone: output.name === "stderr" ? "error" : "plain" };
   }
-  if (output.output_type === "error") {
-    const lines = Array.isArray(output.traceback) ? output.traceback.join("\n") : "";
-    return { kind: "text", text: lines || `${output.ename}: ${output.evalue}`, tone: "plain" };
+  if (output?.output_type === "error") {
+    const lines = Array.isArray(output.traceback) ? output.traceback.map((line) => asText(line)).join("\n") : "";
+    return { kind: "text", text: lines || `${asText(output.ename)}: ${asText(output.evalue)}`, tone: "plain" };
   }
   if (!hasData(output)) {
     const type = (output as { output_type?: unknown } | null)?.output_type;
-    return { kind: "unknown", words: `Output that can't be shown (${typeof type === "string" ? type : "no type"}); it stays in the file.` };
+    return { kind: "unknown", words: `Output that can't be shown (${typeof type === "string" ? name(type, 60) : "no type"}); it stays in the file.` };
   }
   const { data, metadata } = output;
   const words = text(data, "text/plain");
@@ -28,16 +32,16 @@ export function show(output: Output): Shown {
   if ("text/latex" in data) return { kind: "markdown", source: text(data, "text/latex") };
   for (const type of ["image/png", "image/jpeg", "image/gif", "image/webp"]) {
     if (type in data) {
-      return { kind: "picture", source: `data:${type};base64,${text(data, type).replaceAll(/\s/g, "")}`, words, width: width(metadata, type) };
+      return { kind: "picture", source: `data:${type};base64,${text(data, type).replaceAll(/\s/g, "")}`, words: name(words), width: width(metadata, type) };
     }
   }
   // In an image element an SVG can neither run scripts nor load anything.
   if ("image/svg+xml" in data) {
-    return { kind: "picture", source: `data:image/svg+xml;charset=utf-8,${encodeURIComponent(text(data, "image/svg+xml"))}`, words, width: undefined };
+    return { kind: "picture", source: `data:image/svg+xml;charset=utf-8,${encodeURIComponent(text(data, "image/svg+xml"))}`, words: name(words), width: undefined };
   }
   if ("text/markdown" in data) return { kind: "markdown", source: text(data, "text/markdown") };
   if ("text/html" in data) return { kind: "html", html: text(data, "text/html") };
-  if ("application/json" in data) return { kind: "text", text: JSON.stringify(data["application/json"], null, 2), tone: "plain" };
+  if ("application/json" in data) return { kind: "text", text: asJson(data["application/json"], 2), tone: "plain" };
   return { kind: "text", text: words, tone: "plain" };
 }
 
@@ -49,5 +53,5 @@ function text(data: Bundle, type: string): string {
 
 function width(metadata: Bundle | undefined, type: string): number | undefined {
   const value = (metadata?.[type] as { width?: unknown } | undefined)?.width;
-  return typeof value === "number" ? value : undefined;
+  return typeof value === "number" && value > 0 && value <= WIDEST ? value : undefined;
 }

@@ -149,7 +149,14 @@ export class Live {
         void this.look();
         break;
     }
-    for (const listener of this.#listeners) listener(event, at_ms);
+    for (const listener of this.#listeners) {
+      try {
+        listener(event, at_ms);
+      } catch (thrown) {
+        // What one view can't take is kept from no other, and the stream goes on.
+        console.error(thrown);
+      }
+    }
   }
 
   /** One command, for features that keep their own state. */

@@ -1,6 +1,7 @@
 // Long work (bringing a machine up) as a person reads it: phases, steps, times, lines.
 
 import type { Failure, Progress } from "../../wire";
+import { name as asName, own } from "../untrusted";
 
 export interface Step {
   index: number;
@@ -50,7 +51,7 @@ const WORDS: Record<string, string> = {
 
 /** A phase in words. */
 export function phaseWords(name: string): string {
-  return WORDS[name] ?? name;
+  return own(WORDS, name) ?? asName(name);
 }
 
 export function beginRun(id: string, at: number): Run {
