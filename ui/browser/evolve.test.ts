@@ -21,7 +21,7 @@ beforeAll(async () => {
   repo = join(instance.home, "data/instances", instance.name, "machines/os-host/repo");
   server = await Server.start(instance);
   browser = await launch();
-  ({ page, errors } = await open(browser, server.url));
+  ({ page, errors } = await open(browser, server));
 }, SLOW_MS);
 
 afterAll(async () => {

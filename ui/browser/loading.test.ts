@@ -72,7 +72,7 @@ async function everyPageHasItsStyle(): Promise<void> {
 
 test("a style sheet that fails once is there when the pages are", async () => {
   const failed = await faulty((path, before) => isStyle(path) && before < 1);
-  await page.goto(server.url);
+  await page.goto(await server.url());
   await everyPageHasItsStyle();
   expect(failed).not.toEqual([]);
 });
@@ -80,7 +80,7 @@ test("a style sheet that fails once is there when the pages are", async () => {
 test("scripts that fail once are loaded by the next try", async () => {
   const first = await entry();
   const failed = await faulty((path, before) => isScript(path) && path !== first && before < 1);
-  await page.goto(server.url);
+  await page.goto(await server.url());
   await everyPageHasItsStyle();
   expect(failed.length).toBeGreaterThanOrEqual(PAGES.length);
 });
@@ -88,7 +88,7 @@ test("scripts that fail once are loaded by the next try", async () => {
 test("a page whose script fails says so, and comes when it loads", async () => {
   let isAway = true;
   await faulty((path) => path.includes("/EvolvePage") && isAway);
-  await page.goto(server.url);
+  await page.goto(await server.url());
   await page.getByTestId("nav-evolve").click();
   await page.getByText("Vivarium tries again automatically.").waitFor();
   expect(await unstyled()).toEqual([]);
@@ -99,14 +99,14 @@ test("a page whose script fails says so, and comes when it loads", async () => {
 test("without its first script the page says what to do", async () => {
   const first = await entry();
   await faulty((path) => path === first);
-  await page.goto(server.url);
+  await page.goto(await server.url());
   await page.getByText("If this message stays, reload the page.").waitFor();
 });
 
 test("a style sheet that never loads ends in a message, and no page without style is shown", async () => {
   await faulty(isStyle);
   await page.clock.install();
-  await page.goto(server.url);
+  await page.goto(await server.url());
   await expect.poll(async () => (await page.clock.fastForward(5000), page.locator("body").innerText())).toContain("could not be loaded");
   expect(await page.locator("#app > *").count()).toBe(0);
 });

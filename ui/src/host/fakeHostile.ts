@@ -1,7 +1,7 @@
 // A machine whose inside does what it can to fool or hang the pages. Every value here is one that a
 // real machine could send.
 
-import type { Event, RepoDiff } from "../wire";
+import type { Event, ChangedFile, RepoDiff } from "../wire";
 import type { Command, Request } from "./host";
 
 type Tell = (event: Event) => void;
@@ -32,20 +32,21 @@ const RESULTS: Record<string, unknown> = {
   wide: { content: [{ type: "text", text: JSON.stringify(WIDE) }], structuredContent: WIDE },
 };
 
-const created = (quoted: string, name: string, text: string) => ({
-  file: { path: name, change: "added" as const, added: 1, removed: 0 },
-  patch: `diff --git ${quoted.replace("b/", "a/")} ${quoted}\nnew file mode 100644\nindex 0000000..bca70f3\n--- /dev/null\n+++ ${quoted}${quoted.includes(" ") ? "\t" : ""}\n@@ -0,0 +1 @@\n+${text}\n`,
-});
-const FILES = [
-  created('"b/na\\"me"', 'na"me', "quoted"),
-  created('"b/rtl\\342\\200\\256gpj.sh"', `rtl${OVERRIDE}gpj.sh`, `echo ${OVERRIDE}reversed`),
-  created("b/z b/body/Dockerfile", "z b/body/Dockerfile", "innocent"),
-];
+const changed = (path: string, change: "added" | "changed", patch: string, added = 1): ChangedFile => ({ path, change, added, removed: 0, mode: "100644", old_mode: change === "added" ? null : "100644", patch, cut: false });
+const created = (path: string, text: string) => changed(path, "added", `@@ -0,0 +1 @@\n+${text}\n`);
 const DIFF: RepoDiff = {
   from_commit: "1f3a",
   from_generation: 5,
-  files: [{ path: "body/Dockerfile", change: "changed", added: 1, removed: 0 }, ...FILES.map(({ file }) => file), { path: "lost", change: "changed", added: 2, removed: 1 }],
-  patch: `diff --git a/body/Dockerfile b/body/Dockerfile\nindex 1..2 100644\n--- a/body/Dockerfile\n+++ b/body/Dockerfile\n@@ -1 +1,2 @@\n FROM x\n+RUN evil\n${FILES.map(({ patch }) => patch).join("")}`,
+  tree: "0".repeat(40),
+  files: [
+    changed("body/Dockerfile", "changed", "@@ -1 +1,2 @@\n FROM x\n+RUN evil\n"),
+    created('na"me', "quoted"),
+    created(`rtl${OVERRIDE}gpj.sh`, `echo ${OVERRIDE}reversed`),
+    created("z b/body/Dockerfile", "innocent"),
+    changed("lost", "changed", "", 0),
+  ],
+  more_files: 0,
+  patch: "",
   cut: false,
   compiles: false,
 };
