@@ -34,7 +34,8 @@ impl Machine {
             Some(data) => Folder::open(&data).and_then(|data| data.enter(DATA_EVOLVE.as_bytes())),
             None => Folder::open(&self.evolve_dir()),
         };
-        let done = evolve.and_then(|folder| folder.make_private(&mut MOST.clone()));
+        let mut most = MOST;
+        let done = evolve.and_then(|folder| folder.make_private(&mut most));
         log(&self.evolve_dir(), done);
     }
 }

@@ -1,7 +1,7 @@
 //! Which content files had when they were read last, so that a look at `/repo` reads only what
 //! changed since. A file of ours beside the objects; without it all is read again.
 
-use std::{collections::HashMap, fs, io::Write, path::PathBuf, str::FromStr};
+use std::{collections::HashMap, fs, io::Write, path::Path, str::FromStr};
 
 use gix_hash::ObjectId;
 
@@ -19,7 +19,7 @@ pub(super) struct Cache {
 
 impl Cache {
     /// Reads it; one that can't be read knows nothing.
-    pub(super) fn read(path: &PathBuf) -> Self {
+    pub(super) fn read(path: &Path) -> Self {
         let bytes = fs::read(path).unwrap_or_default();
         // Paths have no zero bytes.
         let mut lines = bytes.split(|byte| *byte == 0);
@@ -47,7 +47,7 @@ impl Cache {
     }
 
     /// Writes it.
-    pub(super) fn write(&self, path: &PathBuf) -> Result<(), HistoryError> {
+    pub(super) fn write(&self, path: &Path) -> Result<(), HistoryError> {
         let failed = |error| HistoryError::file("write", path)(error);
         let mut bytes = FORMAT.to_vec();
         for (name, (stamp, id)) in &self.known {

@@ -64,9 +64,12 @@ pub(crate) struct Leaf {
 /// All files of a tree.
 pub(crate) type Leaves = BTreeMap<RepoPath, Leaf>;
 
+/// A file by the names of its folders and its own.
+type Named<'a> = (Vec<&'a [u8]>, &'a Leaf);
+
 /// Stores a tree of these files; answers its id.
 pub(super) fn write(store: &Store, leaves: &Leaves) -> Result<ObjectId, HistoryError> {
-    let all: Vec<(Vec<&[u8]>, &Leaf)> = leaves
+    let all: Vec<Named<'_>> = leaves
         .iter()
         .map(|(path, leaf)| (path.as_bytes().split(|byte| *byte == b'/').collect(), leaf))
         .collect();
@@ -74,13 +77,9 @@ pub(super) fn write(store: &Store, leaves: &Leaves) -> Result<ObjectId, HistoryE
 }
 
 /// Stores the tree of files that share their first `depth` names.
-fn write_level(
-    store: &Store,
-    files: &[(Vec<&[u8]>, &Leaf)],
-    depth: usize,
-) -> Result<ObjectId, HistoryError> {
+fn write_level(store: &Store, files: &[Named<'_>], depth: usize) -> Result<ObjectId, HistoryError> {
     // Paths are sorted whole, so that `a-b` comes between `a` and `a/c`.
-    let mut folders: BTreeMap<&[u8], Vec<(Vec<&[u8]>, &Leaf)>> = BTreeMap::new();
+    let mut folders: BTreeMap<&[u8], Vec<Named<'_>>> = BTreeMap::new();
     let mut entries = Vec::new();
     for (names, leaf) in files {
         let name = names[depth];
