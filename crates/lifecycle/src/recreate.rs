@@ -87,7 +87,7 @@ impl Machine {
         image_id: &str,
     ) -> Result<Comparison, LifecycleError> {
         let mut container = container.clone();
-        // All that there is is no limit; the engine has no other word for it once there was one.
+        // The engine can't take a limit away: one of all that there is stands for none.
         if container.limits.memory_bytes.is_some() || container.limits.cpus.is_some() {
             let (all, limits) = (dock.most().await?, &mut container.limits);
             limits.memory_bytes = limits.memory_bytes.filter(|bytes| {

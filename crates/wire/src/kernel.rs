@@ -95,7 +95,6 @@ pub struct ExecAnswer {
 
 /// What `POST /shell` runs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(
     untagged,
@@ -128,7 +127,6 @@ impl From<&str> for ShellCommand {
 
 /// `POST /shell`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ShellRequest {
     /// A line for bash, or a program and its arguments.

@@ -283,7 +283,7 @@ impl Session {
             let events = match reader.push(&chunk) {
                 Ok(events) => events,
                 Err(error) => {
-                    tracing::warn!(%error, "an MCP server's stream is read anew");
+                    tracing::warn!(%error, "an MCP server's stream is opened again");
                     return;
                 }
             };

@@ -36,7 +36,7 @@ fn the_plans_digest_follows_spec_and_image() {
     let named = plan_of(&spec, "os:gen-1", "a");
     assert_eq!(named.labels[label::PLAN], digest(&spec, "a"));
     assert_eq!(named.image, "os:gen-1");
-    // Limits that the engine changes in place are no reason for another container.
+    // Limits that the engine changes in place don't take another container.
     let mut limited = Spec::default();
     limited.limits.memory = "4g".into();
     limited.limits.cpus = 1.5;
