@@ -41,8 +41,8 @@ test.each([
   ["\u001b_apc\u001b\\ok", "ok"],
   ["\u001b[2J\u001b[H\u001b[?25lok", "ok"],
   ["\u001bcok\u001b(B\u001b7", "ok"],
-  ["a\u202eb\u0007", "a⟨U+202E⟩b␇"],
-  ["lone \u001b", "lone ␛"],
+  ["a\u202eb\u0007", "a⟨U+202E⟩b⟨U+0007⟩"],
+  ["lone \u001b", "lone ⟨U+001B⟩"],
 ])("%j says nothing to a terminal", (written, shown) => {
   const chunks = ansiChunks(settle(written));
   expect(chunks.map(({ text }) => text).join("")).toBe(shown);

@@ -1,18 +1,18 @@
 import { expect, test } from "vitest";
 
-import { asJson, asText, clip, name, own, paragraph, put, visible } from "./untrusted";
+import { asJson, asText, clip, isDeeper, name, own, paragraph, put, visible } from "./untrusted";
 
 test("what can't be seen is made visible", () => {
   expect(visible("a\u202egpj.sh")).toBe("a⟨U+202E⟩gpj.sh");
-  expect(visible("\u001b[2J\u0007\u009b")).toBe("␛[2J␇⟨U+009B⟩");
+  expect(visible("\u001b[2J\u0007\u009b")).toBe("⟨U+001B⟩[2J⟨U+0007⟩⟨U+009B⟩");
   expect(visible("zero\u200bwidth \u{e0041}tag \ud800")).toBe("zero⟨U+200B⟩width ⟨U+E0041⟩tag ⟨U+D800⟩");
   expect(visible("two\r\nlines\tand a tab, 日本語, é, 👩‍💻")).toBe("two\nlines\tand a tab, 日本語, é, 👩‍💻");
-  expect(visible("10%\r20%")).toBe("10%␍20%");
+  expect(visible("10%\r20%")).toBe("10%⟨U+000D⟩20%");
 });
 
 test("a name is one line and has nothing unseen in it", () => {
   expect(name("Dockerfile\u00a0")).toBe("Dockerfile⟨U+00A0⟩");
-  expect(name("a\nb\tc")).toBe("a␊b␉c");
+  expect(name("a\nb\tc")).toBe("a⟨U+000A⟩b⟨U+0009⟩c");
   expect(name("\u2066x\u2069\u3164")).toBe("⟨U+2066⟩x⟨U+2069⟩⟨U+3164⟩");
   expect(name("ordinary-name.py")).toBe("ordinary-name.py");
   expect(name({ toString: null })).toBe("");
@@ -33,5 +33,6 @@ test("types are looked at, and names of an object's prototype are ordinary names
   expect(Object.entries(made)).toEqual([["__proto__", 3]]);
   const deep = JSON.parse("[".repeat(100_000) + "]".repeat(100_000)) as unknown;
   expect(asJson(deep)).toMatch(/nested too deeply|^\[/);
+  expect([isDeeper(deep, 100), isDeeper({ a: [[1], 2] }, 2), isDeeper({ a: [[1], 2] }, 1), isDeeper("x", 0)]).toEqual([true, false, true, false]);
   expect(asJson(undefined)).toBe("undefined");
 });

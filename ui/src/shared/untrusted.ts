@@ -16,10 +16,8 @@ const UNSEEN =
 const UNSEEN_IN_NAME = /[\t\n\u00a0\u034f\u115f\u1160\u1680\u17b4\u17b5\u2000-\u200a\u200c\u200d\u202f\u205f\u2800\u3000\u3164\uffa0]/gu;
 
 function code(sign: string): string {
-  const point = sign.codePointAt(0) ?? 0;
-  if (point < 0x20) return String.fromCodePoint(0x2400 + point);
-  if (point === 0x7f) return "\u2421";
-  return `⟨U+${point.toString(16).toUpperCase().padStart(4, "0")}⟩`;
+  // By its number: few fonts have pictures of control characters.
+  return `⟨U+${(sign.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, "0")}⟩`;
 }
 
 /** Text of several lines as it is, with what can't be seen made visible. */
@@ -72,6 +70,16 @@ export function own<T>(object: Record<string, T>, key: string): T | undefined {
 /** Sets a member, also one named `__proto__`. */
 export function put<T>(object: Record<string, T>, key: string, value: T): void {
   Object.defineProperty(object, key, { value, writable: true, enumerable: true, configurable: true });
+}
+
+/** Whether lists and objects lie deeper in each other than this. */
+export function isDeeper(value: unknown, limit: number): boolean {
+  let level = [value];
+  for (let depth = 0; level.length > 0; depth++) {
+    if (depth > limit) return true;
+    level = level.flatMap((one) => (typeof one === "object" && one !== null ? (Object.values(one) as unknown[]).filter((inside) => typeof inside === "object" && inside !== null) : []));
+  }
+  return false;
 }
 
 /** JSON of a value in one line or laid out; the words for it if it is nested too deeply to be written. */

@@ -18,7 +18,7 @@ test("an answer is read by its types, whatever its shape", () => {
 test("what a model is asked is read, also without content", () => {
   expect(readMessages(null)).toEqual([]);
   const [first, second] = readMessages([{ role: "user", content: null }, { role: "user", content: [{ type: "text", text: "a" }, { type: "image", data: "", mimeType: "image/png" }] }]);
-  expect(spoken(first!.blocks)).toBe("null");
+  expect(spoken(first!.blocks)).toBe("(no content)");
   expect(spoken(second!.blocks)).toBe("a\n(image/png)");
 });
 

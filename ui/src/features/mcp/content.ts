@@ -62,7 +62,7 @@ export function readBlock(given: unknown): Block {
 
 /** What a block says, as one text. */
 export function spoken(blocks: Block[]): string {
-  return blocks.map((block) => (block.kind === "text" ? block.text : block.kind === "media" ? `(${paragraph(block.mime || "bytes", 100)})` : asJson(block.kind === "other" ? block.value : block))).join("\n");
+  return blocks.map((block) => (block.kind === "text" ? block.text : block.kind === "media" ? `(${paragraph(block.mime || "bytes", 100)})` : block.kind === "other" && block.value == null ? "(no content)" : asJson(block.kind === "other" ? block.value : block))).join("\n");
 }
 
 /** The value if a text is JSON of a list or an object. */

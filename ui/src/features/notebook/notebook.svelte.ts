@@ -3,7 +3,7 @@
 
 import { toFailure } from "../../host";
 import type { Live } from "../../shared/live/live.svelte";
-import { isRecord } from "../../shared/untrusted";
+import { isDeeper, isRecord } from "../../shared/untrusted";
 import type { Event, ExecStatus, Failure, InputPrompt } from "../../wire";
 import { joined, newCellId, takeOutput, type FileCell, type Output } from "./nbformat";
 
@@ -32,6 +32,10 @@ export interface Cell {
   /** What a file said of it beside that: metadata, attachments, fields that are not known here. */
   rest: Pick<FileCell, "metadata"> & Record<string, unknown>;
 }
+
+/** An output that is nested more deeply could neither be kept in the draft nor saved, and all else with it. */
+const DEEPEST_OUTPUT = 100;
+const TOO_DEEP = { output_type: "stream", name: "stderr", text: "(This output is nested too deeply to be kept.)\n" };
 
 export function newCell(kind: Cell["kind"] = "code", source = ""): Cell {
   return { id: newCellId(), kind, source, outputs: [], execution_count: null, state: { kind: "idle" }, run: null, asks: null, rest: { metadata: {} } };
@@ -300,7 +304,7 @@ export class Notebook {
       }
       case "cell_output":
         if (!this.#of(event) || !isRecord(event.output)) return;
-        this.#pending.push(event);
+        this.#pending.push(isDeeper(event.output, DEEPEST_OUTPUT) ? { ...event, output: { ...TOO_DEEP } } : event);
         // A flood of outputs becomes one change a frame.
         this.#frame ||= requestAnimationFrame(() => this.#flush());
         return;

@@ -162,3 +162,15 @@ test("a cell runs from when the kernel is at it, also where it was before this w
   const { state } = notebook.cells[1]!;
   expect(state.kind === "queued" && state.at_ms - state.began_ms!).toBe(59_999);
 });
+
+test("an output of any shape leaves the others, and what is nested too deeply can be saved", async () => {
+  const { fake, notebook } = opened();
+  await notebook.run("a");
+  const deep = JSON.parse("[".repeat(50_000) + "]".repeat(50_000)) as never;
+  const run_id = fake.runs.get("a")!;
+  for (const output of [null, 3, { output_type: "display_data", data: { "application/json": deep } }]) fake.tell({ kind: "cell_output", cell_id: "a", run_id, output: output as never });
+  fake.says("a", "after");
+  fake.end("a");
+  expect(notebook.cells[0]!.outputs).toMatchObject([{ name: "stderr" }, { text: "after" }]);
+  expect(() => JSON.stringify(notebook.cells)).not.toThrow();
+});
