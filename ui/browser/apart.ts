@@ -1,10 +1,10 @@
 // Chromium in a network of its own. In that of this computer each container that starts or ends, of
 // whichever test, is a change of the network to Chromium, and it drops what it is about to load.
-// What it asks for goes through a socket to this process, which connects for it.
+// What it asks for goes through a socket to a process that connects for it: not this one, since a test
+// that waits for a command would hold up what the command waits for.
 
 import { spawn, type ChildProcess } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { connect, createServer, type Server, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -32,12 +32,12 @@ export class Apart {
   readonly chromium: string;
   readonly args = [`--proxy-server=socks5://127.0.0.1:${PORT}`, "--proxy-bypass-list=<-loopback>"];
   readonly #folder: string;
-  readonly #server: Server;
+  readonly #proxy: ChildProcess;
   readonly #door: ChildProcess;
 
-  private constructor(folder: string, server: Server, door: ChildProcess) {
+  private constructor(folder: string, proxy: ChildProcess, door: ChildProcess) {
     this.#folder = folder;
-    this.#server = server;
+    this.#proxy = proxy;
     this.#door = door;
     this.chromium = join(folder, "chromium");
     writeFileSync(this.chromium, `#!/bin/sh\nexec nsenter --net=/proc/${door.pid}/ns/net ${CHROMIUM} "$@"\n`, { mode: 0o755 });
@@ -48,60 +48,23 @@ export class Apart {
     if (process.platform !== "linux" || process.getuid?.() !== 0) return null;
     const folder = mkdtempSync(join(tmpdir(), "vivarium-apart-"));
     const socket = join(folder, "socket");
-    const server = createServer((client) => void serve(client)).unref();
-    await new Promise<void>((resolve) => server.listen(socket, resolve));
-    // It ends with this process, whose pipe it reads.
+    // Both end with this process, whose pipes they read.
+    const proxy = await listening(process.execPath, [join(import.meta.dirname, "socks.mjs"), socket]);
     const script = 'ip link set lo up && exec "$0" -e "$1" "$2"';
-    const door = spawn("unshare", ["--net", "sh", "-c", script, process.execPath, DOOR, socket], { stdio: ["pipe", "pipe", "inherit"] });
-    for await (const _ of createInterface({ input: door.stdout })) return new Apart(folder, server, door);
-    throw new Error("no network of its own for Chromium: unshare or ip failed");
+    const door = await listening("unshare", ["--net", "sh", "-c", script, process.execPath, DOOR, socket]);
+    return new Apart(folder, proxy, door);
   }
 
   end(): void {
     this.#door.kill("SIGKILL");
-    this.#server.close();
+    this.#proxy.kill("SIGKILL");
     rmSync(this.#folder, { recursive: true, force: true });
   }
 }
 
-/** Connects for a client, as https://www.rfc-editor.org/rfc/rfc1928 has it: no authentication, CONNECT alone. */
-async function serve(client: Socket): Promise<void> {
-  client.on("error", () => client.destroy());
-  let held = Buffer.alloc(0);
-  const read = async (count: number): Promise<Buffer> => {
-    while (held.length < count) {
-      const more = client.read() as Buffer | null;
-      if (more) held = Buffer.concat([held, more]);
-      else if (client.readableEnded || client.destroyed) throw new Error("it went");
-      else await new Promise<void>((resolve) => ["readable", "end", "close"].forEach((event) => client.once(event, () => resolve())));
-    }
-    const taken = held.subarray(0, count);
-    held = held.subarray(count);
-    return taken;
-  };
-  try {
-    const methods = await read(2);
-    await read(methods[1]!);
-    client.write(Buffer.from([5, 0]));
-    const kind = (await read(4))[3];
-    const host = kind === 1 ? [...(await read(4))].join(".") : (await read((await read(1))[0]!)).toString();
-    const server = connect((await read(2)).readUInt16BE(), host);
-    const answer = (status: number) => client.write(Buffer.from([5, status, 0, 1, 0, 0, 0, 0, 0, 0]));
-    let isConnected = false;
-    server.on("connect", () => {
-      isConnected = true;
-      answer(0);
-      server.write(held);
-      client.pipe(server).pipe(client);
-    });
-    server.on("error", () => {
-      if (isConnected) client.destroy();
-      // Refused.
-      else client.end(Buffer.from([5, 5, 0, 1, 0, 0, 0, 0, 0, 0]));
-    });
-    server.on("close", () => client.destroySoon());
-    client.on("close", () => server.destroy());
-  } catch {
-    client.destroy();
-  }
+/** Starts a program, and waits until it says that it listens. */
+async function listening(program: string, args: string[]): Promise<ChildProcess> {
+  const started = spawn(program, args, { stdio: ["pipe", "pipe", "inherit"] });
+  for await (const _ of createInterface({ input: started.stdout })) return started;
+  throw new Error(`no network of its own for Chromium: ${program} failed`);
 }
