@@ -40,6 +40,6 @@ if __name__ == "__main__":
         sys.path[0] = os.getcwd()
         unittest.main(module=None)
     else:
-        sys.argv = sys.argv[1:]
-        sys.path[0] = os.path.dirname(os.path.abspath(sys.argv[0]))
+        sys.argv = [os.path.abspath(sys.argv[1]), *sys.argv[2:]]
+        sys.path[0] = os.path.dirname(sys.argv[0])
         runpy.run_path(sys.argv[0], run_name="__main__")
