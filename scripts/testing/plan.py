@@ -156,13 +156,13 @@ def builds(project: Project) -> list[Job]:
 
     tests = ["cargo", "test", "--locked", "--no-run", "--message-format=json-render-diagnostics"]
     return [
-        Job("static", "static", ["bash", "-c", ". scripts/lib/build.sh && build_body"], locks=CARGO, cores=2, memory_mb=1500, limit_s=2400),
-        Job("compile", "compile", [*tests, *WORKSPACE], needs=["ui:build"], locks=CARGO, cores=2, memory_mb=2500, limit_s=2400, then=compiled),
-        Job("binaries", "binaries", ["cargo", "build", "--locked", *WORKSPACE, "--bins"], needs=["compile"], locks=CARGO, cores=2, memory_mb=1500, limit_s=1200),
+        Job("static", "static", ["bash", "-c", ". scripts/lib/build.sh && build_body"], locks=CARGO, cores=1.5, memory_mb=1500, limit_s=2400),
+        Job("compile", "compile", [*tests, *WORKSPACE], needs=["ui:build"], locks=CARGO, cores=1.5, memory_mb=2500, limit_s=2400, then=compiled),
+        Job("binaries", "binaries", ["cargo", "build", "--locked", *WORKSPACE, "--bins"], needs=["compile"], locks=CARGO, cores=1.5, memory_mb=1500, limit_s=1200),
         # In a build of its own: other crates' features are not in what the machine runs.
-        Job("compile-supervisor", "compile-supervisor", ["bash", "-c", f"{' '.join(tests)} --package body && cargo build --locked --package body"], locks=CARGO, cores=2, memory_mb=2000, limit_s=1800, then=compiled),
-        Job("clippy", "clippy", ["cargo", "clippy", "--locked", "--workspace", "--all-targets", *FEATURES, "--", "-D", "warnings"], locks=CARGO, cores=2, memory_mb=2500, limit_s=1800),
-        Job("documentation", "documentation", ["cargo", "doc", "--locked", "--workspace", "--no-deps", "--document-private-items", *FEATURES], needs=["clippy"], environment={"RUSTDOCFLAGS": "-D warnings"}, locks=CARGO, cores=2, memory_mb=2500, limit_s=1800),
+        Job("compile-supervisor", "compile-supervisor", ["bash", "-c", f"{' '.join(tests)} --package body && cargo build --locked --package body"], locks=CARGO, cores=1.5, memory_mb=2000, limit_s=1800, then=compiled),
+        Job("clippy", "clippy", ["cargo", "clippy", "--locked", "--workspace", "--all-targets", *FEATURES, "--", "-D", "warnings"], locks=CARGO, cores=1.5, memory_mb=2500, limit_s=1800),
+        Job("documentation", "documentation", ["cargo", "doc", "--locked", "--workspace", "--no-deps", "--document-private-items", *FEATURES], needs=["clippy"], environment={"RUSTDOCFLAGS": "-D warnings"}, locks=CARGO, cores=1.5, memory_mb=2500, limit_s=1800),
     ]
 
 
@@ -186,7 +186,7 @@ def with_engine(project: Project) -> list[Job]:
         Job("clone-image", "clone-image", ["./scripts/clone-build.sh"], needs=["image", "builder"], cores=1, memory_mb=2500, limit_s=2400),
         Job("openapi", "openapi", ["./tests/openapi/run.sh"], needs=["image", "binaries"], **machine),
         *browser,
-        Job("package", "package", ["./scripts/package.sh"], needs=["static", "binaries"], environment={"VIVARIUM_PROFILE": "dev", "VIVARIUM_CARGO_ARGUMENTS": " ".join(WORKSPACE)}, locks=CARGO | DISPLAY, cores=2, memory_mb=2500, limit_s=1800),
+        Job("package", "package", ["./scripts/package.sh"], needs=["static", "binaries"], environment={"VIVARIUM_PROFILE": "dev", "VIVARIUM_CARGO_ARGUMENTS": " ".join(WORKSPACE)}, locks=CARGO | DISPLAY, cores=1.5, memory_mb=2500, limit_s=1800),
         Job("package-test", "package-test", ["./scripts/package-test.sh"], needs=["package", "image"], **machine),
     ]
 

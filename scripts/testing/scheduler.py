@@ -28,10 +28,11 @@ class Scheduler:
 
     def __init__(self, logs: Path, listener, expected: dict[str, float], cores: float | None = None, memory_mb: int | None = None):
         processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 2
-        self.cores = cores or float(processors)
+        # A little more than there is: a build is often at work with one core alone.
+        self.cores = cores or processors * 1.25
         # Beside what computes, what mostly waits: each has a share of its own, so that neither is
         # left for the end.
-        self.waiting_cores = self.cores * 1.25
+        self.waiting_cores = self.cores
         self.memory_mb = memory_mb or int(available_memory_mb() * 0.8)
         self.logs = logs
         self.listener = listener
@@ -83,8 +84,14 @@ class Scheduler:
         ahead = self._seconds_ahead()
         ready.sort(key=lambda job: (bool(job.alone), -ahead[job.id]))
         started = False
+        kept: set[bool] = set()
         for job in ready:
-            if not self._fits(job):
+            running = [other for other, _ in self.running.values()]
+            if any(job.locks & other.locks for other in running) or job.waits in kept:
+                continue
+            if not self._fits(job, running):
+                # What is free now is kept for it: smaller jobs would take it for ever.
+                kept.add(job.waits)
                 continue
             self.waiting.remove(job)
             self.running[job.id] = (job, time.monotonic())
@@ -112,14 +119,11 @@ class Scheduler:
             of(job)
         return ahead
 
-    def _fits(self, job: Job) -> bool:
-        running = [other for other, _ in self.running.values()]
+    def _fits(self, job: Job, running: list[Job]) -> bool:
         if not running:
             # What must be alone comes last in the order, so nothing else is ready by then.
             return True
         if job.alone or any(other.alone for other in running):
-            return False
-        if any(job.locks & other.locks for other in running):
             return False
         beside = [other for other in running if other.waits == job.waits]
         cores = self.waiting_cores if job.waits else self.cores

@@ -84,6 +84,12 @@ class SchedulerTest(unittest.TestCase):
         results = self.run_jobs([compute, wait, shell("other", "true", cores=0.75)], cores=2)
         self.assertEqual({result.state for result in results.values()}, {"passed"})
 
+    def test_small_jobs_do_not_keep_a_large_one_from_starting(self):
+        first = [shell(f"first{number}", f"sleep 0.{number + 1}", limit_s=900) for number in range(2)]
+        small = [shell(f"small{number}", "sleep 0.05", limit_s=30) for number in range(4)]
+        self.run_jobs([*first, *small, shell("large", "true", cores=2, limit_s=600)])
+        self.assertEqual(self.listener.order[:3], ["step:first0", "step:first1", "step:large"])
+
     def test_what_must_be_alone_is(self):
         jobs = [shell(str(number), "touch busy; sleep 0.05; rm -f busy", folder=self.folder, locks=frozenset({"busy"})) for number in range(2)]
         results = self.run_jobs([shell("alone", "test ! -e busy", alone="it measures", folder=self.folder), *jobs])
