@@ -71,6 +71,8 @@ test("each tool has its own form, whatever its schema", async () => {
     expect(await page.locator(".offer h2").textContent()).toBe(name);
     expect(await page.getByTestId("mcp-form").getByLabel("path").count()).toBe(0);
     await page.getByTestId("mcp-call").click();
+    // No value is right for a schema that needs itself: the form says so.
+    if (name === "self") await page.getByRole("button", { name: "Call all the same" }).click();
     await expect.poll(() => outcome("done").textContent(), { timeout: TURN_MS }).toContain(`called ${name} `);
     expect(await page.getByTestId("mcp-result").textContent()).not.toContain("typed for safe");
   }
