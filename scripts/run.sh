@@ -51,7 +51,7 @@ tidy() {
 trap tidy EXIT
 prepare_image() { ensure_base && build_layers; }
 # What the layers are made of, as it was when they were made last.
-layers_now=$(cat body/Dockerfile body/kernel/requirements.txt body/mcp/* | cksum)
+layers_now=$({ cat body/Dockerfile body/kernel/requirements.txt body/mcp/*; find body/rootfs body/kernel/vivarium_kernel -type f -not -path "*/__pycache__/*" -exec cksum {} +; } | cksum)
 layers_file=target/logs/image-layers.digest
 mkdir -p target/logs
 if ! docker image inspect os >/dev/null 2>&1 || [ "$(cat "$layers_file" 2>/dev/null)" != "$layers_now" ]; then

@@ -26,11 +26,10 @@ offer_build_ca() {
   fi
 }
 
-# The image's heavy layers (Debian's packages, what comes from PyPI and npm), which need nothing that
-# is compiled here: made while cargo compiles, they are in the engine's cache when the image is built.
+# The image's heavy layers (all but the binaries), which need nothing that is compiled here: made while cargo compiles, they are in the engine's cache when the image is built.
 # The classic builder, whose cache the app's own builds use.
 build_layers() {
-  DOCKER_BUILDKIT=0 docker build --target tools --file body/Dockerfile . 2>&1
+  DOCKER_BUILDKIT=0 docker build --target machine --file body/Dockerfile . 2>&1
 }
 
 # The UI, into ui/dist. Nothing is done if no source is newer.
