@@ -183,7 +183,7 @@ def with_engine(project: Project) -> list[Job]:
         Job("builder", "builder", ["bash", "-c", ". scripts/lib/engine.sh && ensure_builder"], needs=["base"], limit_s=900, **waits),
         Job("layers-of-image", "layers-of-image", ["bash", "-c", ". scripts/lib/build.sh && offer_build_ca && build_layers"], needs=["base"], limit_s=1800, **waits),
         Job("image", "image", ["./scripts/lib/test-image.sh"], needs=["static", "binaries", "layers-of-image"], limit_s=1800, **waits),
-        Job("clone-image", "clone-image", ["./scripts/clone-build.sh"], needs=["image", "builder"], cores=1, memory_mb=2500, limit_s=2400),
+        Job("clone-image", "clone-image", ["./scripts/clone-build.sh"], needs=["compile", "layers-of-image", "builder"], cores=1, memory_mb=2500, limit_s=2400),
         Job("openapi", "openapi", ["./tests/openapi/run.sh"], needs=["image", "binaries"], **machine),
         *browser,
         Job("package", "package", ["./scripts/package.sh"], needs=["static", "binaries"], environment={"VIVARIUM_PROFILE": "dev", "VIVARIUM_CARGO_ARGUMENTS": " ".join(WORKSPACE)}, locks=CARGO | DISPLAY, cores=1.5, memory_mb=2500, limit_s=1800),
