@@ -115,9 +115,13 @@ impl Store {
     }
 }
 
+/// No object that was stored is larger unpacked; a damaged one might be.
+const LARGEST: u64 = 256 << 20;
+
 fn unpack(packed: &[u8], id: &ObjectId) -> Option<(Kind, Vec<u8>)> {
     let mut whole = Vec::new();
-    ZlibDecoder::new(packed).read_to_end(&mut whole).ok()?;
+    let mut unpacked = ZlibDecoder::new(packed).take(LARGEST);
+    unpacked.read_to_end(&mut whole).ok()?;
     let (kind, size, header) = gix_object::decode::loose_header(&whole).ok()?;
     let bytes = whole.split_off(header);
     let is_whole = size == bytes.len() as u64 && Store::id_of(kind, &bytes).as_ref() == Some(id);
