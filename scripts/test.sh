@@ -88,5 +88,7 @@ runner=$!
 code=0
 wait "$runner" || code=$?
 runner=
+# For the next clone; a run that is stopped here has lost nothing else.
+printf 'Keeping compiled dependencies for the next clone\n'
 save_dependencies
 exit "$code"
