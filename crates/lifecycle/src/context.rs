@@ -185,9 +185,9 @@ impl Context {
         Ok(file)
     }
 
-    /// Writes the tar somewhere; no more of a file is in memory than a buffer. Modes have the bits of
-    /// the file's type, and folders end in a slash, as in what Docker's own client sends: builds by
-    /// both take each other's layers from the engine's cache.
+    /// Writes the tar somewhere; no more of a file is in memory than a buffer. Folders end in a
+    /// slash, as in what Docker's own client sends: the engine compares names too, and builds by both
+    /// take each other's layers from its cache.
     fn pack<W: Write>(&self, into: W) -> Result<W, LifecycleError> {
         let mut tar = tar::Builder::new(into);
         for entry in &self.files {
@@ -200,21 +200,21 @@ impl Context {
                 Kind::File { executable } => {
                     let (file, size) = entry.open()?;
                     header.set_entry_type(tar::EntryType::Regular);
-                    header.set_mode(if executable { 0o100_755 } else { 0o100_644 });
+                    header.set_mode(if executable { 0o755 } else { 0o644 });
                     header.set_size(size);
                     tar.append_data(&mut header, &entry.path, exactly(file, size))
                         .map_err(failed)?;
                 }
                 Kind::Link => {
                     header.set_entry_type(tar::EntryType::Symlink);
-                    header.set_mode(0o120_777);
+                    header.set_mode(0o777);
                     header.set_size(0);
                     tar.append_link(&mut header, &entry.path, entry.read_link()?)
                         .map_err(failed)?;
                 }
                 Kind::Folder => {
                     header.set_entry_type(tar::EntryType::Directory);
-                    header.set_mode(0o040_755);
+                    header.set_mode(0o755);
                     header.set_size(0);
                     tar.append_data(&mut header, format!("{}/", entry.path), std::io::empty())
                         .map_err(failed)?;

@@ -46,8 +46,8 @@ fn the_tar_is_the_same_for_the_same_files() {
     }
     let mode = |name: &str| modes[names.iter().position(|one| one == name).unwrap()];
     // As Docker's own client writes them: by these the engine knows what it has built already.
-    assert_eq!(mode("body/rootfs/etc/a"), 0o100_644);
-    assert_eq!(mode("body/rootfs/etc/"), 0o040_755);
+    assert_eq!(mode("body/rootfs/etc/a"), 0o644);
+    assert_eq!(mode("body/rootfs/etc/"), 0o755);
     assert!(!names.iter().any(|name| name.contains("__pycache__")));
 }
 
