@@ -29,9 +29,11 @@ git ls-files -z --cached --others --exclude-standard --deduplicate |
 # On a network that inspects TLS.
 cp body/build-ca/*.crt "$clone/body/build-ca/" 2>/dev/null || true
 
-steps 2
+steps 3
+# By a name of its own, so that the layer of other people's crates is there the next time too.
+step 'Compiling body from a clone' docker build -t vivarium-test-builder --target builder -f "$clone/body/Dockerfile" "$@" "$clone"
 step 'Building the image from a clone' docker build -t "$image" -f "$clone/body/Dockerfile" "$@" "$clone"
-printf '[2/2] Running a cell in it\n'
+printf '[3/3] Running a cell in it\n'
 docker run -d --name "$container" "$image" >/dev/null
 inside() { docker exec "$container" "$@"; }
 deadline=$((SECONDS + 240))
