@@ -15,5 +15,5 @@ cargo build --locked --package cli
 (cd ui && exec node_modules/.bin/vite build --watch --logLevel warn) &
 watching=$!
 trap 'kill "$watching" 2>/dev/null || true' EXIT
-# A debug build reads ui/dist anew for each request.
+# A debug build reads ui/dist again for each request.
 VIVARIUM_TEMPLATE="$PWD" target/debug/vivarium serve --ui

@@ -60,10 +60,12 @@ if ! docker image inspect os >/dev/null 2>&1 || [ "$(cat "$layers_file" 2>/dev/n
   image_process=$!
 fi
 wait_for_image() {
-  local process=$image_process
+  local process=$image_process line='' last=''
   # A child of this shell's parent: it can be looked at, not waited for.
   while kill -0 "$process" 2>/dev/null; do
-    progress_line "$image_log"
+    line=$(progress_line "$image_log" || true)
+    [ "$line" = "$last" ] || printf '%s\n' "$line"
+    last=$line
     sleep 2
   done
 }

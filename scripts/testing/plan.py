@@ -16,7 +16,7 @@ from .jobs import Job
 # The features with which all of the workspace is built: the same everywhere, so that clippy, the
 # documentation and the tests share what they compile.
 FEATURES = ("--features", "e2e/bench,wire/ts")
-# The machine's supervisor is built by itself: other crates' features are not in what it runs with.
+# The machine's supervisor is built apart from the rest: other crates' features are not in what it runs with.
 WORKSPACE = ("--workspace", "--exclude", "body", *FEATURES)
 CARGO = frozenset({"cargo"})
 # xvfb-run looks for a free display, and two at once find the same; and while the package is made,
