@@ -18,11 +18,11 @@ never() {
 }
 
 never wire 'tokio|axum|bollard|tauri'
-never dock 'tauri|axum|lifecycle|engine|body|cli'
-never lifecycle 'tauri|axum|bollard|engine|body|cli'
-never engine 'tauri|bollard|body|cli'
-never body-evolve 'tauri|axum|bollard|engine|body|cli'
-never cli 'tauri|bollard|dock|lifecycle|body'
-never body 'tauri|engine|bollard|dock|lifecycle|cli'
-never vivarium-desktop 'bollard|body|dock|lifecycle|cli'
+never containers 'tauri|axum|lifecycle|app|body|cli'
+never lifecycle 'tauri|axum|bollard|app|body|cli'
+never app 'tauri|bollard|body|cli'
+never body-evolve 'tauri|axum|bollard|app|body|cli'
+never cli 'tauri|bollard|containers|lifecycle|body'
+never body 'tauri|app|bollard|containers|lifecycle|cli'
+never vivarium-desktop 'bollard|body|containers|lifecycle|cli'
 exit "$failed"

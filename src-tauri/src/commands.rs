@@ -1,8 +1,8 @@
-//! The two commands of the window: one call into the engine, one stream out of it.
+//! The two commands of the window: one call into the app, one stream out of it.
 
 use std::sync::{Mutex, PoisonError, atomic::AtomicBool};
 
-use engine::Engine;
+use app::App;
 use serde_json::Value;
 use tauri::{State, ipc::Channel};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -10,7 +10,7 @@ use wire::{failure::Failure, stream::StreamEvent};
 
 /// What the commands work on.
 pub struct Host {
-    pub engine: Engine,
+    pub app: App,
     pub tasks: TaskTracker,
     /// Ends what goes on beside the window.
     pub stop: CancellationToken,
@@ -21,10 +21,10 @@ pub struct Host {
 }
 
 impl Host {
-    /// Around a started engine.
-    pub fn new(engine: Engine) -> Self {
+    /// Around a started app.
+    pub fn new(app: App) -> Self {
         Self {
-            engine,
+            app,
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
             has_tray: AtomicBool::new(false),
@@ -44,7 +44,7 @@ impl Host {
 /// One command of `wire::for_each_command!`.
 #[tauri::command]
 pub async fn rpc(host: State<'_, Host>, command: String, params: Value) -> Result<Value, Failure> {
-    host.engine.rpc(&command, params).await
+    host.app.rpc(&command, params).await
 }
 
 /// Events after `after`, as they come, until the next subscription.
@@ -55,7 +55,7 @@ pub async fn subscribe(
     channel: Channel<StreamEvent>,
 ) -> Result<(), Failure> {
     let stop = host.next_stream();
-    let mut events = host.engine.subscribe(after);
+    let mut events = host.app.subscribe(after);
     host.tasks.spawn(async move {
         loop {
             tokio::select! {

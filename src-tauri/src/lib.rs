@@ -1,4 +1,4 @@
-//! Vivarium's window: Tauri over `crates/engine`. It owns the window and nothing
+//! Vivarium's window: Tauri over `crates/app`. It owns the window and nothing
 //! else; machines go on when it closes.
 
 mod commands;
@@ -11,7 +11,7 @@ mod tray;
 
 use std::{process::ExitCode, sync::atomic::Ordering};
 
-use engine::{Engine, EngineOptions};
+use app::{App, AppOptions};
 use tauri::{Manager, RunEvent, WindowEvent};
 use tauri_plugin_window_state::StateFlags;
 
@@ -32,43 +32,36 @@ pub fn run() -> ExitCode {
             .filter(|value| !value.is_empty())
             .map(std::path::PathBuf::from)
     };
-    let options = EngineOptions {
+    let options = AppOptions {
         instance: None,
         home: path("VIVARIUM_HOME"),
         template: path("VIVARIUM_TEMPLATE").unwrap_or_else(template::find),
         repo: path("VIVARIUM_REPO"),
         engine: None,
     };
-    let engine = match tauri::async_runtime::block_on(Engine::start(options)) {
-        Ok(engine) => engine,
+    let app = match tauri::async_runtime::block_on(App::start(options)) {
+        Ok(app) => app,
         Err(failure) => {
-            tracing::error!(%failure, "the engine could not be started");
+            tracing::error!(%failure, "the app could not be started");
             return ExitCode::FAILURE;
         }
     };
-    let mut only = match single::take(engine.data_dir()) {
+    let mut only = match single::take(app.data_dir()) {
         Ok(Some(only)) => only,
         Ok(None) => return ExitCode::SUCCESS,
         Err(error) => {
-            tracing::error!(%error, folder = %engine.data_dir().display(), "the data folder can't be used");
+            tracing::error!(%error, folder = %app.data_dir().display(), "the data folder can't be used");
             return ExitCode::FAILURE;
         }
     };
-    tauri::async_runtime::block_on(async { engine.carry_out_wishes() });
+    tauri::async_runtime::block_on(async { app.carry_out_wishes() });
     // The page may reach the bridge, and no other port of this computer.
-    context.config_mut().app.security.csp = Some(tauri::utils::config::Csp::Policy(policy(
-        engine.bridge_port(),
-    )));
+    context.config_mut().app.security.csp =
+        Some(tauri::utils::config::Csp::Policy(policy(app.bridge_port())));
 
     // In the instance's own folder, whatever the app's identifier says.
     let window_state = tauri_plugin_window_state::Builder::new()
-        .with_filename(
-            engine
-                .config_dir()
-                .join("window.json")
-                .display()
-                .to_string(),
-        )
+        .with_filename(app.config_dir().join("window.json").display().to_string())
         .with_state_flags(StateFlags::all() & !StateFlags::VISIBLE & !StateFlags::DECORATIONS)
         .build();
     let stay = tauri::plugin::Builder::<tauri::Wry>::new("stay")
@@ -80,7 +73,7 @@ pub fn run() -> ExitCode {
         .plugin(tauri_plugin_dialog::init())
         .plugin(tauri_plugin_notification::init())
         .manage(native::Clipboard::default())
-        .manage(Host::new(engine))
+        .manage(Host::new(app))
         .invoke_handler(tauri::generate_handler![
             commands::rpc,
             commands::subscribe,
@@ -95,7 +88,7 @@ pub fn run() -> ExitCode {
             let tray = tray::make(&handle)?;
             host.has_tray.store(tray.is_some(), Ordering::Relaxed);
             let listening =
-                notices::listen(handle.clone(), host.engine.clone(), tray, host.stop.clone());
+                notices::listen(handle.clone(), host.app.clone(), tray, host.stop.clone());
             tauri::async_runtime::spawn(host.tasks.track_future(listening));
             only.on_second_start(move || tray::front(&handle));
             app.manage(only);
@@ -104,8 +97,7 @@ pub fn run() -> ExitCode {
         .on_window_event(|window, event| {
             let host = window.state::<Host>();
             let stays = || {
-                host.has_tray.load(Ordering::Relaxed)
-                    && host.engine.settings().settings.close_to_tray
+                host.has_tray.load(Ordering::Relaxed) && host.app.settings().settings.close_to_tray
             };
             if let WindowEvent::CloseRequested { api, .. } = event
                 && stays()
@@ -130,7 +122,7 @@ pub fn run() -> ExitCode {
             host.tasks.close();
             tauri::async_runtime::block_on(async {
                 host.tasks.wait().await;
-                host.engine.clone().stop().await;
+                host.app.clone().stop().await;
             });
         }
     });

@@ -1,9 +1,9 @@
-//! Listens to the engine for what the window's frame shows: the tray's state, and a notification
+//! Listens to the app for what the window's frame shows: the tray's state, and a notification
 //! when something long ends while nobody looks.
 
 use std::collections::HashMap;
 
-use engine::Engine;
+use app::App;
 use tauri::{AppHandle, Manager, Runtime};
 use tauri_plugin_notification::NotificationExt;
 use tokio_util::sync::CancellationToken;
@@ -21,12 +21,12 @@ const LONG_MS: u64 = 10_000;
 
 /// Goes on until `stop`.
 pub async fn listen<R: Runtime>(
-    app: AppHandle<R>,
-    engine: Engine,
+    window: AppHandle<R>,
+    app: App,
     tray: Option<Tray<R>>,
     stop: CancellationToken,
 ) {
-    let mut events = engine.subscribe(0);
+    let mut events = app.subscribe(0);
     let mut begun = Begun::default();
     loop {
         let event = tokio::select! {
@@ -40,13 +40,19 @@ pub async fn listen<R: Runtime>(
         let Some((title, body)) = begun.take(&event) else {
             continue;
         };
-        let looked_at = app
+        let looked_at = window
             .get_webview_window("main")
             .is_some_and(|window| window.is_focused().unwrap_or(false));
-        if looked_at || !engine.settings().settings.notify {
+        if looked_at || !app.settings().settings.notify {
             continue;
         }
-        if let Err(error) = app.notification().builder().title(title).body(body).show() {
+        if let Err(error) = window
+            .notification()
+            .builder()
+            .title(title)
+            .body(body)
+            .show()
+        {
             tracing::debug!(%error, "a notification could not be shown");
         }
     }

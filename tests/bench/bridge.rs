@@ -180,7 +180,7 @@ async fn main() {
         .await
         .expect("the port is free");
     tokio::spawn(serve(listener));
-    let bridge = engine::Bridge::start(&TaskTracker::new(), &CancellationToken::new())
+    let bridge = app::Bridge::start(&TaskTracker::new(), &CancellationToken::new())
         .await
         .expect("a bridge");
 

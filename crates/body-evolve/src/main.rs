@@ -5,7 +5,7 @@ use std::{os::unix::fs::MetadataExt, process::ExitCode};
 
 use anyhow::{Context, bail};
 use lifecycle::{
-    CancellationToken, Dock, EngineChoice, LifecycleError, Machine, Order, Reporter, What, now_ms,
+    CancellationToken, Engine, EngineChoice, LifecycleError, Machine, Order, Reporter, What, now_ms,
 };
 use wire::{
     evolve::{Asker, EvolveRequest, EvolveWish, RollbackRequest, RunState},
@@ -52,7 +52,7 @@ fn usage() -> ExitCode {
     ExitCode::from(2)
 }
 
-async fn connect() -> anyhow::Result<Dock> {
+async fn connect() -> anyhow::Result<Engine> {
     let owner = |path: &str| std::fs::metadata(path).map_or(0, |found| found.uid());
     // What root writes there the machine's user could not read any more.
     if owner("/proc/self") == 0 && owner("/data/evolve") != 0 {
@@ -60,8 +60,8 @@ async fn connect() -> anyhow::Result<Dock> {
             "this machine's runs belong to its user, and this is root: run it in the machine's own terminal"
         );
     }
-    let engine = EngineChoice::new(Some(ENGINE.into()));
-    engine.connect().await.map_err(|error| told(error.into()))
+    let choice = EngineChoice::new(Some(ENGINE.into()));
+    choice.connect().await.map_err(|error| told(error.into()))
 }
 
 /// An error with its reason and what to do.
@@ -71,14 +71,14 @@ fn told(error: LifecycleError) -> anyhow::Error {
 
 /// Sees to what an earlier run left, then carries out what the machine asks for.
 async fn run() -> anyhow::Result<()> {
-    let dock = connect().await?;
-    let machine = Machine::itself(&dock).await.map_err(told)?;
+    let engine = connect().await?;
+    let machine = Machine::itself(&engine).await.map_err(told)?;
     loop {
-        look_after(&machine, &dock).await?;
-        let Some((run_id, wish)) = machine.wish(&dock).await.map_err(told)? else {
+        look_after(&machine, &engine).await?;
+        let Some((run_id, wish)) = machine.wish(&engine).await.map_err(told)? else {
             return Ok(());
         };
-        match carry_out_wish(&machine, &dock, run_id, wish).await {
+        match carry_out_wish(&machine, &engine, run_id, wish).await {
             // Another one, started just before, has taken it up.
             Err(error) if matches!(error.downcast_ref(), Some(LifecycleError::Busy { .. })) => {}
             ended => return ended,
@@ -88,12 +88,12 @@ async fn run() -> anyhow::Result<()> {
 
 async fn carry_out_wish(
     machine: &Machine,
-    dock: &Dock,
+    engine: &Engine,
     run_id: String,
     wish: EvolveWish,
 ) -> anyhow::Result<()> {
     if machine.spec().evolve.needs_yes {
-        let refused = machine.refuse_wish(dock, &run_id, LifecycleError::NoYes.into());
+        let refused = machine.refuse_wish(engine, &run_id, LifecycleError::NoYes.into());
         return refused.await.map_err(told);
     }
     let order = Order {
@@ -106,29 +106,29 @@ async fn carry_out_wish(
             tree: None,
         }),
     };
-    carry_out(machine, dock, order).await
+    carry_out(machine, engine, order).await
 }
 
-async fn look_after(machine: &Machine, dock: &Dock) -> anyhow::Result<()> {
-    let reporter = Reporter::start(machine, dock);
-    let looked = machine.look_after(dock, &mut reporter.hear()).await;
+async fn look_after(machine: &Machine, engine: &Engine) -> anyhow::Result<()> {
+    let reporter = Reporter::start(machine, engine);
+    let looked = machine.look_after(engine, &mut reporter.hear()).await;
     reporter.end().await;
     looked.map_err(told)?;
-    machine.tell_end(dock).await.map_err(told)
+    machine.tell_end(engine).await.map_err(told)
 }
 
 /// Carries a run out as far as this process lives, and sees that it goes on after that.
-async fn carry_out(machine: &Machine, dock: &Dock, order: Order) -> anyhow::Result<()> {
+async fn carry_out(machine: &Machine, engine: &Engine, order: Order) -> anyhow::Result<()> {
     let run_id = order.run_id.clone();
-    let reporter = Reporter::start(machine, dock);
+    let reporter = Reporter::start(machine, engine);
     let cancel = CancellationToken::new();
     let ended = machine
-        .carry_out(dock, order, &cancel, &mut reporter.hear())
+        .carry_out(engine, order, &cancel, &mut reporter.hear())
         .await;
     reporter.end().await;
     match ended {
         // The restarters end this machine, and this process with it.
-        Ok(run) if run.state == RunState::Running => look_after(machine, dock).await,
+        Ok(run) if run.state == RunState::Running => look_after(machine, engine).await,
         Ok(run) => match run.error {
             Some(error) => bail!(error),
             None => Ok(()),
@@ -137,12 +137,12 @@ async fn carry_out(machine: &Machine, dock: &Dock, order: Order) -> anyhow::Resu
         Err(error) => {
             let words = Failure::from(error);
             tracing::error!(%words, "the run could not be carried out");
-            let unended = machine.look_after(dock, &mut |_| {}).await;
+            let unended = machine.look_after(engine, &mut |_| {}).await;
             if let Err(error) = unended {
                 tracing::error!(%error, "nor could it be undone yet");
             }
             machine
-                .refuse_wish(dock, &run_id, words)
+                .refuse_wish(engine, &run_id, words)
                 .await
                 .map_err(told)
         }
@@ -151,20 +151,20 @@ async fn carry_out(machine: &Machine, dock: &Dock, order: Order) -> anyhow::Resu
 
 /// The work of the container that replaces the machine.
 async fn restart(container: &str) -> anyhow::Result<()> {
-    let dock = connect().await?;
+    let engine = connect().await?;
     let machine = Machine::to_restart().map_err(told)?;
-    let reporter = Reporter::start(&machine, &dock);
+    let reporter = Reporter::start(&machine, &engine);
     let worked = machine
-        .work_as_restarter(&dock, container, &mut reporter.hear())
+        .work_as_restarter(&engine, container, &mut reporter.hear())
         .await;
     reporter.end().await;
     worked.map_err(told)
 }
 
 async fn rollback(number: Option<u32>) -> anyhow::Result<()> {
-    let dock = connect().await?;
-    let machine = Machine::itself(&dock).await.map_err(told)?;
-    look_after(&machine, &dock).await?;
+    let engine = connect().await?;
+    let machine = Machine::itself(&engine).await.map_err(told)?;
+    look_after(&machine, &engine).await?;
     let order = Order {
         run_id: format!("rollback{}", now_ms()),
         asked_by: Asker::Machine,
@@ -173,13 +173,13 @@ async fn rollback(number: Option<u32>) -> anyhow::Result<()> {
             ..Default::default()
         }),
     };
-    carry_out(&machine, &dock, order).await
+    carry_out(&machine, &engine, order).await
 }
 
 async fn generations() -> anyhow::Result<()> {
-    let dock = connect().await?;
-    let machine = Machine::itself(&dock).await.map_err(told)?;
-    let all = machine.generations(&dock).await.map_err(told)?;
+    let engine = connect().await?;
+    let machine = Machine::itself(&engine).await.map_err(told)?;
+    let all = machine.generations(&engine).await.map_err(told)?;
     for one in all.generations {
         let mark = if one.current { "*" } else { " " };
         let note = one.note.unwrap_or_default();

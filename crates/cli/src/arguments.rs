@@ -178,7 +178,7 @@ pub enum Command {
     Engines,
     /// Looks at what is needed on this computer, and says what to do
     Doctor,
-    /// The engine over HTTP on loopback, until Ctrl-C; prints the address with its token
+    /// The app over HTTP on loopback, until Ctrl-C; prints the address with its token
     Serve {
         /// With the window's pages, for a browser
         #[arg(long)]

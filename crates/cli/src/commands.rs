@@ -1,8 +1,8 @@
-//! Each command over the engine; answers the exit code.
+//! Each command over the app; answers the exit code.
 
 use std::io::IsTerminal;
 
-use engine::{Addresses, Engine, ServeOptions, Verdict};
+use app::{Addresses, App, ServeOptions, Verdict};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
@@ -22,12 +22,12 @@ use crate::{
 };
 
 /// Carries out one command.
-pub async fn carry_out(engine: &Engine, command: Command, json: bool) -> Result<u8, Failure> {
+pub async fn carry_out(app: &App, command: Command, json: bool) -> Result<u8, Failure> {
     match command {
         Command::Build { rebuild } => {
-            let after = engine.last_seq();
-            follow(engine, engine.build(rebuild)?, after, json).await?;
-            let status: MachineStatus = call(engine, "machine_status", Value::Null).await?;
+            let after = app.last_seq();
+            follow(app, app.build(rebuild)?, after, json).await?;
+            let status: MachineStatus = call(app, "machine_status", Value::Null).await?;
             if json {
                 print::json(&status);
             } else {
@@ -37,21 +37,15 @@ pub async fn carry_out(engine: &Engine, command: Command, json: bool) -> Result<
         }
         Command::Up { rebuild, recreate } => {
             let request = UpRequest { rebuild, recreate };
-            up(engine, request, json).await
+            up(app, request, json).await
         }
-        Command::Down => status(engine, "machine_down", Value::Null, json).await,
-        Command::Restart => status(engine, "machine_restart", Value::Null, json).await,
+        Command::Down => status(app, "machine_down", Value::Null, json).await,
+        Command::Restart => status(app, "machine_restart", Value::Null, json).await,
         Command::Rm { home_volume } => {
-            status(
-                engine,
-                "machine_remove",
-                json!({ "home": home_volume }),
-                json,
-            )
-            .await
+            status(app, "machine_remove", json!({ "home": home_volume }), json).await
         }
         Command::Status => {
-            let status: MachineStatus = call(engine, "machine_status", Value::Null).await?;
+            let status: MachineStatus = call(app, "machine_status", Value::Null).await?;
             show(&status, json);
             Ok(if status.state == MachineState::Running {
                 0
@@ -60,7 +54,7 @@ pub async fn carry_out(engine: &Engine, command: Command, json: bool) -> Result<
             })
         }
         Command::Logs { tail } => {
-            let log: LogLines = call(engine, "machine_logs", json!({ "tail": tail })).await?;
+            let log: LogLines = call(app, "machine_logs", json!({ "tail": tail })).await?;
             if json {
                 print::json(&log);
             } else {
@@ -68,16 +62,16 @@ pub async fn carry_out(engine: &Engine, command: Command, json: bool) -> Result<
             }
             Ok(0)
         }
-        Command::Exec { code, timeout } => exec::run(engine, code, timeout, json).await,
-        Command::Shell { command } => shell(engine, command, json).await,
-        Command::Serve { ui, port } => serve(engine, ServeOptions { port, ui }, json).await,
+        Command::Exec { code, timeout } => exec::run(app, code, timeout, json).await,
+        Command::Shell { command } => shell(app, command, json).await,
+        Command::Serve { ui, port } => serve(app, ServeOptions { port, ui }, json).await,
         command @ (Command::Evolve { .. }
         | Command::Generations { .. }
-        | Command::Rollback { .. }) => evolve::carry_out(engine, command, json).await,
-        Command::Mcp(command) => mcp::carry_out(engine, command, json).await,
-        Command::Engines => engines(engine, json).await,
+        | Command::Rollback { .. }) => evolve::carry_out(app, command, json).await,
+        Command::Mcp(command) => mcp::carry_out(app, command, json).await,
+        Command::Engines => engines(app, json).await,
         Command::Doctor => {
-            let checks = engine.doctor().await;
+            let checks = app.doctor().await;
             if json {
                 print::json(&checks);
             } else {
@@ -91,9 +85,9 @@ pub async fn carry_out(engine: &Engine, command: Command, json: bool) -> Result<
 }
 
 /// The one in use first, then the others; exit code 4 where that one does not answer.
-async fn engines(engine: &Engine, json: bool) -> Result<u8, Failure> {
-    let used: Result<EngineInfo, Failure> = call(engine, "engine_info", Value::Null).await;
-    let list: EngineList = call(engine, "engine_list", Value::Null).await?;
+async fn engines(app: &App, json: bool) -> Result<u8, Failure> {
+    let used: Result<EngineInfo, Failure> = call(app, "engine_info", Value::Null).await;
+    let list: EngineList = call(app, "engine_list", Value::Null).await?;
     let mut others = Vec::new();
     for candidate in list.engines {
         if used
@@ -103,7 +97,7 @@ async fn engines(engine: &Engine, json: bool) -> Result<u8, Failure> {
             continue;
         }
         let request = json!({ "engine": candidate.engine });
-        let info: Result<EngineInfo, Failure> = call(engine, "engine_test", request).await;
+        let info: Result<EngineInfo, Failure> = call(app, "engine_test", request).await;
         others.push((candidate, info));
     }
     if json {
@@ -126,8 +120,8 @@ async fn engines(engine: &Engine, json: bool) -> Result<u8, Failure> {
     }
 }
 
-async fn up(engine: &Engine, request: UpRequest, json: bool) -> Result<u8, Failure> {
-    match begin_up(engine, request, json).await {
+async fn up(app: &App, request: UpRequest, json: bool) -> Result<u8, Failure> {
+    match begin_up(app, request, json).await {
         Err(failure) if failure.code == FailureCode::WouldRecreate && !json => {
             if !ask::recreate(&failure).await? {
                 return Err(failure);
@@ -137,29 +131,29 @@ async fn up(engine: &Engine, request: UpRequest, json: bool) -> Result<u8, Failu
                 // It was built just now, if that was asked for.
                 rebuild: false,
             };
-            begin_up(engine, request, json).await?;
+            begin_up(app, request, json).await?;
         }
         ended => ended?,
     }
-    let status: MachineStatus = call(engine, "machine_status", Value::Null).await?;
+    let status: MachineStatus = call(app, "machine_status", Value::Null).await?;
     show(&status, json);
     if !json {
-        print::line(&format!("  token   {}", engine.token_file()?.display()));
+        print::line(&format!("  token   {}", app.token_file()?.display()));
     }
     Ok(0)
 }
 
-async fn begin_up(engine: &Engine, request: UpRequest, json: bool) -> Result<(), Failure> {
-    let after = engine.last_seq();
+async fn begin_up(app: &App, request: UpRequest, json: bool) -> Result<(), Failure> {
+    let after = app.last_seq();
     let request = json!({ "rebuild": request.rebuild, "recreate": request.recreate });
-    let run: RunStarted = call(engine, "machine_up", request).await?;
-    follow(engine, run, after, json).await
+    let run: RunStarted = call(app, "machine_up", request).await?;
+    follow(app, run, after, json).await
 }
 
 /// Prints a run's progress until it ends; Ctrl-C cancels it.
-async fn follow(engine: &Engine, run: RunStarted, after: u64, json: bool) -> Result<(), Failure> {
+async fn follow(app: &App, run: RunStarted, after: u64, json: bool) -> Result<(), Failure> {
     let mut printer = ProgressPrinter::new();
-    let ended = run::follow(engine, &run, after, "run_cancel", |event| match event {
+    let ended = run::follow(app, &run, after, "run_cancel", |event| match event {
         Event::RunProgress { run_id, progress } if run_id == run.run_id => {
             if json {
                 print::json(&progress);
@@ -174,7 +168,7 @@ async fn follow(engine: &Engine, run: RunStarted, after: u64, json: bool) -> Res
     ended
 }
 
-async fn shell(engine: &Engine, command: Vec<String>, json: bool) -> Result<u8, Failure> {
+async fn shell(app: &App, command: Vec<String>, json: bool) -> Result<u8, Failure> {
     let Some(command) = shell_command(command) else {
         return Err(
             Failure::new(FailureCode::Invalid, "There is no command to run")
@@ -186,7 +180,7 @@ async fn shell(engine: &Engine, command: Vec<String>, json: bool) -> Result<u8, 
         command,
         timeout_s: None,
     };
-    let answer = engine.shell(&request).await?;
+    let answer = app.shell(&request).await?;
     if json {
         print::json(&answer);
     } else {
@@ -210,9 +204,9 @@ fn shell_command(given: Vec<String>) -> Option<ShellCommand> {
 }
 
 /// Serves until Ctrl-C or SIGTERM.
-async fn serve(engine: &Engine, options: ServeOptions, json: bool) -> Result<u8, Failure> {
-    let served = engine.bind(options).await?;
-    engine.carry_out_wishes();
+async fn serve(app: &App, options: ServeOptions, json: bool) -> Result<u8, Failure> {
+    let served = app.bind(options).await?;
+    app.carry_out_wishes();
     if json {
         print::json(
             &json!({ "url": served.url(), "address": served.address(), "token": served.token() }),
@@ -223,7 +217,7 @@ async fn serve(engine: &Engine, options: ServeOptions, json: bool) -> Result<u8,
     let more = more_addresses(served.addresses(), options.ui && !json);
     tokio::select! {
         () = more => {}
-        ended = served.run(engine) => ended?,
+        ended = served.run(app) => ended?,
         _ = tokio::signal::ctrl_c() => {}
         () = terminated() => {}
     }
@@ -262,8 +256,8 @@ pub async fn terminated() {
     std::future::pending().await
 }
 
-async fn status(engine: &Engine, command: &str, params: Value, json: bool) -> Result<u8, Failure> {
-    show(&call(engine, command, params).await?, json);
+async fn status(app: &App, command: &str, params: Value, json: bool) -> Result<u8, Failure> {
+    show(&call(app, command, params).await?, json);
     Ok(0)
 }
 
@@ -276,17 +270,14 @@ fn show(status: &MachineStatus, json: bool) {
 }
 
 pub async fn call<T: DeserializeOwned>(
-    engine: &Engine,
+    app: &App,
     command: &str,
     params: Value,
 ) -> Result<T, Failure> {
-    let answer = engine.rpc(command, params).await?;
+    let answer = app.rpc(command, params).await?;
     serde_json::from_value(answer).map_err(|error| {
-        Failure::new(
-            FailureCode::Internal,
-            "The engine's answer could not be read",
-        )
-        .because(error.to_string())
+        Failure::new(FailureCode::Internal, "The answer could not be read")
+            .because(error.to_string())
     })
 }
 

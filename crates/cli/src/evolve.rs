@@ -1,6 +1,6 @@
 //! `vivarium evolve`, `generations` and `rollback`.
 
-use engine::Engine;
+use app::App;
 use serde_json::{Value, json};
 use wire::{
     commands::RunStarted,
@@ -19,12 +19,12 @@ use crate::{
 };
 
 /// Carries out one of the three.
-pub async fn carry_out(engine: &Engine, command: Command, json: bool) -> Result<u8, Failure> {
-    engine.recover().await?;
+pub async fn carry_out(app: &App, command: Command, json: bool) -> Result<u8, Failure> {
+    app.recover().await?;
     match command {
-        Command::Evolve { watch: true, .. } => watch(engine, json).await,
+        Command::Evolve { watch: true, .. } => watch(app, json).await,
         Command::Evolve { diff: true, .. } => {
-            let diff: RepoDiff = call(engine, "evolve_preview", Value::Null).await?;
+            let diff: RepoDiff = call(app, "evolve_preview", Value::Null).await?;
             show_diff(&diff, json);
             Ok(0)
         }
@@ -45,7 +45,7 @@ pub async fn carry_out(engine: &Engine, command: Command, json: bool) -> Result<
                 "note": note, "running_cell": running_cell, "cell_limit_s": cell_limit,
                 "tree": tree,
             });
-            follow(engine, "evolve_start", request, json).await
+            follow(app, "evolve_start", request, json).await
         }
         Command::Rollback {
             number,
@@ -60,7 +60,7 @@ pub async fn carry_out(engine: &Engine, command: Command, json: bool) -> Result<
             let request = json!({
                 "number": number, "keep_repo": keep_repo, "state": state, "running_cell": running_cell,
             });
-            follow(engine, "generation_rollback", request, json).await
+            follow(app, "generation_rollback", request, json).await
         }
         Command::Generations {
             keep,
@@ -68,7 +68,7 @@ pub async fn carry_out(engine: &Engine, command: Command, json: bool) -> Result<
             name,
             remove,
         } => {
-            let change = |command, request| call::<GenerationList>(engine, command, request);
+            let change = |command, request| call::<GenerationList>(app, command, request);
             if let Some(number) = keep {
                 change("generation_keep", json!({ "number": number, "kept": true })).await?;
             }
@@ -89,7 +89,7 @@ pub async fn carry_out(engine: &Engine, command: Command, json: bool) -> Result<
             if let Some(number) = remove {
                 change("generation_remove", json!({ "number": number })).await?;
             }
-            let list: GenerationList = call(engine, "generation_list", Value::Null).await?;
+            let list: GenerationList = call(app, "generation_list", Value::Null).await?;
             if json {
                 print::json(&list);
             } else if list.generations.is_empty() {
@@ -105,11 +105,11 @@ pub async fn carry_out(engine: &Engine, command: Command, json: bool) -> Result<
 }
 
 /// Prints a run until it ends; Ctrl-C gives it up.
-async fn follow(engine: &Engine, command: &str, request: Value, json: bool) -> Result<u8, Failure> {
-    let after = engine.last_seq();
-    let run: RunStarted = call(engine, command, request).await?;
+async fn follow(app: &App, command: &str, request: Value, json: bool) -> Result<u8, Failure> {
+    let after = app.last_seq();
+    let run: RunStarted = call(app, command, request).await?;
     let mut last: Option<EvolveRun> = None;
-    let ended = run::follow(engine, &run, after, "evolve_cancel", |event| match event {
+    let ended = run::follow(app, &run, after, "evolve_cancel", |event| match event {
         Event::Evolve { run: told } if told.run_id == run.run_id => {
             if json {
                 print::json(&told);
@@ -129,9 +129,9 @@ async fn follow(engine: &Engine, command: &str, request: Value, json: bool) -> R
 }
 
 /// Carries out what the machine asks for, until Ctrl-C or SIGTERM.
-async fn watch(engine: &Engine, json: bool) -> Result<u8, Failure> {
-    engine.carry_out_wishes();
-    let mut events = engine.subscribe(engine.last_seq());
+async fn watch(app: &App, json: bool) -> Result<u8, Failure> {
+    app.carry_out_wishes();
+    let mut events = app.subscribe(app.last_seq());
     if !json {
         print::line("Runs that the machine asks for are carried out now, until Ctrl-C.");
     }

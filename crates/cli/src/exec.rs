@@ -5,7 +5,7 @@ use std::{
     sync::OnceLock,
 };
 
-use engine::{CellTold, Engine};
+use app::{App, CellTold};
 use serde_json::json;
 use tokio::sync::mpsc;
 use wire::{
@@ -18,7 +18,7 @@ use crate::print;
 
 /// Runs a cell; 1 where it does not complete.
 pub async fn run(
-    engine: &Engine,
+    app: &App,
     code: Option<String>,
     timeout_s: Option<f64>,
     json: bool,
@@ -40,10 +40,10 @@ pub async fn run(
     };
     let execution = OnceLock::new();
     let answer = tokio::select! {
-        answer = follow(engine, &request, json, &execution) => answer?,
+        answer = follow(app, &request, json, &execution) => answer?,
         _ = tokio::signal::ctrl_c() => {
             // This one, also where it waits behind somebody else's.
-            end(engine, &execution).await;
+            end(app, &execution).await;
             return Err(Failure::new(FailureCode::Cancelled, "The cell was interrupted"));
         }
     };
@@ -64,7 +64,7 @@ pub async fn run(
 
 /// Prints what the cell puts out and answers what it asks, until it ends.
 async fn follow(
-    engine: &Engine,
+    app: &App,
     request: &ExecRequest,
     json: bool,
     execution: &OnceLock<String>,
@@ -88,7 +88,7 @@ async fn follow(
             let _ = asks.send((execution_id, prompt));
         }
     };
-    let mut cell = std::pin::pin!(engine.exec(request, &mut tell));
+    let mut cell = std::pin::pin!(app.exec(request, &mut tell));
     loop {
         tokio::select! {
             answer = &mut cell => return answer,
@@ -103,10 +103,10 @@ async fn follow(
                     Some(value) => {
                         let answer = json!({"execution_id": execution_id, "value": value});
                         // Where the question is over meanwhile, the cell goes on without it.
-                        let _ = engine.rpc("kernel_input", answer).await;
+                        let _ = app.rpc("kernel_input", answer).await;
                     }
                     None => {
-                        end(engine, execution).await;
+                        end(app, execution).await;
                         return Err(Failure::new(FailureCode::Invalid, "The cell asks for a line, and stdin has none")
                             .next("Give it one: echo yes | vivarium exec 'input()'."));
                     }
@@ -130,10 +130,10 @@ async fn line(InputPrompt { prompt, .. }: InputPrompt) -> Option<String> {
 }
 
 /// Ends the cell, if the kernel has it.
-async fn end(engine: &Engine, execution: &OnceLock<String>) {
+async fn end(app: &App, execution: &OnceLock<String>) {
     if let Some(execution_id) = execution.get() {
         // Where it is over already there is nothing to end.
-        let _ = engine.end_cell(execution_id).await;
+        let _ = app.end_cell(execution_id).await;
     }
 }
 

@@ -1,4 +1,4 @@
-//! `vivarium`: the engine without a window.
+//! `vivarium`: the app without a window.
 
 mod arguments;
 mod ask;
@@ -13,8 +13,8 @@ mod template;
 
 use std::process::ExitCode;
 
+use app::{App, AppOptions};
 use clap::Parser;
-use engine::{Engine, EngineOptions};
 use tracing_subscriber::EnvFilter;
 
 use arguments::Arguments;
@@ -46,21 +46,21 @@ fn main() -> ExitCode {
 
 async fn run(arguments: Arguments) -> ExitCode {
     let json = arguments.global.json;
-    let options = EngineOptions {
+    let options = AppOptions {
         instance: arguments.global.instance.clone(),
         home: arguments.global.home.clone(),
         template: template::find(arguments.global.template.clone()),
         repo: arguments.global.repo.clone(),
         engine: arguments.global.engine.clone(),
     };
-    let ended = match Engine::start_with(options, arguments.global.overrides()).await {
-        Ok(engine) => {
-            if let Some(trouble) = engine.settings().trouble {
+    let ended = match App::start_with(options, arguments.global.overrides()).await {
+        Ok(app) => {
+            if let Some(trouble) = app.settings().trouble {
                 // Told beside what the command prints, also where that is JSON.
                 print::failure(&trouble, false);
             }
-            let ended = commands::carry_out(&engine, arguments.command, json).await;
-            engine.stop().await;
+            let ended = commands::carry_out(&app, arguments.command, json).await;
+            app.stop().await;
             ended
         }
         Err(failure) => Err(failure),

@@ -3,7 +3,7 @@
 
 use std::{io::Read, time::Duration};
 
-use engine::Engine;
+use app::App;
 use serde_json::{Map, Value, json};
 use wire::{
     failure::{Failure, FailureCode},
@@ -20,21 +20,21 @@ const LOOK: Duration = Duration::from_millis(300);
 const PAGES: usize = 1000;
 
 /// Carries out one of them.
-pub async fn carry_out(engine: &Engine, command: McpCommand, json: bool) -> Result<u8, Failure> {
+pub async fn carry_out(app: &App, command: McpCommand, json: bool) -> Result<u8, Failure> {
     match command {
-        McpCommand::List => list(engine, json).await,
-        McpCommand::Tools { server } => tools(engine, server, json).await,
+        McpCommand::List => list(app, json).await,
+        McpCommand::Tools { server } => tools(app, server, json).await,
         McpCommand::Call {
             tool,
             arguments,
             server,
-        } => call_tool(engine, server, &tool, &arguments, json).await,
-        McpCommand::Trace { server, follow } => trace(engine, server, follow, json).await,
+        } => call_tool(app, server, &tool, &arguments, json).await,
+        McpCommand::Trace { server, follow } => trace(app, server, follow, json).await,
     }
 }
 
-async fn list(engine: &Engine, json: bool) -> Result<u8, Failure> {
-    let status: McpStatus = call(engine, "mcp_status", Value::Null).await?;
+async fn list(app: &App, json: bool) -> Result<u8, Failure> {
+    let status: McpStatus = call(app, "mcp_status", Value::Null).await?;
     if json {
         print::json(&status);
         return Ok(0);
@@ -76,8 +76,8 @@ fn words(server: &McpServerStatus) -> String {
     }
 }
 
-async fn tools(engine: &Engine, server: Option<String>, json: bool) -> Result<u8, Failure> {
-    let session = open(engine, server).await?;
+async fn tools(app: &App, server: Option<String>, json: bool) -> Result<u8, Failure> {
+    let session = open(app, server).await?;
     let mut cursor = Value::Null;
     for page in 0..PAGES {
         let params = if cursor.is_null() {
@@ -85,7 +85,7 @@ async fn tools(engine: &Engine, server: Option<String>, json: bool) -> Result<u8
         } else {
             json!({ "cursor": cursor })
         };
-        let answer = ask(engine, &session, page as u64 + 1, "tools/list", params).await?;
+        let answer = ask(app, &session, page as u64 + 1, "tools/list", params).await?;
         for tool in answer["tools"].as_array().into_iter().flatten() {
             if json {
                 print::json(tool);
@@ -103,23 +103,23 @@ async fn tools(engine: &Engine, server: Option<String>, json: bool) -> Result<u8
             break;
         }
     }
-    close(engine, &session).await;
+    close(app, &session).await;
     Ok(0)
 }
 
 async fn call_tool(
-    engine: &Engine,
+    app: &App,
     server: Option<String>,
     tool: &str,
     arguments: &[String],
     json: bool,
 ) -> Result<u8, Failure> {
     let arguments = read_arguments(arguments)?;
-    let mut events = engine.subscribe(engine.last_seq());
-    let session = open(engine, server).await?;
+    let mut events = app.subscribe(app.last_seq());
+    let session = open(app, server).await?;
     let params = json!({"name": tool, "arguments": arguments, "_meta": {"progressToken": 1}});
     let answer = {
-        let answer = ask(engine, &session, 1, "tools/call", params);
+        let answer = ask(app, &session, 1, "tools/call", params);
         tokio::pin!(answer);
         loop {
             tokio::select! {
@@ -130,14 +130,14 @@ async fn call_tool(
                 signal = tokio::signal::ctrl_c() => if signal.is_ok() {
                     let cancelled = json!({"method": "notifications/cancelled", "params": {"requestId": 1}});
                     let tell = json!({"session": session.session, "message": cancelled});
-                    let _: Result<Value, Failure> = engine.rpc("mcp_tell", tell).await;
-                    close(engine, &session).await;
+                    let _: Result<Value, Failure> = app.rpc("mcp_tell", tell).await;
+                    close(app, &session).await;
                     return Err(Failure::new(FailureCode::Cancelled, "The call was cancelled"));
                 }
             }
         }
     };
-    close(engine, &session).await;
+    close(app, &session).await;
     let result = answer?;
     if json {
         print::json(&result);
@@ -221,16 +221,11 @@ fn read_arguments(given: &[String]) -> Result<Value, Failure> {
 }
 
 /// What passed, then what passes, until Ctrl-C.
-async fn trace(
-    engine: &Engine,
-    server: Option<String>,
-    follow: bool,
-    json: bool,
-) -> Result<u8, Failure> {
+async fn trace(app: &App, server: Option<String>, follow: bool, json: bool) -> Result<u8, Failure> {
     let mut after = 0;
     loop {
         let query = json!({"after": after, "server": server});
-        let page: McpTracePage = call(engine, "mcp_traces", query).await?;
+        let page: McpTracePage = call(app, "mcp_traces", query).await?;
         // A machine that was started anew counts from 1 again.
         after = page.last;
         for trace in &page.events {
@@ -272,26 +267,26 @@ fn told(trace: &McpTrace) -> String {
     )
 }
 
-async fn open(engine: &Engine, server: Option<String>) -> Result<McpSession, Failure> {
-    call(engine, "mcp_open", json!({ "server": server })).await
+async fn open(app: &App, server: Option<String>) -> Result<McpSession, Failure> {
+    call(app, "mcp_open", json!({ "server": server })).await
 }
 
-async fn close(engine: &Engine, session: &McpSession) {
+async fn close(app: &App, session: &McpSession) {
     // The relay forgets it by itself, later.
-    let _: Result<Value, Failure> = engine
+    let _: Result<Value, Failure> = app
         .rpc("mcp_close", json!({ "session": session.session }))
         .await;
 }
 
 async fn ask(
-    engine: &Engine,
+    app: &App,
     session: &McpSession,
     id: u64,
     method: &str,
     params: Value,
 ) -> Result<Value, Failure> {
     let request = json!({"session": session.session, "id": id, "method": method, "params": params});
-    let answer: McpAnswer = call(engine, "mcp_request", request).await?;
+    let answer: McpAnswer = call(app, "mcp_request", request).await?;
     match answer.error {
         None => Ok(answer.result),
         Some(error) => Err(Failure::new(

@@ -6,7 +6,7 @@ use std::{
     io::{IsTerminal, Write},
 };
 
-use engine::{Check, Verdict};
+use app::{Check, Verdict};
 use serde_json::Value;
 use wire::{
     failure::{Failure, FailureCode},

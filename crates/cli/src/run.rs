@@ -1,6 +1,6 @@
 //! A run as the terminal follows it: its events until its end; Ctrl-C gives it up.
 
-use engine::Engine;
+use app::App;
 use serde_json::{Value, json};
 use wire::{
     commands::RunStarted,
@@ -14,13 +14,13 @@ use wire::{
 /// The run's own failure. `cancel` names the command that gives it up; what it then ends with is
 /// told like any other end.
 pub async fn follow(
-    engine: &Engine,
+    app: &App,
     run: &RunStarted,
     after: u64,
     cancel: &str,
     mut hear: impl FnMut(Event),
 ) -> Result<(), Failure> {
-    let mut events = engine.subscribe(after);
+    let mut events = app.subscribe(after);
     let mut interrupted = false;
     loop {
         let event = tokio::select! {
@@ -29,7 +29,7 @@ pub async fn follow(
                 interrupted = true;
                 if signal.is_ok() {
                     // It may have ended just now: then its end is the next event.
-                    let _: Result<Value, Failure> = engine.rpc(cancel, json!({ "run_id": run.run_id })).await;
+                    let _: Result<Value, Failure> = app.rpc(cancel, json!({ "run_id": run.run_id })).await;
                 }
                 continue;
             }

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
-use dock::{BuildRequest, CancellationToken, Dock, DockError};
+use containers::{BuildRequest, CancellationToken, Engine, EngineError};
 use wire::machine::Progress;
 
 use crate::{
@@ -21,17 +21,17 @@ impl Machine {
     /// Builds the image where it is missing or stale, or where `rebuild` says so; answers its id.
     ///
     /// # Errors
-    /// [`LifecycleError::NoBase`], [`DockError::Build`], [`LifecycleError::Cancelled`],
+    /// [`LifecycleError::NoBase`], [`EngineError::Build`], [`LifecycleError::Cancelled`],
     /// [`LifecycleError::Busy`].
     pub async fn build(
         &self,
-        dock: &Dock,
+        engine: &Engine,
         rebuild: bool,
         cancel: &CancellationToken,
         tell: Tell<'_>,
     ) -> Result<String, LifecycleError> {
         let _lock = self.lock()?;
-        let built = self.ensure_image(dock, rebuild, cancel, tell).await?;
+        let built = self.ensure_image(engine, rebuild, cancel, tell).await?;
         Ok(built.1)
     }
 
@@ -39,16 +39,16 @@ impl Machine {
     /// that evolved keeps its generation's image; a rebuild makes it from the template again.
     pub(crate) async fn ensure_image(
         &self,
-        dock: &Dock,
+        engine: &Engine,
         rebuild: bool,
         cancel: &CancellationToken,
         tell: Tell<'_>,
     ) -> Result<(Self, String), LifecycleError> {
         if self.current.is_none() {
-            let id = self.template_image(dock, rebuild, cancel, tell).await?;
+            let id = self.template_image(engine, rebuild, cancel, tell).await?;
             return Ok((self.clone(), id));
         }
-        if !rebuild && let Some(image) = dock.image(&self.image()).await? {
+        if !rebuild && let Some(image) = engine.image(&self.image()).await? {
             return Ok((self.clone(), image.id));
         }
         if !rebuild {
@@ -58,7 +58,7 @@ impl Machine {
             );
             tell(Progress::Line { text });
         }
-        let id = self.template_image(dock, rebuild, cancel, tell).await?;
+        let id = self.template_image(engine, rebuild, cancel, tell).await?;
         let mut all = self.read_generations()?;
         all.current = None;
         self.write_generations(&all)?;
@@ -67,12 +67,12 @@ impl Machine {
 
     async fn template_image(
         &self,
-        dock: &Dock,
+        engine: &Engine,
         rebuild: bool,
         cancel: &CancellationToken,
         tell: Tell<'_>,
     ) -> Result<String, LifecycleError> {
-        let present = dock.image(&self.names.image).await?;
+        let present = engine.image(&self.names.image).await?;
         if reused() {
             return present
                 .map(|image| image.id)
@@ -89,7 +89,7 @@ impl Machine {
             return Ok(image.id);
         }
         phase(tell, "base");
-        self.ensure_base(dock, cancel, tell).await?;
+        self.ensure_base(engine, cancel, tell).await?;
         phase(tell, "build");
         let mut labels = self.names.labels();
         labels.insert(label::INPUTS.into(), digest);
@@ -100,15 +100,15 @@ impl Machine {
             args,
             labels,
         };
-        let built = dock.build(request, cancel, tell).await?;
-        self.prune(dock, &built.steps).await;
+        let built = engine.build(request, cancel, tell).await?;
+        self.prune(engine, &built.steps).await;
         Ok(built.id)
     }
 
     /// What can't be removed now is removed after a later build.
-    pub(crate) async fn prune(&self, dock: &Dock, used: &[String]) {
+    pub(crate) async fn prune(&self, engine: &Engine, used: &[String]) {
         let generations = usize::try_from(self.spec.generations_to_keep).unwrap_or(usize::MAX);
-        match prune(dock, &self.names, generations, used).await {
+        match prune(engine, &self.names, generations, used).await {
             Ok(gone) => tracing::debug!(gone, "older images were removed"),
             Err(error) => tracing::warn!(%error, "older images could not be removed"),
         }
@@ -147,18 +147,18 @@ impl Machine {
 
     pub(crate) async fn ensure_base(
         &self,
-        dock: &Dock,
+        engine: &Engine,
         cancel: &CancellationToken,
         tell: Tell<'_>,
     ) -> Result<(), LifecycleError> {
         let base = &self.spec.base;
-        if dock.image(base).await?.is_some() {
+        if engine.image(base).await?.is_some() {
             return Ok(());
         }
-        let cause = match tokio::time::timeout(PULL, dock.pull(base, cancel, tell)).await {
+        let cause = match tokio::time::timeout(PULL, engine.pull(base, cancel, tell)).await {
             Ok(Ok(())) => return Ok(()),
-            Ok(Err(DockError::Cancelled)) => return Err(LifecycleError::Cancelled),
-            Ok(Err(DockError::Api { message, .. })) => message,
+            Ok(Err(EngineError::Cancelled)) => return Err(LifecycleError::Cancelled),
+            Ok(Err(EngineError::Api { message, .. })) => message,
             Ok(Err(error)) => error.to_string(),
             Err(_) => format!("the pull took longer than {} minutes", PULL.as_secs() / 60),
         };

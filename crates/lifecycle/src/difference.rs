@@ -1,7 +1,7 @@
 //! How a container that is there differs from the one that the machine's spec asks for: what the
 //! engine can change in place, and what only another container can have.
 
-use dock::{Container, ContainerSpec, Limits};
+use containers::{Container, ContainerSpec, Limits};
 
 use crate::plan::{self, label};
 
@@ -101,7 +101,7 @@ fn same_limits(now: &Limits, wanted: &Limits) -> bool {
 mod tests {
     use std::collections::BTreeMap;
 
-    use dock::{Bind, ContainerState, PublishedPort};
+    use containers::{Bind, ContainerState, PublishedPort};
 
     use super::*;
 

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use dock::DockError;
+use containers::EngineError;
 use wire::failure::{Failure, FailureCode};
 
 use crate::{
@@ -18,7 +18,7 @@ use crate::{
 pub enum LifecycleError {
     /// The container engine failed.
     #[error(transparent)]
-    Dock(#[from] DockError),
+    Engine(#[from] EngineError),
     /// machine.toml is not valid.
     #[error(transparent)]
     Spec(#[from] SpecError),
@@ -58,7 +58,7 @@ pub enum LifecycleError {
         holder: Option<String>,
         /// The engine's words, where it was asked.
         #[source]
-        source: Option<DockError>,
+        source: Option<EngineError>,
     },
     /// `up` would replace a container that runs, and nobody said that it may.
     #[error("the machine {name} would be recreated")]
@@ -257,7 +257,7 @@ impl From<LifecycleError> for Failure {
             .collect();
         let failure = |code| Failure::new(code, message.clone());
         match error {
-            LifecycleError::Dock(error) => error.into(),
+            LifecycleError::Engine(error) => error.into(),
             LifecycleError::Spec(error) => failure(FailureCode::Invalid)
                 .next(format!("Correct {}, or remove it to get the default one again.", error.place())),
             LifecycleError::File { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => {

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use dock::{ContainerSpec, ContainerState, Dock, DockError};
+use containers::{ContainerSpec, ContainerState, Engine, EngineError};
 
 use crate::{
     error::LifecycleError,
@@ -27,10 +27,10 @@ const LINES: u32 = 2000;
 /// The files of users are written to where the plan mounts them from.
 ///
 /// # Errors
-/// [`LifecycleError::HandOver`] with its words, [`LifecycleError::Dock`].
+/// [`LifecycleError::HandOver`] with its words, [`LifecycleError::Engine`].
 pub(crate) async fn prepare(
     machine: &Machine,
-    dock: &Dock,
+    engine: &Engine,
     plan: &ContainerSpec,
 ) -> Result<(), LifecycleError> {
     if !plan::handed_over(&machine.spec) {
@@ -38,10 +38,10 @@ pub(crate) async fn prepare(
     }
     let spec = plan::handover(&machine.names, plan);
     // One that a run before this left, which was killed.
-    machine.remove_beside(dock, &spec.name).await?;
-    dock.create_container(&spec).await?;
-    let ended = run(dock, &spec.name).await;
-    let removed = dock.remove_container(&spec.name).await;
+    machine.remove_beside(engine, &spec.name).await?;
+    engine.create_container(&spec).await?;
+    let ended = run(engine, &spec.name).await;
+    let removed = engine.remove_container(&spec.name).await;
     let (exit_code, said) = ended?;
     removed?;
     let files = said.split(String::is_empty).collect::<Vec<_>>();
@@ -84,17 +84,17 @@ fn write(path: &Path, text: &str) -> Result<(), LifecycleError> {
 }
 
 /// Removes what a preparation left that was killed.
-pub(crate) async fn forget(machine: &Machine, dock: &Dock) -> Result<(), LifecycleError> {
+pub(crate) async fn forget(machine: &Machine, engine: &Engine) -> Result<(), LifecycleError> {
     let name = plan::handover_name(&machine.names);
-    machine.remove_beside(dock, &name).await
+    machine.remove_beside(engine, &name).await
 }
 
 /// Runs it to its end; its exit status, if it ended, and what it said.
-async fn run(dock: &Dock, name: &str) -> Result<(Option<i64>, Vec<String>), DockError> {
-    dock.start_container(name).await?;
+async fn run(engine: &Engine, name: &str) -> Result<(Option<i64>, Vec<String>), EngineError> {
+    engine.start_container(name).await?;
     let ending = async {
         loop {
-            let container = dock.container(name).await?;
+            let container = engine.container(name).await?;
             if let Some(ContainerState::Stopped { exit_code }) = container.map(|found| found.state)
             {
                 return Ok(exit_code);
@@ -104,5 +104,5 @@ async fn run(dock: &Dock, name: &str) -> Result<(Option<i64>, Vec<String>), Dock
     };
     let ended = tokio::time::timeout(LONGEST, ending).await;
     let exit_code = ended.ok().transpose()?;
-    Ok((exit_code, dock.logs(name, LINES).await?))
+    Ok((exit_code, engine.logs(name, LINES).await?))
 }

@@ -25,8 +25,8 @@ mod usage;
 mod warnings;
 mod watch;
 
+pub use containers::{CancellationToken, Engine, EngineChoice, EngineError, Usage};
 pub use difference::Difference;
-pub use dock::{CancellationToken, Dock, DockError, EngineChoice, Usage};
 pub use error::LifecycleError;
 pub use evolve::{FAILPOINTS, Hear, Order, RESTARTER_FAILPOINTS, Reporter, Told, What, now_ms};
 pub use history::HistoryError;

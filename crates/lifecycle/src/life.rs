@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use dock::{CancellationToken, Container, ContainerState, Dock};
+use containers::{CancellationToken, Container, ContainerState, Engine};
 use wire::machine::MachineStatus;
 
 use crate::{
@@ -39,24 +39,24 @@ impl Machine {
     /// All of [`LifecycleError`]; [`LifecycleError::WouldRecreate`] with nothing changed.
     pub async fn up(
         &self,
-        dock: &Dock,
+        engine: &Engine,
         options: UpOptions,
         cancel: &CancellationToken,
         tell: Tell<'_>,
     ) -> Result<MachineStatus, LifecycleError> {
         let _lock = self.lock()?;
-        if self.recover_locked(dock, &mut |_| {}).await?.is_some() {
+        if self.recover_locked(engine, &mut |_| {}).await?.is_some() {
             phase(tell, "recover");
             // Another generation may be in place.
             let after = self.reread()?;
-            return after.up_locked(dock, options, cancel, tell).await;
+            return after.up_locked(engine, options, cancel, tell).await;
         }
-        self.up_locked(dock, options, cancel, tell).await
+        self.up_locked(engine, options, cancel, tell).await
     }
 
     async fn up_locked(
         &self,
-        dock: &Dock,
+        engine: &Engine,
         options: UpOptions,
         cancel: &CancellationToken,
         tell: Tell<'_>,
@@ -65,34 +65,36 @@ impl Machine {
         // Paths that somebody typed, before a build that takes minutes.
         self.check_repo()?;
         plan::make_sources(&self.spec, &self.paths)?;
-        self.recover_recreation(dock).await?;
+        self.recover_recreation(engine).await?;
         if !options.recreate {
-            self.refuse_early(dock, options.rebuild).await?;
+            self.refuse_early(engine, options.rebuild).await?;
         }
-        let built = self.ensure_image(dock, options.rebuild, cancel, tell).await;
+        let built = self
+            .ensure_image(engine, options.rebuild, cancel, tell)
+            .await;
         let (machine, image_id) = built?;
         machine
-            .up_with(dock, &image_id, options.recreate, cancel, tell)
+            .up_with(engine, &image_id, options.recreate, cancel, tell)
             .await
     }
 
     async fn up_with(
         &self,
-        dock: &Dock,
+        engine: &Engine,
         image_id: &str,
         recreate: bool,
         cancel: &CancellationToken,
         tell: Tell<'_>,
     ) -> Result<MachineStatus, LifecycleError> {
         phase(tell, "create");
-        let site = self.site(dock, &self.image(), image_id).await?;
+        let site = self.site(engine, &self.image(), image_id).await?;
         let plan = self.planned(&site)?;
-        let old = match self.ours(dock).await? {
+        let old = match self.ours(engine).await? {
             Some(container) => {
-                let mut comparison = self.compared(dock, &container, &plan, image_id).await?;
+                let mut comparison = self.compared(engine, &container, &plan, image_id).await?;
                 if comparison.limits
                     && comparison.differences.is_empty()
-                    && !self.change_limits(dock, &container, &plan).await
+                    && !self.change_limits(engine, &container, &plan).await
                 {
                     comparison.differences.push(Difference::Limits);
                 }
@@ -106,39 +108,39 @@ impl Machine {
                     // Only an evolve needs it, and says what is wrong.
                     tracing::warn!(%error, "the machine's history could not begin");
                 }
-                self.ensure_surroundings(dock).await?;
-                handover::prepare(self, dock, &plan).await?;
-                dock.create_container(&plan).await?;
+                self.ensure_surroundings(engine).await?;
+                handover::prepare(self, engine, &plan).await?;
+                engine.create_container(&plan).await?;
                 None
             }
         };
         match old {
-            Some(old) => self.recreate(dock, &old, plan, cancel, tell).await?,
+            Some(old) => self.recreate(engine, &old, plan, cancel, tell).await?,
             None => {
                 phase(tell, "start");
-                self.start(dock).await?;
-                self.wait_ready(dock, cancel).await?;
+                self.start(engine).await?;
+                self.wait_ready(engine, cancel).await?;
                 // Aside until the one in its place answers, if a recreation was cut off.
-                self.remove_beside(dock, &self.names.placed(Placed::Old))
+                self.remove_beside(engine, &self.names.placed(Placed::Old))
                     .await?;
             }
         }
         phase(tell, "ready");
-        self.status(dock).await
+        self.status(engine).await
     }
 
     /// Stops it politely; one that is not there is no failure.
     ///
     /// # Errors
-    /// [`LifecycleError::Dock`], [`LifecycleError::Busy`].
-    pub async fn down(&self, dock: &Dock) -> Result<MachineStatus, LifecycleError> {
+    /// [`LifecycleError::Engine`], [`LifecycleError::Busy`].
+    pub async fn down(&self, engine: &Engine) -> Result<MachineStatus, LifecycleError> {
         let _lock = self.lock()?;
-        self.recover_locked(dock, &mut |_| {}).await?;
-        self.recover_recreation(dock).await?;
-        if self.ours(dock).await?.is_some() {
-            dock.stop_container(&self.names.container, STOP_S).await?;
+        self.recover_locked(engine, &mut |_| {}).await?;
+        self.recover_recreation(engine).await?;
+        if self.ours(engine).await?.is_some() {
+            engine.stop_container(&self.names.container, STOP_S).await?;
         }
-        self.status(dock).await
+        self.status(engine).await
     }
 
     /// Stops and starts it, and waits until its kernel answers.
@@ -147,59 +149,64 @@ impl Machine {
     /// [`LifecycleError::NotRunning`] where there is no container.
     pub async fn restart(
         &self,
-        dock: &Dock,
+        engine: &Engine,
         cancel: &CancellationToken,
     ) -> Result<MachineStatus, LifecycleError> {
         let _lock = self.lock()?;
-        self.recover_locked(dock, &mut |_| {}).await?;
-        self.recover_recreation(dock).await?;
-        if self.ours(dock).await?.is_none() {
+        self.recover_locked(engine, &mut |_| {}).await?;
+        self.recover_recreation(engine).await?;
+        if self.ours(engine).await?.is_none() {
             return Err(self.not_running());
         }
-        dock.stop_container(&self.names.container, STOP_S).await?;
-        self.start(dock).await?;
-        self.wait_ready(dock, cancel).await?;
-        self.status(dock).await
+        engine.stop_container(&self.names.container, STOP_S).await?;
+        self.start(engine).await?;
+        self.wait_ready(engine, cancel).await?;
+        self.status(engine).await
     }
 
     /// Removes container and network, and with `home` the home volume.
     ///
     /// # Errors
-    /// [`LifecycleError::Dock`], [`LifecycleError::Busy`].
-    pub async fn remove(&self, dock: &Dock, home: bool) -> Result<MachineStatus, LifecycleError> {
+    /// [`LifecycleError::Engine`], [`LifecycleError::Busy`].
+    pub async fn remove(
+        &self,
+        engine: &Engine,
+        home: bool,
+    ) -> Result<MachineStatus, LifecycleError> {
         let _lock = self.lock()?;
-        self.recover_locked(dock, &mut |_| {}).await?;
-        if let Some(container) = self.ours(dock).await? {
+        self.recover_locked(engine, &mut |_| {}).await?;
+        if let Some(container) = self.ours(engine).await? {
             if container.is_running() {
-                dock.stop_container(&self.names.container, STOP_S).await?;
+                engine.stop_container(&self.names.container, STOP_S).await?;
             }
-            dock.remove_container(&self.names.container).await?;
+            engine.remove_container(&self.names.container).await?;
         }
         for beside in [Placed::New, Placed::Old] {
-            self.remove_beside(dock, &self.names.placed(beside)).await?;
+            self.remove_beside(engine, &self.names.placed(beside))
+                .await?;
         }
-        dock.remove_network(&self.names.network()).await?;
+        engine.remove_network(&self.names.network()).await?;
         if home {
-            dock.remove_volume(&self.names.home_volume()).await?;
+            engine.remove_volume(&self.names.home_volume()).await?;
         }
-        self.status(dock).await
+        self.status(engine).await
     }
 
     /// What a plan takes from this computer and the engine.
     pub(crate) async fn site(
         &self,
-        dock: &Dock,
+        engine: &Engine,
         image: &str,
         image_id: &str,
     ) -> Result<Site, LifecycleError> {
-        let user_namespace = user_namespace(dock).await?;
-        let seccomp = if dock.is_podman() {
+        let user_namespace = user_namespace(engine).await?;
+        let seccomp = if engine.is_podman() {
             seccomp::file(&self.paths.machine_dir(&self.names.machine))?
         } else {
             seccomp::inline()
         };
         let socket = (self.spec.executor == Executor::Socket)
-            .then(|| EngineSocket::find(&dock.info().endpoint, user_namespace.is_some()));
+            .then(|| EngineSocket::find(&engine.info().endpoint, user_namespace.is_some()));
         let repo = self.ensure_repo()?;
         Ok(Site {
             repo,
@@ -207,22 +214,22 @@ impl Machine {
             image_id: image_id.into(),
             seccomp,
             socket,
-            podman: dock.is_podman(),
+            podman: engine.is_podman(),
             user_namespace,
         })
     }
 
-    pub(crate) async fn start(&self, dock: &Dock) -> Result<(), LifecycleError> {
+    pub(crate) async fn start(&self, engine: &Engine) -> Result<(), LifecycleError> {
         if self
-            .ours(dock)
+            .ours(engine)
             .await?
             .is_some_and(|container| container.is_running())
         {
             return Ok(());
         }
-        let (port, source) = match self.taken_port(dock, &[]) {
+        let (port, source) = match self.taken_port(engine, &[]) {
             Some(port) => (port, None),
-            None => match dock.start_container(&self.names.container).await {
+            None => match engine.start_container(&self.names.container).await {
                 Ok(()) => return Ok(()),
                 Err(error) => match error.taken_port() {
                     Some(port) => (port, Some(error)),
@@ -230,28 +237,28 @@ impl Machine {
                 },
             },
         };
-        Err(self.port_taken(dock, port, source).await)
+        Err(self.port_taken(engine, port, source).await)
     }
 
     pub(crate) async fn wait_ready(
         &self,
-        dock: &Dock,
+        engine: &Engine,
         cancel: &CancellationToken,
     ) -> Result<(), LifecycleError> {
-        self.wait_ready_for(dock, cancel, READY).await
+        self.wait_ready_for(engine, cancel, READY).await
     }
 
     /// Waits so long until its kernel answers; one that ended is stopped for good.
     pub(crate) async fn wait_ready_for(
         &self,
-        dock: &Dock,
+        engine: &Engine,
         cancel: &CancellationToken,
         limit: Duration,
     ) -> Result<(), LifecycleError> {
         let deadline = tokio::time::Instant::now() + limit;
         let mut first_life_ms = None;
         let cause = loop {
-            let container = dock.container(&self.names.container).await?;
+            let container = engine.container(&self.names.container).await?;
             let Some(container) = container else {
                 break "its container is gone".into();
             };
@@ -259,18 +266,18 @@ impl Machine {
                 // The restart policy brings it back a moment later; a boot that ends is a failure now.
                 ContainerState::Stopped { exit_code }
                 | ContainerState::Restarting { exit_code } => {
-                    self.keep_down(dock).await;
+                    self.keep_down(engine).await;
                     break format!("it ended with exit status {exit_code}");
                 }
                 // Podman has it back before anybody could look.
                 ContainerState::Running { started_at_ms }
                     if *first_life_ms.get_or_insert(started_at_ms) != started_at_ms =>
                 {
-                    self.keep_down(dock).await;
+                    self.keep_down(engine).await;
                     break "it ended, and was started again".into();
                 }
                 ContainerState::Running { .. } if self.seat.is_some() => {
-                    if self.inside(dock, &container.id).answers().await {
+                    if self.inside(engine, &container.id).answers().await {
                         return Ok(());
                     }
                     "its kernel does not answer".into()
@@ -294,7 +301,7 @@ impl Machine {
         Err(LifecycleError::Unhealthy {
             name: self.names.container.clone(),
             cause,
-            log: dock
+            log: engine
                 .logs(&self.names.container, 40)
                 .await
                 .unwrap_or_default(),
@@ -302,16 +309,16 @@ impl Machine {
     }
 
     /// Stops one that ended by itself, or it would be started for ever.
-    async fn keep_down(&self, dock: &Dock) {
-        let stopped = dock.stop_container(&self.names.container, STOP_S).await;
+    async fn keep_down(&self, engine: &Engine) {
+        let stopped = engine.stop_container(&self.names.container, STOP_S).await;
         if let Err(error) = stopped {
             tracing::warn!(%error, "a machine that ended could not be kept from its next life");
         }
     }
 
     /// Its container, where there is one; a stranger's of the same name is a failure.
-    pub(crate) async fn ours(&self, dock: &Dock) -> Result<Option<Container>, LifecycleError> {
-        let found = dock.container(&self.names.container).await?;
+    pub(crate) async fn ours(&self, engine: &Engine) -> Result<Option<Container>, LifecycleError> {
+        let found = engine.container(&self.names.container).await?;
         if self.seat.is_some() {
             // Whoever made it set no labels of ours; its name is known from itself.
             return Ok(found);
@@ -390,24 +397,24 @@ impl Drop for Lock {
 /// Whether machines can run at this engine.
 ///
 /// # Errors
-/// [`LifecycleError::Far`], [`LifecycleError::Rootless`], [`LifecycleError::Dock`].
-pub async fn suits(dock: &Dock) -> Result<(), LifecycleError> {
-    user_namespace(dock).await.map(|_| ())
+/// [`LifecycleError::Far`], [`LifecycleError::Rootless`], [`LifecycleError::Engine`].
+pub async fn suits(engine: &Engine) -> Result<(), LifecycleError> {
+    user_namespace(engine).await.map(|_| ())
 }
 
 /// How the machine's user keeps their id with an engine that has a user namespace around all
 /// containers; `None` where it has none.
-async fn user_namespace(dock: &Dock) -> Result<Option<&'static str>, LifecycleError> {
-    if !dock.is_local() {
+async fn user_namespace(engine: &Engine) -> Result<Option<&'static str>, LifecycleError> {
+    if !engine.is_local() {
         return Err(LifecycleError::Far {
-            endpoint: dock.info().endpoint.clone(),
+            endpoint: engine.info().endpoint.clone(),
         });
     }
-    match dock.is_rootless().await? {
+    match engine.is_rootless().await? {
         false => Ok(None),
-        true if dock.is_podman() => Ok(Some("keep-id")),
+        true if engine.is_podman() => Ok(Some("keep-id")),
         true => Err(LifecycleError::Rootless {
-            engine: dock.info().name.clone(),
+            engine: engine.info().name.clone(),
         }),
     }
 }

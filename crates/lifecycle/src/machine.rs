@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use dock::{Container, ContainerState, Dock, EngineChoice};
+use containers::{Container, ContainerState, Engine, EngineChoice};
 use wire::machine::{Addresses, MachineState, MachineStatus, Progress};
 
 use crate::{
@@ -173,9 +173,9 @@ impl Machine {
     /// Its state now. A template that can't be read makes no image stale.
     ///
     /// # Errors
-    /// [`LifecycleError::Dock`], [`LifecycleError::Foreign`].
-    pub async fn status(&self, dock: &Dock) -> Result<MachineStatus, LifecycleError> {
-        let image = dock.image(&self.image()).await?;
+    /// [`LifecycleError::Engine`], [`LifecycleError::Foreign`].
+    pub async fn status(&self, engine: &Engine) -> Result<MachineStatus, LifecycleError> {
+        let image = engine.image(&self.image()).await?;
         let wanted = if reused() || self.current.is_some() {
             None
         } else {
@@ -197,7 +197,7 @@ impl Machine {
             body_version: None,
             warnings: self.spec.warnings(),
         };
-        let Some(container) = self.ours(dock).await? else {
+        let Some(container) = self.ours(engine).await? else {
             return Ok(status);
         };
         status.state = match container.state {
@@ -224,8 +224,8 @@ impl Machine {
     ///
     /// # Errors
     /// [`LifecycleError::NotRunning`].
-    async fn port(&self, dock: &Dock, inside: u16) -> Result<u16, LifecycleError> {
-        let container = self.ours(dock).await?;
+    async fn port(&self, engine: &Engine, inside: u16) -> Result<u16, LifecycleError> {
+        let container = self.ours(engine).await?;
         container
             .filter(Container::is_running)
             .and_then(|container| container.ports.get(&inside).copied())
@@ -242,32 +242,32 @@ impl Machine {
     ///
     /// # Errors
     /// [`LifecycleError::NotRunning`].
-    pub async fn kernel_port(&self, dock: &Dock) -> Result<u16, LifecycleError> {
-        self.port(dock, KERNEL_PORT).await
+    pub async fn kernel_port(&self, engine: &Engine) -> Result<u16, LifecycleError> {
+        self.port(engine, KERNEL_PORT).await
     }
 
     /// Loopback port of its MCP endpoint.
     ///
     /// # Errors
     /// [`LifecycleError::NotRunning`].
-    pub async fn mcp_port(&self, dock: &Dock) -> Result<u16, LifecycleError> {
-        self.port(dock, MCP_PORT).await
+    pub async fn mcp_port(&self, engine: &Engine) -> Result<u16, LifecycleError> {
+        self.port(engine, MCP_PORT).await
     }
 
     /// Loopback port of its VNC server.
     ///
     /// # Errors
     /// [`LifecycleError::NotRunning`].
-    pub async fn vnc_port(&self, dock: &Dock) -> Result<u16, LifecycleError> {
-        self.port(dock, VNC_PORT).await
+    pub async fn vnc_port(&self, engine: &Engine) -> Result<u16, LifecycleError> {
+        self.port(engine, VNC_PORT).await
     }
 
     /// Last lines of its container's log.
     ///
     /// # Errors
     /// [`LifecycleError::NotRunning`] where there is no container, or one that is being removed.
-    pub async fn logs(&self, dock: &Dock, tail: u32) -> Result<Vec<String>, LifecycleError> {
-        match dock.logs(&self.names.container, tail).await {
+    pub async fn logs(&self, engine: &Engine, tail: u32) -> Result<Vec<String>, LifecycleError> {
+        match engine.logs(&self.names.container, tail).await {
             Err(error) if error.is_not_found() || error.is_conflict() => Err(self.not_running()),
             other => Ok(other?),
         }

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use dock::{Bind, ContainerSpec, Limits, PublishedPort, Restarts};
+use containers::{Bind, ContainerSpec, Limits, PublishedPort, Restarts};
 
 use crate::{
     error::LifecycleError,

@@ -1,16 +1,16 @@
 //! Whether a machine's ports are free, and who holds one that is not: best effort, for a clear
 //! sentence.
 
-use dock::{Dock, DockError};
+use containers::{Engine, EngineError};
 
 use crate::{error::LifecycleError, machine::Machine};
 
 impl Machine {
     /// The first of its ports that something holds; `held` are the machine's own now. The engine
     /// would name any one of them.
-    pub(crate) fn taken_port(&self, dock: &Dock, held: &[u16]) -> Option<u16> {
+    pub(crate) fn taken_port(&self, engine: &Engine, held: &[u16]) -> Option<u16> {
         // Inside, the ports of this computer are not ours to look at.
-        if self.seat.is_some() || !dock.info().endpoint.starts_with("unix://") {
+        if self.seat.is_some() || !engine.info().endpoint.starts_with("unix://") {
             return None;
         }
         let spec = &self.spec.ports;
@@ -24,11 +24,11 @@ impl Machine {
 
     pub(crate) async fn port_taken(
         &self,
-        dock: &Dock,
+        engine: &Engine,
         port: u16,
-        source: Option<DockError>,
+        source: Option<EngineError>,
     ) -> LifecycleError {
-        let holder = match dock.port_holder(port).await {
+        let holder = match engine.port_holder(port).await {
             Ok(Some(container)) => Some(format!("the container {container}")),
             _ => listening_process(port),
         };

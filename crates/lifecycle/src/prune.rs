@@ -5,7 +5,7 @@
 //! cache of the next one and stays, and so do the newest of each stage, which another
 //! instance's build may be using just now.
 
-use dock::{Dock, DockError, LooseImage};
+use containers::{Engine, EngineError, LooseImage};
 
 use crate::plan::{Names, label};
 
@@ -17,22 +17,22 @@ const SPARE: usize = 3;
 /// Removes what may go; answers how many went. One in use stays, which is no failure.
 ///
 /// # Errors
-/// [`DockError`] where the engine does not answer.
+/// [`EngineError`] where the engine does not answer.
 pub(crate) async fn prune(
-    dock: &Dock,
+    engine: &Engine,
     names: &Names,
     generations: usize,
     used: &[String],
-) -> Result<usize, DockError> {
-    let mut loose = dock.loose_images(label::STAGE).await?;
+) -> Result<usize, EngineError> {
+    let mut loose = engine.loose_images(label::STAGE).await?;
     let stageless = |image: &LooseImage| !image.labels.contains_key(label::STAGE);
     // A Dockerfile of the owner's may set no stages.
-    let ours = dock.loose_images(label::INSTANCE).await?;
+    let ours = engine.loose_images(label::INSTANCE).await?;
     loose.extend(ours.into_iter().filter(stageless));
     loose.sort_by_key(|image| std::cmp::Reverse(image.created_at_s));
     let mut gone = 0;
     for id in superseded(&loose, names, generations, used) {
-        match dock.remove_image(id).await {
+        match engine.remove_image(id).await {
             Ok(()) => gone += 1,
             Err(error) if error.is_conflict() => {}
             Err(error) => return Err(error),

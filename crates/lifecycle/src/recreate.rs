@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use dock::{CancellationToken, Container, ContainerSpec, Dock};
+use containers::{CancellationToken, Container, ContainerSpec, Engine};
 
 use crate::{
     difference::{Comparison, Difference, compare},
@@ -32,19 +32,19 @@ impl Machine {
     /// Refuses what would replace a running container, before anything is built for it.
     pub(crate) async fn refuse_early(
         &self,
-        dock: &Dock,
+        engine: &Engine,
         rebuild: bool,
     ) -> Result<(), LifecycleError> {
-        let Some(container) = self.ours(dock).await?.filter(Container::is_running) else {
+        let Some(container) = self.ours(engine).await?.filter(Container::is_running) else {
             return Ok(());
         };
         let image_id = &container.image_id;
-        let site = self.site(dock, &self.image(), image_id).await?;
+        let site = self.site(engine, &self.image(), image_id).await?;
         let plan = self.planned(&site)?;
-        let comparison = self.compared(dock, &container, &plan, image_id).await?;
+        let comparison = self.compared(engine, &container, &plan, image_id).await?;
         let mut differences = comparison.differences;
         // The generation is left for the template: not to be decided by a build.
-        if self.current.is_some() && (rebuild || dock.image(&self.image()).await?.is_none()) {
+        if self.current.is_some() && (rebuild || engine.image(&self.image()).await?.is_none()) {
             differences.insert(0, Difference::Image);
         }
         if differences.is_empty() {
@@ -56,11 +56,11 @@ impl Machine {
     /// Changes limits in place; answers whether the engine could.
     pub(crate) async fn change_limits(
         &self,
-        dock: &Dock,
+        engine: &Engine,
         container: &Container,
         plan: &ContainerSpec,
     ) -> bool {
-        let changed = dock.set_limits(&container.id, &container.limits, &plan.limits);
+        let changed = engine.set_limits(&container.id, &container.limits, &plan.limits);
         match changed.await {
             Ok(()) => true,
             Err(error) => {
@@ -81,7 +81,7 @@ impl Machine {
     /// kernel end processes, so it is not changed in place.
     pub(crate) async fn compared(
         &self,
-        dock: &Dock,
+        engine: &Engine,
         container: &Container,
         plan: &ContainerSpec,
         image_id: &str,
@@ -89,7 +89,7 @@ impl Machine {
         let mut container = container.clone();
         // The engine can't take a limit away: one of all that there is stands for none.
         if container.limits.memory_bytes.is_some() || container.limits.cpus.is_some() {
-            let (all, limits) = (dock.most().await?, &mut container.limits);
+            let (all, limits) = (engine.most().await?, &mut container.limits);
             limits.memory_bytes = limits.memory_bytes.filter(|bytes| {
                 plan.limits.memory_bytes.is_some() || Some(*bytes) < all.memory_bytes
             });
@@ -106,7 +106,7 @@ impl Machine {
         if let Some(wanted) = lowered
             && comparison.limits
             && container.is_running()
-            && let Some(usage) = dock.usage(&container.id).await?
+            && let Some(usage) = engine.usage(&container.id).await?
             && usage.memory_bytes >= wanted
         {
             comparison.limits = false;
@@ -119,57 +119,62 @@ impl Machine {
     /// new one answers.
     pub(crate) async fn recreate(
         &self,
-        dock: &Dock,
+        engine: &Engine,
         old: &Container,
         mut plan: ContainerSpec,
         cancel: &CancellationToken,
         tell: Tell<'_>,
     ) -> Result<(), LifecycleError> {
         let held: Vec<u16> = old.ports.values().copied().collect();
-        if let Some(port) = self.taken_port(dock, &held) {
-            return Err(self.port_taken(dock, port, None).await);
+        if let Some(port) = self.taken_port(engine, &held) {
+            return Err(self.port_taken(engine, port, None).await);
         }
-        self.ensure_surroundings(dock).await?;
-        handover::prepare(self, dock, &plan).await?;
+        self.ensure_surroundings(engine).await?;
+        handover::prepare(self, engine, &plan).await?;
         let beside = self.names.placed(Placed::New);
-        self.remove_beside(dock, &beside).await?;
+        self.remove_beside(engine, &beside).await?;
         plan.name.clone_from(&beside);
-        let new = dock.create_container(&plan).await?;
+        let new = engine.create_container(&plan).await?;
         phase(tell, "start");
         let placed = async {
-            self.place(dock, old, &new).await?;
-            self.start_soon(dock).await?;
-            self.wait_ready(dock, cancel).await
+            self.place(engine, old, &new).await?;
+            self.start_soon(engine).await?;
+            self.wait_ready(engine, cancel).await
         };
         match placed.await {
             Ok(()) => Ok(self
-                .remove_beside(dock, &self.names.placed(Placed::Old))
+                .remove_beside(engine, &self.names.placed(Placed::Old))
                 .await?),
-            Err(error) => Err(self.put_back(dock, old, &new, error).await),
+            Err(error) => Err(self.put_back(engine, old, &new, error).await),
         }
     }
 
     /// Stops the old container and gives its name to the new one.
-    async fn place(&self, dock: &Dock, old: &Container, new: &str) -> Result<(), LifecycleError> {
+    async fn place(
+        &self,
+        engine: &Engine,
+        old: &Container,
+        new: &str,
+    ) -> Result<(), LifecycleError> {
         if old.is_running() {
-            dock.stop_container(&old.id, STOP_S).await?;
+            engine.stop_container(&old.id, STOP_S).await?;
         }
         let aside = self.names.placed(Placed::Old);
-        if dock.container(&aside).await?.is_some() {
+        if engine.container(&aside).await?.is_some() {
             // A recreation before this was cut off: what lies aside is what people worked in, and
             // the one in place has never answered.
-            dock.remove_container(&old.id).await?;
+            engine.remove_container(&old.id).await?;
         } else {
-            dock.rename_container(&old.id, &aside).await?;
+            engine.rename_container(&old.id, &aside).await?;
         }
-        Ok(dock.rename_container(new, &self.names.container).await?)
+        Ok(engine.rename_container(new, &self.names.container).await?)
     }
 
     /// The old container's ports are free a moment after its end.
-    async fn start_soon(&self, dock: &Dock) -> Result<(), LifecycleError> {
+    async fn start_soon(&self, engine: &Engine) -> Result<(), LifecycleError> {
         let deadline = tokio::time::Instant::now() + PORT;
         loop {
-            match self.start(dock).await {
+            match self.start(engine).await {
                 Err(LifecycleError::PortTaken { .. }) if tokio::time::Instant::now() < deadline => {
                     tokio::time::sleep(LOOK).await;
                 }
@@ -181,18 +186,18 @@ impl Machine {
     /// Removes the new container and puts the old one back; what is told of it is what was done.
     async fn put_back(
         &self,
-        dock: &Dock,
+        engine: &Engine,
         old: &Container,
         new: &str,
         error: LifecycleError,
     ) -> LifecycleError {
         let back = async {
-            dock.remove_container(new).await?;
-            self.recover_recreation(dock).await?;
+            engine.remove_container(new).await?;
+            self.recover_recreation(engine).await?;
             if old.is_running() {
-                dock.start_container(&self.names.container).await?;
+                engine.start_container(&self.names.container).await?;
             }
-            let found = self.ours(dock).await?;
+            let found = self.ours(engine).await?;
             Ok::<_, LifecycleError>(found.is_some_and(|found| found.is_running()))
         };
         match back.await {
@@ -211,27 +216,31 @@ impl Machine {
 
     /// Gives the old container its name back after a recreation that was cut off before the new
     /// one had it, and removes what was made beside it.
-    pub(crate) async fn recover_recreation(&self, dock: &Dock) -> Result<(), LifecycleError> {
+    pub(crate) async fn recover_recreation(&self, engine: &Engine) -> Result<(), LifecycleError> {
         if self.seat.is_some() {
             return Ok(());
         }
-        self.remove_beside(dock, &self.names.placed(Placed::New))
+        self.remove_beside(engine, &self.names.placed(Placed::New))
             .await?;
-        if self.ours(dock).await?.is_none()
-            && let Some(old) = dock.container(&self.names.placed(Placed::Old)).await?
+        if self.ours(engine).await?.is_none()
+            && let Some(old) = engine.container(&self.names.placed(Placed::Old)).await?
             && old.labels.get(plan::label::MACHINE) == Some(&self.names.machine)
         {
-            dock.rename_container(&old.id, &self.names.container)
+            engine
+                .rename_container(&old.id, &self.names.container)
                 .await?;
         }
         Ok(())
     }
 
     /// Network and home volume.
-    pub(crate) async fn ensure_surroundings(&self, dock: &Dock) -> Result<(), LifecycleError> {
+    pub(crate) async fn ensure_surroundings(&self, engine: &Engine) -> Result<(), LifecycleError> {
         let labels = self.names.labels();
-        dock.ensure_network(&self.names.network(), &labels).await?;
-        dock.ensure_volume(&self.names.home_volume(), &labels)
+        engine
+            .ensure_network(&self.names.network(), &labels)
+            .await?;
+        engine
+            .ensure_volume(&self.names.home_volume(), &labels)
             .await?;
         Ok(())
     }

@@ -4,7 +4,7 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use dock::{Blueprint, Dock};
+use containers::{Blueprint, Engine};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -121,10 +121,10 @@ impl Machine {
     /// The machine that this process runs in.
     ///
     /// # Errors
-    /// [`LifecycleError::NotInside`], [`LifecycleError::NotMounted`], [`LifecycleError::Dock`].
-    pub async fn itself(dock: &Dock) -> Result<Self, LifecycleError> {
+    /// [`LifecycleError::NotInside`], [`LifecycleError::NotMounted`], [`LifecycleError::Engine`].
+    pub async fn itself(engine: &Engine) -> Result<Self, LifecycleError> {
         let id = own_id().ok_or(LifecycleError::NotInside)?;
-        let own = dock.blueprint(&id).await?;
+        let own = engine.blueprint(&id).await?;
         let own = own.ok_or(LifecycleError::NotInside)?;
         let is_mounted = |target| own.mounts().iter().any(|mount| mount.target == target);
         for target in ["/data", REPO] {
@@ -164,13 +164,13 @@ impl Machine {
     /// A container like the machine's own, of another image.
     pub(crate) async fn like(
         &self,
-        dock: &Dock,
+        engine: &Engine,
         seat: &Seat,
         container: &str,
         image: &str,
         image_id: &str,
     ) -> Result<Blueprint, LifecycleError> {
-        let found = dock.blueprint(container).await?;
+        let found = engine.blueprint(container).await?;
         let mut found = found.ok_or_else(|| self.not_running())?;
         found.name.clone_from(&seat.container);
         image.clone_into(&mut found.image);
@@ -191,12 +191,12 @@ impl Machine {
     /// that they make is of this generation.
     pub(crate) async fn follow_image(
         &self,
-        dock: &Dock,
+        engine: &Engine,
         image_id: &str,
     ) -> Result<(), LifecycleError> {
         if let Some(image) = self.seat.as_ref().and_then(|seat| seat.image.as_ref()) {
             let (repository, tag) = split_tag(image);
-            dock.tag_image(image_id, repository, tag).await?;
+            engine.tag_image(image_id, repository, tag).await?;
         }
         Ok(())
     }

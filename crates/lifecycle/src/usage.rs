@@ -1,6 +1,6 @@
 //! What a machine uses of this computer.
 
-use dock::{Dock, Usage};
+use containers::{Engine, Usage};
 use wire::machine::MachineDisk;
 
 use crate::{error::LifecycleError, machine::Machine};
@@ -9,9 +9,9 @@ impl Machine {
     /// Processor, memory and processes at this moment.
     ///
     /// # Errors
-    /// [`LifecycleError::NotRunning`], [`LifecycleError::Dock`].
-    pub async fn usage(&self, dock: &Dock) -> Result<Usage, LifecycleError> {
-        match dock.usage(&self.names.container).await {
+    /// [`LifecycleError::NotRunning`], [`LifecycleError::Engine`].
+    pub async fn usage(&self, engine: &Engine) -> Result<Usage, LifecycleError> {
+        match engine.usage(&self.names.container).await {
             Ok(Some(usage)) => Ok(Usage {
                 // Podman does not tell it.
                 pids_limit: usage.pids_limit.or(Some(self.spec.limits.pids.into())),
@@ -27,31 +27,31 @@ impl Machine {
     /// is large.
     ///
     /// # Errors
-    /// [`LifecycleError::NotRunning`] where there is no container, [`LifecycleError::Dock`].
-    pub async fn disk(&self, dock: &Dock) -> Result<MachineDisk, LifecycleError> {
-        let Some(container) = self.ours(dock).await? else {
+    /// [`LifecycleError::NotRunning`] where there is no container, [`LifecycleError::Engine`].
+    pub async fn disk(&self, engine: &Engine) -> Result<MachineDisk, LifecycleError> {
+        let Some(container) = self.ours(engine).await? else {
             return Err(self.not_running());
         };
-        let image = dock.image(&container.image_id).await?;
-        let written_bytes = match dock.written_bytes(&self.names.container).await {
+        let image = engine.image(&container.image_id).await?;
+        let written_bytes = match engine.written_bytes(&self.names.container).await {
             Err(error) if error.is_not_found() => return Err(self.not_running()),
             written => written?,
         };
         Ok(MachineDisk {
             image_bytes: image.map(|image| image.size_bytes),
             written_bytes,
-            home_bytes: self.home_bytes(dock).await?,
+            home_bytes: self.home_bytes(engine).await?,
         })
     }
 
     /// Size of the home volume: only what runs inside can look into it on every engine.
-    async fn home_bytes(&self, dock: &Dock) -> Result<Option<u64>, LifecycleError> {
+    async fn home_bytes(&self, engine: &Engine) -> Result<Option<u64>, LifecycleError> {
         let ask = ["du", "-sx", "--block-size=1", "/root"];
-        let told = match dock.exec(&self.names.container, &ask, Some("root")).await {
+        let told = match engine.exec(&self.names.container, &ask, Some("root")).await {
             Ok(told) => told,
             // Asked afterwards, not before: it may stop at any moment.
             Err(error) => {
-                let container = dock.container(&self.names.container).await?;
+                let container = engine.container(&self.names.container).await?;
                 return match container {
                     Some(container) if container.is_running() => Err(error.into()),
                     _ => Ok(None),

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use dock::{ContainerAction, Dock, DockError, EngineEvent};
+use containers::{ContainerAction, Engine, EngineError, EngineEvent};
 use futures_util::StreamExt;
 use tokio::sync::mpsc::Sender;
 
@@ -20,7 +20,7 @@ pub enum Change {
     /// The engine answers, for the first time or again: anything may have happened.
     EngineHere,
     /// The engine no longer answers, or does not yet. Told once until it is back.
-    EngineGone(DockError),
+    EngineGone(EngineError),
     /// Something happened to the machine's container.
     Container(ContainerAction),
     /// An image got a name, or lost it: perhaps the machine's.
@@ -35,7 +35,7 @@ impl Machine {
         loop {
             chosen.mark_unchanged();
             match self.engine.connect().await {
-                Ok(dock) => {
+                Ok(engine) => {
                     gone = false;
                     if changes.send(Change::EngineHere).await.is_err() {
                         return;
@@ -43,7 +43,7 @@ impl Machine {
                     tokio::select! {
                         // Another one is heard from now on.
                         _ = chosen.changed() => {}
-                        heard = self.hear(&dock, &changes) => if !heard { return },
+                        heard = self.hear(&engine, &changes) => if !heard { return },
                     }
                 }
                 Err(error) => {
@@ -62,15 +62,15 @@ impl Machine {
     }
 
     /// Passes events on until the engine is silent for good (true) or nobody hears (false).
-    async fn hear(&self, dock: &Dock, changes: &Sender<Change>) -> bool {
-        let mut events = std::pin::pin!(dock.events());
+    async fn hear(&self, engine: &Engine, changes: &Sender<Change>) -> bool {
+        let mut events = std::pin::pin!(engine.events());
         loop {
             let event = tokio::select! {
                 () = changes.closed() => return false,
                 event = tokio::time::timeout(SILENCE, events.next()) => event,
             };
             let change = match event {
-                Err(_) if dock.answers().await => continue,
+                Err(_) if engine.answers().await => continue,
                 Err(_) | Ok(None) => return true,
                 Ok(Some(Err(error))) => {
                     tracing::debug!(%error, "the engine's events ended");

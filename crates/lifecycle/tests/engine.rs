@@ -31,7 +31,9 @@ use std::{
     io::{Seek, Write},
 };
 
-use dock::{BuildRequest, CancellationToken, ContainerSpec, Dock, DockError, PublishedPort};
+use containers::{
+    BuildRequest, CancellationToken, ContainerSpec, Engine, EngineError, PublishedPort,
+};
 use wire::machine::Progress;
 
 const LABEL: &str = "vivarium.test";
@@ -134,11 +136,11 @@ async fn builds_create_look_and_leave_nothing() {
     if !wanted() {
         return;
     }
-    let dock = Dock::connect().await.unwrap();
+    let engine = Engine::connect().await.unwrap();
     let name = Named::new("lifecycle");
     let cancel = CancellationToken::new();
     let mut told = Vec::new();
-    let built = dock
+    let built = engine
         .build(
             request("FROM scratch\nCOPY file /file\n", &name),
             &cancel,
@@ -150,7 +152,7 @@ async fn builds_create_look_and_leave_nothing() {
         matches!(&told[0], Progress::Step { index: 1, total, .. } if *total >= 2),
         "{told:?}"
     );
-    let image = dock.image(&name).await.unwrap().unwrap();
+    let image = engine.image(&name).await.unwrap().unwrap();
     assert_eq!(
         (image.id, image.labels.get(LABEL).map(String::as_str)),
         (built.id, Some("1"))
@@ -158,9 +160,9 @@ async fn builds_create_look_and_leave_nothing() {
 
     let labels = BTreeMap::from([(LABEL.to_owned(), name.to_owned())]);
     let network = format!("{}-net", name.0);
-    dock.ensure_network(&network, &labels).await.unwrap();
-    dock.ensure_network(&network, &labels).await.unwrap();
-    dock.ensure_volume(&name, &labels).await.unwrap();
+    engine.ensure_network(&network, &labels).await.unwrap();
+    engine.ensure_network(&network, &labels).await.unwrap();
+    engine.ensure_volume(&name, &labels).await.unwrap();
     let spec = ContainerSpec {
         name: name.to_owned(),
         image: name.to_owned(),
@@ -173,26 +175,27 @@ async fn builds_create_look_and_leave_nothing() {
         network: Some(network.clone()),
         ..Default::default()
     };
-    dock.create_container(&spec).await.unwrap();
+    engine.create_container(&spec).await.unwrap();
     assert!(
-        dock.create_container(&spec)
+        engine
+            .create_container(&spec)
             .await
             .unwrap_err()
             .is_conflict()
     );
-    assert!(!dock.container(&name).await.unwrap().unwrap().is_running());
+    assert!(!engine.container(&name).await.unwrap().unwrap().is_running());
     assert_eq!(
-        dock.containers_labelled(LABEL, &name).await.unwrap(),
+        engine.containers_labelled(LABEL, &name).await.unwrap(),
         [&*name]
     );
 
-    dock.remove_container(&name).await.unwrap();
-    dock.remove_container(&name).await.unwrap();
-    dock.remove_network(&network).await.unwrap();
-    dock.remove_volume(&name).await.unwrap();
-    dock.remove_image(&name).await.unwrap();
-    assert_eq!(dock.container(&name).await.unwrap(), None);
-    assert_eq!(dock.image(&name).await.unwrap(), None);
+    engine.remove_container(&name).await.unwrap();
+    engine.remove_container(&name).await.unwrap();
+    engine.remove_network(&network).await.unwrap();
+    engine.remove_volume(&name).await.unwrap();
+    engine.remove_image(&name).await.unwrap();
+    assert_eq!(engine.container(&name).await.unwrap(), None);
+    assert_eq!(engine.image(&name).await.unwrap(), None);
 }
 
 #[tokio::test]
@@ -200,22 +203,22 @@ async fn a_failing_step_is_named_and_a_cancelled_build_ends() {
     if !wanted() {
         return;
     }
-    let dock = Dock::connect().await.unwrap();
+    let engine = Engine::connect().await.unwrap();
     let cancel = CancellationToken::new();
     let failing = request("FROM scratch\nCOPY missing /x\n", &own_name("failing"));
-    match dock.build(failing, &cancel, &mut |_| {}).await {
-        Err(DockError::Build { step, .. }) => assert!(step.contains("COPY missing"), "{step}"),
+    match engine.build(failing, &cancel, &mut |_| {}).await {
+        Err(EngineError::Build { step, .. }) => assert!(step.contains("COPY missing"), "{step}"),
         other => panic!("{other:?}"),
     }
     cancel.cancel();
-    let cancelled = dock
+    let cancelled = engine
         .build(
             request("FROM scratch\n", &own_name("cancelled")),
             &cancel,
             &mut |_| {},
         )
         .await;
-    assert!(matches!(cancelled, Err(DockError::Cancelled)));
+    assert!(matches!(cancelled, Err(EngineError::Cancelled)));
 }
 
 /// Waits for a condition of the engine's, for two minutes at most.
@@ -234,8 +237,8 @@ async fn a_build_cancelled_within_a_step_leaves_no_container() {
     if !wanted() {
         return;
     }
-    let dock = Dock::connect().await.unwrap();
-    if dock.is_podman() {
+    let engine = Engine::connect().await.unwrap();
+    if engine.is_podman() {
         eprintln!("left out: Podman's API does not show the containers of a build");
         return;
     }
@@ -246,9 +249,9 @@ async fn a_build_cancelled_within_a_step_leaves_no_container() {
     );
     let cancel = CancellationToken::new();
     let (building, cancelled, request) =
-        (dock.clone(), cancel.clone(), request(&dockerfile, &name));
+        (engine.clone(), cancel.clone(), request(&dockerfile, &name));
     let build = tokio::spawn(async move { building.build(request, &cancelled, &mut |_| {}).await });
-    let containers = || async { dock.containers_labelled(LABEL, &name).await.unwrap() };
+    let containers = || async { engine.containers_labelled(LABEL, &name).await.unwrap() };
     assert!(
         until(|| async { !containers().await.is_empty() }).await,
         "the step's container did not appear"
@@ -257,12 +260,12 @@ async fn a_build_cancelled_within_a_step_leaves_no_container() {
     // The answer does not wait for the step's end.
     let answer = tokio::time::timeout(std::time::Duration::from_secs(120), build).await;
     let answer = answer.unwrap().unwrap();
-    assert!(matches!(answer, Err(DockError::Cancelled)), "{answer:?}");
+    assert!(matches!(answer, Err(EngineError::Cancelled)), "{answer:?}");
     assert!(
         until(|| async { containers().await.is_empty() }).await,
         "the step's container still runs"
     );
-    assert_eq!(dock.image(&name).await.unwrap(), None);
+    assert_eq!(engine.image(&name).await.unwrap(), None);
 }
 
 #[tokio::test]
@@ -270,7 +273,7 @@ async fn what_a_newer_build_replaced_is_loose() {
     if !wanted() {
         return;
     }
-    let dock = Dock::connect().await.unwrap();
+    let engine = Engine::connect().await.unwrap();
     let name = Named::new("loose");
     let cancel = CancellationToken::new();
     let (mut ids, mut steps) = (Vec::new(), Vec::new());
@@ -279,19 +282,19 @@ async fn what_a_newer_build_replaced_is_loose() {
             "FROM scratch\nLABEL {LABEL}.name={}\nENV NUMBER={number}\n",
             name.0
         );
-        let built = dock
+        let built = engine
             .build(request(&dockerfile, &name), &cancel, &mut |_| {})
             .await
             .unwrap();
         ids.push(built.id);
         steps = built.steps;
     }
-    let loose = dock
+    let loose = engine
         .loose_images(&format!("{LABEL}.name={}", name.0))
         .await
         .unwrap();
     for id in &ids {
-        dock.remove_image(id).await.unwrap();
+        engine.remove_image(id).await.unwrap();
     }
     let loose: Vec<&str> = loose.iter().map(|image| image.id.as_str()).collect();
     assert_eq!(loose, [ids[0].as_str()]);

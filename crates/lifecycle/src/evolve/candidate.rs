@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use dock::{Bind, ContainerState, Restarts};
+use containers::{Bind, ContainerState, Restarts};
 use wire::evolve::{Proof, ProofCheck};
 
 use super::{
@@ -31,15 +31,15 @@ impl Run<'_> {
         let old = self.file.old.as_ref().map(|old| old.id.clone());
         let looked_at_ms = now_ms();
         let (proved, lost) = {
-            let (dock, id) = (self.dock, old.unwrap_or_default());
-            let looking = dock.changed_files(&id);
+            let (engine, id) = (self.engine, old.unwrap_or_default());
+            let looking = engine.changed_files(&id);
             tokio::join!(self.try_candidate(&name), looking)
         };
         let lost = lost?;
         self.note_lost_files(lost.clone());
         self.changed = Some((looked_at_ms / 1000, lost));
         let log = match &proved {
-            Err(_) => self.dock.logs(&name, 40).await.unwrap_or_default(),
+            Err(_) => self.engine.logs(&name, 40).await.unwrap_or_default(),
             Ok(_) => Vec::new(),
         };
         let removed = self.remove_candidate().await;
@@ -57,13 +57,13 @@ impl Run<'_> {
         let machine = self.machine;
         let image_id = self.file.image_id.clone().unwrap_or_default();
         let candidate = self.candidate(name, &image_id).await?;
-        candidate.prepare(machine, self.dock).await?;
-        candidate.create(self.dock).await?;
-        self.dock.start_container(name).await?;
+        candidate.prepare(machine, self.engine).await?;
+        candidate.create(self.engine).await?;
+        self.engine.start_container(name).await?;
         failpoint("proving");
         let began = tokio::time::Instant::now();
         let limit = Duration::from_secs(machine.spec.evolve.prove_s.into());
-        let inside = machine.inside(self.dock, name);
+        let inside = machine.inside(self.engine, name);
         let not_proved = |words: String| LifecycleError::NotProved {
             checks: vec![words],
             log: Vec::new(),
@@ -111,7 +111,7 @@ impl Run<'_> {
         }
         let life = Duration::from_secs(machine.spec.evolve.steady_s.into());
         tokio::time::sleep_until(began + life).await;
-        match self.dock.container(name).await?.map(|found| found.state) {
+        match self.engine.container(name).await?.map(|found| found.state) {
             Some(ContainerState::Running { .. }) => {}
             _ => return Err(not_proved("it ended soon after its start".into())),
         }
@@ -124,7 +124,7 @@ impl Run<'_> {
     /// Waits for its end; in words.
     async fn candidates_end(&self, name: &str) -> Result<String, LifecycleError> {
         loop {
-            match self.dock.container(name).await?.map(|found| found.state) {
+            match self.engine.container(name).await?.map(|found| found.state) {
                 Some(ContainerState::Running { .. }) => {}
                 Some(
                     ContainerState::Stopped { exit_code }
@@ -155,7 +155,7 @@ impl Run<'_> {
             && bad.iter().all(of_server)
         {
             let limit = Duration::from_secs(self.machine.spec.evolve.prove_s.into());
-            let inside = self.machine.inside(self.dock, &old.id);
+            let inside = self.machine.inside(self.engine, &old.id);
             if let Ok(before) = inside.prove_mcp(limit).await {
                 let was_bad = |name: &str| {
                     let mut found = before.checks.iter();
@@ -173,7 +173,7 @@ impl Run<'_> {
     async fn candidate(&self, name: &str, image_id: &str) -> Result<Shape, LifecycleError> {
         let machine = self.machine;
         let volume = self.candidate_home();
-        self.dock
+        self.engine
             .ensure_volume(&volume, &machine.names.labels())
             .await?;
         if machine.seat.is_some() {
@@ -188,7 +188,7 @@ impl Run<'_> {
         let image = self.file.image.as_deref().unwrap_or_default();
         let site = plan::Site {
             socket: None,
-            ..machine.site(self.dock, image, image_id).await?
+            ..machine.site(self.engine, image, image_id).await?
         };
         let mut plan = plan::container(&spec, &machine.names, &machine.paths, &site);
         plan.name = name.to_owned();
@@ -229,15 +229,15 @@ impl Run<'_> {
 
     /// Removes the candidate, its scratch home and its files of users.
     pub(super) async fn remove_candidate(&self) -> Result<(), LifecycleError> {
-        handover::forget(self.machine, self.dock).await?;
+        handover::forget(self.machine, self.engine).await?;
         let files = self.book.folder().join("candidate");
         if files.exists() {
             std::fs::remove_dir_all(&files).map_err(LifecycleError::file("remove", &files))?;
         }
         self.machine
-            .remove_beside(self.dock, &self.placed(Placed::Next))
+            .remove_beside(self.engine, &self.placed(Placed::Next))
             .await?;
-        self.dock.remove_volume(&self.candidate_home()).await?;
+        self.engine.remove_volume(&self.candidate_home()).await?;
         Ok(())
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{fs::File, path::Path};
 
-use dock::Dock;
+use containers::Engine;
 use serde::{Deserialize, Serialize};
 use wire::evolve::{Asker, Generation, GenerationList, GenerationState, SavedFiles};
 
@@ -154,8 +154,8 @@ impl Machine {
     /// The machine's generations, newest first.
     ///
     /// # Errors
-    /// [`LifecycleError::File`], [`LifecycleError::Dock`].
-    pub async fn generations(&self, dock: &Dock) -> Result<GenerationList, LifecycleError> {
+    /// [`LifecycleError::File`], [`LifecycleError::Engine`].
+    pub async fn generations(&self, engine: &Engine) -> Result<GenerationList, LifecycleError> {
         let all = self.read_generations()?;
         let mut generations = Vec::new();
         for record in all.records.iter().rev() {
@@ -174,7 +174,7 @@ impl Machine {
                 run_id: record.run_id.clone(),
                 commit: record.commit.clone(),
                 has_state: !record.snapshots.is_empty(),
-                image_present: dock.image(&record.image).await?.is_some(),
+                image_present: engine.image(&record.image).await?.is_some(),
             });
         }
         generations.sort_by_key(|generation| std::cmp::Reverse(generation.number));
@@ -233,8 +233,12 @@ impl Machine {
     ///
     /// # Errors
     /// [`LifecycleError::GenerationInUse`] for the current one, [`LifecycleError::NoGeneration`],
-    /// [`LifecycleError::Busy`], [`LifecycleError::Dock`].
-    pub async fn remove_generation(&self, dock: &Dock, number: u32) -> Result<(), LifecycleError> {
+    /// [`LifecycleError::Busy`], [`LifecycleError::Engine`].
+    pub async fn remove_generation(
+        &self,
+        engine: &Engine,
+        number: u32,
+    ) -> Result<(), LifecycleError> {
         let _lock = self.lock()?;
         let all = self.read_generations()?;
         if all.get(number).is_none() {
@@ -243,7 +247,7 @@ impl Machine {
         if all.current == Some(number) {
             return Err(LifecycleError::GenerationInUse { number });
         }
-        self.forget_generation(dock, number).await
+        self.forget_generation(engine, number).await
     }
 
     /// Changes a generation's record, where it is still there.
@@ -264,23 +268,23 @@ impl Machine {
     /// generation would stay for ever.
     pub(crate) async fn forget_generation(
         &self,
-        dock: &Dock,
+        engine: &Engine,
         number: u32,
     ) -> Result<(), LifecycleError> {
         let mut all = self.read_generations()?;
         let Some(record) = all.get(number) else {
             return Ok(());
         };
-        dock.remove_image(&record.image).await?;
+        engine.remove_image(&record.image).await?;
         all.remove(number);
         self.write_generations(&all)
     }
 
     /// The number of the next generation, over all machines of this engine and instance.
-    pub(crate) async fn next_generation(&self, dock: &Dock) -> Result<u32, LifecycleError> {
+    pub(crate) async fn next_generation(&self, engine: &Engine) -> Result<u32, LifecycleError> {
         let folder = &self.paths.data_dir;
         make_dir(folder, 0o700)?;
-        let tags = dock.image_tags(&self.names.repository).await?;
+        let tags = engine.image_tags(&self.names.repository).await?;
         let tagged = tags
             .iter()
             .filter_map(|tag| tag.strip_prefix("gen-")?.parse().ok())

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use dock::Dock;
+use containers::Engine;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use wire::{
@@ -22,7 +22,7 @@ const NAMESPACE: Duration = Duration::from_secs(300);
 /// A running container's inside.
 #[derive(Clone, Copy)]
 pub(crate) struct Inside<'a> {
-    pub dock: &'a Dock,
+    pub engine: &'a Engine,
     pub container: &'a str,
     /// Whose the socket is; `None` where the container runs as nobody else.
     pub user: Option<&'a str>,
@@ -191,8 +191,8 @@ impl Inside<'_> {
         &self,
         words: &[&str],
         limit: Duration,
-    ) -> Result<dock::ExecOutput, LifecycleError> {
-        let run = self.dock.exec(self.container, words, self.user);
+    ) -> Result<containers::ExecOutput, LifecycleError> {
+        let run = self.engine.exec(self.container, words, self.user);
         match tokio::time::timeout(limit, run).await {
             Ok(output) => Ok(output?),
             Err(_) => Err(LifecycleError::Inside {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use dock::CancellationToken;
+use containers::CancellationToken;
 use wire::{
     evolve::{GenerationState, RunKind},
     failure::FailureCode,
@@ -26,16 +26,16 @@ use crate::{
 impl Run<'_> {
     /// Removes the old machine and what is beyond the generations that are kept.
     pub(super) async fn tidy(&mut self) -> Result<Done, LifecycleError> {
-        let (machine, dock) = (self.machine, self.dock);
+        let (machine, engine) = (self.machine, self.engine);
         for place in [Placed::Old, Placed::New] {
-            machine.remove_beside(dock, &self.placed(place)).await?;
+            machine.remove_beside(engine, &self.placed(place)).await?;
         }
         // One that somebody else made has none of our labels.
         if let Some(old) = &self.file.old
-            && let Some(found) = dock.container(&old.id).await?
+            && let Some(found) = engine.container(&old.id).await?
             && found.name == self.placed(Placed::Old)
         {
-            dock.remove_container(&found.id).await?;
+            engine.remove_container(&found.id).await?;
         }
         self.remove_candidate().await?;
         failpoint("removed");
@@ -46,7 +46,7 @@ impl Run<'_> {
         self.tidy_history().await?;
         let used = std::mem::take(&mut self.file.built);
         if self.file.run.kind == RunKind::Evolve {
-            machine.prune(dock, &used).await;
+            machine.prune(engine, &used).await;
         }
         Ok(Done::With(match gone {
             0 => None,
@@ -57,7 +57,7 @@ impl Run<'_> {
     /// Removes generations beyond those that are kept, and images of runs that were killed before
     /// they became generations; answers how many generations went.
     async fn remove_surplus(&mut self) -> Result<usize, LifecycleError> {
-        let (machine, dock) = (self.machine, self.dock);
+        let (machine, engine) = (self.machine, self.engine);
         let all = machine.read_generations()?;
         let most = usize::try_from(machine.spec.generations_to_keep).unwrap_or(usize::MAX);
         // The way back from this run stays whatever the numbers say.
@@ -72,14 +72,14 @@ impl Run<'_> {
             .iter()
             .flat_map(|run| run.generation.into_iter().chain(run.from_generation))
             .collect();
-        let tags = dock.image_tags(&machine.names.repository).await?;
+        let tags = engine.image_tags(&machine.names.repository).await?;
         for number in numbers
             .into_iter()
             .filter(|number| all.get(*number).is_none())
         {
             if tags.contains(&format!("gen-{number}")) {
                 let image = machine.names.generation(number);
-                dock.remove_image(&image).await?;
+                engine.remove_image(&image).await?;
                 self.line(&format!(
                     "{image} was left by a run that was cut off: it is removed"
                 ));
@@ -90,13 +90,13 @@ impl Run<'_> {
 
     /// Removes a generation with its image, its snapshots and its hold on the repo.
     async fn remove_generation(&mut self, number: u32) -> Result<(), LifecycleError> {
-        let (machine, dock) = (self.machine, self.dock);
+        let (machine, engine) = (self.machine, self.engine);
         let all = machine.read_generations()?;
-        let inside = machine.inside(dock, &machine.names.container);
+        let inside = machine.inside(engine, &machine.names.container);
         for (_, snapshot) in all.get(number).iter().flat_map(|record| &record.snapshots) {
             inside.forget(snapshot).await?;
         }
-        machine.forget_generation(dock, number).await?;
+        machine.forget_generation(engine, number).await?;
         machine.history()?.unpin(number)?;
         Ok(())
     }
@@ -221,18 +221,18 @@ impl Run<'_> {
         all.current = self.file.run.from_generation;
         machine.write_generations(&all)?;
         match &self.file.old {
-            Some(old) => machine.follow_image(self.dock, &old.image_id).await,
+            Some(old) => machine.follow_image(self.engine, &old.image_id).await,
             None => Ok(()),
         }
     }
 
     async fn bring_the_old_one_back(&mut self) -> Result<Done, LifecycleError> {
-        let (machine, dock) = (self.machine, self.dock);
+        let (machine, engine) = (self.machine, self.engine);
         self.remove_candidate().await?;
         let Some(old) = self.file.old.clone() else {
             return Ok(Done::With(None));
         };
-        let found = dock.container(&old.id).await?;
+        let found = engine.container(&old.id).await?;
         // Made again, where it is gone, or where its port is: while there is something to make it like.
         let image = machine
             .read_generations()?
@@ -246,38 +246,39 @@ impl Run<'_> {
         };
         let shape = self.shape(like, &image, &old.image_id).await?;
         // What has the machine's name and is not the old one is the new one; never a stranger's.
-        if let Some(in_place) = machine.ours(dock).await?
+        if let Some(in_place) = machine.ours(engine).await?
             && in_place.id != old.id
             && (found.is_some() || self.file.new_id.as_ref() == Some(&in_place.id))
         {
-            let log = dock.logs(&in_place.id, 40).await.unwrap_or_default();
+            let log = engine.logs(&in_place.id, 40).await.unwrap_or_default();
             for line in log {
                 self.line(&format!("new machine: {line}"));
             }
             if in_place.is_running() {
-                dock.stop_container(&in_place.id, STOP_S).await?;
+                engine.stop_container(&in_place.id, STOP_S).await?;
             }
-            dock.remove_container(&in_place.id).await?;
+            engine.remove_container(&in_place.id).await?;
         }
         machine
-            .remove_beside(dock, &self.placed(Placed::New))
+            .remove_beside(engine, &self.placed(Placed::New))
             .await?;
         let was_stopped = match &found {
             Some(found) => {
                 if found.name != machine.names.container {
-                    dock.rename_container(&old.id, &machine.names.container)
+                    engine
+                        .rename_container(&old.id, &machine.names.container)
                         .await?;
                 }
                 !found.is_running()
             }
             None => {
                 self.warn("the old container is gone: it is made anew from its image".into());
-                shape.create(dock).await?;
+                shape.create(engine).await?;
                 true
             }
         };
         if was_stopped {
-            if let Err(error) = shape.prepare(machine, dock).await {
+            if let Err(error) = shape.prepare(machine, engine).await {
                 // It began with what is there before.
                 self.warn(format!("its files of users are the new machine's: {error}"));
             }
@@ -289,11 +290,11 @@ impl Run<'_> {
             )));
         }
         let never = CancellationToken::new();
-        machine.wait_ready_for(dock, &never, READY).await?;
-        let Some(now) = machine.ours(dock).await? else {
+        machine.wait_ready_for(engine, &never, READY).await?;
+        let Some(now) = machine.ours(engine).await? else {
             return Err(machine.not_running());
         };
-        let inside = machine.inside(dock, &now.id);
+        let inside = machine.inside(engine, &now.id);
         // One that began anew meanwhile, after a power cut, has lost its namespaces too.
         let began_anew = was_stopped
             || (old.started_at_ms.is_some() && old.started_at_ms != lives_since(now.state));

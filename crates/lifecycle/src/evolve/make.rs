@@ -1,6 +1,6 @@
 //! The first half of a run, which changes nothing about the machine: prepare and build.
 
-use dock::{BuildRequest, ContainerState};
+use containers::{BuildRequest, ContainerState};
 use nix::sys::statvfs::statvfs;
 use wire::{
     evolve::{GenerationState, RunKind, RunningCell},
@@ -30,15 +30,15 @@ impl Run<'_> {
     /// Looks whether all is there.
     pub(super) async fn prepare(&mut self) -> Result<Done, LifecycleError> {
         let machine = self.machine;
-        let container = machine.ours(self.dock).await?;
+        let container = machine.ours(self.engine).await?;
         let container = container.ok_or_else(|| machine.not_running())?;
         for place in [Placed::Next, Placed::New, Placed::Old] {
             machine
-                .remove_beside(self.dock, &self.placed(place))
+                .remove_beside(self.engine, &self.placed(place))
                 .await?;
         }
         let answered =
-            container.is_running() && machine.inside(self.dock, &container.id).answers().await;
+            container.is_running() && machine.inside(self.engine, &container.id).answers().await;
         self.file.old = Some(Old {
             id: container.id.clone(),
             image_id: container.image_id.clone(),
@@ -47,7 +47,7 @@ impl Run<'_> {
         });
         if answered && self.file.asked.running_cell == RunningCell::Refuse {
             // Before minutes of work.
-            let cells = machine.inside(self.dock, &container.id).cells().await?;
+            let cells = machine.inside(self.engine, &container.id).cells().await?;
             if !cells.is_empty() {
                 return Err(LifecycleError::CellsRun { count: cells.len() });
             }
@@ -68,7 +68,7 @@ impl Run<'_> {
             let record = all
                 .get(number)
                 .ok_or(LifecycleError::NoGeneration { number })?;
-            let Some(image) = self.dock.image(&record.image).await? else {
+            let Some(image) = self.engine.image(&record.image).await? else {
                 return Err(LifecycleError::GenerationGone { number });
             };
             self.file.image = Some(record.image.clone());
@@ -101,7 +101,7 @@ impl Run<'_> {
 
     /// Free bytes where images are kept; `None` where that can't be seen from here.
     async fn free_bytes(&self) -> Result<Option<u64>, LifecycleError> {
-        let Some(root) = self.dock.root_dir().await? else {
+        let Some(root) = self.engine.root_dir().await? else {
             return Ok(None);
         };
         // Their widths differ between systems.
@@ -123,15 +123,15 @@ impl Run<'_> {
         let number = match known {
             Some(record) => record.number,
             None => {
-                let number = machine.next_generation(self.dock).await?;
+                let number = machine.next_generation(self.engine).await?;
                 // Written down first: a name that no record knows of would stay for ever.
                 self.file.run.from_generation = Some(number);
                 self.save()?;
                 let tag = format!("gen-{number}");
-                self.dock
+                self.engine
                     .tag_image(image_id, &machine.names.repository, &tag)
                     .await?;
-                let size_bytes = self.dock.image(image_id).await?;
+                let size_bytes = self.engine.image(image_id).await?;
                 let history = machine.history()?;
                 let commit = history.origin()?;
                 if let Some(commit) = &commit {
@@ -178,7 +178,7 @@ impl Run<'_> {
     /// Builds the candidate from the run's commit.
     pub(super) async fn build(&mut self) -> Result<Done, LifecycleError> {
         let machine = self.machine;
-        let number = machine.next_generation(self.dock).await?;
+        let number = machine.next_generation(self.engine).await?;
         self.file.run.generation = Some(number);
         self.save()?;
         let commit = self.file.run.commit.clone().unwrap_or_default();
@@ -241,11 +241,11 @@ impl Run<'_> {
             note(book, run_id, hear, text);
         };
         machine
-            .ensure_base(self.dock, self.cancel, &mut tell)
+            .ensure_base(self.engine, self.cancel, &mut tell)
             .await?;
-        let built = self.dock.build(request, self.cancel, &mut tell).await?;
+        let built = self.engine.build(request, self.cancel, &mut tell).await?;
         failpoint("built");
-        let size_bytes = self.dock.image(&built.id).await?;
+        let size_bytes = self.engine.image(&built.id).await?;
         let size_bytes = size_bytes.map_or(0, |image| image.size_bytes);
         let mut all = machine.read_generations()?;
         all.records.push(Record {

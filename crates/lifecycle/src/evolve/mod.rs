@@ -19,7 +19,7 @@ mod returned;
 mod run;
 mod shape;
 
-use dock::{CancellationToken, Dock};
+use containers::{CancellationToken, Engine};
 use wire::{
     evolve::{
         Asker, EvolveLog, EvolveRequest, EvolveRun, RollbackRequest, RunKind, RunState, StepName,
@@ -106,13 +106,13 @@ impl Machine {
     /// not be brought to an end: then [`recover`](Self::recover) does that.
     pub async fn carry_out(
         &self,
-        dock: &Dock,
+        engine: &Engine,
         order: Order,
         cancel: &CancellationToken,
         hear: Hear<'_>,
     ) -> Result<EvolveRun, LifecycleError> {
         let _lock = self.lock()?;
-        self.recover_locked(dock, &mut |_| {}).await?;
+        self.recover_locked(engine, &mut |_| {}).await?;
         let (kind, note, asked) = match order.what {
             What::Evolve(request) => (
                 RunKind::Evolve,
@@ -164,7 +164,7 @@ impl Machine {
             built: Vec::new(),
             handed_over: false,
         };
-        Run::new(self, dock, cancel, hear, file).drive().await
+        Run::new(self, engine, cancel, hear, file).drive().await
     }
 
     /// Whether a run was cut off and nobody works on it.
@@ -182,26 +182,26 @@ impl Machine {
     /// [`carry_out`](Self::carry_out).
     pub async fn recover(
         &self,
-        dock: &Dock,
+        engine: &Engine,
         hear: Hear<'_>,
     ) -> Result<Option<EvolveRun>, LifecycleError> {
         if self.book().unfinished()?.is_none() {
             return Ok(None);
         }
         let _lock = self.lock()?;
-        self.recover_locked(dock, hear).await
+        self.recover_locked(engine, hear).await
     }
 
     /// As [`recover`](Self::recover), for those who hold the lock.
     pub(crate) async fn recover_locked(
         &self,
-        dock: &Dock,
+        engine: &Engine,
         hear: Hear<'_>,
     ) -> Result<Option<EvolveRun>, LifecycleError> {
         let Some(mut file) = self.book().unfinished()? else {
             return Ok(None);
         };
-        if self.seat.is_none() && file.handed_over && self.has_restarters(dock).await? {
+        if self.seat.is_none() && file.handed_over && self.has_restarters(engine).await? {
             // The engine starts them until they are done.
             return Err(LifecycleError::Busy {
                 name: self.names.container.clone(),
@@ -239,12 +239,12 @@ impl Machine {
             }
             hear(told);
         };
-        let run = Run::new(self, dock, &never, &mut also, file)
+        let run = Run::new(self, engine, &never, &mut also, file)
             .drive()
             .await?;
         if run.asked_by == Asker::Machine && self.seat.is_none() {
             // What asked for it waits in there for its end.
-            if let Err(error) = self.report_end(dock, &run, &lines).await {
+            if let Err(error) = self.report_end(engine, &run, &lines).await {
                 tracing::debug!(%error, "the machine did not hear how its run ended");
             }
         }
@@ -267,13 +267,13 @@ impl Machine {
         self.book().read_log(run_id, after)
     }
 
-    pub(crate) fn inside<'a>(&self, dock: &'a Dock, container: &'a str) -> Inside<'a> {
+    pub(crate) fn inside<'a>(&self, engine: &'a Engine, container: &'a str) -> Inside<'a> {
         let user = match self.spec.profile {
             Profile::Default => Some("os"),
             Profile::Locked => None,
         };
         Inside {
-            dock,
+            engine,
             container,
             user,
         }

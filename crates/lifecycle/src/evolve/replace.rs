@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use dock::ContainerState;
+use containers::ContainerState;
 use wire::evolve::{CarriedKernel, GenerationState, RunKind, RunningCell};
 
 use super::{
@@ -60,8 +60,8 @@ impl Run<'_> {
             self.warn("The machine did not answer: its namespaces can't be taken along".into());
             return Ok(Done::Skipped("the machine did not answer".into()));
         };
-        let dock = self.dock;
-        let inside = machine.inside(dock, &old.id);
+        let engine = self.engine;
+        let inside = machine.inside(engine, &old.id);
         inside.queue(true, CLOSED_S).await?;
         failpoint("closed");
         self.see_to_cells(&inside).await?;
@@ -217,7 +217,7 @@ impl Run<'_> {
     /// The container that takes the machine's place, on the ports that the old one has now, and what
     /// it needs.
     async fn successor(&self, old: &str) -> Result<Shape, LifecycleError> {
-        let (machine, dock) = (self.machine, self.dock);
+        let (machine, engine) = (self.machine, self.engine);
         let image = self.file.image.as_deref().unwrap_or_default();
         let image_id = self.file.image_id.as_deref().unwrap_or_default();
         let mut shape = self.shape(old, image, image_id).await?;
@@ -226,22 +226,24 @@ impl Run<'_> {
         };
         machine.paths.ensure_secrets(&machine.names.machine)?;
         plan::make_sources(&machine.spec, &machine.paths)?;
-        if let Some(found) = dock.container(old).await? {
+        if let Some(found) = engine.container(old).await? {
             for port in plan.ports.iter_mut().filter(|port| port.host == 0) {
                 port.host = found.ports.get(&port.container).copied().unwrap_or(0);
             }
         }
         let labels = machine.names.labels();
-        dock.ensure_network(&machine.names.network(), &labels)
+        engine
+            .ensure_network(&machine.names.network(), &labels)
             .await?;
-        dock.ensure_volume(&machine.names.home_volume(), &labels)
+        engine
+            .ensure_volume(&machine.names.home_volume(), &labels)
             .await?;
         Ok(shape)
     }
 
     /// Stops the old machine and starts the new one in its place.
     pub(super) async fn swap(&mut self) -> Result<Done, LifecycleError> {
-        let (machine, dock) = (self.machine, self.dock);
+        let (machine, engine) = (self.machine, self.engine);
         // The last moment to give it up.
         self.cancelled()?;
         let Some(old) = self.file.old.clone() else {
@@ -249,19 +251,20 @@ impl Run<'_> {
         };
         let mut shape = self.successor(&old.id).await?;
         let name = shape.rename(self.placed(Placed::New));
-        shape.prepare(machine, dock).await?;
-        let id = shape.create(dock).await?;
+        shape.prepare(machine, engine).await?;
+        let id = shape.create(engine).await?;
         self.file.new_id = Some(id.clone());
         self.save()?;
         failpoint("created");
         self.file.stopped_at = Some(now_ms());
         self.save()?;
-        dock.stop_container(&old.id, STOP_S).await?;
+        engine.stop_container(&old.id, STOP_S).await?;
         failpoint("stopped");
-        dock.rename_container(&old.id, &self.placed(Placed::Old))
+        engine
+            .rename_container(&old.id, &self.placed(Placed::Old))
             .await?;
         failpoint("renamed");
-        dock.rename_container(&id, &name).await?;
+        engine.rename_container(&id, &name).await?;
         failpoint("placed");
         shape.rename(name);
         self.start_in_place(shape).await?;
@@ -272,11 +275,11 @@ impl Run<'_> {
     /// Starts the container that has the machine's name. Where something else has taken one of its
     /// ports meanwhile, it gets another: a machine elsewhere is better than none.
     pub(super) async fn start_in_place(&mut self, mut shape: Shape) -> Result<(), LifecycleError> {
-        let (machine, dock) = (self.machine, self.dock);
+        let (machine, engine) = (self.machine, self.engine);
         let mut deadline = tokio::time::Instant::now() + PORT;
         let mut remade = false;
         loop {
-            let (port, holder) = match machine.start(dock).await {
+            let (port, holder) = match machine.start(engine).await {
                 Err(LifecycleError::PortTaken { port, holder, .. }) => (port, holder),
                 other => return other,
             };
@@ -297,32 +300,32 @@ impl Run<'_> {
                     source: None,
                 });
             }
-            dock.remove_container(shape.name()).await?;
-            let id = shape.create(dock).await?;
+            engine.remove_container(shape.name()).await?;
+            let id = shape.create(engine).await?;
             if self.file.next == wire::evolve::StepName::Swap {
                 self.file.new_id = Some(id);
                 self.save()?;
             }
-            dock.start_container(shape.name()).await?;
+            engine.start_container(shape.name()).await?;
             deadline = tokio::time::Instant::now();
         }
     }
 
     /// Waits until the new machine is well, brings the namespaces back, and marks it good.
     pub(super) async fn settle(&mut self) -> Result<Done, LifecycleError> {
-        let (machine, dock) = (self.machine, self.dock);
-        let never = dock::CancellationToken::new();
+        let (machine, engine) = (self.machine, self.engine);
+        let never = containers::CancellationToken::new();
         let limit = Duration::from_secs(machine.spec.evolve.settle_s.into());
         // After a crash it may lie still.
-        machine.start(dock).await?;
-        machine.wait_ready_for(dock, &never, limit).await?;
+        machine.start(engine).await?;
+        machine.wait_ready_for(engine, &never, limit).await?;
         if self.file.run.report.downtime_ms.is_none()
             && let Some(stopped_at) = self.file.stopped_at
         {
             self.file.run.report.downtime_ms = Some(now_ms().saturating_sub(stopped_at));
         }
         let steady_since = tokio::time::Instant::now();
-        let Some(first) = machine.ours(dock).await? else {
+        let Some(first) = machine.ours(engine).await? else {
             return Err(machine.not_running());
         };
         if self.file.new_id.as_ref() != Some(&first.id) {
@@ -342,14 +345,14 @@ impl Run<'_> {
         };
         tokio::time::sleep_until(steady_since + steady).await;
         let same_life = machine
-            .ours(dock)
+            .ours(engine)
             .await?
             .is_some_and(|now| now.state == first.state && is_running(now.state));
-        if !same_life || !machine.inside(dock, &first.id).answers().await {
+        if !same_life || !machine.inside(engine, &first.id).answers().await {
             return Err(LifecycleError::Unhealthy {
                 name: machine.names.container.clone(),
                 cause: "it was well, and then no longer".into(),
-                log: dock.logs(&first.id, 40).await.unwrap_or_default(),
+                log: engine.logs(&first.id, 40).await.unwrap_or_default(),
             });
         }
         let mut all = machine.read_generations()?;
@@ -364,7 +367,7 @@ impl Run<'_> {
         }
         machine.write_generations(&all)?;
         let image_id = self.file.image_id.as_deref().unwrap_or_default();
-        machine.follow_image(dock, image_id).await?;
+        machine.follow_image(engine, image_id).await?;
         failpoint("marked");
         let downtime = self.file.run.report.downtime_ms;
         Ok(Done::With(downtime.map(|ms| {
@@ -375,8 +378,8 @@ impl Run<'_> {
     /// The namespaces: those that were carried, or those with which the generation was left.
     async fn bring_back(&mut self, container: &str) -> Result<(), LifecycleError> {
         let machine = self.machine;
-        let dock = self.dock;
-        let inside = machine.inside(dock, container);
+        let engine = self.engine;
+        let inside = machine.inside(engine, container);
         let mut wanted = self.carried();
         if self.file.asked.state {
             let all = machine.read_generations()?;

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use dock::Dock;
+use containers::Engine;
 use wire::evolve::RepoDiff;
 
 use super::{generations::Generations, run::Run};
@@ -181,13 +181,13 @@ impl Machine {
     /// Removes the container of this name that was left beside the machine; never a stranger's.
     pub(crate) async fn remove_beside(
         &self,
-        dock: &Dock,
+        engine: &Engine,
         name: &str,
     ) -> Result<(), LifecycleError> {
-        if let Some(container) = dock.container(name).await?
+        if let Some(container) = engine.container(name).await?
             && container.labels.get(crate::plan::label::MACHINE) == Some(&self.names.machine)
         {
-            dock.remove_container(&container.id).await?;
+            engine.remove_container(&container.id).await?;
         }
         Ok(())
     }

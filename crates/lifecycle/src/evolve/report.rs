@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use dock::Dock;
+use containers::Engine;
 use serde_json::Value;
 use tokio::{
     sync::mpsc,
@@ -42,11 +42,11 @@ pub struct Reporter {
 impl Reporter {
     /// Begins.
     #[must_use]
-    pub fn start(machine: &Machine, dock: &Dock) -> Self {
+    pub fn start(machine: &Machine, engine: &Engine) -> Self {
         let (told, hear) = mpsc::unbounded_channel();
         let teller = Teller {
             machine: machine.clone(),
-            dock: dock.clone(),
+            engine: engine.clone(),
             run: None,
             is_news: false,
             is_claimed: false,
@@ -79,7 +79,7 @@ impl Reporter {
 
 struct Teller {
     machine: Machine,
-    dock: Dock,
+    engine: Engine,
     /// The run as it stands.
     run: Option<EvolveRun>,
     /// Whether that is not told yet.
@@ -102,7 +102,7 @@ impl Teller {
                 },
                 _ = renew.tick() => {
                     if let Some(run) = &self.run {
-                        log_unheard(self.machine.claim_run(&self.dock, &run.run_id).await);
+                        log_unheard(self.machine.claim_run(&self.engine, &run.run_id).await);
                         self.is_news |= !self.log.is_empty();
                     }
                 }
@@ -145,10 +145,10 @@ impl Teller {
             run: short(run),
             log: lines,
         };
-        self.machine.report_run(&self.dock, &report).await?;
+        self.machine.report_run(&self.engine, &report).await?;
         if !std::mem::replace(&mut self.is_claimed, true) {
             let run_id = &report.run.run_id;
-            log_unheard(self.machine.claim_run(&self.dock, run_id).await);
+            log_unheard(self.machine.claim_run(&self.engine, run_id).await);
         }
         self.log.drain(..count);
         self.is_news = !self.log.is_empty();
@@ -191,24 +191,24 @@ fn log_unheard(told: Result<(), LifecycleError>) {
 }
 
 impl Machine {
-    async fn post(&self, dock: &Dock, path: &str, body: Value) -> Result<(), LifecycleError> {
-        let inside = self.inside(dock, &self.names.container);
+    async fn post(&self, engine: &Engine, path: &str, body: Value) -> Result<(), LifecycleError> {
+        let inside = self.inside(engine, &self.names.container);
         inside
             .call::<Value>("POST", path, Some(body), ANSWER)
             .await
             .map(|_| ())
     }
 
-    async fn claim_run(&self, dock: &Dock, run_id: &str) -> Result<(), LifecycleError> {
+    async fn claim_run(&self, engine: &Engine, run_id: &str) -> Result<(), LifecycleError> {
         let claim =
             serde_json::json!({ "executor": "socket", "run_id": run_id, "lease_s": LEASE_S });
-        self.post(dock, "/evolve/claim", claim).await
+        self.post(engine, "/evolve/claim", claim).await
     }
 
     /// Tells the machine how a run ended that it asked for, with the last lines of its log.
     pub(super) async fn report_end(
         &self,
-        dock: &Dock,
+        engine: &Engine,
         run: &EvolveRun,
         lines: &[String],
     ) -> Result<(), LifecycleError> {
@@ -217,27 +217,34 @@ impl Machine {
             run: short(run),
             log: lines[last..].to_vec(),
         };
-        self.report_run(dock, &report).await
+        self.report_run(engine, &report).await
     }
 
     /// Tells the machine where a run stands.
-    async fn report_run(&self, dock: &Dock, report: &EvolveReport) -> Result<(), LifecycleError> {
+    async fn report_run(
+        &self,
+        engine: &Engine,
+        report: &EvolveReport,
+    ) -> Result<(), LifecycleError> {
         let path = format!("/evolve/runs/{}/report", report.run.run_id);
         let body = serde_json::to_value(report).unwrap_or_default();
-        self.post(dock, &path, body).await
+        self.post(engine, &path, body).await
     }
 
-    async fn own_status(&self, dock: &Dock) -> Result<EvolveMachineStatus, LifecycleError> {
-        let inside = self.inside(dock, &self.names.container);
+    async fn own_status(&self, engine: &Engine) -> Result<EvolveMachineStatus, LifecycleError> {
+        let inside = self.inside(engine, &self.names.container);
         inside.call("GET", "/evolve/status", None, ANSWER).await
     }
 
     /// The run that the machine asks for; `None` where it asks for none.
     ///
     /// # Errors
-    /// [`LifecycleError::Inside`], [`LifecycleError::Dock`].
-    pub async fn wish(&self, dock: &Dock) -> Result<Option<(String, EvolveWish)>, LifecycleError> {
-        let run = self.own_status(dock).await?.latest_run;
+    /// [`LifecycleError::Inside`], [`LifecycleError::Engine`].
+    pub async fn wish(
+        &self,
+        engine: &Engine,
+    ) -> Result<Option<(String, EvolveWish)>, LifecycleError> {
+        let run = self.own_status(engine).await?.latest_run;
         let mut known = self.runs()?.into_iter().map(|run| run.run_id);
         let asked = run
             .filter(|run| run.state == RunState::Asked && known.all(|known| known != run.run_id));
@@ -253,32 +260,32 @@ impl Machine {
     /// Tells the machine how its newest run ended, where it has not heard: it was replaced then.
     ///
     /// # Errors
-    /// [`LifecycleError::Inside`], [`LifecycleError::Dock`], [`LifecycleError::File`].
-    pub async fn tell_end(&self, dock: &Dock) -> Result<(), LifecycleError> {
+    /// [`LifecycleError::Inside`], [`LifecycleError::Engine`], [`LifecycleError::File`].
+    pub async fn tell_end(&self, engine: &Engine) -> Result<(), LifecycleError> {
         let Some(run) = self.runs()?.into_iter().find(|run| run.ended_at.is_some()) else {
             return Ok(());
         };
-        let known = self.own_status(dock).await?.latest_run;
+        let known = self.own_status(engine).await?.latest_run;
         let unheard =
             known.is_some_and(|known| known.run_id == run.run_id && known.ended_at.is_none());
         if !unheard {
             return Ok(());
         }
         let log = Vec::new();
-        self.report_run(dock, &EvolveReport { run, log }).await
+        self.report_run(engine, &EvolveReport { run, log }).await
     }
 
     /// Tells the machine that a run which it asked for can't be carried out.
     ///
     /// # Errors
-    /// [`LifecycleError::Inside`], [`LifecycleError::Dock`].
+    /// [`LifecycleError::Inside`], [`LifecycleError::Engine`].
     pub async fn refuse_wish(
         &self,
-        dock: &Dock,
+        engine: &Engine,
         run_id: &str,
         failure: Failure,
     ) -> Result<(), LifecycleError> {
-        let known = self.own_status(dock).await?.latest_run;
+        let known = self.own_status(engine).await?.latest_run;
         let Some(mut run) = known.filter(|run| run.run_id == run_id && run.ended_at.is_none())
         else {
             return Ok(());
@@ -288,7 +295,7 @@ impl Machine {
         run.error = Some(failure.to_string());
         run.failure = Some(failure);
         let log = Vec::new();
-        self.report_run(dock, &EvolveReport { run, log }).await
+        self.report_run(engine, &EvolveReport { run, log }).await
     }
 }
 

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use dock::{Bind, Container, ContainerSpec, Dock, Restarts};
+use containers::{Bind, Container, ContainerSpec, Engine, Restarts};
 use wire::evolve::{RunKind, StepName};
 
 use super::{
@@ -74,7 +74,7 @@ impl Machine {
     /// Where it could not be brought to an end: the engine starts the restarter again.
     pub async fn work_as_restarter(
         &self,
-        dock: &Dock,
+        engine: &Engine,
         container: &str,
         hear: Hear<'_>,
     ) -> Result<(), LifecycleError> {
@@ -85,11 +85,11 @@ impl Machine {
             .is_some_and(|file| file.handed_over)
         {
             tracing::info!(container, "this restarter takes the run up");
-            self.recover_locked(dock, hear).await?;
+            self.recover_locked(engine, hear).await?;
             self.lower_flag()?;
         }
         drop(lock);
-        dock.set_restarts(container, Restarts::Never).await?;
+        engine.set_restarts(container, Restarts::Never).await?;
         Ok(())
     }
 
@@ -97,8 +97,8 @@ impl Machine {
     /// undone, and removes what restarters and flag are left of one that is over.
     ///
     /// # Errors
-    /// [`LifecycleError::NoRestarter`], [`LifecycleError::NotUndone`], [`LifecycleError::Dock`].
-    pub async fn look_after(&self, dock: &Dock, hear: Hear<'_>) -> Result<(), LifecycleError> {
+    /// [`LifecycleError::NoRestarter`], [`LifecycleError::NotUndone`], [`LifecycleError::Engine`].
+    pub async fn look_after(&self, engine: &Engine, hear: Hear<'_>) -> Result<(), LifecycleError> {
         let Some(seat) = &self.seat else {
             return Ok(());
         };
@@ -106,23 +106,23 @@ impl Machine {
         loop {
             let lock = self.wait_for_lock().await?;
             let Some(file) = self.book().unfinished()? else {
-                self.remove_restarters(dock, seat).await?;
+                self.remove_restarters(engine, seat).await?;
                 return self.lower_flag();
             };
             if !file.handed_over {
-                self.recover_locked(dock, hear).await?;
+                self.recover_locked(engine, hear).await?;
                 continue;
             }
             let seen = stands(&file);
             drop(lock);
-            self.wake_restarters(dock, seat, &file).await?;
+            self.wake_restarters(engine, seat, &file).await?;
             if self.goes_on(&seen).await? {
                 renewed = false;
                 continue;
             }
             // They are there and do nothing.
-            let log = self.restarters_log(dock, seat).await;
-            self.remove_restarters(dock, seat).await?;
+            let log = self.restarters_log(engine, seat).await;
+            self.remove_restarters(engine, seat).await?;
             if std::mem::replace(&mut renewed, true) {
                 return Err(LifecycleError::NoRestarter { log });
             }
@@ -141,19 +141,19 @@ impl Machine {
     /// Starts the restarters of a run, which are made where they are missing.
     async fn wake_restarters(
         &self,
-        dock: &Dock,
+        engine: &Engine,
         seat: &Seat,
         file: &RunFile,
     ) -> Result<(), LifecycleError> {
         for name in seat.restarters() {
-            match self.restarter(dock, &name).await? {
+            match self.restarter(engine, &name).await? {
                 Some(found) if found.is_running() => {}
-                Some(_) => dock.start_container(&name).await?,
+                Some(_) => engine.start_container(&name).await?,
                 None => {
-                    let like = dock.container(&seat.container).await?;
+                    let like = engine.container(&seat.container).await?;
                     let image = like.map(|own| own.image_id);
                     let image = image.or_else(|| file.image_id.clone()).unwrap_or_default();
-                    self.start_restarter(dock, seat, &name, &image).await?;
+                    self.start_restarter(engine, seat, &name, &image).await?;
                 }
             }
         }
@@ -176,12 +176,12 @@ impl Machine {
 
     async fn start_restarter(
         &self,
-        dock: &Dock,
+        engine: &Engine,
         seat: &Seat,
         name: &str,
         image: &str,
     ) -> Result<(), LifecycleError> {
-        let own = dock.blueprint(&seat.container).await?;
+        let own = engine.blueprint(&seat.container).await?;
         let own = own.ok_or_else(|| self.not_running())?;
         let wanted = ["/data", "/repo", SOCKET, "/run/docker.sock"];
         let mounts = own.mounts().iter();
@@ -221,22 +221,22 @@ impl Machine {
             stop_timeout_s: STOP_S,
             ..Default::default()
         };
-        match dock.create_container(&spec).await {
+        match engine.create_container(&spec).await {
             // Another process, that looks after the same run, was quicker.
-            Err(error) if error.is_conflict() => drop(self.restarter(dock, name).await?),
+            Err(error) if error.is_conflict() => drop(self.restarter(engine, name).await?),
             made => drop(made?),
         }
-        dock.start_container(name).await?;
+        engine.start_container(name).await?;
         Ok(())
     }
 
     /// The restarter of this name, never a stranger's container.
     async fn restarter(
         &self,
-        dock: &Dock,
+        engine: &Engine,
         name: &str,
     ) -> Result<Option<Container>, LifecycleError> {
-        let found = dock.container(name).await?;
+        let found = engine.container(name).await?;
         let is_foreign =
             |found: &Container| found.labels.get(label::MACHINE) != Some(&self.names.machine);
         if found.as_ref().is_some_and(is_foreign) {
@@ -247,9 +247,9 @@ impl Machine {
     }
 
     /// Whether a restarter of this machine is there, also one that the engine is to start again.
-    pub(super) async fn has_restarters(&self, dock: &Dock) -> Result<bool, LifecycleError> {
+    pub(super) async fn has_restarters(&self, engine: &Engine) -> Result<bool, LifecycleError> {
         for name in restarters_of(&self.names.container) {
-            match self.restarter(dock, &name).await {
+            match self.restarter(engine, &name).await {
                 Ok(None) | Err(LifecycleError::Foreign { .. }) => {}
                 Ok(Some(_)) => return Ok(true),
                 Err(error) => return Err(error),
@@ -258,16 +258,16 @@ impl Machine {
         Ok(false)
     }
 
-    async fn remove_restarters(&self, dock: &Dock, seat: &Seat) -> Result<(), LifecycleError> {
+    async fn remove_restarters(&self, engine: &Engine, seat: &Seat) -> Result<(), LifecycleError> {
         for name in seat.restarters() {
-            self.remove_beside(dock, &name).await?;
+            self.remove_beside(engine, &name).await?;
         }
         Ok(())
     }
 
-    async fn restarters_log(&self, dock: &Dock, seat: &Seat) -> Vec<String> {
+    async fn restarters_log(&self, engine: &Engine, seat: &Seat) -> Vec<String> {
         let [first, _] = seat.restarters();
-        dock.logs(&first, 40).await.unwrap_or_default()
+        engine.logs(&first, 40).await.unwrap_or_default()
     }
 }
 
@@ -285,7 +285,7 @@ impl Run<'_> {
 
     /// Starts the restarters; they begin when this process has let go of the lock.
     pub(super) async fn hand_over(&mut self) -> Result<(), LifecycleError> {
-        let (machine, dock) = (self.machine, self.dock);
+        let (machine, engine) = (self.machine, self.engine);
         let Some(seat) = &machine.seat else {
             return Ok(());
         };
@@ -301,9 +301,9 @@ impl Run<'_> {
         self.save()?;
         failpoint("handing");
         let started = async {
-            machine.remove_restarters(dock, seat).await?;
+            machine.remove_restarters(engine, seat).await?;
             for name in seat.restarters() {
-                machine.start_restarter(dock, seat, &name, &image).await?;
+                machine.start_restarter(engine, seat, &name, &image).await?;
             }
             Ok(())
         };
@@ -312,7 +312,7 @@ impl Run<'_> {
             // Said first: a restarter that can't be removed finds nothing to do.
             self.file.handed_over = false;
             machine.lower_flag()?;
-            if let Err(error) = machine.remove_restarters(dock, seat).await {
+            if let Err(error) = machine.remove_restarters(engine, seat).await {
                 tracing::warn!(%error, "what was made of the restarters is still there");
             }
             return Err(error);

@@ -1,6 +1,6 @@
 //! A run that is carried out: the state machine itself, and what it writes and tells at each turn.
 
-use dock::{CancellationToken, Dock};
+use containers::{CancellationToken, Engine};
 use wire::{
     evolve::{EvolveRun, EvolveStep, RunKind, RunState, StepName, StepState},
     failure::{Failure, FailureCode},
@@ -38,7 +38,7 @@ pub(super) enum Done {
 /// A run that is being carried out.
 pub(super) struct Run<'a> {
     pub machine: &'a Machine,
-    pub dock: &'a Dock,
+    pub engine: &'a Engine,
     pub cancel: &'a CancellationToken,
     pub hear: Hear<'a>,
     pub book: Book,
@@ -50,14 +50,14 @@ pub(super) struct Run<'a> {
 impl<'a> Run<'a> {
     pub(super) fn new(
         machine: &'a Machine,
-        dock: &'a Dock,
+        engine: &'a Engine,
         cancel: &'a CancellationToken,
         hear: Hear<'a>,
         file: RunFile,
     ) -> Self {
         Self {
             machine,
-            dock,
+            engine,
             cancel,
             hear,
             book: machine.book(),

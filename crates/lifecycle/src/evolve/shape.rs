@@ -1,7 +1,7 @@
 //! How the containers of a run are made: after the machine's spec, or, where the machine is seen
 //! from inside, like the container that is there.
 
-use dock::{Bind, Blueprint, ContainerSpec, Dock};
+use containers::{Bind, Blueprint, ContainerSpec, Engine};
 
 use super::run::Run;
 use crate::{
@@ -65,18 +65,18 @@ impl Shape {
     pub(super) async fn prepare(
         &self,
         machine: &Machine,
-        dock: &Dock,
+        engine: &Engine,
     ) -> Result<(), LifecycleError> {
         match self {
-            Self::Spec(plan) => handover::prepare(machine, dock, plan).await,
+            Self::Spec(plan) => handover::prepare(machine, engine, plan).await,
             Self::Like(_) => Ok(()),
         }
     }
 
-    pub(super) async fn create(&self, dock: &Dock) -> Result<String, LifecycleError> {
+    pub(super) async fn create(&self, engine: &Engine) -> Result<String, LifecycleError> {
         Ok(match self {
-            Self::Spec(plan) => dock.create_container(plan).await?,
-            Self::Like(blueprint) => dock.create_like(blueprint).await?,
+            Self::Spec(plan) => engine.create_container(plan).await?,
+            Self::Like(blueprint) => engine.create_like(blueprint).await?,
         })
     }
 }
@@ -89,12 +89,14 @@ impl Run<'_> {
         image: &str,
         image_id: &str,
     ) -> Result<Shape, LifecycleError> {
-        let (machine, dock) = (self.machine, self.dock);
+        let (machine, engine) = (self.machine, self.engine);
         if let Some(seat) = &machine.seat {
-            let like = machine.like(dock, seat, container, image, image_id).await?;
+            let like = machine
+                .like(engine, seat, container, image, image_id)
+                .await?;
             return Ok(Shape::Like(Box::new(like)));
         }
-        let site = machine.site(dock, image, image_id).await?;
+        let site = machine.site(engine, image, image_id).await?;
         let plan = plan::container(&machine.spec, &machine.names, &machine.paths, &site);
         Ok(Shape::Spec(Box::new(plan)))
     }
@@ -113,7 +115,9 @@ impl Run<'_> {
         let image = self.file.image.as_deref().unwrap_or_default();
         let image_id = self.file.image_id.as_deref().unwrap_or_default();
         let old = self.file.old.as_ref().map_or("", |old| &old.id);
-        let mut like = machine.like(self.dock, seat, old, image, image_id).await?;
+        let mut like = machine
+            .like(self.engine, seat, old, image, image_id)
+            .await?;
         name.clone_into(&mut like.name);
         let mounts = like.mounts().to_vec();
         let harmless = mounts

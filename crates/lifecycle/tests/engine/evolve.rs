@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use dock::DockError;
+use containers::EngineError;
 use lifecycle::{FAILPOINTS, LifecycleError, What};
 use wire::{
     evolve::{
@@ -37,7 +37,7 @@ async fn a_new_machine_takes_the_old_ones_place_and_there_is_a_way_back() {
         return;
     }
     let tiny = Tiny::up("evolve", &["generations_to_keep=2"]).await;
-    let port = tiny.machine().kernel_port(&tiny.dock).await.unwrap();
+    let port = tiny.machine().kernel_port(&tiny.engine).await.unwrap();
     assert!(tiny.machine().preview().await.unwrap().files.is_empty());
     tiny.shell("touch /opt/lost").await;
     tiny.edit("body/rootfs/version", "2");
@@ -60,12 +60,18 @@ async fn a_new_machine_takes_the_old_ones_place_and_there_is_a_way_back() {
     );
     tiny.is_whole("2", "after an evolve").await;
     // On the same ports, though the spec takes any.
-    assert_eq!(tiny.machine().kernel_port(&tiny.dock).await.unwrap(), port);
+    assert_eq!(
+        tiny.machine().kernel_port(&tiny.engine).await.unwrap(),
+        port
+    );
     // `up` finds nothing to do.
     let id = |status: wire::machine::MachineStatus| status.container_id;
-    let before = id(tiny.machine().status(&tiny.dock).await.unwrap());
-    tiny.tiny.up_again(&tiny.dock).await.unwrap();
-    assert_eq!(id(tiny.machine().status(&tiny.dock).await.unwrap()), before);
+    let before = id(tiny.machine().status(&tiny.engine).await.unwrap());
+    tiny.tiny.up_again(&tiny.engine).await.unwrap();
+    assert_eq!(
+        id(tiny.machine().status(&tiny.engine).await.unwrap()),
+        before
+    );
     // The owner's branch and files are as they were.
     assert!(tiny.machine().preview().await.unwrap().files.is_empty());
 
@@ -151,7 +157,7 @@ async fn what_is_wrong_with_a_candidate_leaves_the_machine_as_it_is() {
     assert_eq!(run.state, RunState::Undone);
     assert_eq!(run.failure.unwrap().code, FailureCode::BuildFailed);
     tiny.is_whole("1", "after a broken Dockerfile").await;
-    let all = tiny.machine().generations(&tiny.dock).await.unwrap();
+    let all = tiny.machine().generations(&tiny.engine).await.unwrap();
     let good = all
         .generations
         .iter()
@@ -299,7 +305,7 @@ async fn killed_at(third: usize) {
         assert!(tiny.machine().is_interrupted(), "{failpoint}");
         let run = tiny
             .machine()
-            .recover(&tiny.dock, &mut |_| {})
+            .recover(&tiny.engine, &mut |_| {})
             .await
             .unwrap_or_else(|error| panic!("{failpoint}: {error:?}"));
         let run = run.expect("a run");
@@ -316,7 +322,7 @@ async fn killed_at(third: usize) {
     // Once with `up`, as people do.
     tiny.edit("body/rootfs/version", "last");
     tiny.child("stopped").wait().unwrap();
-    tiny.tiny.up_again(&tiny.dock).await.unwrap();
+    tiny.tiny.up_again(&tiny.engine).await.unwrap();
     tiny.is_whole(&version, "up after a kill").await;
     tiny.tidy().await;
 }
@@ -349,7 +355,7 @@ async fn a_second_run_is_refused_and_a_taken_port_does_not_lose_the_machine() {
     let second = tiny.run(What::Evolve(EvolveRequest::default())).await;
     assert!(matches!(second, Err(LifecycleError::Busy { .. })));
     // Something takes the machine's port as soon as the old one lets go of it.
-    let port = tiny.machine().kernel_port(&tiny.dock).await.unwrap();
+    let port = tiny.machine().kernel_port(&tiny.engine).await.unwrap();
     let thief = tokio::task::spawn_blocking(move || {
         let begin = Instant::now();
         loop {
@@ -382,7 +388,7 @@ async fn an_engine_that_goes_away_in_the_middle_is_survived() {
         return;
     }
     let tiny = Tiny::up("gone", &[]).await;
-    let Some(engine) = tiny.dock.info().endpoint.strip_prefix("unix://") else {
+    let Some(engine) = tiny.engine.info().endpoint.strip_prefix("unix://") else {
         eprintln!("left out: the engine has no socket here");
         return;
     };
@@ -411,14 +417,14 @@ async fn an_engine_that_goes_away_in_the_middle_is_survived() {
         matches!(
             ended,
             Err(LifecycleError::NotUndone { .. }
-                | LifecycleError::Dock(DockError::Transport { .. }))
+                | LifecycleError::Engine(EngineError::Transport { .. }))
         ),
         "{ended:?}"
     );
     tiny.shell("rm /tmp/cell").await;
     let run = tiny
         .machine()
-        .recover(&tiny.dock, &mut |_| {})
+        .recover(&tiny.engine, &mut |_| {})
         .await
         .unwrap();
     assert_eq!(run.unwrap().state, RunState::Undone);
@@ -445,7 +451,7 @@ async fn runs_one_after_another_leave_nothing() {
         tiny.is_whole(&format!("r{round}"), "a round").await;
         counts.push(images());
     }
-    let all = tiny.machine().generations(&tiny.dock).await.unwrap();
+    let all = tiny.machine().generations(&tiny.engine).await.unwrap();
     // The current one, the way back, and one more.
     assert!(all.generations.len() <= 3, "{all:?}");
     assert!(

@@ -8,7 +8,7 @@ use std::{
     process::Command,
 };
 
-use dock::CancellationToken;
+use containers::CancellationToken;
 use lifecycle::{Told, What};
 use wire::{
     evolve::{
@@ -31,7 +31,7 @@ pub fn is_at(told: &Told, wanted: StepName) -> bool {
 }
 
 async fn numbers(tiny: &Tiny, state: GenerationState) -> Vec<u32> {
-    let all = tiny.machine().generations(&tiny.dock).await.unwrap();
+    let all = tiny.machine().generations(&tiny.engine).await.unwrap();
     let some = all.generations.iter().filter(|one| one.state == state);
     some.map(|one| one.number).collect()
 }
@@ -88,7 +88,7 @@ async fn a_run_that_is_given_up_leaves_the_machine_and_nothing_else() {
         );
     let candidate = format!("{}-next", tiny.machine().container_name());
     let is_there = async || {
-        let found = tiny.dock.container(&candidate).await.unwrap();
+        let found = tiny.engine.container(&candidate).await.unwrap();
         found.is_some_and(|found| found.is_running())
     };
     assert!(super::until(is_there).await, "no candidate");
@@ -124,11 +124,11 @@ async fn a_machine_that_fails_after_it_was_marked_loses_its_mark() {
     tiny.child("marked").wait().unwrap();
     tiny.shell("touch /data/broken").await;
     let name = tiny.machine().container_name().to_owned();
-    tiny.dock.stop_container(&name, 1).await.unwrap();
-    let run = tiny.machine().recover(&tiny.dock, &mut |_| {}).await;
+    tiny.engine.stop_container(&name, 1).await.unwrap();
+    let run = tiny.machine().recover(&tiny.engine, &mut |_| {}).await;
     let run = run.unwrap().unwrap();
     assert_eq!(run.state, RunState::Undone, "{run:?}");
-    let all = tiny.machine().generations(&tiny.dock).await.unwrap();
+    let all = tiny.machine().generations(&tiny.engine).await.unwrap();
     for generation in all.generations {
         let is_new = Some(generation.number) == run.generation;
         assert_eq!(generation.current, !is_new, "{generation:?}");
@@ -136,7 +136,7 @@ async fn a_machine_that_fails_after_it_was_marked_loses_its_mark() {
     }
     tiny.is_whole("1", "undone").await;
     // Where the mark counts: it is made of the old one again.
-    tiny.tiny.up_again(&tiny.dock).await.unwrap();
+    tiny.tiny.up_again(&tiny.engine).await.unwrap();
     tiny.is_whole("1", "marked").await;
     tiny.tidy().await;
 }
@@ -230,7 +230,7 @@ async fn a_disk_that_fills_up_during_any_step_costs_no_machine() {
         );
         disk.free();
         let never = &mut |_| {};
-        let run = match tiny.machine().recover(&tiny.dock, never).await.unwrap() {
+        let run = match tiny.machine().recover(&tiny.engine, never).await.unwrap() {
             Some(run) => run,
             None => ended.unwrap(),
         };
@@ -339,7 +339,7 @@ async fn sources_that_changed_are_compiled_and_others_are_shipped() {
     })
     .await;
     if tiny
-        .dock
+        .engine
         .image("rust:1.95-slim-trixie")
         .await
         .unwrap()

@@ -4,7 +4,7 @@
 
 use std::process::{Child, Command, Stdio};
 
-use dock::{CancellationToken, Dock};
+use containers::{CancellationToken, Engine};
 use lifecycle::{Hear, LifecycleError, Machine, MachineOptions, Order, What};
 use wire::{
     evolve::{EvolveRequest, EvolveRun},
@@ -36,7 +36,7 @@ pub const QUICK: &[&str] = &[
 /// A machine that is up, of generation 0: the template's image.
 pub struct Tiny {
     pub tiny: TinyMachine,
-    pub dock: Dock,
+    pub engine: Engine,
 }
 
 impl Tiny {
@@ -56,12 +56,12 @@ impl Tiny {
 
     async fn of(tiny: TinyMachine) -> Self {
         let engine = tiny.options.engine.connect().await;
-        let dock = engine.unwrap();
+        let engine = engine.unwrap();
         tiny.write("body/rootfs/usr/local/bin/machine", &machine(""));
         tiny.write("body/rootfs/usr/local/bin/body", &body(""));
         tiny.write("body/rootfs/version", "1");
-        tiny.up(&dock).await.unwrap();
-        let this = Self { tiny, dock };
+        tiny.up(&engine).await.unwrap();
+        let this = Self { tiny, engine };
         this.shell(
             "printf kept > /tmp/namespace; printf home > /root/kept; printf data > /data/kept",
         )
@@ -111,28 +111,28 @@ impl Tiny {
 
     pub async fn shell(&self, script: &str) -> String {
         let name = self.machine().container_name().to_owned();
-        let output = self.dock.exec(&name, &["sh", "-c", script], None).await;
+        let output = self.engine.exec(&name, &["sh", "-c", script], None).await;
         let output = output.unwrap();
         String::from_utf8(output.stdout).unwrap()
     }
 
     /// What a machine has to be after whatever happened: up, alone, with all that it had.
     pub async fn is_whole(&self, version: &str, what: &str) {
-        let status = self.machine().status(&self.dock).await.unwrap();
+        let status = self.machine().status(&self.engine).await.unwrap();
         assert_eq!(status.state, MachineState::Running, "{what}");
         let seen = "cat /version /tmp/namespace /root/kept /data/kept; ls /tmp/closed 2>/dev/null";
         let seen = self.shell(seen).await;
         assert_eq!(seen, format!("{version}kepthomedata"), "{what}");
         let beside = self
-            .dock
+            .engine
             .containers_labelled("vivarium.instance", &self.tiny.instance)
             .await
             .unwrap();
         assert_eq!(beside, [self.machine().container_name()], "{what}");
         let repository = format!("{}-os", self.tiny.instance);
-        let mut tags = self.dock.image_tags(&repository).await.unwrap();
+        let mut tags = self.engine.image_tags(&repository).await.unwrap();
         tags.retain(|tag| tag != "latest");
-        let all = self.machine().generations(&self.dock).await.unwrap();
+        let all = self.machine().generations(&self.engine).await.unwrap();
         let known = all.generations.iter();
         let mut known: Vec<String> = known.map(|one| format!("gen-{}", one.number)).collect();
         tags.sort();
@@ -143,12 +143,12 @@ impl Tiny {
     }
 
     pub async fn tidy(self) {
-        let all = self.machine().generations(&self.dock).await.unwrap();
-        self.machine().remove(&self.dock, true).await.unwrap();
+        let all = self.machine().generations(&self.engine).await.unwrap();
+        self.machine().remove(&self.engine, true).await.unwrap();
         for generation in all.generations {
-            self.dock.remove_image(&generation.image).await.unwrap();
+            self.engine.remove_image(&generation.image).await.unwrap();
         }
-        self.tiny.tidy(&self.dock).await;
+        self.tiny.tidy(&self.engine).await;
     }
 }
 
@@ -168,7 +168,7 @@ pub async fn carry_out_heard(
     cancel: &CancellationToken,
     hear: Hear<'_>,
 ) -> Result<EvolveRun, LifecycleError> {
-    let dock = options
+    let engine = options
         .engine
         .connect()
         .await
@@ -179,7 +179,7 @@ pub async fn carry_out_heard(
         asked_by: Default::default(),
         what,
     };
-    machine.carry_out(&dock, order, cancel, hear).await
+    machine.carry_out(&engine, order, cancel, hear).await
 }
 
 fn unique() -> u128 {

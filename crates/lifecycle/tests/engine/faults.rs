@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use dock::ContainerSpec;
-use lifecycle::{Dock, LifecycleError};
+use containers::ContainerSpec;
+use lifecycle::{Engine, LifecycleError};
 use wire::failure::{Failure, FailureCode};
 
 use crate::tiny::TinyMachine;
@@ -21,12 +21,12 @@ async fn a_machine_that_ends_is_told_at_once_with_its_exit_status_and_log() {
     if !super::wanted() {
         return;
     }
-    let dock = Dock::connect().await.unwrap();
+    let engine = Engine::connect().await.unwrap();
     let tiny = TinyMachine::new("ends", ENDS, &[]);
     let begin = Instant::now();
-    let ended = code(tiny.up(&dock).await);
+    let ended = code(tiny.up(&engine).await);
     let took = begin.elapsed();
-    tiny.tidy(&dock).await;
+    tiny.tidy(&engine).await;
     assert_eq!(ended.0, FailureCode::Unhealthy);
     // Sooner than one that never answers is given up.
     assert!(took < Duration::from_secs(90), "{took:?}");
@@ -49,7 +49,7 @@ async fn the_log_of_a_machine_that_is_being_removed_is_no_fault() {
     if !super::wanted() {
         return;
     }
-    let dock = Dock::connect().await.unwrap();
+    let engine = Engine::connect().await.unwrap();
     let tiny = TinyMachine::new("going", ENDS, &[]);
     let name = tiny.machine.container_name().to_owned();
     let mut odd = Vec::new();
@@ -60,14 +60,14 @@ async fn the_log_of_a_machine_that_is_being_removed_is_no_fault() {
             command: Some(vec!["echo".into(), "a line".into()]),
             ..Default::default()
         };
-        dock.create_container(&writes).await.unwrap();
-        dock.start_container(&name).await.unwrap();
+        engine.create_container(&writes).await.unwrap();
+        engine.start_container(&name).await.unwrap();
         let look = async {
             loop {
-                match tiny.machine.logs(&dock, 10).await {
+                match tiny.machine.logs(&engine, 10).await {
                     Ok(lines) if lines.iter().all(|line| line == "a line") => {}
                     Err(LifecycleError::NotRunning { .. }) => {
-                        if dock.container(&name).await.unwrap().is_none() {
+                        if engine.container(&name).await.unwrap().is_none() {
                             break;
                         }
                     }
@@ -75,10 +75,10 @@ async fn the_log_of_a_machine_that_is_being_removed_is_no_fault() {
                 }
             }
         };
-        let (removed, ()) = tokio::join!(dock.remove_container(&name), look);
+        let (removed, ()) = tokio::join!(engine.remove_container(&name), look);
         removed.unwrap();
     }
-    tiny.tidy(&dock).await;
+    tiny.tidy(&engine).await;
     assert!(odd.is_empty(), "{odd:?}");
 }
 
@@ -87,7 +87,7 @@ async fn a_strangers_container_is_left_alone() {
     if !super::wanted() {
         return;
     }
-    let dock = Dock::connect().await.unwrap();
+    let engine = Engine::connect().await.unwrap();
     let tiny = TinyMachine::new("stranger", ENDS, &[]);
     let name = tiny.machine.container_name().to_owned();
     let stranger = ContainerSpec {
@@ -96,13 +96,13 @@ async fn a_strangers_container_is_left_alone() {
         command: Some(vec!["sleep".into(), "60".into()]),
         ..Default::default()
     };
-    dock.create_container(&stranger).await.unwrap();
-    let up = code(tiny.up(&dock).await);
-    let status = tiny.machine.status(&dock).await;
-    let removed = tiny.machine.remove(&dock, false).await;
-    let there = dock.container(&name).await.unwrap().is_some();
-    dock.remove_container(&name).await.unwrap();
-    tiny.tidy(&dock).await;
+    engine.create_container(&stranger).await.unwrap();
+    let up = code(tiny.up(&engine).await);
+    let status = tiny.machine.status(&engine).await;
+    let removed = tiny.machine.remove(&engine, false).await;
+    let there = engine.container(&name).await.unwrap().is_some();
+    engine.remove_container(&name).await.unwrap();
+    tiny.tidy(&engine).await;
     assert!(there);
     assert_eq!(up.0, FailureCode::Busy);
     assert!(matches!(status, Err(LifecycleError::Foreign { .. })));
@@ -114,10 +114,10 @@ async fn a_dockerfile_that_can_not_be_read_is_a_failed_build() {
     if !super::wanted() {
         return;
     }
-    let dock = Dock::connect().await.unwrap();
+    let engine = Engine::connect().await.unwrap();
     let tiny = TinyMachine::new("unread", "ARG BASE\nFROM ${BASE}\nRUNN true\n", &[]);
-    let failed = code(tiny.up(&dock).await);
-    tiny.tidy(&dock).await;
+    let failed = code(tiny.up(&engine).await);
+    tiny.tidy(&engine).await;
     assert_eq!(failed.0, FailureCode::BuildFailed);
     let cause = failed.1.cause.unwrap();
     assert!(cause.to_lowercase().contains("runn"), "{cause}");

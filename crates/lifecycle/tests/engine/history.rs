@@ -63,7 +63,13 @@ async fn what_a_rollback_found_is_kept_and_keys_stay() {
         let output = output.unwrap();
         String::from_utf8_lossy(&output.stdout).into_owned()
     };
-    let saved = || async { tiny.machine().generations(&tiny.dock).await.unwrap().saved };
+    let saved = || async {
+        tiny.machine()
+            .generations(&tiny.engine)
+            .await
+            .unwrap()
+            .saved
+    };
     let kept = saved().await.remove(0);
     assert_eq!(
         (kept.from_generation, kept.to_generation),

@@ -4,7 +4,7 @@
 
 use std::path::PathBuf;
 
-use lifecycle::{CancellationToken, Dock, Machine, MachineOptions, UpOptions};
+use lifecycle::{CancellationToken, Engine, Machine, MachineOptions, UpOptions};
 use wire::machine::MachineState;
 
 /// Starts Chromium and tells of each renderer: how many seccomp filters, which user namespace.
@@ -44,17 +44,17 @@ fn options(home: PathBuf) -> Option<MachineOptions> {
     })
 }
 
-async fn look(machine: &Machine, dock: &Dock) {
+async fn look(machine: &Machine, engine: &Engine) {
     let cancel = CancellationToken::new();
     let status = machine
-        .up(dock, UpOptions::default(), &cancel, &mut |_| {})
+        .up(engine, UpOptions::default(), &cancel, &mut |_| {})
         .await
         .expect("up");
     assert_eq!(status.state, MachineState::Running);
     let name = machine.container_name();
 
     let script = "grep -E '^(CapBnd|NoNewPrivs|Seccomp|Uid):' /proc/1/status; touch /etc/x || echo read-only";
-    let seen = dock
+    let seen = engine
         .exec(name, &["sh", "-c", script], None)
         .await
         .expect("it ran");
@@ -65,7 +65,7 @@ async fn look(machine: &Machine, dock: &Dock) {
     }
 
     let script = ["bash", "-c", LOOK_AT_RENDERERS];
-    let seen = dock.exec(name, &script, None).await.expect("it ran");
+    let seen = engine.exec(name, &script, None).await.expect("it ran");
     let seen = String::from_utf8(seen.stdout).expect("UTF-8");
     let mut lines = seen.lines();
     let outside = lines.next().expect("a line");
@@ -84,11 +84,11 @@ async fn a_locked_machine_boots_and_chromium_keeps_its_sandbox() {
     let Some(options) = options(home.path().into()) else {
         return;
     };
-    let dock = Dock::connect().await.unwrap();
+    let engine = Engine::connect().await.unwrap();
     let machine = Machine::load(&options).unwrap();
     // In a task, so that a failed assertion is waited for and the machine still goes.
-    let (looking, docked) = (machine.clone(), dock.clone());
+    let (looking, docked) = (machine.clone(), engine.clone());
     let looked = tokio::spawn(async move { look(&looking, &docked).await }).await;
-    machine.remove(&dock, true).await.unwrap();
+    machine.remove(&engine, true).await.unwrap();
     looked.unwrap();
 }

@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use dock::CancellationToken;
+use containers::CancellationToken;
 use lifecycle::{FAILPOINTS, LifecycleError, Told, What};
 use nix::{
     sys::signal::{Signal, kill},
@@ -212,7 +212,7 @@ fn dockerd(disk: &Path) -> Child {
 }
 
 async fn recovered(tiny: &Tiny, what: &str) -> EvolveRun {
-    let run = tiny.machine().recover(&tiny.dock, &mut |_| {}).await;
+    let run = tiny.machine().recover(&tiny.engine, &mut |_| {}).await;
     let run = run.unwrap_or_else(|error| panic!("{what}: {error:?}"));
     run.unwrap_or_else(|| panic!("{what}: no run"))
 }

@@ -1,7 +1,7 @@
 //! Builds of one machine, one after another: no more stays than its spec keeps.
 
-use dock::LooseImage;
-use lifecycle::{CancellationToken, Dock};
+use containers::LooseImage;
+use lifecycle::{CancellationToken, Engine};
 
 use crate::tiny::TinyMachine;
 
@@ -15,12 +15,12 @@ async fn builds_do_not_pile_up() {
     if !super::wanted() {
         return;
     }
-    let dock = Dock::connect().await.unwrap();
+    let engine = Engine::connect().await.unwrap();
     let tiny = TinyMachine::new("prune", DOCKERFILE, &["generations_to_keep=2"]);
     // Podman sets the build's labels on the ends of all stages, so the stage tells.
     let loose = async |stage: &str| {
         let label = format!("vivarium.stage={stage}");
-        let images = dock.loose_images(&label).await.unwrap();
+        let images = engine.loose_images(&label).await.unwrap();
         let ours = |image: &&LooseImage| {
             let of = image.labels.get("vivarium.instance");
             stage != "os" || of == Some(&tiny.instance)
@@ -31,13 +31,16 @@ async fn builds_do_not_pile_up() {
     let (mut generations, mut ends) = (Vec::new(), Vec::new());
     for number in 0..6 {
         tiny.write("body/rootfs/number", &number.to_string());
-        let built = tiny.machine.build(&dock, false, &cancel, &mut |_| {}).await;
+        let built = tiny
+            .machine
+            .build(&engine, false, &cancel, &mut |_| {})
+            .await;
         built.unwrap();
         generations.push(loose("os").await);
         ends.push(loose(&tiny.instance).await);
     }
-    tiny.tidy(&dock).await;
-    if dock.is_podman() {
+    tiny.tidy(&engine).await;
+    if engine.is_podman() {
         // Its cache counts too.
         assert!(
             generations[5] <= 2 && ends[5] <= 5,

@@ -4,8 +4,8 @@
 
 use std::net::TcpListener;
 
-use dock::ContainerState;
-use lifecycle::{CancellationToken, Dock, LifecycleError, Machine, MachineOptions, UpOptions};
+use containers::ContainerState;
+use lifecycle::{CancellationToken, Engine, LifecycleError, Machine, MachineOptions, UpOptions};
 use wire::failure::{Failure, FailureCode};
 
 use crate::evolving::Tiny;
@@ -22,15 +22,15 @@ fn with(tiny: &Tiny, change: impl FnOnce(&mut MachineOptions)) -> Result<Machine
     Machine::load(&options)
 }
 
-async fn up(machine: &Machine, dock: &Dock, options: UpOptions) -> Result<(), Failure> {
+async fn up(machine: &Machine, engine: &Engine, options: UpOptions) -> Result<(), Failure> {
     let cancel = CancellationToken::new();
-    let up = machine.up(dock, options, &cancel, &mut |_| {}).await;
+    let up = machine.up(engine, options, &cancel, &mut |_| {}).await;
     up.map(|_| ()).map_err(Failure::from)
 }
 
 async fn id(tiny: &Tiny) -> String {
     let name = tiny.tiny.machine.container_name();
-    let found = tiny.dock.container(name).await.unwrap().unwrap();
+    let found = tiny.engine.container(name).await.unwrap().unwrap();
     assert!(found.is_running(), "{:?}", found.state);
     found.id
 }
@@ -38,16 +38,16 @@ async fn id(tiny: &Tiny) -> String {
 /// What is there of the machine's containers: the machine, and nothing beside it.
 async fn alone(tiny: &Tiny) {
     let label = "vivarium.instance";
-    let found = tiny.dock.containers_labelled(label, &tiny.tiny.instance);
+    let found = tiny.engine.containers_labelled(label, &tiny.tiny.instance);
     let name = tiny.tiny.machine.container_name();
     assert_eq!(found.await.unwrap(), [name]);
 }
 
 async fn unchanged(tiny: &Tiny) {
-    let dock = &tiny.dock;
+    let engine = &tiny.engine;
     let before = id(tiny).await;
     let life = || async {
-        let found = dock.container(&before).await.unwrap().unwrap();
+        let found = engine.container(&before).await.unwrap().unwrap();
         match found.state {
             ContainerState::Running { started_at_ms } => started_at_ms,
             other => panic!("{other:?}"),
@@ -60,29 +60,29 @@ async fn unchanged(tiny: &Tiny) {
         let limits = ["limits.memory=200m", "limits.cpus=0.5", "limits.pids=300"];
         options.overrides.extend(limits.map(str::to_owned));
     });
-    up(&limited.unwrap(), dock, UpOptions::default())
+    up(&limited.unwrap(), engine, UpOptions::default())
         .await
         .unwrap();
-    let limits = dock.container(&before).await.unwrap().unwrap().limits;
+    let limits = engine.container(&before).await.unwrap().unwrap().limits;
     assert_eq!(limits.memory_bytes, Some(200 << 20));
     assert_eq!((limits.cpus, limits.pids), (Some(0.5), Some(300)));
-    up(&tiny.tiny.machine, dock, UpOptions::default())
+    up(&tiny.tiny.machine, engine, UpOptions::default())
         .await
         .unwrap();
-    let limits = dock.container(&before).await.unwrap().unwrap().limits;
-    let all = dock.most().await.unwrap();
+    let limits = engine.container(&before).await.unwrap().unwrap().limits;
+    let all = engine.most().await.unwrap();
     assert_eq!(limits.memory_bytes, all.memory_bytes);
     assert_eq!((limits.cpus, limits.pids), (all.cpus, Some(2048)));
-    up(&tiny.tiny.machine, dock, UpOptions::default())
+    up(&tiny.tiny.machine, engine, UpOptions::default())
         .await
         .unwrap();
     // A limit that is below what is in use would end processes.
     let tiny_limit = with(tiny, |options| {
         options.overrides.push("limits.memory=7m".into());
     });
-    let in_use = dock.usage(&before).await.unwrap().unwrap().memory_bytes;
+    let in_use = engine.usage(&before).await.unwrap().unwrap().memory_bytes;
     if in_use > 7 << 20 {
-        let refused = up(&tiny_limit.unwrap(), dock, UpOptions::default()).await;
+        let refused = up(&tiny_limit.unwrap(), engine, UpOptions::default()).await;
         assert_eq!(refused.unwrap_err().code, FailureCode::WouldRecreate);
     }
 
@@ -91,7 +91,7 @@ async fn unchanged(tiny: &Tiny) {
         options.overrides.push("environment.A=x".into());
     })
     .unwrap();
-    let refused = up(&other, dock, UpOptions::default()).await.unwrap_err();
+    let refused = up(&other, engine, UpOptions::default()).await.unwrap_err();
     assert_eq!(refused.code, FailureCode::WouldRecreate);
     assert!(refused.cause.unwrap().contains("its settings"));
     assert!(refused.next.unwrap().contains("--recreate"));
@@ -103,12 +103,12 @@ async fn unchanged(tiny: &Tiny) {
     let taken = with(tiny, |options| {
         options.overrides.push(format!("ports.kernel={port}"));
     });
-    let refused = up(&taken.unwrap(), dock, RECREATE).await.unwrap_err();
+    let refused = up(&taken.unwrap(), engine, RECREATE).await.unwrap_err();
     assert_eq!(refused.code, FailureCode::PortTaken);
     let typo = tiny.tiny.folder().join("typo");
     let away = with(tiny, |options| options.repo = Some(typo.clone())).unwrap();
     for options in [UpOptions::default(), RECREATE] {
-        let refused = up(&away, dock, options).await.unwrap_err();
+        let refused = up(&away, engine, options).await.unwrap_err();
         assert_eq!(refused.code, FailureCode::NotFound, "{refused}");
     }
     assert!(!typo.exists());
@@ -119,7 +119,7 @@ async fn unchanged(tiny: &Tiny) {
 
 /// A new container that does not come up leaves the old one in place.
 async fn put_back(tiny: &Tiny) {
-    let dock = &tiny.dock;
+    let engine = &tiny.engine;
     let before = id(tiny).await;
     tiny.shell("echo kept >/opt/kept").await;
     let broken = with(tiny, |options| {
@@ -128,7 +128,7 @@ async fn put_back(tiny: &Tiny) {
             .overrides
             .push("environment.PERL5OPT=-Mnothing".into());
     });
-    let failure = up(&broken.unwrap(), dock, RECREATE).await.unwrap_err();
+    let failure = up(&broken.unwrap(), engine, RECREATE).await.unwrap_err();
     assert_eq!(failure.code, FailureCode::Unhealthy);
     let next = failure.next.unwrap();
     assert!(next.contains("from before runs again"), "{next}");
@@ -139,34 +139,34 @@ async fn put_back(tiny: &Tiny) {
 
 /// With a path that has a colon, and after a recreation that was cut off.
 async fn recreated(tiny: &Tiny) {
-    let dock = &tiny.dock;
+    let engine = &tiny.engine;
     let before = id(tiny).await;
     let odd = tiny.tiny.folder().join("a:b");
     std::fs::create_dir(&odd).unwrap();
     std::fs::write(odd.join("file"), "seen").unwrap();
     let other = with(tiny, |options| options.repo = Some(odd.clone())).unwrap();
-    let refused = up(&other, dock, UpOptions::default()).await.unwrap_err();
+    let refused = up(&other, engine, UpOptions::default()).await.unwrap_err();
     assert!(refused.cause.unwrap().contains("its folders"));
-    up(&other, dock, RECREATE).await.unwrap();
+    up(&other, engine, RECREATE).await.unwrap();
     assert_ne!(id(tiny).await, before);
     assert_eq!(tiny.shell("cat /repo/file").await, "seen");
     alone(tiny).await;
     let now = id(tiny).await;
-    up(&other, dock, UpOptions::default()).await.unwrap();
+    up(&other, engine, UpOptions::default()).await.unwrap();
     assert_eq!(id(tiny).await, now);
 
     // Cut off between two names.
     let name = tiny.tiny.machine.container_name();
-    dock.stop_container(&now, 1).await.unwrap();
+    engine.stop_container(&now, 1).await.unwrap();
     let aside = format!("{name}-old");
-    dock.rename_container(&now, &aside).await.unwrap();
-    up(&other, dock, UpOptions::default()).await.unwrap();
+    engine.rename_container(&now, &aside).await.unwrap();
+    up(&other, engine, UpOptions::default()).await.unwrap();
     assert_eq!(id(tiny).await, now);
     alone(tiny).await;
 
     // A stopped machine follows its settings, as before.
-    dock.stop_container(&now, 1).await.unwrap();
-    up(&tiny.tiny.machine, dock, UpOptions::default())
+    engine.stop_container(&now, 1).await.unwrap();
+    up(&tiny.tiny.machine, engine, UpOptions::default())
         .await
         .unwrap();
     assert_ne!(id(tiny).await, now);

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use lifecycle::{
-    CancellationToken, Dock, EngineChoice, LifecycleError, Machine, MachineOptions, UpOptions,
+    CancellationToken, Engine, EngineChoice, LifecycleError, Machine, MachineOptions, UpOptions,
 };
 
 /// What a test changes is to be seen in the machine.
@@ -78,29 +78,32 @@ impl TinyMachine {
     }
 
     /// Brings it up as its spec and generations say now.
-    pub async fn up_again(&self, dock: &Dock) -> Result<(), LifecycleError> {
+    pub async fn up_again(&self, engine: &Engine) -> Result<(), LifecycleError> {
         let cancel = CancellationToken::new();
         let machine = Machine::load(&self.options)?;
-        let up = machine.up(dock, RECREATE, &cancel, &mut |_| {}).await;
+        let up = machine.up(engine, RECREATE, &cancel, &mut |_| {}).await;
         up.map(|_| ())
     }
 
     /// Brings it up, quietly.
-    pub async fn up(&self, dock: &Dock) -> Result<(), LifecycleError> {
+    pub async fn up(&self, engine: &Engine) -> Result<(), LifecycleError> {
         let cancel = CancellationToken::new();
-        let up = self.machine.up(dock, RECREATE, &cancel, &mut |_| {}).await;
+        let up = self
+            .machine
+            .up(engine, RECREATE, &cancel, &mut |_| {})
+            .await;
         up.map(|_| ())
     }
 
     /// Removes what it left at the engine.
-    pub async fn tidy(&self, dock: &Dock) {
-        self.machine.remove(dock, true).await.expect("removed");
+    pub async fn tidy(&self, engine: &Engine) {
+        self.machine.remove(engine, true).await.expect("removed");
         let image = format!("{}-os", self.instance);
-        dock.remove_image(&image).await.expect("removed");
+        engine.remove_image(&image).await.expect("removed");
         for label in ["vivarium.instance", "vivarium.stage", "vivarium.test"] {
             let label = format!("{label}={}", self.instance);
-            for image in dock.loose_images(&label).await.expect("listed") {
-                dock.remove_image(&image.id).await.expect("removed");
+            for image in engine.loose_images(&label).await.expect("listed") {
+                engine.remove_image(&image.id).await.expect("removed");
             }
         }
         self.is_tidy

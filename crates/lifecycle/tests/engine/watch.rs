@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use dock::ContainerAction;
-use lifecycle::{Change, Dock, EngineChoice, UpOptions};
+use containers::ContainerAction;
+use lifecycle::{Change, Engine, EngineChoice, UpOptions};
 use tokio::{
     net::{UnixListener, UnixStream},
     sync::mpsc::{self, Receiver},
@@ -36,7 +36,7 @@ async fn what_others_do_to_the_machine_is_heard() {
     if !super::wanted() {
         return;
     }
-    let dock = Dock::connect().await.unwrap();
+    let engine = Engine::connect().await.unwrap();
     let tiny = TinyMachine::new("watch", RESTS, &[]);
     let (tell, mut changes) = mpsc::channel(64);
     let machine = tiny.machine.clone();
@@ -44,7 +44,7 @@ async fn what_others_do_to_the_machine_is_heard() {
     let here = heard(&mut changes, |change| matches!(change, Change::EngineHere)).await;
 
     // It never becomes ready; its container is there meanwhile.
-    let (upping, docked) = (tiny.machine.clone(), dock.clone());
+    let (upping, docked) = (tiny.machine.clone(), engine.clone());
     let up = tokio::spawn(async move {
         let cancel = lifecycle::CancellationToken::new();
         let _ = upping
@@ -54,20 +54,20 @@ async fn what_others_do_to_the_machine_is_heard() {
     let image = heard(&mut changes, |change| matches!(change, Change::Image)).await;
     let created = heard(&mut changes, container(ContainerAction::Created)).await;
     let started = heard(&mut changes, container(ContainerAction::Started)).await;
-    let usage = tiny.machine.usage(&dock).await;
-    let disk = tiny.machine.disk(&dock).await;
+    let usage = tiny.machine.usage(&engine).await;
+    let disk = tiny.machine.disk(&engine).await;
     let name = tiny.machine.container_name();
-    dock.stop_container(name, 0).await.unwrap();
+    engine.stop_container(name, 0).await.unwrap();
     let killed = ContainerAction::Ended { exit_code: 137 };
     let ended = heard(&mut changes, container(killed)).await;
-    let stopped = tiny.machine.disk(&dock).await;
-    dock.remove_container(name).await.unwrap();
+    let stopped = tiny.machine.disk(&engine).await;
+    engine.remove_container(name).await.unwrap();
     let removed = heard(&mut changes, container(ContainerAction::Removed)).await;
-    let away = tiny.machine.usage(&dock).await;
+    let away = tiny.machine.usage(&engine).await;
     up.await.unwrap();
     drop(changes);
     watching.await.unwrap();
-    tiny.tidy(&dock).await;
+    tiny.tidy(&engine).await;
 
     assert!(here && image && created && started && ended && removed);
     let usage = usage.unwrap();
@@ -112,8 +112,8 @@ async fn an_engine_that_goes_and_comes_back_is_told_of() {
     if !super::wanted() {
         return;
     }
-    let dock = Dock::connect().await.unwrap();
-    let Some(engine) = dock.info().endpoint.strip_prefix("unix://") else {
+    let engine = Engine::connect().await.unwrap();
+    let Some(engine) = engine.info().endpoint.strip_prefix("unix://") else {
         eprintln!("left out: the engine has no socket here");
         return;
     };

@@ -1,0 +1,268 @@
+//! The machine's own API, as its client: questions and answers in JSON.
+
+use std::time::Duration;
+
+use hyper::{Method, StatusCode};
+use lifecycle::{
+    MachineOptions,
+    http::{Answer, Call, HttpError, WORD_BYTES},
+};
+use serde::{Serialize, de::DeserializeOwned};
+use wire::{
+    failure::{Failure, FailureCode},
+    kernel::ErrorAnswer,
+};
+
+use crate::{
+    App,
+    machine::{connect, load},
+};
+
+impl App {
+    /// GET.
+    pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
+        self.ask(Method::GET, path, None).await
+    }
+
+    /// POST of JSON.
+    pub(crate) async fn post<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        request: &impl Serialize,
+    ) -> Result<T, Failure> {
+        self.ask(Method::POST, path, Some(json(request)?)).await
+    }
+
+    /// DELETE.
+    pub(crate) async fn delete<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
+        self.ask(Method::DELETE, path, None).await
+    }
+
+    async fn ask<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Vec<u8>>,
+    ) -> Result<T, Failure> {
+        ask(door(&self.inner.options).await?, method, path, body).await
+    }
+}
+
+/// How long a look at something may take: it is answered from memory, or something is wrong. What
+/// changes things takes as long as it takes.
+const LOOK: Duration = Duration::from_secs(20);
+
+/// One question in JSON at one of the body's doors: a port, and what it lets in.
+///
+/// # Errors
+/// The body's refusal, or what kept it from answering; a GET also after [`LOOK`].
+pub(crate) async fn ask<T: DeserializeOwned>(
+    (port, token): (u16, String),
+    method: Method,
+    path: &str,
+    body: Option<Vec<u8>>,
+) -> Result<T, Failure> {
+    let look = method == Method::GET;
+    let call = Call {
+        method,
+        token: Some(&token),
+        body: body.map(Into::into),
+        ..Call::get(port, path)
+    };
+    let asked = async {
+        let answer = accepted(call.send().await.map_err(unreachable)?).await?;
+        read(&answer.bytes().await.map_err(unreachable)?)
+    };
+    if look {
+        within(LOOK, asked).await
+    } else {
+        asked.await
+    }
+}
+
+async fn within<T>(
+    limit: Duration,
+    asked: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    let answered = tokio::time::timeout(limit, asked).await;
+    answered.unwrap_or_else(|_| Err(silent(limit)))
+}
+
+fn silent(limit: Duration) -> Failure {
+    Failure::new(FailureCode::Unhealthy, "The machine did not answer")
+        .because(format!(
+            "it took the question and said nothing for {} s",
+            limit.as_secs()
+        ))
+        .next("See what keeps it busy (the Machine page, vivarium logs), or restart it.")
+}
+
+/// A name as one segment of a path.
+pub(crate) fn segment(name: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    name.bytes()
+        .map(|byte| {
+            if plain(byte) {
+                char::from(byte).to_string()
+            } else {
+                format!("%{byte:02X}")
+            }
+        })
+        .collect()
+}
+
+/// Where the kernel is and what it lets in.
+pub(crate) async fn door(options: &MachineOptions) -> Result<(u16, String), Failure> {
+    let machine = load(options)?;
+    let port = machine.kernel_port(&connect(options).await?).await?;
+    Ok((port, machine.secret("os_token")?))
+}
+
+/// Turns the body's refusals into failures.
+pub(crate) async fn accepted(answer: Answer) -> Result<Answer, Failure> {
+    let status = answer.status;
+    if status.is_success() {
+        return Ok(answer);
+    }
+    let body = answer.bytes_up_to(WORD_BYTES).await.unwrap_or_default();
+    let cause = serde_json::from_slice::<ErrorAnswer>(&body).map_or_else(
+        |_| format!("it answered {status}"),
+        |answer| answer.error.message,
+    );
+    let failure = match status {
+        StatusCode::UNAUTHORIZED => {
+            Failure::new(FailureCode::Internal, "The machine refused our token")
+                .next("Its secrets changed while it ran: restart it (vivarium restart).")
+        }
+        StatusCode::SERVICE_UNAVAILABLE => {
+            Failure::new(FailureCode::Unhealthy, "The kernel takes no cells now")
+                .next("Wait a moment, or restart the machine.")
+        }
+        StatusCode::NOT_FOUND => Failure::new(
+            FailureCode::NotFound,
+            "The machine knows nothing of that name",
+        )
+        .next("List what there is, and look at the name again."),
+        StatusCode::CONFLICT => Failure::new(FailureCode::Busy, "The machine can't do that now")
+            .next("Wait until what stands in the way has ended, and try again."),
+        status if status.is_client_error() => {
+            Failure::new(FailureCode::Invalid, "The machine refused the request")
+                .next("Change what the reason names, and try again.")
+        }
+        _ => Failure::new(FailureCode::Internal, "The machine failed at the request")
+            .next("Read its log (vivarium logs)."),
+    };
+    Err(failure.because(cause))
+}
+
+/// No answer, or half of one: nobody listens, or who did is gone. Both are what a machine that is
+/// being stopped looks like; only an answer that is no HTTP is none of it.
+pub(crate) fn unreachable(error: HttpError) -> Failure {
+    if let HttpError::TooLarge { .. } = error {
+        return too_large(&error);
+    }
+    let code = match &error {
+        HttpError::Connect { .. } => FailureCode::NotRunning,
+        HttpError::Broken(source) if !source.is_parse() => FailureCode::NotRunning,
+        _ => FailureCode::Internal,
+    };
+    Failure::new(code, "The machine could not be reached")
+        .because(error.to_string())
+        .next("See whether it runs (vivarium status).")
+}
+
+/// What comes from inside is kept up to a limit.
+pub(crate) fn too_large(error: &dyn std::error::Error) -> Failure {
+    Failure::new(
+        FailureCode::Unhealthy,
+        "The machine says more than can be taken",
+    )
+    .because(error.to_string())
+    .next("Ask for less, or see what answers in the machine (vivarium logs).")
+}
+
+pub(crate) fn json<T: serde::Serialize>(request: &T) -> Result<Vec<u8>, Failure> {
+    serde_json::to_vec(request).map_err(|error| {
+        Failure::new(
+            FailureCode::Internal,
+            "A request could not be written as JSON",
+        )
+        .because(error.to_string())
+    })
+}
+
+pub(crate) fn read<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, Failure> {
+    serde_json::from_slice(body).map_err(|error| {
+        Failure::new(
+            FailureCode::Internal,
+            "An answer of the machine could not be read",
+        )
+        .because(error.to_string())
+        .next("App and image may be of different versions: vivarium up --rebuild.")
+    })
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    /// The answer of a server that says just this.
+    pub(crate) async fn answer(text: &'static str) -> Answer {
+        asked(text).await.unwrap()
+    }
+
+    /// What asking a server brings that says just this and goes.
+    async fn asked(text: &'static str) -> Result<Answer, HttpError> {
+        let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0))
+            .await
+            .unwrap();
+        let port = listener.local_addr().unwrap().port();
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = [0; 4096];
+            let _ = stream.read(&mut request).await.unwrap();
+            stream.write_all(text.as_bytes()).await.unwrap();
+        });
+        Call::get(port, "/").send().await
+    }
+
+    #[tokio::test]
+    async fn a_refusal_carries_the_machines_words() {
+        let answer = answer(concat!(
+            "HTTP/1.1 400 Bad Request\r\n\r\n",
+            "{\"error\":{\"code\":\"bad_json\",\"message\":\"Not JSON\"},\"request_id\":\"0123456789\"}",
+        ))
+        .await;
+        let failure = accepted(answer).await.err().unwrap();
+        assert_eq!(failure.code, FailureCode::Invalid);
+        assert_eq!(failure.cause.as_deref(), Some("Not JSON"));
+    }
+
+    #[tokio::test]
+    async fn who_goes_away_before_the_answer_is_whole_runs_no_more() {
+        for said in [
+            "",
+            "HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\n{\"half\":",
+        ] {
+            let answer = async { asked(said).await?.bytes().await };
+            let failure = unreachable(answer.await.unwrap_err());
+            assert_eq!(failure.code, FailureCode::NotRunning, "{said}");
+        }
+        let failure = unreachable(asked("RFB 003.008\n").await.err().unwrap());
+        assert_eq!(failure.code, FailureCode::Internal);
+    }
+
+    #[tokio::test]
+    async fn a_look_at_a_machine_that_says_nothing_ends() {
+        let nothing = std::future::pending::<Result<(), Failure>>();
+        let failure = within(Duration::from_millis(1), nothing).await.unwrap_err();
+        assert_eq!(failure.code, FailureCode::Unhealthy);
+    }
+
+    #[test]
+    fn a_name_never_leaves_its_segment() {
+        assert_eq!(segment("kernel-main_1.x"), "kernel-main_1.x");
+        assert_eq!(segment("../é?"), "..%2F%C3%A9%3F");
+    }
+}

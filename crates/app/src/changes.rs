@@ -1,0 +1,80 @@
+//! Hears what changes inside the machine: its `GET /events`, as long as it runs.
+
+use lifecycle::http::{Answer, Call};
+use wire::{
+    body::{Change, Takeover},
+    failure::Failure,
+    machine::MachineState,
+    stream::Event,
+};
+
+use crate::{
+    App,
+    body::{accepted, door, unreachable},
+    sse::SseReader,
+};
+
+/// What changed is told in a few words.
+const CHANGE_BYTES: usize = 1 << 20;
+
+/// What the machine tells, until it ends.
+pub(crate) struct Changes {
+    answer: Answer,
+    reader: SseReader,
+}
+
+impl Changes {
+    /// The next ones, perhaps none; `None` once the machine tells nothing more. May be dropped
+    /// without losing any.
+    pub(crate) async fn next(&mut self) -> Option<Vec<Change>> {
+        let chunk = self.answer.chunk().await.ok()??;
+        let events = self.reader.push(&chunk).ok()?;
+        let changes = events
+            .iter()
+            .filter_map(|event| serde_json::from_str(&event.data).ok());
+        Some(changes.collect())
+    }
+}
+
+impl App {
+    /// Begins to hear it.
+    pub(crate) async fn hear_changes(&self) -> Result<Changes, Failure> {
+        let (port, token) = door(&self.inner.options).await?;
+        let call = Call {
+            token: Some(&token),
+            accept: "text/event-stream",
+            ..Call::get(port, "/events")
+        };
+        let answer = accepted(call.send().await.map_err(unreachable)?).await?;
+        // What was changed before somebody listened.
+        if let Ok(takeover) = self.get::<Takeover>("/takeover").await {
+            self.inner.journal.publish(Event::Takeover { takeover });
+        }
+        Ok(Changes {
+            answer,
+            reader: SseReader::with_limit(CHANGE_BYTES),
+        })
+    }
+
+    /// Tells views what concerns them.
+    pub(crate) fn pass_on(&self, change: &Change) {
+        if let Change::Takeover { takeover } = change {
+            self.inner.journal.publish(Event::Takeover {
+                takeover: takeover.clone(),
+            });
+        }
+    }
+
+    /// Until the stream says that the machine runs.
+    pub(crate) async fn machine_runs(&self) {
+        let mut events = self.subscribe(self.last_seq());
+        while let Some(event) = events.next().await {
+            if matches!(event.event, Event::Machine { status } if status.state == MachineState::Running)
+            {
+                return;
+            }
+        }
+        // The app stops: whoever waits is dropped.
+        std::future::pending().await
+    }
+}

@@ -1,0 +1,243 @@
+//! Evolve at the host: runs that views ask for, those that the machine asks for, the picking up
+//! of what was cut off, and the generations.
+
+mod wishes;
+
+use lifecycle::{CancellationToken, Order, Told, What};
+use wire::{
+    commands::RunStarted,
+    evolve::{
+        Asker, EvolveRequest, EvolveRun, EvolveRunList, EvolveStatus, ExecutorKind, GenerationList,
+        RollbackRequest, RunState, StepName,
+    },
+    failure::{Failure, FailureCode},
+    stream::Event,
+};
+
+use crate::App;
+
+impl App {
+    /// Begins an evolve; goes on as events.
+    pub(crate) fn evolve(&self, request: EvolveRequest) -> Result<RunStarted, Failure> {
+        self.begin_evolve(What::Evolve(request))
+    }
+
+    /// Begins to go back to a generation; goes on as events.
+    pub(crate) fn rollback(&self, request: RollbackRequest) -> Result<RunStarted, Failure> {
+        self.begin_evolve(What::Rollback(request))
+    }
+
+    fn begin_evolve(&self, what: What) -> Result<RunStarted, Failure> {
+        // A spec that can't be read is told at once.
+        self.machine()?;
+        let (run_id, cancel) = self.begin_run();
+        let order = Order {
+            run_id: run_id.clone(),
+            asked_by: Asker::Person,
+            what,
+        };
+        let app = self.clone();
+        self.inner.tasks.spawn(async move {
+            let id = order.run_id.clone();
+            let ended = app.carry_out(order, &cancel).await;
+            let failure = match ended {
+                Ok(run) => run.failure,
+                Err(failure) => Some(failure),
+            };
+            if let Some(failure) = &failure {
+                tracing::warn!(run_id = id, %failure, "an evolve failed");
+            }
+            app.end_run(&id);
+            app.inner.journal.publish(Event::RunEnded {
+                run_id: id,
+                failure,
+            });
+        });
+        Ok(RunStarted { run_id })
+    }
+
+    /// Carries a run out to its end, and tells the stream.
+    async fn carry_out(
+        &self,
+        order: Order,
+        cancel: &CancellationToken,
+    ) -> Result<EvolveRun, Failure> {
+        let run_id = order.run_id.clone();
+        let machine = self.machine()?;
+        let engine = self.connect().await?;
+        let mut hear = |told| self.hear(&run_id, told);
+        let ended = machine.carry_out(&engine, order, cancel, &mut hear).await;
+        self.evolve_ended().await;
+        Ok(ended?)
+    }
+
+    fn hear(&self, run_id: &str, told: Told) {
+        self.inner.journal.publish(match told {
+            Told::Run(run) => Event::Evolve { run: *run },
+            Told::Line(line) => Event::EvolveLog {
+                run_id: run_id.to_owned(),
+                lines: vec![line],
+            },
+        });
+    }
+
+    /// Generations and the machine may be others now.
+    async fn evolve_ended(&self) {
+        self.inner.journal.publish(Event::Generations);
+        match self.status_now().await {
+            Ok(status) => self.inner.journal.publish(Event::Machine { status }),
+            Err(failure) => tracing::debug!(%failure, "could not look at the machine"),
+        }
+    }
+
+    /// Finishes or undoes a run that was cut off, where there is one that nobody carries out.
+    ///
+    /// # Errors
+    /// Where it could not be brought to an end.
+    pub async fn recover(&self) -> Result<(), Failure> {
+        let machine = self.machine()?;
+        if !machine.is_interrupted() {
+            return Ok(());
+        }
+        let engine = self.connect().await?;
+        let run_id = machine
+            .runs()?
+            .into_iter()
+            .next()
+            .map(|run| run.run_id)
+            .unwrap_or_default();
+        let mut hear = |told| self.hear(&run_id, told);
+        let recovered = machine.recover(&engine, &mut hear).await;
+        match recovered {
+            // Another process was quicker.
+            Err(error) if is_busy(&error) => return Ok(()),
+            other => other?,
+        };
+        self.evolve_ended().await;
+        Ok(())
+    }
+
+    pub(crate) async fn evolve_now(&self) -> Result<EvolveStatus, Failure> {
+        let machine = self.machine()?;
+        let spec = machine.spec();
+        let mut status = EvolveStatus {
+            latest_run: machine.runs()?.into_iter().next(),
+            interrupted: machine.is_interrupted(),
+            executor: match spec.executor {
+                lifecycle::Executor::Host => ExecutorKind::Host,
+                lifecycle::Executor::Socket => ExecutorKind::Socket,
+            },
+            needs_yes: spec.evolve.needs_yes,
+            repo: machine.repo_dir().display().to_string(),
+        };
+        if let Some(wish) = self.wish().await
+            && status
+                .latest_run
+                .as_ref()
+                .is_none_or(|run| run.started_at < wish.started_at)
+        {
+            status.latest_run = Some(wish);
+        }
+        Ok(status)
+    }
+
+    pub(crate) async fn all_runs(&self) -> Result<EvolveRunList, Failure> {
+        let mut runs = self.machine()?.runs()?;
+        if let Some(wish) = self.wish().await
+            && runs.iter().all(|run| run.run_id != wish.run_id)
+        {
+            runs.push(wish);
+            runs.sort_by_key(|run| std::cmp::Reverse(run.started_at));
+        }
+        Ok(EvolveRunList { runs })
+    }
+
+    pub(crate) async fn generations(&self) -> Result<GenerationList, Failure> {
+        let engine = self.connect().await?;
+        Ok(self.machine()?.generations(&engine).await?)
+    }
+
+    /// Tells that they changed, and which they are.
+    pub(crate) async fn changed_generations(&self) -> Result<GenerationList, Failure> {
+        self.inner.journal.publish(Event::Generations);
+        self.generations().await
+    }
+
+    pub(crate) fn cancel_evolve(&self, run_id: &str) -> Result<(), Failure> {
+        let runs = self.machine()?.runs()?;
+        let going = runs
+            .iter()
+            .find(|run| run.run_id == run_id && run.state == RunState::Running);
+        if let Some(failure) = going.and_then(too_late) {
+            return Err(failure);
+        }
+        if self.cancel(run_id).is_ok() {
+            return Ok(());
+        }
+        Err(if going.is_some() {
+            Failure::new(
+                FailureCode::Busy,
+                "The run is carried out by another process",
+            )
+            .next("End it there: Ctrl-C in its terminal, or the button in its window.")
+        } else {
+            Failure::new(
+                FailureCode::NotFound,
+                "There is no such run, or it has ended",
+            )
+            .next("Look at what runs now: the Evolve page, or vivarium status.")
+        })
+    }
+}
+
+/// Why a run can't be given up any more, where it is so.
+fn too_late(run: &EvolveRun) -> Option<Failure> {
+    let step = run.steps.last()?.name;
+    let failure = |message: &str| Failure::new(FailureCode::Busy, message);
+    match step {
+        StepName::Swap | StepName::Settle | StepName::Tidy => Some(
+            failure("It is too late to cancel the run")
+                .because("the new machine takes the old one's place")
+                .next("Wait for its end; after that vivarium rollback goes back."),
+        ),
+        StepName::Undo => Some(
+            failure("The run is being undone already")
+                .next("Wait for its end: the old machine comes back."),
+        ),
+        _ => None,
+    }
+}
+
+fn is_busy(error: &lifecycle::LifecycleError) -> bool {
+    matches!(error, lifecycle::LifecycleError::Busy { .. })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wire::evolve::{EvolveStep, StepState};
+
+    #[test]
+    fn a_run_is_given_up_before_the_swap_alone() {
+        let mut run: EvolveRun = serde_json::from_value(serde_json::json!({
+            "run_id": "r", "kind": "evolve", "state": "running", "asked_by": "person",
+            "started_at": 0, "steps": [], "report": {},
+        }))
+        .expect("a run");
+        assert_eq!(too_late(&run), None);
+        let late = |step: StepName| {
+            run.steps.push(EvolveStep {
+                name: step,
+                state: StepState::Running,
+                started_at: 0,
+                ended_at: None,
+                note: None,
+            });
+            too_late(&run).is_some()
+        };
+        use StepName::{Build, Carry, Prepare, Prove, Settle, Swap, Tidy, Undo};
+        let all = [Prepare, Build, Prove, Carry, Swap, Settle, Tidy, Undo];
+        let expected = [false, false, false, false, true, true, true, true];
+        assert_eq!(all.map(late), expected);
+    }
+}

@@ -1,0 +1,305 @@
+//! Runs that something inside the machine asks for: `POST /evolve` there only takes the wish down.
+//! Here it is claimed, put to a person where the spec says so, carried out, and reported.
+
+use std::{collections::HashSet, time::Duration};
+
+use lifecycle::{Order, What, now_ms};
+use wire::{
+    body::{Change, Completed},
+    evolve::{
+        Asker, EvolveAnswer, EvolveClaim, EvolveMachineStatus, EvolveReport, EvolveRequest,
+        EvolveRun, RunState,
+    },
+    failure::{Failure, FailureCode},
+    stream::Event,
+};
+
+use crate::{App, body::segment};
+
+/// Between two signs that an executor is here, and between two renewals of a claim.
+const PRESENT: Duration = Duration::from_secs(8);
+/// Before a machine that could not be heard is tried again, unless it is said to run before.
+const AGAIN: Duration = Duration::from_secs(10);
+/// How long a claim holds: longer than one step is silent.
+const LEASE_S: u32 = 30;
+/// How often a run's end is told again to a machine that does not hear, and the pause before it.
+const TRIES: u32 = 10;
+const PAUSE: Duration = Duration::from_secs(1);
+
+impl App {
+    /// The run that the machine asks for and that nobody has taken; `None` also where the machine
+    /// does not answer.
+    pub(super) async fn wish(&self) -> Option<EvolveRun> {
+        let status: Result<EvolveMachineStatus, Failure> = self.get("/evolve/status").await;
+        let run = status.ok()?.latest_run?;
+        // Its name becomes that of files and of a branch here.
+        let plain = |id: &str| id.len() <= 40 && id.chars().all(|c| c.is_ascii_alphanumeric());
+        let waits = matches!(run.state, RunState::Asked | RunState::AwaitsYes);
+        (waits && plain(&run.run_id)).then_some(run)
+    }
+
+    /// Picks up a run that was cut off, and from then on carries out what the machine asks for,
+    /// until the app stops. For those that stay: one command's app is gone too soon.
+    pub fn carry_out_wishes(&self) {
+        let app = self.clone();
+        self.inner.tasks.spawn(async move { app.wishes().await });
+    }
+
+    /// A person's yes or no to it.
+    pub(crate) async fn answer_wish(&self, answer: EvolveAnswer) -> Result<(), Failure> {
+        let wish = self.wish().await;
+        let Some(mut run) = wish.filter(|run| run.run_id == answer.run_id) else {
+            return Err(Failure::new(
+                FailureCode::NotFound,
+                "There is no such run that waits for an answer",
+            )
+            .next("It was answered elsewhere, or taken back: look at the Evolve page again."));
+        };
+        if answer.yes {
+            // The machine goes on writing to its repo: without it, nobody knows what was approved.
+            let Some(tree) = answer.tree else {
+                return Err(Failure::new(
+                    FailureCode::Invalid,
+                    "The approval doesn't say which files it is for",
+                )
+                .because("it has no tree, which evolve_preview names")
+                .next("Open the Evolve page again, look at the changes, and approve them."));
+            };
+            // The yes is ours: what stands in the machine anybody inside could have written.
+            let app = self.clone();
+            self.inner.tasks.spawn(async move {
+                let executor = ulid::Ulid::generate().to_string();
+                if let Err(failure) = app.take(&executor, run, Some(tree)).await {
+                    tracing::warn!(%failure, "a run that the machine asked for was not carried out");
+                }
+            });
+            return Ok(());
+        }
+        run.state = RunState::Refused;
+        run.error = Some("The person said no".into());
+        run.ended_at = Some(now_ms());
+        self.report(&EvolveReport {
+            run: run.clone(),
+            log: Vec::new(),
+        })
+        .await?;
+        self.inner.journal.publish(Event::Evolve { run });
+        Ok(())
+    }
+}
+
+fn concerns_evolve(change: &Change) -> bool {
+    matches!(change, Change::Evolve { .. } | Change::Missed { .. })
+}
+
+impl App {
+    async fn wishes(&self) {
+        let executor = ulid::Ulid::generate().to_string();
+        let mut told = HashSet::new();
+        if let Err(failure) = self.recover().await {
+            // A view shows it where it asks for the status.
+            tracing::warn!(%failure, "a run that was cut off could not be brought to an end");
+        }
+        loop {
+            let run = tokio::select! {
+                () = self.inner.stop.cancelled() => return,
+                run = self.hear_wish(&executor, &mut told) => run,
+            };
+            // Not dropped half way: if the app stops, it is cancelled and undone.
+            if let Err(failure) = self.take(&executor, run, None).await {
+                tracing::warn!(%failure, "a run that the machine asked for was not carried out");
+            }
+        }
+    }
+
+    /// Goes with the machine's changes until it asks for a run that may be carried out.
+    async fn hear_wish(&self, executor: &str, told: &mut HashSet<String>) -> EvolveRun {
+        loop {
+            if let Ok(mut changes) = self.hear_changes().await {
+                // The first sign is given at once; what was asked before is found with it.
+                let mut present = tokio::time::interval(PRESENT);
+                loop {
+                    tokio::select! {
+                        _ = present.tick() => {}
+                        heard = changes.next() => match heard {
+                            None => break,
+                            Some(heard) => {
+                                heard.iter().for_each(|change| self.pass_on(change));
+                                if !heard.iter().any(concerns_evolve) {
+                                    continue;
+                                }
+                            }
+                        }
+                    }
+                    if let Some(run) = self.next_wish(executor, told).await {
+                        return run;
+                    }
+                }
+            }
+            // A machine that is made anew, stopped, or not there.
+            let _ = tokio::time::timeout(AGAIN, self.machine_runs()).await;
+        }
+    }
+
+    /// A run that may be carried out now; one that waits for a person is told of once.
+    async fn next_wish(&self, executor: &str, told: &mut HashSet<String>) -> Option<EvolveRun> {
+        let machine = self.machine().ok()?;
+        if machine.spec().executor != lifecycle::Executor::Host {
+            return None;
+        }
+        // The machine hears that we are here, whether it asks for something or not.
+        self.claim(executor, None).await.ok()?;
+        let Some(mut run) = self.wish().await else {
+            self.tell_taken_back(told).await;
+            return None;
+        };
+        if !machine.spec().evolve.needs_yes {
+            return Some(run);
+        }
+        run.state = RunState::AwaitsYes;
+        if told.insert(run.run_id.clone()) {
+            let report = EvolveReport {
+                run: run.clone(),
+                log: Vec::new(),
+            };
+            if let Err(failure) = self.report(&report).await {
+                tracing::debug!(%failure, "the machine did not hear that its run waits");
+            }
+            self.inner.journal.publish(Event::Evolve { run });
+        }
+        None
+    }
+
+    /// One that waits for a person's yes and was taken back inside.
+    async fn tell_taken_back(&self, told: &mut HashSet<String>) {
+        if told.is_empty() {
+            return;
+        }
+        let status: Result<EvolveMachineStatus, Failure> = self.get("/evolve/status").await;
+        let latest = status.ok().and_then(|status| status.latest_run);
+        if let Some(run) = latest
+            && run.state == RunState::Cancelled
+            && told.remove(&run.run_id)
+        {
+            self.inner.journal.publish(Event::Evolve { run });
+        }
+    }
+
+    async fn claim(&self, executor: &str, run_id: Option<&str>) -> Result<(), Failure> {
+        let claim = EvolveClaim {
+            executor: executor.to_owned(),
+            run_id: run_id.map(str::to_owned),
+            lease_s: LEASE_S,
+        };
+        let _: Completed = self.post("/evolve/claim", &claim).await?;
+        Ok(())
+    }
+
+    /// Claims a run and carries it out; the machine hears of each step, also the new one. With a
+    /// tree that a person approved, for those files alone.
+    async fn take(
+        &self,
+        executor: &str,
+        wish: EvolveRun,
+        tree: Option<String>,
+    ) -> Result<(), Failure> {
+        self.claim(executor, Some(&wish.run_id)).await?;
+        let request = EvolveRequest {
+            note: wish.note.clone(),
+            running_cell: wish.running_cell,
+            cell_limit_s: 0,
+            tree,
+        };
+        let order = Order {
+            run_id: wish.run_id.clone(),
+            asked_by: Asker::Machine,
+            what: What::Evolve(request),
+        };
+        let cancel = self.begin_named_run(&wish.run_id);
+        let after = self.last_seq();
+        let stop = self.inner.stop.child_token();
+        let reporting = self.report_on(executor, &wish.run_id, after, &stop);
+        let carrying = async {
+            let ended = self.carry_out(order, &cancel).await;
+            stop.cancel();
+            ended
+        };
+        let (ended, ()) = tokio::join!(carrying, reporting);
+        self.end_run(&wish.run_id);
+        if let Err(failure) = ended {
+            let mut run = wish;
+            run.state = RunState::Failed;
+            run.ended_at = Some(now_ms());
+            run.error = Some(failure.to_string());
+            run.failure = Some(failure);
+            self.report(&EvolveReport {
+                run,
+                log: Vec::new(),
+            })
+            .await?;
+        }
+        Ok(())
+    }
+
+    /// Passes events of a run on to the machine until it ends, and keeps the lease.
+    async fn report_on(
+        &self,
+        executor: &str,
+        run_id: &str,
+        after: u64,
+        stop: &lifecycle::CancellationToken,
+    ) {
+        let mut events = self.subscribe(after);
+        let mut log = Vec::new();
+        let mut renew = tokio::time::interval(PRESENT);
+        loop {
+            let event = tokio::select! {
+                biased;
+                _ = renew.tick() => {
+                    // Between two machines nobody hears it.
+                    let _ = self.claim(executor, Some(run_id)).await;
+                    continue;
+                }
+                event = events.next() => event,
+                () = stop.cancelled() => None,
+            };
+            match event.map(|event| event.event) {
+                Some(Event::EvolveLog { run_id: of, lines }) if of == run_id => log.extend(lines),
+                Some(Event::Evolve { run }) if run.run_id == run_id => {
+                    let over = run.ended_at.is_some();
+                    let report = EvolveReport {
+                        run,
+                        log: log.clone(),
+                    };
+                    // Between the old machine and the new one nobody hears; the next report has it all.
+                    let mut told = self.report(&report).await;
+                    if over {
+                        // There is no next one.
+                        for _ in 0..TRIES {
+                            if told.is_ok() {
+                                return;
+                            }
+                            tokio::select! {
+                                () = self.inner.stop.cancelled() => return,
+                                () = tokio::time::sleep(PAUSE) => {}
+                            }
+                            told = self.report(&report).await;
+                        }
+                        return;
+                    }
+                    if told.is_ok() {
+                        log.clear();
+                    }
+                }
+                Some(_) => {}
+                None => return,
+            }
+        }
+    }
+
+    async fn report(&self, report: &EvolveReport) -> Result<(), Failure> {
+        let path = format!("/evolve/runs/{}/report", segment(&report.run.run_id));
+        let _: Completed = self.post(&path, report).await?;
+        Ok(())
+    }
+}

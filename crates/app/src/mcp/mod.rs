@@ -1,0 +1,144 @@
+//! The host's side of the machine's MCP endpoint: how its servers stand and are configured, what
+//! was said to them, and sessions of our own ([`session`]).
+
+mod session;
+
+use hyper::Method;
+use serde::{Serialize, de::DeserializeOwned};
+use wire::{
+    commands::Nothing,
+    failure::{Failure, FailureCode},
+    inspector::{
+        McpAccess, McpAnswer, McpOpenRequest, McpOrder, McpRequest, McpServerOrder, McpServerSave,
+        McpSession, McpTell, McpTraceQuery,
+    },
+    mcp::{McpRemoved, McpServerList, McpStatus, McpTracePage},
+};
+
+pub(crate) use session::Sessions;
+
+use crate::{
+    App,
+    body::{ask, json, segment},
+    machine::{connect, load},
+};
+
+impl App {
+    pub(crate) async fn mcp_get_status(&self) -> Result<McpStatus, Failure> {
+        self.ask_mcp(Method::GET, "/status", None).await
+    }
+
+    pub(crate) async fn mcp_get_servers(&self) -> Result<McpServerList, Failure> {
+        self.ask_mcp(Method::GET, "/servers", None).await
+    }
+
+    pub(crate) async fn order_mcp_server(
+        &self,
+        order: &McpServerOrder,
+    ) -> Result<Nothing, Failure> {
+        let verb = match order.order {
+            McpOrder::Restart => "restart",
+            McpOrder::Enable => "enable",
+            McpOrder::Disable => "disable",
+        };
+        let path = format!("/servers/{}/{verb}", segment(&order.name));
+        self.ask_mcp::<serde_json::Value>(Method::POST, &path, Some(json(&Nothing {})?))
+            .await?;
+        Ok(Nothing {})
+    }
+
+    pub(crate) async fn save_mcp_server(&self, save: &McpServerSave) -> Result<Nothing, Failure> {
+        let path = format!("/servers/{}", segment(&save.name));
+        self.ask_mcp::<serde_json::Value>(Method::PUT, &path, Some(json(&save.entry)?))
+            .await?;
+        Ok(Nothing {})
+    }
+
+    pub(crate) async fn remove_mcp_server(&self, name: &str) -> Result<McpRemoved, Failure> {
+        let path = format!("/servers/{}", segment(name));
+        self.ask_mcp(Method::DELETE, &path, None).await
+    }
+
+    pub(crate) async fn read_mcp_traces(
+        &self,
+        query: &McpTraceQuery,
+    ) -> Result<McpTracePage, Failure> {
+        let mut path = format!("/traces?after={}", query.after);
+        if let Some(server) = &query.server {
+            path.push_str("&server=");
+            path.push_str(&segment(server));
+        }
+        self.ask_mcp(Method::GET, &path, None).await
+    }
+
+    pub(crate) async fn mcp_door(&self) -> Result<McpAccess, Failure> {
+        let (port, token) = self.find_mcp().await?;
+        Ok(McpAccess {
+            url: format!("http://127.0.0.1:{port}"),
+            token,
+        })
+    }
+
+    pub(crate) async fn open_mcp(&self, request: &McpOpenRequest) -> Result<McpSession, Failure> {
+        let (port, token) = self.find_mcp().await?;
+        let inner = &self.inner;
+        inner
+            .mcp
+            .open(
+                port,
+                token,
+                request,
+                &inner.journal,
+                &inner.tasks,
+                &inner.stop,
+            )
+            .await
+    }
+
+    pub(crate) async fn ask_mcp_server(&self, request: McpRequest) -> Result<McpAnswer, Failure> {
+        self.inner
+            .mcp
+            .find(&request.session)?
+            .request(request)
+            .await
+    }
+
+    pub(crate) async fn tell_mcp_server(&self, tell: McpTell) -> Result<Nothing, Failure> {
+        self.inner
+            .mcp
+            .find(&tell.session)?
+            .tell(tell.message)
+            .await?;
+        Ok(Nothing {})
+    }
+
+    pub(crate) async fn close_mcp(&self, session: &str) -> Result<Nothing, Failure> {
+        self.inner.mcp.close(session).await;
+        Ok(Nothing {})
+    }
+
+    /// Where the endpoint is, and what it lets in.
+    async fn find_mcp(&self) -> Result<(u16, String), Failure> {
+        let options = &self.inner.options;
+        let machine = load(options)?;
+        let port = machine.mcp_port(&connect(options).await?).await?;
+        Ok((port, machine.secret("os_token")?))
+    }
+
+    async fn ask_mcp<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Vec<u8>>,
+    ) -> Result<T, Failure> {
+        ask(self.find_mcp().await?, method, path, body).await
+    }
+}
+
+/// A message as it goes over the wire.
+fn message(value: &impl Serialize) -> Result<Vec<u8>, Failure> {
+    serde_json::to_vec(value).map_err(|error| {
+        Failure::new(FailureCode::Invalid, "The message can't be written as JSON")
+            .because(error.to_string())
+    })
+}

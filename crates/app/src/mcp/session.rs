@@ -1,0 +1,336 @@
+//! Sessions of our own with MCP servers, over Streamable HTTP. Messages pass as they are: what the
+//! server says beside its answers becomes events of the stream.
+//!
+//! A session ends when it is closed, when the endpoint has forgotten it, or with the app.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use hyper::{Method, StatusCode, header::CONTENT_TYPE};
+use lifecycle::http::{Answer, Call};
+use serde_json::{Value, json};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use wire::{
+    failure::{Failure, FailureCode},
+    inspector::{McpAnswer, McpOpenRequest, McpRequest, McpSession},
+    stream::Event,
+};
+
+use super::message;
+use crate::{
+    body::{accepted, segment, too_large, unreachable},
+    journal::Journal,
+    sse::SseReader,
+};
+
+/// The newest revision that has sessions.
+const PROTOCOL: &str = "2025-11-25";
+const SESSION_HEADER: &str = "mcp-session-id";
+/// Before the stream of what the server says by itself is opened again.
+const AGAIN: Duration = Duration::from_secs(1);
+/// How long a farewell may take.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+/// All that are open, by our names for them.
+#[derive(Default)]
+pub(crate) struct Sessions {
+    open: Arc<Mutex<HashMap<String, Arc<Session>>>>,
+}
+
+pub(crate) struct Session {
+    /// Our name.
+    name: String,
+    port: u16,
+    token: String,
+    path: String,
+    /// The endpoint's name, where it gave one.
+    remote: Option<String>,
+    protocol: String,
+    journal: Journal,
+    stop: CancellationToken,
+}
+
+impl Sessions {
+    /// Opens one: `initialize`, `notifications/initialized`, and the stream from the server.
+    pub(crate) async fn open(
+        &self,
+        port: u16,
+        token: String,
+        request: &McpOpenRequest,
+        journal: &Journal,
+        tasks: &TaskTracker,
+        stop: &CancellationToken,
+    ) -> Result<McpSession, Failure> {
+        let path = request.server.as_deref().map_or_else(
+            || "/mcp".to_owned(),
+            |server| format!("/servers/{}/mcp", segment(server)),
+        );
+        let mut session = Session {
+            name: ulid::Ulid::generate().to_string(),
+            port,
+            token,
+            path,
+            remote: None,
+            protocol: PROTOCOL.into(),
+            journal: journal.clone(),
+            stop: stop.child_token(),
+        };
+        let capabilities = if request.answers {
+            json!({"sampling": {}, "elicitation": {}, "roots": {"listChanged": true}})
+        } else {
+            json!({})
+        };
+        let hello = json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": {
+            "protocolVersion": PROTOCOL,
+            "capabilities": capabilities,
+            "clientInfo": {"name": "vivarium", "title": "Vivarium", "version": wire::VERSION},
+        }});
+        let answer = session.post(&hello).await?;
+        let remote = answer.headers.get(SESSION_HEADER);
+        session.remote = remote.and_then(|value| value.to_str().ok().map(str::to_owned));
+        let said = session.until_answer(answer, &json!(0)).await?;
+        if let Some(error) = said.get("error") {
+            return Err(
+                Failure::new(FailureCode::Unhealthy, "The server refused the session")
+                    .because(error["message"].as_str().unwrap_or("it did not say why"))
+                    .next("Its log says more: the page's Log, or vivarium mcp list."),
+            );
+        }
+        let initialized = said["result"].clone();
+        if let Some(protocol) = initialized["protocolVersion"].as_str() {
+            session.protocol = protocol.into();
+        }
+        session
+            .tell(json!({"method": "notifications/initialized"}))
+            .await?;
+        let session = Arc::new(session);
+        let name = session.name.clone();
+        lock(&self.open).insert(name.clone(), Arc::clone(&session));
+        let open = Arc::clone(&self.open);
+        tasks.spawn(async move {
+            if let Some(cause) = session.listen().await {
+                lock(&open).remove(&session.name);
+                session.journal.publish(Event::McpClosed {
+                    session: session.name.clone(),
+                    cause,
+                });
+            }
+        });
+        Ok(McpSession {
+            session: name,
+            initialized,
+        })
+    }
+
+    pub(crate) fn find(&self, name: &str) -> Result<Arc<Session>, Failure> {
+        lock(&self.open).get(name).cloned().ok_or_else(|| {
+            Failure::new(FailureCode::NotFound, "This session is over").next("Open it again.")
+        })
+    }
+
+    /// Says farewell; one that is over already is no failure.
+    pub(crate) async fn close(&self, name: &str) {
+        let session = lock(&self.open).remove(name);
+        if let Some(session) = session {
+            session.stop.cancel();
+            session.farewell().await;
+        }
+    }
+}
+
+impl Session {
+    /// Asks, and waits for the answer; what the server says meanwhile becomes events.
+    pub(crate) async fn request(&self, request: McpRequest) -> Result<McpAnswer, Failure> {
+        let begun = Instant::now();
+        let id = json!(request.id);
+        let mut asked = json!({"jsonrpc": "2.0", "id": id, "method": request.method});
+        if !request.params.is_null() {
+            asked["params"] = request.params;
+        }
+        let answer = self.post(&asked).await?;
+        let mut said = self.until_answer(answer, &id).await?;
+        Ok(McpAnswer {
+            result: said["result"].take(),
+            error: said.get_mut("error").map(Value::take),
+            duration_ms: begun.elapsed().as_secs_f64() * 1000.0,
+        })
+    }
+
+    /// Sends a notification, or an answer.
+    pub(crate) async fn tell(&self, mut said: Value) -> Result<(), Failure> {
+        let Some(fields) = said.as_object_mut() else {
+            return Err(Failure::new(
+                FailureCode::Invalid,
+                "A JSON-RPC message is an object",
+            ));
+        };
+        fields.insert("jsonrpc".into(), "2.0".into());
+        self.post(&said).await?;
+        Ok(())
+    }
+
+    async fn post(&self, said: &Value) -> Result<Answer, Failure> {
+        let body = message(said)?;
+        let answer = self.call(Method::POST, Some(body)).await?;
+        if self.remote.is_some() && answer.status == StatusCode::NOT_FOUND {
+            return Err(forgotten());
+        }
+        accepted(answer).await
+    }
+
+    async fn call(&self, method: Method, body: Option<Vec<u8>>) -> Result<Answer, Failure> {
+        let mut headers = vec![("mcp-protocol-version", self.protocol.as_str())];
+        if let Some(remote) = &self.remote {
+            headers.push((SESSION_HEADER, remote));
+        }
+        let accept = if method == Method::GET {
+            "text/event-stream"
+        } else {
+            "application/json, text/event-stream"
+        };
+        let call = Call {
+            method,
+            token: Some(&self.token),
+            body: body.map(Into::into),
+            accept,
+            headers: &headers,
+            ..Call::get(self.port, &self.path)
+        };
+        call.send().await.map_err(unreachable)
+    }
+
+    /// Reads until the answer to `id`.
+    async fn until_answer(&self, mut answer: Answer, id: &Value) -> Result<Value, Failure> {
+        let is_ours = |said: &Value| {
+            said.get("id") == Some(id)
+                && (said.get("result").is_some() || said.get("error").is_some())
+        };
+        let kind = answer.headers.get(CONTENT_TYPE);
+        if !kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream")) {
+            let bytes = answer.bytes().await.map_err(unreachable)?;
+            let said: Value = serde_json::from_slice(&bytes).map_err(|error| {
+                Failure::new(FailureCode::Internal, "The server's answer is no JSON")
+                    .because(error.to_string())
+            })?;
+            return if is_ours(&said) {
+                Ok(said)
+            } else {
+                Err(unanswered())
+            };
+        }
+        let mut reader = SseReader::default();
+        loop {
+            let chunk = tokio::select! {
+                () = self.stop.cancelled() => return Err(closed()),
+                chunk = answer.chunk() => chunk.map_err(unreachable)?,
+            };
+            let Some(chunk) = chunk else {
+                return Err(unanswered());
+            };
+            for event in reader.push(&chunk).map_err(|error| too_large(&error))? {
+                let Ok(said) = serde_json::from_str::<Value>(&event.data) else {
+                    continue;
+                };
+                if is_ours(&said) {
+                    return Ok(said);
+                }
+                self.publish(said);
+            }
+        }
+    }
+
+    /// Publishes what the server says by itself, until the session ends; then why, unless it was
+    /// closed by us.
+    async fn listen(&self) -> Option<String> {
+        loop {
+            let stream = tokio::select! {
+                () = self.stop.cancelled() => return None,
+                answer = self.call(Method::GET, None) => answer,
+            };
+            match stream {
+                // It has nothing to say by itself.
+                Ok(answer) if answer.status == StatusCode::METHOD_NOT_ALLOWED => {
+                    self.stop.cancelled().await;
+                    return None;
+                }
+                Ok(answer) if answer.status.is_success() => self.read(answer).await,
+                Ok(answer) if answer.status == StatusCode::NOT_FOUND => {
+                    return Some("The machine has forgotten the session".into());
+                }
+                Ok(answer) => return Some(format!("The machine answered {}", answer.status)),
+                Err(failure) => return Some(failure.to_string()),
+            }
+            tokio::select! {
+                () = self.stop.cancelled() => return None,
+                () = tokio::time::sleep(AGAIN) => {}
+            }
+        }
+    }
+
+    async fn read(&self, mut answer: Answer) {
+        let mut reader = SseReader::default();
+        loop {
+            let chunk = tokio::select! {
+                () = self.stop.cancelled() => return,
+                chunk = answer.chunk() => chunk,
+            };
+            let Ok(Some(chunk)) = chunk else {
+                return;
+            };
+            let events = match reader.push(&chunk) {
+                Ok(events) => events,
+                Err(error) => {
+                    tracing::warn!(%error, "an MCP server's stream is opened again");
+                    return;
+                }
+            };
+            for event in events {
+                if let Ok(said) = serde_json::from_str(&event.data) {
+                    self.publish(said);
+                }
+            }
+        }
+    }
+
+    fn publish(&self, message: Value) {
+        if message.is_object() {
+            self.journal.publish(Event::McpMessage {
+                session: self.name.clone(),
+                message,
+            });
+        }
+    }
+
+    async fn farewell(&self) {
+        // An endpoint that is gone has nothing to be told.
+        let _ = tokio::time::timeout(FAREWELL, self.call(Method::DELETE, None)).await;
+    }
+}
+
+fn forgotten() -> Failure {
+    Failure::new(
+        FailureCode::NotFound,
+        "The machine has forgotten the session",
+    )
+    .next("Open it again.")
+}
+
+fn closed() -> Failure {
+    Failure::new(FailureCode::Cancelled, "The session was closed")
+}
+
+fn unanswered() -> Failure {
+    Failure::new(
+        FailureCode::Cancelled,
+        "The server did not answer this request",
+    )
+}
+
+fn lock(
+    open: &Mutex<HashMap<String, Arc<Session>>>,
+) -> MutexGuard<'_, HashMap<String, Arc<Session>>> {
+    open.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,393 @@
+//! The notebook's side of the kernel API: cells in, outputs as events out.
+//!
+//! One task hands the cells to the kernel in the order in which they came; the
+//! kernel queues them. Each cell's outputs are then read by a task of its own.
+
+pub(crate) mod file;
+
+use lifecycle::{
+    MachineOptions,
+    http::{Answer, Call},
+};
+use serde_json::Value;
+use tokio::sync::mpsc;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use wire::{
+    body::{CellList, CellState, Completed, InputPrompt},
+    commands::{KernelCell, KernelCells, KernelExecRequest, KernelFollowRequest, Nothing},
+    failure::{Failure, FailureCode},
+    kernel::{ExecAnswer, ExecRequest, ShellAnswer, ShellRequest},
+    stream::Event,
+};
+
+use crate::sse::SseReader;
+use crate::{
+    App,
+    body::{accepted, door, json, read, segment, too_large, unreachable},
+    journal::Journal,
+};
+
+/// Cells that may wait to be handed over.
+const QUEUE: usize = 256;
+
+/// Remote control of the notebook's task.
+#[derive(Debug)]
+pub(crate) struct NotebookHandle {
+    cells: mpsc::Sender<KernelExecRequest>,
+}
+
+/// Starts the notebook's task.
+pub(crate) fn start(
+    options: MachineOptions,
+    journal: Journal,
+    tasks: &TaskTracker,
+    stop: &CancellationToken,
+) -> NotebookHandle {
+    let (sender, cells) = mpsc::channel(QUEUE);
+    tasks.spawn(hand_over(
+        options,
+        journal,
+        cells,
+        tasks.clone(),
+        stop.clone(),
+    ));
+    NotebookHandle { cells: sender }
+}
+
+impl NotebookHandle {
+    /// Queues a cell; `queued` is called before any output of it can come.
+    pub(crate) fn exec(
+        &self,
+        cell: KernelExecRequest,
+        queued: impl FnOnce(),
+    ) -> Result<(), Failure> {
+        let place = self.cells.try_reserve().map_err(|_| {
+            Failure::new(FailureCode::Busy, "Too many cells are waiting")
+                .next("Wait until some have run, or interrupt.")
+        })?;
+        queued();
+        place.send(cell);
+        Ok(())
+    }
+}
+
+async fn hand_over(
+    options: MachineOptions,
+    journal: Journal,
+    mut cells: mpsc::Receiver<KernelExecRequest>,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+) {
+    loop {
+        let cell = tokio::select! {
+            () = stop.cancelled() => return,
+            cell = cells.recv() => cell,
+        };
+        let Some(KernelExecRequest {
+            cell_id,
+            run_id,
+            code,
+            batch,
+        }) = cell
+        else {
+            return;
+        };
+        let request = ExecRequest {
+            id: Some(cell_id.clone()),
+            code,
+            batch,
+            ..Default::default()
+        };
+        let sent = tokio::select! {
+            () = stop.cancelled() => return,
+            sent = send(&options, &request) => sent,
+        };
+        tasks.spawn(publish(
+            journal.clone(),
+            (cell_id, run_id),
+            async { sent },
+            stop.clone(),
+        ));
+    }
+}
+
+/// Publishes the outputs and the end of a cell's run as events, until `stop`: the cell itself runs on
+/// then, it belongs to the machine.
+async fn publish(
+    journal: Journal,
+    (cell_id, run_id): (String, String),
+    sent: impl Future<Output = Result<Answer, Failure>>,
+    stop: CancellationToken,
+) {
+    let mut tell = |told| {
+        let (cell_id, run_id) = (cell_id.clone(), run_id.clone());
+        journal.publish(match told {
+            CellTold::Accepted { .. } => return,
+            CellTold::Started { ran_ms } => Event::CellStarted {
+                cell_id,
+                run_id,
+                ran_ms,
+            },
+            CellTold::Output(output) => Event::CellOutput {
+                cell_id,
+                run_id,
+                output,
+            },
+            CellTold::Cleared => Event::CellCleared { cell_id, run_id },
+            CellTold::Input {
+                execution_id,
+                prompt,
+            } => Event::CellInput {
+                cell_id,
+                run_id,
+                execution_id,
+                prompt,
+            },
+        });
+    };
+    let read = async { outputs(sent.await?, &mut tell).await };
+    let ended = tokio::select! {
+        () = stop.cancelled() => return,
+        ended = read => ended,
+    };
+    let (answer, failure) = match ended {
+        Ok(answer) => (Some(answer), None),
+        Err(failure) => (None, Some(failure)),
+    };
+    journal.publish(Event::CellEnded {
+        cell_id,
+        run_id,
+        answer,
+        failure,
+    });
+}
+
+/// Hands a cell over; the answer is an event stream.
+async fn send(options: &MachineOptions, request: &ExecRequest) -> Result<Answer, Failure> {
+    let (port, token) = door(options).await?;
+    let call = Call {
+        accept: "text/event-stream",
+        ..Call::post(port, "/exec", &token, json(request)?.into())
+    };
+    accepted(call.send().await.map_err(unreachable)?).await
+}
+
+/// First event of the stream.
+#[derive(serde::Deserialize)]
+struct Accepted {
+    execution_id: String,
+}
+
+/// Told once the kernel is at the cell.
+#[derive(serde::Deserialize)]
+struct Started {
+    ran_ms: u64,
+}
+
+/// What a cell's event stream tells before its end.
+#[derive(Clone, Debug, PartialEq)]
+pub enum CellTold {
+    /// The kernel has it.
+    Accepted {
+        /// The kernel's id of it.
+        execution_id: String,
+    },
+    /// The kernel began with it so long ago.
+    Started {
+        /// In milliseconds.
+        ran_ms: u64,
+    },
+    /// It put something out: an nbformat 4.5 object.
+    Output(Value),
+    /// It took back what it had put out.
+    Cleared,
+    /// It calls `input()`, or does not ask any more.
+    Input {
+        /// Where the answer goes.
+        execution_id: String,
+        /// What it asks; `None` when the question is over.
+        prompt: Option<InputPrompt>,
+    },
+}
+
+/// Reads a cell's event stream to its end.
+async fn outputs(
+    mut answer: Answer,
+    tell: &mut (dyn FnMut(CellTold) + Send),
+) -> Result<ExecAnswer, Failure> {
+    let mut reader = SseReader::default();
+    let mut execution_id = String::new();
+    while let Some(chunk) = answer.chunk().await.map_err(unreachable)? {
+        for event in reader.push(&chunk).map_err(|error| too_large(&error))? {
+            match event.name.as_str() {
+                "accepted" => {
+                    execution_id = read::<Accepted>(event.data.as_bytes())?.execution_id;
+                    tell(CellTold::Accepted {
+                        execution_id: execution_id.clone(),
+                    });
+                }
+                "started" => {
+                    let ran_ms = read::<Started>(event.data.as_bytes())?.ran_ms;
+                    tell(CellTold::Started { ran_ms });
+                }
+                "output" => match serde_json::from_str(&event.data) {
+                    Ok(output) => tell(CellTold::Output(output)),
+                    Err(error) => {
+                        tracing::warn!(%error, "an output of a cell could not be read and is left out")
+                    }
+                },
+                "clear_output" => tell(CellTold::Cleared),
+                "input_request" => tell(CellTold::Input {
+                    execution_id: execution_id.clone(),
+                    prompt: read(event.data.as_bytes())?,
+                }),
+                "done" => return read(event.data.as_bytes()),
+                _ => {}
+            }
+        }
+    }
+    Err(Failure::new(
+        FailureCode::Internal,
+        "The connection to the kernel ended before the cell did",
+    )
+    .next("See whether the machine still runs."))
+}
+
+impl App {
+    /// Runs a cell to its end; `tell` hears what it puts out and asks, as it comes.
+    ///
+    /// # Errors
+    /// [`FailureCode::NotRunning`]; a cell that fails is no failure, but a status of the answer.
+    pub async fn exec(
+        &self,
+        request: &ExecRequest,
+        tell: &mut (dyn FnMut(CellTold) + Send),
+    ) -> Result<ExecAnswer, Failure> {
+        outputs(send(&self.inner.options, request).await?, tell).await
+    }
+
+    /// Runs a command in the machine's shell to its end.
+    ///
+    /// # Errors
+    /// [`FailureCode::NotRunning`]; an exit status other than 0 is no failure.
+    pub async fn shell(&self, request: &ShellRequest) -> Result<ShellAnswer, Failure> {
+        self.post("/shell", request).await
+    }
+
+    /// Ends one execution: takes it out of the queue, or interrupts it where it runs.
+    ///
+    /// # Errors
+    /// [`FailureCode::NotFound`] where the kernel does not know it any more.
+    pub async fn end_cell(&self, execution_id: &str) -> Result<(), Failure> {
+        let _: Value = self
+            .delete(&format!("/executions/{}", segment(execution_id)))
+            .await?;
+        Ok(())
+    }
+
+    pub(crate) async fn interrupt(&self) -> Result<(), Failure> {
+        let _: Completed = self.post("/interrupt", &Nothing {}).await?;
+        Ok(())
+    }
+
+    /// Cells that the kernel knows.
+    pub(crate) async fn cells(&self) -> Result<KernelCells, Failure> {
+        let list: CellList = self.get("/executions").await?;
+        let cells = list.executions.into_iter().map(|cell| KernelCell {
+            cell_id: cell.id,
+            execution_id: cell.execution_id,
+            pending: cell.state != CellState::Over,
+        });
+        Ok(KernelCells {
+            cells: cells.collect(),
+        })
+    }
+
+    /// Begins to publish such a cell's outputs, from its beginning.
+    pub(crate) fn follow_cell(&self, request: KernelFollowRequest) {
+        let KernelFollowRequest {
+            cell_id,
+            run_id,
+            execution_id,
+        } = request;
+        let journal = self.inner.journal.clone();
+        journal.publish(Event::CellQueued {
+            cell_id: cell_id.clone(),
+            run_id: run_id.clone(),
+        });
+        let options = self.inner.options.clone();
+        let sent = async move {
+            let (port, token) = door(&options).await?;
+            let path = format!("/executions/{}/events", segment(&execution_id));
+            let call = Call {
+                accept: "text/event-stream",
+                token: Some(&token),
+                ..Call::get(port, &path)
+            };
+            accepted(call.send().await.map_err(unreachable)?).await
+        };
+        let publishing = publish(journal, (cell_id, run_id), sent, self.inner.stop.clone());
+        self.inner.tasks.spawn(publishing);
+    }
+
+    pub(crate) fn queue_cell(&self, cell: KernelExecRequest) -> Result<(), Failure> {
+        let (cell_id, run_id) = (cell.cell_id.clone(), cell.run_id.clone());
+        self.inner.notebook.exec(cell, || {
+            self.inner
+                .journal
+                .publish(Event::CellQueued { cell_id, run_id });
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::body::tests::answer;
+
+    #[tokio::test]
+    async fn a_cells_outputs_come_before_its_answer() {
+        let answer = answer(concat!(
+            "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n",
+            "event: started\ndata: {\"ran_ms\":3}\n\n",
+            "event: output\nid: 1\ndata: {\"output_type\":\"stream\",\"name\":\"stdout\",\"text\":\"hi\\n\"}\n\n",
+            "event: done\ndata: {\"id\":\"a\",\"execution_id\":\"b\",\"status\":\"completed\",\"stdout\":\"hi\\n\",",
+            "\"stderr\":\"\",\"result\":null,\"error\":null,\"timing_ms\":1,\"execution_count\":1,\"outputs\":[]}\n\n",
+        ))
+        .await;
+        let mut seen = Vec::new();
+        let done = outputs(answer, &mut |told| seen.push(told)).await.unwrap();
+        assert_eq!(done.stdout, "hi\n");
+        assert_eq!(seen[0], CellTold::Started { ran_ms: 3 });
+        assert!(matches!(&seen[1], CellTold::Output(output) if output["text"] == "hi\n"));
+    }
+
+    #[tokio::test]
+    async fn a_question_that_is_over_ends_nothing_else() {
+        let answer = answer(concat!(
+            "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n",
+            "event: accepted\ndata: {\"execution_id\":\"b\"}\n\n",
+            "event: input_request\nid: 1\ndata: {\"prompt\":\"name? \",\"password\":false}\n\n",
+            "event: input_request\nid: 2\ndata: null\n\n",
+            "event: done\ndata: {\"id\":\"a\",\"execution_id\":\"b\",\"status\":\"completed\",\"stdout\":\"rest\",",
+            "\"stderr\":\"\",\"result\":null,\"error\":null,\"timing_ms\":1,\"execution_count\":1,\"outputs\":[]}\n\n",
+        ))
+        .await;
+        let mut seen = Vec::new();
+        let done = outputs(answer, &mut |told| seen.push(told)).await.unwrap();
+        assert_eq!(done.stdout, "rest");
+        let prompts = seen.iter().filter_map(|told| match told {
+            CellTold::Input { prompt, .. } => Some(prompt.is_some()),
+            _ => None,
+        });
+        assert_eq!(prompts.collect::<Vec<_>>(), [true, false]);
+        assert!(matches!(&seen[0], CellTold::Accepted { execution_id } if execution_id == "b"));
+    }
+
+    #[tokio::test]
+    async fn a_stream_that_breaks_off_is_a_failure() {
+        let answer = answer("HTTP/1.1 200 OK\r\n\r\nevent: output\ndata: {}\n\n").await;
+        let failure = outputs(answer, &mut |_| {}).await.unwrap_err();
+        assert_eq!(failure.code, FailureCode::Internal);
+    }
+}

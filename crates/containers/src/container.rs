@@ -1,0 +1,370 @@
+//! Containers: create, start, stop, remove, look, list.
+
+use std::collections::{BTreeMap, HashMap};
+
+use bollard::{
+    errors::Error as BollardError,
+    models::{ChangeType, ContainerInspectResponse, ContainerUpdateBody},
+    query_parameters::{
+        CreateContainerOptionsBuilder, InspectContainerOptions, ListContainersOptionsBuilder,
+        RemoveContainerOptionsBuilder, RenameContainerOptionsBuilder, StartContainerOptions,
+        StopContainerOptionsBuilder,
+    },
+};
+
+use crate::{
+    blueprint::mounted,
+    connect::Engine,
+    error::EngineError,
+    spec::{Bind, ContainerSpec, Limits, Restarts, create_body, signed},
+    time::unix_ms,
+};
+
+/// Where a container stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ContainerState {
+    /// Created or ended.
+    Stopped {
+        /// How it ended; 0 where it never ran.
+        exit_code: i64,
+    },
+    /// Its process ended, and the engine will start it again.
+    Restarting {
+        /// How it ended.
+        exit_code: i64,
+    },
+    /// Its process runs.
+    Running {
+        /// Unix milliseconds.
+        started_at_ms: u64,
+    },
+}
+
+/// A container that is there.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Container {
+    /// Its id.
+    pub id: String,
+    /// Its name, without the slash.
+    pub name: String,
+    /// Id of its image.
+    pub image_id: String,
+    /// Labels.
+    pub labels: HashMap<String, String>,
+    /// State.
+    pub state: ContainerState,
+    /// Port inside → host port, for those that are published.
+    pub ports: BTreeMap<u16, u16>,
+    /// Folders and volumes that it was made with.
+    pub mounts: Vec<Bind>,
+    /// Limits that it has now.
+    pub limits: Limits,
+}
+
+impl Container {
+    /// Whether its process runs.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        matches!(self.state, ContainerState::Running { .. })
+    }
+}
+
+impl Engine {
+    /// Creates a container; answers its id.
+    ///
+    /// # Errors
+    /// [`EngineError`] with the engine's words; [`EngineError::is_conflict`] where the name is taken.
+    pub async fn create_container(&self, spec: &ContainerSpec) -> Result<String, EngineError> {
+        let options = CreateContainerOptionsBuilder::new()
+            .name(&spec.name)
+            .build();
+        let made = self
+            .docker
+            .create_container(Some(options), create_body(spec))
+            .await;
+        made.map(|made| made.id).map_err(|error| {
+            EngineError::from_bollard(format!("create the container {}", spec.name), error)
+        })
+    }
+
+    /// Starts a container; one that runs already is no failure.
+    ///
+    /// # Errors
+    /// [`EngineError`]; see [`EngineError::taken_port`].
+    pub async fn start_container(&self, name: &str) -> Result<(), EngineError> {
+        let started = self
+            .docker
+            .start_container(name, None::<StartContainerOptions>)
+            .await;
+        started.map_err(|error| {
+            EngineError::from_bollard(format!("start the container {name}"), error)
+        })
+    }
+
+    /// SIGTERM, then SIGKILL after the grace period.
+    ///
+    /// # Errors
+    /// [`EngineError`] with the engine's words.
+    pub async fn stop_container(&self, name: &str, grace_s: u32) -> Result<(), EngineError> {
+        let options = StopContainerOptionsBuilder::new()
+            .t(i32::try_from(grace_s).unwrap_or(i32::MAX))
+            .build();
+        let stopped = self.docker.stop_container(name, Some(options)).await;
+        match stopped
+            .map_err(|error| EngineError::from_bollard(format!("stop the container {name}"), error))
+        {
+            // 304: it did not run.
+            Err(EngineError::Api { status: 304, .. }) => Ok(()),
+            other => other,
+        }
+    }
+
+    /// Kills and removes a container with its anonymous volumes; one that is not there is no failure.
+    ///
+    /// # Errors
+    /// [`EngineError`] with the engine's words.
+    pub async fn remove_container(&self, name: &str) -> Result<(), EngineError> {
+        let options = RemoveContainerOptionsBuilder::new()
+            .force(true)
+            .v(true)
+            .build();
+        let removed = self.docker.remove_container(name, Some(options)).await;
+        match removed.map_err(|error| {
+            EngineError::from_bollard(format!("remove the container {name}"), error)
+        }) {
+            Err(error) if !error.is_not_found() => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// Gives a container another name.
+    ///
+    /// # Errors
+    /// [`EngineError`] with the engine's words; [`EngineError::is_conflict`] where the name is taken.
+    pub async fn rename_container(&self, name: &str, new: &str) -> Result<(), EngineError> {
+        let options = RenameContainerOptionsBuilder::new().name(new).build();
+        let renamed = self.docker.rename_container(name, options).await;
+        renamed.map_err(|error| {
+            EngineError::from_bollard(format!("rename the container {name} to {new}"), error)
+        })
+    }
+
+    /// Changes when the engine starts it by itself.
+    ///
+    /// # Errors
+    /// [`EngineError`] with the engine's words.
+    pub async fn set_restarts(&self, name: &str, restarts: Restarts) -> Result<(), EngineError> {
+        let update = ContainerUpdateBody {
+            restart_policy: Some(restarts.into()),
+            ..Default::default()
+        };
+        let updated = self.docker.update_container(name, update).await;
+        updated.map(|_| ()).map_err(|error| {
+            EngineError::from_bollard(format!("change when {name} is started"), error)
+        })
+    }
+
+    /// Changes the limits of memory, processors and processes of a container that may run and has
+    /// the limits `now`; /dev/shm stays as it is.
+    ///
+    /// # Errors
+    /// [`EngineError`] with the engine's words.
+    pub async fn set_limits(
+        &self,
+        name: &str,
+        now: &Limits,
+        wanted: &Limits,
+    ) -> Result<(), EngineError> {
+        // To the engine, 0 and what is left out are no change, and less than nothing is refused:
+        // a limit is taken away by giving all that there is.
+        let all = self.most().await?;
+        let memory = match (wanted.memory_bytes, now.memory_bytes) {
+            (None, Some(_)) => all.memory_bytes,
+            (wanted, _) => wanted,
+        };
+        let memory = memory.map(signed);
+        let nano_cpus = match (wanted.nano_cpus(), now.cpus) {
+            (None, Some(_)) => all.nano_cpus(),
+            (wanted, _) => wanted,
+        };
+        let pids = wanted.pids.filter(|pids| *pids > 0).map(i64::from);
+        let update = ContainerUpdateBody {
+            memory,
+            memory_swap: memory,
+            nano_cpus,
+            pids_limit: pids.or(now.pids.map(|_| -1)),
+            ..Default::default()
+        };
+        let updated = self.docker.update_container(name, update).await;
+        updated.map(|_| ()).map_err(|error| {
+            EngineError::from_bollard(format!("change the limits of {name}"), error)
+        })
+    }
+
+    /// Memory and processors of the engine's host.
+    ///
+    /// # Errors
+    /// [`EngineError`] where the engine does not answer.
+    pub async fn most(&self) -> Result<Limits, EngineError> {
+        let info = self.docker.info().await;
+        let info =
+            info.map_err(|error| EngineError::from_bollard("ask the engine about itself", error))?;
+        #[allow(clippy::cast_precision_loss)]
+        Ok(Limits {
+            memory_bytes: info.mem_total.and_then(|bytes| bytes.try_into().ok()),
+            cpus: info.ncpu.map(|count| count as f64),
+            ..Limits::default()
+        })
+    }
+
+    /// Paths that were added, changed or removed over a container's image, volumes left out.
+    ///
+    /// # Errors
+    /// [`EngineError`] with the engine's words.
+    pub async fn changed_files(&self, name: &str) -> Result<Vec<String>, EngineError> {
+        let found = self.docker.container_changes(name).await;
+        let found = found.map_err(|error| {
+            EngineError::from_bollard(format!("see what changed in {name}"), error)
+        })?;
+        Ok(found
+            .unwrap_or_default()
+            .into_iter()
+            .map(|change| match change.kind {
+                ChangeType::_2 => format!("{} (removed)", change.path),
+                _ => change.path,
+            })
+            .collect())
+    }
+
+    /// The container of that name or id; `None` where there is none.
+    ///
+    /// # Errors
+    /// [`EngineError`] where the engine does not answer.
+    pub async fn container(&self, name: &str) -> Result<Option<Container>, EngineError> {
+        let found = self
+            .docker
+            .inspect_container(name, None::<InspectContainerOptions>)
+            .await;
+        match found {
+            Ok(found) => Ok(Some(read(found))),
+            Err(error) => {
+                if let BollardError::JsonDataError { message, .. } = &error
+                    && message.contains("`stopped`")
+                    && let Some(found) = self.inspect_raw(name).await
+                {
+                    return Ok(Some(found.into()));
+                }
+                match EngineError::from_bollard(format!("look at the container {name}"), error) {
+                    error if error.is_not_found() => Ok(None),
+                    error => Err(error),
+                }
+            }
+        }
+    }
+
+    /// Names of all containers, stopped ones too, that have a label with that value.
+    ///
+    /// # Errors
+    /// [`EngineError`] where the engine does not answer.
+    pub async fn containers_labelled(
+        &self,
+        label: &str,
+        value: &str,
+    ) -> Result<Vec<String>, EngineError> {
+        let filters = HashMap::from([("label", vec![format!("{label}={value}")])]);
+        let options = ListContainersOptionsBuilder::new()
+            .all(true)
+            .filters(&filters)
+            .build();
+        let found = self.docker.list_containers(Some(options)).await;
+        let found =
+            found.map_err(|error| EngineError::from_bollard("list the containers", error))?;
+        Ok(found
+            .into_iter()
+            .filter_map(|one| first_name(one.names))
+            .collect())
+    }
+
+    /// Name of the running container that publishes a host port.
+    ///
+    /// # Errors
+    /// [`EngineError`] where the engine does not answer.
+    pub async fn port_holder(&self, port: u16) -> Result<Option<String>, EngineError> {
+        let options = ListContainersOptionsBuilder::new().build();
+        let found = self.docker.list_containers(Some(options)).await;
+        let found =
+            found.map_err(|error| EngineError::from_bollard("list the containers", error))?;
+        let holder = found.into_iter().find(|one| {
+            one.ports
+                .iter()
+                .flatten()
+                .any(|published| published.public_port == Some(port))
+        });
+        Ok(holder.and_then(|one| first_name(one.names)))
+    }
+}
+
+fn first_name(names: Option<Vec<String>>) -> Option<String> {
+    let name = names?.into_iter().next()?;
+    Some(name.trim_start_matches('/').to_owned())
+}
+
+fn read(found: ContainerInspectResponse) -> Container {
+    let state = found.state.unwrap_or_default();
+    // To the engine, one that waits for its next life runs.
+    let state = if state.restarting == Some(true) {
+        ContainerState::Restarting {
+            exit_code: state.exit_code.unwrap_or_default(),
+        }
+    } else if state.running == Some(true) {
+        ContainerState::Running {
+            started_at_ms: state
+                .started_at
+                .as_deref()
+                .and_then(unix_ms)
+                .unwrap_or_default(),
+        }
+    } else {
+        ContainerState::Stopped {
+            exit_code: state.exit_code.unwrap_or_default(),
+        }
+    };
+    let published = found
+        .network_settings
+        .and_then(|network| network.ports)
+        .unwrap_or_default();
+    let ports = published.into_iter().filter_map(|(inside, bindings)| {
+        let inside = inside.strip_suffix("/tcp")?.parse().ok()?;
+        let host = bindings?
+            .into_iter()
+            .find_map(|binding| binding.host_port?.parse().ok())?;
+        Some((inside, host))
+    });
+    let host = found.host_config.unwrap_or_default();
+    let positive = |limit: Option<i64>| limit.filter(|limit| *limit > 0);
+    #[allow(clippy::cast_precision_loss)]
+    let limits = Limits {
+        memory_bytes: positive(host.memory).and_then(|bytes| bytes.try_into().ok()),
+        cpus: positive(host.nano_cpus).map(|nano_cpus| nano_cpus as f64 / 1e9),
+        pids: positive(host.pids_limit).and_then(|pids| pids.try_into().ok()),
+        shm_bytes: positive(host.shm_size).and_then(|bytes| bytes.try_into().ok()),
+    };
+    let mounts = found.mounts.unwrap_or_default();
+    Container {
+        mounts: mounts.into_iter().filter_map(mounted).collect(),
+        limits,
+        id: found.id.unwrap_or_default(),
+        name: found
+            .name
+            .unwrap_or_default()
+            .trim_start_matches('/')
+            .to_owned(),
+        image_id: found.image.unwrap_or_default(),
+        labels: found
+            .config
+            .and_then(|config| config.labels)
+            .unwrap_or_default(),
+        state,
+        ports: ports.collect(),
+    }
+}
