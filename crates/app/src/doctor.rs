@@ -1,5 +1,6 @@
 //! Looks at what a machine needs on this computer, and says what to do.
 
+use futures_util::future::BoxFuture;
 use std::{net::TcpListener, path::Path};
 
 use lifecycle::{Engine, Machine};
@@ -70,53 +71,55 @@ impl Check {
 
 impl App {
     /// Looks at settings, engine, disk, images, ports and packages.
-    pub async fn doctor(&self) -> Vec<Check> {
-        let mut checks = Vec::new();
-        let machine = load(&self.inner.options);
-        match &machine {
-            Ok(machine) => {
-                let file = machine.paths().spec_file();
-                checks.push(Check::new(
-                    "settings",
-                    Verdict::Good,
-                    file.display().to_string(),
-                ));
-                let warnings = machine.spec().warnings();
-                checks.extend(
-                    warnings
-                        .into_iter()
-                        .map(|warning| Check::new("settings", Verdict::Note, warning)),
-                );
-            }
-            Err(failure) => checks.push(Check::failed("settings", failure)),
-        }
-        match self.connect().await {
-            Ok(engine) => {
-                let info = engine.info();
-                let found = format!(
-                    "{} {} (API {}) at {} ({})",
-                    info.name, info.version, info.api_version, info.endpoint, info.chosen_by
-                );
-                checks.push(Check::new("engine", Verdict::Good, found));
-                checks.extend(where_it_runs(&engine).await);
-                if let Ok(Some(root)) = engine.root_dir().await {
-                    checks.extend(disk(&root));
+    pub fn doctor<'a>(&'a self) -> BoxFuture<'a, Vec<Check>> {
+        Box::pin(async move {
+            let mut checks = Vec::new();
+            let machine = load(&self.inner.options);
+            match &machine {
+                Ok(machine) => {
+                    let file = machine.paths().spec_file();
+                    checks.push(Check::new(
+                        "settings",
+                        Verdict::Good,
+                        file.display().to_string(),
+                    ));
+                    let warnings = machine.spec().warnings();
+                    checks.extend(
+                        warnings
+                            .into_iter()
+                            .map(|warning| Check::new("settings", Verdict::Note, warning)),
+                    );
                 }
-                if let Ok(machine) = &machine {
-                    match machine.status(&engine).await {
-                        Ok(status) => {
-                            checks.push(base(&engine, machine, &status).await);
-                            checks.push(image(&status));
-                            checks.extend(ports(machine, &status));
+                Err(failure) => checks.push(Check::failed("settings", failure)),
+            }
+            match self.connect().await {
+                Ok(engine) => {
+                    let info = engine.info();
+                    let found = format!(
+                        "{} {} (API {}) at {} ({})",
+                        info.name, info.version, info.api_version, info.endpoint, info.chosen_by
+                    );
+                    checks.push(Check::new("engine", Verdict::Good, found));
+                    checks.extend(where_it_runs(&engine).await);
+                    if let Ok(Some(root)) = engine.root_dir().await {
+                        checks.extend(disk(&root));
+                    }
+                    if let Ok(machine) = &machine {
+                        match machine.status(&engine).await {
+                            Ok(status) => {
+                                checks.push(base(&engine, machine, &status).await);
+                                checks.push(image(&status));
+                                checks.extend(ports(machine, &status));
+                            }
+                            Err(error) => checks.push(Check::failed("machine", &error.into())),
                         }
-                        Err(error) => checks.push(Check::failed("machine", &error.into())),
                     }
                 }
+                Err(failure) => checks.push(Check::failed("engine", &failure)),
             }
-            Err(failure) => checks.push(Check::failed("engine", &failure)),
-        }
-        checks.push(packages());
-        checks
+            checks.push(packages());
+            checks
+        })
     }
 }
 

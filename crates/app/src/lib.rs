@@ -20,6 +20,7 @@ mod usage;
 mod watch;
 mod weight;
 
+use futures_util::future::BoxFuture;
 use std::{
     collections::HashMap,
     path::PathBuf,
@@ -55,6 +56,9 @@ pub struct AppOptions {
 }
 
 /// A handle to the app; cheap to clone.
+///
+/// Its public futures are boxed: otherwise everything below them would be compiled again in each
+/// program that awaits them.
 #[derive(Clone)]
 pub struct App {
     inner: Arc<Inner>,
@@ -83,59 +87,65 @@ impl App {
     ///
     /// # Errors
     /// Where no loopback port can be bound.
-    pub async fn start(options: AppOptions) -> Result<Self, Failure> {
-        Self::start_with(options, Vec::new()).await
+    pub fn start(options: AppOptions) -> BoxFuture<'static, Result<Self, Failure>> {
+        Box::pin(async move { Self::start_with(options, Vec::new()).await })
     }
 
     /// As [`start`](Self::start), with `key=value` pairs over the machine's spec.
     ///
     /// # Errors
     /// As [`start`](Self::start).
-    pub async fn start_with(options: AppOptions, overrides: Vec<String>) -> Result<Self, Failure> {
-        let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
-        let told = options.engine.or_else(|| variable("VIVARIUM_ENGINE"));
-        let options = MachineOptions {
-            instance: options.instance.or_else(|| variable("VIVARIUM_INSTANCE")),
-            home: options.home,
-            template: options.template,
-            repo: options.repo,
-            overrides,
-            engine: EngineChoice::new(told.clone()),
-        };
-        let (tasks, stop, journal) = (
-            TaskTracker::new(),
-            CancellationToken::new(),
-            journal::Journal::new(),
-        );
-        let paths = lifecycle::Paths::find(options.home.as_deref(), options.instance.as_deref());
-        let settings = settings::SettingsFile::load(&paths.config_dir);
-        if told.is_none() {
-            options.engine.set(settings.get().settings.engine);
-        }
-        let bridge = Bridge::start(&tasks, &stop).await?;
-        let notebook = notebook::start(options.clone(), journal.clone(), &tasks, &stop);
-        let app = Self {
-            inner: Arc::new(Inner {
-                options,
-                engine_is_told: told.is_some(),
-                paths,
-                settings,
-                journal,
-                bridge,
-                notebook,
-                mcp: mcp::Sessions::default(),
-                tasks,
-                stop,
-                last_usage: Mutex::default(),
-                runs: Mutex::default(),
-            }),
-        };
-        app.inner.tasks.spawn(watch::watch(
-            app.inner.options.clone(),
-            app.inner.journal.clone(),
-            app.inner.stop.clone(),
-        ));
-        Ok(app)
+    pub fn start_with(
+        options: AppOptions,
+        overrides: Vec<String>,
+    ) -> BoxFuture<'static, Result<Self, Failure>> {
+        Box::pin(async move {
+            let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+            let told = options.engine.or_else(|| variable("VIVARIUM_ENGINE"));
+            let options = MachineOptions {
+                instance: options.instance.or_else(|| variable("VIVARIUM_INSTANCE")),
+                home: options.home,
+                template: options.template,
+                repo: options.repo,
+                overrides,
+                engine: EngineChoice::new(told.clone()),
+            };
+            let (tasks, stop, journal) = (
+                TaskTracker::new(),
+                CancellationToken::new(),
+                journal::Journal::new(),
+            );
+            let paths =
+                lifecycle::Paths::find(options.home.as_deref(), options.instance.as_deref());
+            let settings = settings::SettingsFile::load(&paths.config_dir);
+            if told.is_none() {
+                options.engine.set(settings.get().settings.engine);
+            }
+            let bridge = Bridge::start(&tasks, &stop).await?;
+            let notebook = notebook::start(options.clone(), journal.clone(), &tasks, &stop);
+            let app = Self {
+                inner: Arc::new(Inner {
+                    options,
+                    engine_is_told: told.is_some(),
+                    paths,
+                    settings,
+                    journal,
+                    bridge,
+                    notebook,
+                    mcp: mcp::Sessions::default(),
+                    tasks,
+                    stop,
+                    last_usage: Mutex::default(),
+                    runs: Mutex::default(),
+                }),
+            };
+            app.inner.tasks.spawn(watch::watch(
+                app.inner.options.clone(),
+                app.inner.journal.clone(),
+                app.inner.stop.clone(),
+            ));
+            Ok(app)
+        })
     }
 
     /// Carries out one of [`COMMANDS`].
@@ -143,12 +153,12 @@ impl App {
     /// # Errors
     /// The handler's; [`NotFound`](wire::failure::FailureCode::NotFound) for another command,
     /// [`Invalid`](wire::failure::FailureCode::Invalid) for a request that can't be read.
-    pub async fn rpc(
-        &self,
-        command: &str,
+    pub fn rpc<'a>(
+        &'a self,
+        command: &'a str,
         params: serde_json::Value,
-    ) -> Result<serde_json::Value, Failure> {
-        rpc::dispatch(self, command, params).await
+    ) -> BoxFuture<'a, Result<serde_json::Value, Failure>> {
+        rpc::dispatch(self, command, params)
     }
 
     /// Events with `seq > after` that are still kept, then live ones.
@@ -188,11 +198,13 @@ impl App {
     }
 
     /// Cancels long work, ends the app's tasks and waits for them. Machines keep running.
-    pub async fn stop(self) {
-        self.inner.stop.cancel();
-        self.inner.tasks.close();
-        self.inner.tasks.wait().await;
-        self.inner.journal.close();
+    pub fn stop(self) -> BoxFuture<'static, ()> {
+        Box::pin(async move {
+            self.inner.stop.cancel();
+            self.inner.tasks.close();
+            self.inner.tasks.wait().await;
+            self.inner.journal.close();
+        })
     }
 
     /// A cancellable piece of long work; [`end_run`](Self::end_run) forgets it.

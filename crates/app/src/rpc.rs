@@ -1,6 +1,7 @@
 //! The router: made of [`wire::for_each_command!`], so that a command without a
 //! handler does not compile.
 
+use futures_util::future::BoxFuture;
 use lifecycle::UpOptions;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
@@ -29,10 +30,14 @@ macro_rules! router {
         }
 
         /// Reads the request, calls the handler, writes the answer.
-        pub(crate) async fn dispatch(app: &App, command: &str, params: Value) -> Result<Value, Failure> {
+        ///
+        /// Each handler is a future of its own: all of them in one would take minutes to compile.
+        pub(crate) fn dispatch<'a>(app: &'a App, command: &'a str, params: Value) -> BoxFuture<'a, Result<Value, Failure>> {
             match command {
-                $(stringify!($name) => answer(app.$name(request(command, params)?).await?),)*
-                _ => Err(Failure::new(FailureCode::NotFound, format!("There is no command named {command}"))),
+                $(stringify!($name) => Box::pin(async move { answer(app.$name(request(command, params)?).await?) }),)*
+                _ => Box::pin(async move {
+                    Err(Failure::new(FailureCode::NotFound, format!("There is no command named {command}")))
+                }),
             }
         }
     };

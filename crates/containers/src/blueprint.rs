@@ -1,6 +1,7 @@
 //! A container as it is, to make another like it: of another image, everything else equal. What
 //! the old image gave it (environment, labels, command) comes from the new one instead.
 
+use futures_util::future::BoxFuture;
 use std::collections::{BTreeMap, HashMap};
 
 use bollard::{
@@ -39,96 +40,106 @@ impl Engine {
     ///
     /// # Errors
     /// [`EngineError`] where the engine does not answer.
-    pub async fn blueprint(&self, name: &str) -> Result<Option<Blueprint>, EngineError> {
-        let doing = || format!("look at the container {name}");
-        let found = self
-            .docker
-            .inspect_container(name, None::<InspectContainerOptions>)
-            .await;
-        let found = match found {
-            Ok(found) => found,
-            Err(error) => match EngineError::from_bollard(doing(), error) {
-                error if error.is_not_found() => return Ok(None),
-                error => return Err(error),
-            },
-        };
-        let id = found.id.unwrap_or_default();
-        let image_id = found.image.unwrap_or_default();
-        // An image that lost its last name may be gone although a container is of it.
-        let image = match self.docker.inspect_image(&image_id).await {
-            Ok(image) => image.config.unwrap_or_default(),
-            Err(error) => match EngineError::from_bollard(doing(), error) {
-                error if error.is_not_found() => ImageConfig::default(),
-                error => return Err(error),
-            },
-        };
-        let config = found.config.unwrap_or_default();
-        let network = found.network_settings.unwrap_or_default();
-        let mut host = found.host_config.unwrap_or_default();
-        pin_ports(&mut host, network.ports.as_ref());
-        let short = id.get(..12).unwrap_or(&id).to_owned();
-        let mut networks: Vec<(String, EndpointSettings)> = network
-            .networks
-            .unwrap_or_default()
-            .into_iter()
-            .map(|(name, endpoint)| (name, wanted(endpoint, &short)))
-            .collect();
-        networks.sort_by(|a, b| a.0.cmp(&b.0));
-        // The first is the one that the container names as its own.
-        let main = host.network_mode.clone().unwrap_or_default();
-        let at = networks.iter().position(|(name, _)| *name == main);
-        let first = at.map(|at| networks.remove(at));
-        let shares = matches!(main.as_str(), "none" | "host") || main.starts_with("container:");
-        if shares {
-            networks.clear();
-        }
-        let named = config.image.clone().unwrap_or_else(|| image_id.clone());
-        let all_labels = config.labels.clone().unwrap_or_default();
-        let mut body = without_image(config, &image, &short);
-        body.networking_config = first.filter(|_| !shares).map(|first| NetworkingConfig {
-            endpoints_config: Some(HashMap::from([first])),
-        });
-        body.host_config = Some(host);
-        let mounts = found.mounts.unwrap_or_default();
-        Ok(Some(Blueprint {
-            name: found
-                .name
+    pub fn blueprint<'a>(
+        &'a self,
+        name: &'a str,
+    ) -> BoxFuture<'a, Result<Option<Blueprint>, EngineError>> {
+        Box::pin(async move {
+            let doing = || format!("look at the container {name}");
+            let found = self
+                .docker
+                .inspect_container(name, None::<InspectContainerOptions>)
+                .await;
+            let found = match found {
+                Ok(found) => found,
+                Err(error) => match EngineError::from_bollard(doing(), error) {
+                    error if error.is_not_found() => return Ok(None),
+                    error => return Err(error),
+                },
+            };
+            let id = found.id.unwrap_or_default();
+            let image_id = found.image.unwrap_or_default();
+            // An image that lost its last name may be gone although a container is of it.
+            let image = match self.docker.inspect_image(&image_id).await {
+                Ok(image) => image.config.unwrap_or_default(),
+                Err(error) => match EngineError::from_bollard(doing(), error) {
+                    error if error.is_not_found() => ImageConfig::default(),
+                    error => return Err(error),
+                },
+            };
+            let config = found.config.unwrap_or_default();
+            let network = found.network_settings.unwrap_or_default();
+            let mut host = found.host_config.unwrap_or_default();
+            pin_ports(&mut host, network.ports.as_ref());
+            let short = id.get(..12).unwrap_or(&id).to_owned();
+            let mut networks: Vec<(String, EndpointSettings)> = network
+                .networks
                 .unwrap_or_default()
-                .trim_start_matches('/')
-                .to_owned(),
-            image: named,
-            body,
-            all_labels: all_labels.into_iter().collect(),
-            mounts: mounts.into_iter().filter_map(mounted).collect(),
-            more_networks: networks,
-        }))
+                .into_iter()
+                .map(|(name, endpoint)| (name, wanted(endpoint, &short)))
+                .collect();
+            networks.sort_by(|a, b| a.0.cmp(&b.0));
+            // The first is the one that the container names as its own.
+            let main = host.network_mode.clone().unwrap_or_default();
+            let at = networks.iter().position(|(name, _)| *name == main);
+            let first = at.map(|at| networks.remove(at));
+            let shares = matches!(main.as_str(), "none" | "host") || main.starts_with("container:");
+            if shares {
+                networks.clear();
+            }
+            let named = config.image.clone().unwrap_or_else(|| image_id.clone());
+            let all_labels = config.labels.clone().unwrap_or_default();
+            let mut body = without_image(config, &image, &short);
+            body.networking_config = first.filter(|_| !shares).map(|first| NetworkingConfig {
+                endpoints_config: Some(HashMap::from([first])),
+            });
+            body.host_config = Some(host);
+            let mounts = found.mounts.unwrap_or_default();
+            Ok(Some(Blueprint {
+                name: found
+                    .name
+                    .unwrap_or_default()
+                    .trim_start_matches('/')
+                    .to_owned(),
+                image: named,
+                body,
+                all_labels: all_labels.into_iter().collect(),
+                mounts: mounts.into_iter().filter_map(mounted).collect(),
+                more_networks: networks,
+            }))
+        })
     }
 
     /// Creates a container after a blueprint; answers its id.
     ///
     /// # Errors
     /// [`EngineError`] with the engine's words; [`EngineError::is_conflict`] where the name is taken.
-    pub async fn create_like(&self, blueprint: &Blueprint) -> Result<String, EngineError> {
-        let name = &blueprint.name;
-        let failed =
-            |error| EngineError::from_bollard(format!("create the container {name}"), error);
-        let options = CreateContainerOptionsBuilder::new().name(name).build();
-        let mut body = blueprint.body.clone();
-        body.image = Some(blueprint.image.clone());
-        let made = self.docker.create_container(Some(options), body).await;
-        let id = made.map_err(failed)?.id;
-        for (network, endpoint) in &blueprint.more_networks {
-            let request = NetworkConnectRequest {
-                container: id.clone(),
-                endpoint_config: Some(endpoint.clone()),
-            };
-            let connected = self.docker.connect_network(network, request).await;
-            if let Err(error) = connected.map_err(failed) {
-                self.remove_container(&id).await?;
-                return Err(error);
+    pub fn create_like<'a>(
+        &'a self,
+        blueprint: &'a Blueprint,
+    ) -> BoxFuture<'a, Result<String, EngineError>> {
+        Box::pin(async move {
+            let name = &blueprint.name;
+            let failed =
+                |error| EngineError::from_bollard(format!("create the container {name}"), error);
+            let options = CreateContainerOptionsBuilder::new().name(name).build();
+            let mut body = blueprint.body.clone();
+            body.image = Some(blueprint.image.clone());
+            let made = self.docker.create_container(Some(options), body).await;
+            let id = made.map_err(failed)?.id;
+            for (network, endpoint) in &blueprint.more_networks {
+                let request = NetworkConnectRequest {
+                    container: id.clone(),
+                    endpoint_config: Some(endpoint.clone()),
+                };
+                let connected = self.docker.connect_network(network, request).await;
+                if let Err(error) = connected.map_err(failed) {
+                    self.remove_container(&id).await?;
+                    return Err(error);
+                }
             }
-        }
-        Ok(id)
+            Ok(id)
+        })
     }
 }
 

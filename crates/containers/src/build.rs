@@ -1,6 +1,7 @@
 //! Image builds with the engine's classic builder, which every engine from
 //! Docker 20.10 to 29 and Podman has, and which needs no BuildKit session.
 
+use futures_util::future::BoxFuture;
 use std::{collections::BTreeMap, fs::File};
 
 use bollard::query_parameters::BuildImageOptionsBuilder;
@@ -48,68 +49,70 @@ impl Engine {
     /// # Errors
     /// [`EngineError::Build`] with the failing step's last lines, [`EngineError::Cancelled`], or
     /// what the engine says of the request.
-    pub async fn build(
-        &self,
+    pub fn build<'a>(
+        &'a self,
         request: BuildRequest,
-        cancel: &CancellationToken,
-        tell: &mut (dyn FnMut(Progress) + Send),
-    ) -> Result<Built, EngineError> {
-        let options = BuildImageOptionsBuilder::new()
-            .dockerfile(&request.dockerfile)
-            .t(&request.tag)
-            .rm(true)
-            .forcerm(true)
-            .buildargs(&ordered(&request.args))
-            .labels(&ordered(&request.labels))
-            .build();
-        let context = bollard::body_try_stream(pieces(request.context));
-        let stream = self.docker.build_image(options, None, Some(context));
-        let mut stream = std::pin::pin!(stream);
-        let mut reader = Reader::default();
-        loop {
-            let item = tokio::select! {
-                biased;
-                () = cancel.cancelled() => return Err(EngineError::Cancelled),
-                item = stream.next() => item,
-            };
-            let Some(item) = item else { break };
-            let message = match item {
-                Ok(info) => {
-                    if let Some(text) = info.stream {
-                        reader.push(&text, tell);
+        cancel: &'a CancellationToken,
+        tell: &'a mut (dyn FnMut(Progress) + Send),
+    ) -> BoxFuture<'a, Result<Built, EngineError>> {
+        Box::pin(async move {
+            let options = BuildImageOptionsBuilder::new()
+                .dockerfile(&request.dockerfile)
+                .t(&request.tag)
+                .rm(true)
+                .forcerm(true)
+                .buildargs(&ordered(&request.args))
+                .labels(&ordered(&request.labels))
+                .build();
+            let context = bollard::body_try_stream(pieces(request.context));
+            let stream = self.docker.build_image(options, None, Some(context));
+            let mut stream = std::pin::pin!(stream);
+            let mut reader = Reader::default();
+            loop {
+                let item = tokio::select! {
+                    biased;
+                    () = cancel.cancelled() => return Err(EngineError::Cancelled),
+                    item = stream.next() => item,
+                };
+                let Some(item) = item else { break };
+                let message = match item {
+                    Ok(info) => {
+                        if let Some(text) = info.stream {
+                            reader.push(&text, tell);
+                        }
+                        let Some(error) = info.error_detail else {
+                            continue;
+                        };
+                        error.message.unwrap_or_default()
                     }
-                    let Some(error) = info.error_detail else {
-                        continue;
-                    };
-                    error.message.unwrap_or_default()
-                }
-                Err(bollard::errors::Error::DockerStreamError { error }) => error,
-                // Docker reads the whole Dockerfile before it begins to stream.
-                Err(bollard::errors::Error::DockerResponseServerError {
-                    status_code: 400 | 500,
-                    message,
-                }) if message.contains("ockerfile") => message,
-                Err(error) => return Err(EngineError::from_bollard("build the image", error)),
-            };
+                    Err(bollard::errors::Error::DockerStreamError { error }) => error,
+                    // Docker reads the whole Dockerfile before it begins to stream.
+                    Err(bollard::errors::Error::DockerResponseServerError {
+                        status_code: 400 | 500,
+                        message,
+                    }) if message.contains("ockerfile") => message,
+                    Err(error) => return Err(EngineError::from_bollard("build the image", error)),
+                };
+                reader.finish(tell);
+                return Err(EngineError::Build {
+                    step: reader.step(),
+                    message: without_the_command(message),
+                    lines: reader.tail(),
+                });
+            }
             reader.finish(tell);
-            return Err(EngineError::Build {
-                step: reader.step(),
-                message: without_the_command(message),
-                lines: reader.tail(),
-            });
-        }
-        reader.finish(tell);
-        match self.image(&request.tag).await? {
-            Some(image) => Ok(Built {
-                id: image.id,
-                steps: reader.images(),
-            }),
-            None => Err(EngineError::Build {
-                step: reader.step(),
-                message: "the build ended without an image".into(),
-                lines: reader.tail(),
-            }),
-        }
+            match self.image(&request.tag).await? {
+                Some(image) => Ok(Built {
+                    id: image.id,
+                    steps: reader.images(),
+                }),
+                None => Err(EngineError::Build {
+                    step: reader.step(),
+                    message: "the build ended without an image".into(),
+                    lines: reader.tail(),
+                }),
+            }
+        })
     }
 }
 

@@ -1,5 +1,6 @@
 //! Containers: create, start, stop, remove, look, list.
 
+use futures_util::future::BoxFuture;
 use std::collections::{BTreeMap, HashMap};
 
 use bollard::{
@@ -74,16 +75,21 @@ impl Engine {
     ///
     /// # Errors
     /// [`EngineError`] with the engine's words; [`EngineError::is_conflict`] where the name is taken.
-    pub async fn create_container(&self, spec: &ContainerSpec) -> Result<String, EngineError> {
-        let options = CreateContainerOptionsBuilder::new()
-            .name(&spec.name)
-            .build();
-        let made = self
-            .docker
-            .create_container(Some(options), create_body(spec))
-            .await;
-        made.map(|made| made.id).map_err(|error| {
-            EngineError::from_bollard(format!("create the container {}", spec.name), error)
+    pub fn create_container<'a>(
+        &'a self,
+        spec: &'a ContainerSpec,
+    ) -> BoxFuture<'a, Result<String, EngineError>> {
+        Box::pin(async move {
+            let options = CreateContainerOptionsBuilder::new()
+                .name(&spec.name)
+                .build();
+            let made = self
+                .docker
+                .create_container(Some(options), create_body(spec))
+                .await;
+            made.map(|made| made.id).map_err(|error| {
+                EngineError::from_bollard(format!("create the container {}", spec.name), error)
+            })
         })
     }
 
@@ -91,13 +97,15 @@ impl Engine {
     ///
     /// # Errors
     /// [`EngineError`]; see [`EngineError::taken_port`].
-    pub async fn start_container(&self, name: &str) -> Result<(), EngineError> {
-        let started = self
-            .docker
-            .start_container(name, None::<StartContainerOptions>)
-            .await;
-        started.map_err(|error| {
-            EngineError::from_bollard(format!("start the container {name}"), error)
+    pub fn start_container<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<(), EngineError>> {
+        Box::pin(async move {
+            let started = self
+                .docker
+                .start_container(name, None::<StartContainerOptions>)
+                .await;
+            started.map_err(|error| {
+                EngineError::from_bollard(format!("start the container {name}"), error)
+            })
         })
     }
 
@@ -105,47 +113,61 @@ impl Engine {
     ///
     /// # Errors
     /// [`EngineError`] with the engine's words.
-    pub async fn stop_container(&self, name: &str, grace_s: u32) -> Result<(), EngineError> {
-        let options = StopContainerOptionsBuilder::new()
-            .t(i32::try_from(grace_s).unwrap_or(i32::MAX))
-            .build();
-        let stopped = self.docker.stop_container(name, Some(options)).await;
-        match stopped
-            .map_err(|error| EngineError::from_bollard(format!("stop the container {name}"), error))
-        {
-            // 304: it did not run.
-            Err(EngineError::Api { status: 304, .. }) => Ok(()),
-            other => other,
-        }
+    pub fn stop_container<'a>(
+        &'a self,
+        name: &'a str,
+        grace_s: u32,
+    ) -> BoxFuture<'a, Result<(), EngineError>> {
+        Box::pin(async move {
+            let options = StopContainerOptionsBuilder::new()
+                .t(i32::try_from(grace_s).unwrap_or(i32::MAX))
+                .build();
+            let stopped = self.docker.stop_container(name, Some(options)).await;
+            match stopped.map_err(|error| {
+                EngineError::from_bollard(format!("stop the container {name}"), error)
+            }) {
+                // 304: it did not run.
+                Err(EngineError::Api { status: 304, .. }) => Ok(()),
+                other => other,
+            }
+        })
     }
 
     /// Kills and removes a container with its anonymous volumes; one that is not there is no failure.
     ///
     /// # Errors
     /// [`EngineError`] with the engine's words.
-    pub async fn remove_container(&self, name: &str) -> Result<(), EngineError> {
-        let options = RemoveContainerOptionsBuilder::new()
-            .force(true)
-            .v(true)
-            .build();
-        let removed = self.docker.remove_container(name, Some(options)).await;
-        match removed.map_err(|error| {
-            EngineError::from_bollard(format!("remove the container {name}"), error)
-        }) {
-            Err(error) if !error.is_not_found() => Err(error),
-            _ => Ok(()),
-        }
+    pub fn remove_container<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<(), EngineError>> {
+        Box::pin(async move {
+            let options = RemoveContainerOptionsBuilder::new()
+                .force(true)
+                .v(true)
+                .build();
+            let removed = self.docker.remove_container(name, Some(options)).await;
+            match removed.map_err(|error| {
+                EngineError::from_bollard(format!("remove the container {name}"), error)
+            }) {
+                Err(error) if !error.is_not_found() => Err(error),
+                _ => Ok(()),
+            }
+        })
     }
 
     /// Gives a container another name.
     ///
     /// # Errors
     /// [`EngineError`] with the engine's words; [`EngineError::is_conflict`] where the name is taken.
-    pub async fn rename_container(&self, name: &str, new: &str) -> Result<(), EngineError> {
-        let options = RenameContainerOptionsBuilder::new().name(new).build();
-        let renamed = self.docker.rename_container(name, options).await;
-        renamed.map_err(|error| {
-            EngineError::from_bollard(format!("rename the container {name} to {new}"), error)
+    pub fn rename_container<'a>(
+        &'a self,
+        name: &'a str,
+        new: &'a str,
+    ) -> BoxFuture<'a, Result<(), EngineError>> {
+        Box::pin(async move {
+            let options = RenameContainerOptionsBuilder::new().name(new).build();
+            let renamed = self.docker.rename_container(name, options).await;
+            renamed.map_err(|error| {
+                EngineError::from_bollard(format!("rename the container {name} to {new}"), error)
+            })
         })
     }
 
@@ -153,14 +175,20 @@ impl Engine {
     ///
     /// # Errors
     /// [`EngineError`] with the engine's words.
-    pub async fn set_restarts(&self, name: &str, restarts: Restarts) -> Result<(), EngineError> {
-        let update = ContainerUpdateBody {
-            restart_policy: Some(restarts.into()),
-            ..Default::default()
-        };
-        let updated = self.docker.update_container(name, update).await;
-        updated.map(|_| ()).map_err(|error| {
-            EngineError::from_bollard(format!("change when {name} is started"), error)
+    pub fn set_restarts<'a>(
+        &'a self,
+        name: &'a str,
+        restarts: Restarts,
+    ) -> BoxFuture<'a, Result<(), EngineError>> {
+        Box::pin(async move {
+            let update = ContainerUpdateBody {
+                restart_policy: Some(restarts.into()),
+                ..Default::default()
+            };
+            let updated = self.docker.update_container(name, update).await;
+            updated.map(|_| ()).map_err(|error| {
+                EngineError::from_bollard(format!("change when {name} is started"), error)
+            })
         })
     }
 
@@ -169,35 +197,37 @@ impl Engine {
     ///
     /// # Errors
     /// [`EngineError`] with the engine's words.
-    pub async fn set_limits(
-        &self,
-        name: &str,
-        now: &Limits,
-        wanted: &Limits,
-    ) -> Result<(), EngineError> {
-        // To the engine, 0 and what is left out are no change, and less than nothing is refused:
-        // a limit is taken away by giving all that there is.
-        let all = self.most().await?;
-        let memory = match (wanted.memory_bytes, now.memory_bytes) {
-            (None, Some(_)) => all.memory_bytes,
-            (wanted, _) => wanted,
-        };
-        let memory = memory.map(signed);
-        let nano_cpus = match (wanted.nano_cpus(), now.cpus) {
-            (None, Some(_)) => all.nano_cpus(),
-            (wanted, _) => wanted,
-        };
-        let pids = wanted.pids.filter(|pids| *pids > 0).map(i64::from);
-        let update = ContainerUpdateBody {
-            memory,
-            memory_swap: memory,
-            nano_cpus,
-            pids_limit: pids.or(now.pids.map(|_| -1)),
-            ..Default::default()
-        };
-        let updated = self.docker.update_container(name, update).await;
-        updated.map(|_| ()).map_err(|error| {
-            EngineError::from_bollard(format!("change the limits of {name}"), error)
+    pub fn set_limits<'a>(
+        &'a self,
+        name: &'a str,
+        now: &'a Limits,
+        wanted: &'a Limits,
+    ) -> BoxFuture<'a, Result<(), EngineError>> {
+        Box::pin(async move {
+            // To the engine, 0 and what is left out are no change, and less than nothing is refused:
+            // a limit is taken away by giving all that there is.
+            let all = self.most().await?;
+            let memory = match (wanted.memory_bytes, now.memory_bytes) {
+                (None, Some(_)) => all.memory_bytes,
+                (wanted, _) => wanted,
+            };
+            let memory = memory.map(signed);
+            let nano_cpus = match (wanted.nano_cpus(), now.cpus) {
+                (None, Some(_)) => all.nano_cpus(),
+                (wanted, _) => wanted,
+            };
+            let pids = wanted.pids.filter(|pids| *pids > 0).map(i64::from);
+            let update = ContainerUpdateBody {
+                memory,
+                memory_swap: memory,
+                nano_cpus,
+                pids_limit: pids.or(now.pids.map(|_| -1)),
+                ..Default::default()
+            };
+            let updated = self.docker.update_container(name, update).await;
+            updated.map(|_| ()).map_err(|error| {
+                EngineError::from_bollard(format!("change the limits of {name}"), error)
+            })
         })
     }
 
@@ -205,15 +235,17 @@ impl Engine {
     ///
     /// # Errors
     /// [`EngineError`] where the engine does not answer.
-    pub async fn most(&self) -> Result<Limits, EngineError> {
-        let info = self.docker.info().await;
-        let info =
-            info.map_err(|error| EngineError::from_bollard("ask the engine about itself", error))?;
-        #[allow(clippy::cast_precision_loss)]
-        Ok(Limits {
-            memory_bytes: info.mem_total.and_then(|bytes| bytes.try_into().ok()),
-            cpus: info.ncpu.map(|count| count as f64),
-            ..Limits::default()
+    pub fn most<'a>(&'a self) -> BoxFuture<'a, Result<Limits, EngineError>> {
+        Box::pin(async move {
+            let info = self.docker.info().await;
+            let info = info
+                .map_err(|error| EngineError::from_bollard("ask the engine about itself", error))?;
+            #[allow(clippy::cast_precision_loss)]
+            Ok(Limits {
+                memory_bytes: info.mem_total.and_then(|bytes| bytes.try_into().ok()),
+                cpus: info.ncpu.map(|count| count as f64),
+                ..Limits::default()
+            })
         })
     }
 
@@ -221,86 +253,104 @@ impl Engine {
     ///
     /// # Errors
     /// [`EngineError`] with the engine's words.
-    pub async fn changed_files(&self, name: &str) -> Result<Vec<String>, EngineError> {
-        let found = self.docker.container_changes(name).await;
-        let found = found.map_err(|error| {
-            EngineError::from_bollard(format!("see what changed in {name}"), error)
-        })?;
-        Ok(found
-            .unwrap_or_default()
-            .into_iter()
-            .map(|change| match change.kind {
-                ChangeType::_2 => format!("{} (removed)", change.path),
-                _ => change.path,
-            })
-            .collect())
+    pub fn changed_files<'a>(
+        &'a self,
+        name: &'a str,
+    ) -> BoxFuture<'a, Result<Vec<String>, EngineError>> {
+        Box::pin(async move {
+            let found = self.docker.container_changes(name).await;
+            let found = found.map_err(|error| {
+                EngineError::from_bollard(format!("see what changed in {name}"), error)
+            })?;
+            Ok(found
+                .unwrap_or_default()
+                .into_iter()
+                .map(|change| match change.kind {
+                    ChangeType::_2 => format!("{} (removed)", change.path),
+                    _ => change.path,
+                })
+                .collect())
+        })
     }
 
     /// The container of that name or id; `None` where there is none.
     ///
     /// # Errors
     /// [`EngineError`] where the engine does not answer.
-    pub async fn container(&self, name: &str) -> Result<Option<Container>, EngineError> {
-        let found = self
-            .docker
-            .inspect_container(name, None::<InspectContainerOptions>)
-            .await;
-        match found {
-            Ok(found) => Ok(Some(read(found))),
-            Err(error) => {
-                if let BollardError::JsonDataError { message, .. } = &error
-                    && message.contains("`stopped`")
-                    && let Some(found) = self.inspect_raw(name).await
-                {
-                    return Ok(Some(found.into()));
-                }
-                match EngineError::from_bollard(format!("look at the container {name}"), error) {
-                    error if error.is_not_found() => Ok(None),
-                    error => Err(error),
+    pub fn container<'a>(
+        &'a self,
+        name: &'a str,
+    ) -> BoxFuture<'a, Result<Option<Container>, EngineError>> {
+        Box::pin(async move {
+            let found = self
+                .docker
+                .inspect_container(name, None::<InspectContainerOptions>)
+                .await;
+            match found {
+                Ok(found) => Ok(Some(read(found))),
+                Err(error) => {
+                    if let BollardError::JsonDataError { message, .. } = &error
+                        && message.contains("`stopped`")
+                        && let Some(found) = self.inspect_raw(name).await
+                    {
+                        return Ok(Some(found.into()));
+                    }
+                    match EngineError::from_bollard(format!("look at the container {name}"), error)
+                    {
+                        error if error.is_not_found() => Ok(None),
+                        error => Err(error),
+                    }
                 }
             }
-        }
+        })
     }
 
     /// Names of all containers, stopped ones too, that have a label with that value.
     ///
     /// # Errors
     /// [`EngineError`] where the engine does not answer.
-    pub async fn containers_labelled(
-        &self,
-        label: &str,
-        value: &str,
-    ) -> Result<Vec<String>, EngineError> {
-        let filters = HashMap::from([("label", vec![format!("{label}={value}")])]);
-        let options = ListContainersOptionsBuilder::new()
-            .all(true)
-            .filters(&filters)
-            .build();
-        let found = self.docker.list_containers(Some(options)).await;
-        let found =
-            found.map_err(|error| EngineError::from_bollard("list the containers", error))?;
-        Ok(found
-            .into_iter()
-            .filter_map(|one| first_name(one.names))
-            .collect())
+    pub fn containers_labelled<'a>(
+        &'a self,
+        label: &'a str,
+        value: &'a str,
+    ) -> BoxFuture<'a, Result<Vec<String>, EngineError>> {
+        Box::pin(async move {
+            let filters = HashMap::from([("label", vec![format!("{label}={value}")])]);
+            let options = ListContainersOptionsBuilder::new()
+                .all(true)
+                .filters(&filters)
+                .build();
+            let found = self.docker.list_containers(Some(options)).await;
+            let found =
+                found.map_err(|error| EngineError::from_bollard("list the containers", error))?;
+            Ok(found
+                .into_iter()
+                .filter_map(|one| first_name(one.names))
+                .collect())
+        })
     }
 
     /// Name of the running container that publishes a host port.
     ///
     /// # Errors
     /// [`EngineError`] where the engine does not answer.
-    pub async fn port_holder(&self, port: u16) -> Result<Option<String>, EngineError> {
-        let options = ListContainersOptionsBuilder::new().build();
-        let found = self.docker.list_containers(Some(options)).await;
-        let found =
-            found.map_err(|error| EngineError::from_bollard("list the containers", error))?;
-        let holder = found.into_iter().find(|one| {
-            one.ports
-                .iter()
-                .flatten()
-                .any(|published| published.public_port == Some(port))
-        });
-        Ok(holder.and_then(|one| first_name(one.names)))
+    pub fn port_holder<'a>(
+        &'a self,
+        port: u16,
+    ) -> BoxFuture<'a, Result<Option<String>, EngineError>> {
+        Box::pin(async move {
+            let options = ListContainersOptionsBuilder::new().build();
+            let found = self.docker.list_containers(Some(options)).await;
+            let found =
+                found.map_err(|error| EngineError::from_bollard("list the containers", error))?;
+            let holder = found.into_iter().find(|one| {
+                one.ports
+                    .iter()
+                    .flatten()
+                    .any(|published| published.public_port == Some(port))
+            });
+            Ok(holder.and_then(|one| first_name(one.names)))
+        })
     }
 }
 

@@ -1,5 +1,6 @@
 //! Images: what is there, pulling, removing.
 
+use futures_util::future::BoxFuture;
 use std::{
     collections::{BTreeMap, HashMap},
     time::Duration,
@@ -57,45 +58,52 @@ impl Engine {
     ///
     /// # Errors
     /// [`EngineError`] where the engine does not answer.
-    pub async fn image(&self, name: &str) -> Result<Option<Image>, EngineError> {
-        match self.docker.inspect_image(name).await {
-            Ok(found) => Ok(Some(Image {
-                id: found.id.unwrap_or_default(),
-                labels: found
-                    .config
-                    .and_then(|config| config.labels)
-                    .unwrap_or_default(),
-                size_bytes: found
-                    .size
-                    .and_then(|size| size.try_into().ok())
-                    .unwrap_or_default(),
-            })),
-            Err(error) => {
-                match EngineError::from_bollard(format!("look at the image {name}"), error) {
-                    error if error.is_not_found() => Ok(None),
-                    error => Err(error),
+    pub fn image<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Option<Image>, EngineError>> {
+        Box::pin(async move {
+            match self.docker.inspect_image(name).await {
+                Ok(found) => Ok(Some(Image {
+                    id: found.id.unwrap_or_default(),
+                    labels: found
+                        .config
+                        .and_then(|config| config.labels)
+                        .unwrap_or_default(),
+                    size_bytes: found
+                        .size
+                        .and_then(|size| size.try_into().ok())
+                        .unwrap_or_default(),
+                })),
+                Err(error) => {
+                    match EngineError::from_bollard(format!("look at the image {name}"), error) {
+                        error if error.is_not_found() => Ok(None),
+                        error => Err(error),
+                    }
                 }
             }
-        }
+        })
     }
 
     /// Gives an image one more name.
     ///
     /// # Errors
     /// [`EngineError`] with the engine's words.
-    pub async fn tag_image(
-        &self,
-        image: &str,
-        repository: &str,
-        tag: &str,
-    ) -> Result<(), EngineError> {
-        let options = TagImageOptionsBuilder::new()
-            .repo(repository)
-            .tag(tag)
-            .build();
-        let tagged = self.docker.tag_image(image, Some(options)).await;
-        tagged.map_err(|error| {
-            EngineError::from_bollard(format!("name the image {image} {repository}:{tag}"), error)
+    pub fn tag_image<'a>(
+        &'a self,
+        image: &'a str,
+        repository: &'a str,
+        tag: &'a str,
+    ) -> BoxFuture<'a, Result<(), EngineError>> {
+        Box::pin(async move {
+            let options = TagImageOptionsBuilder::new()
+                .repo(repository)
+                .tag(tag)
+                .build();
+            let tagged = self.docker.tag_image(image, Some(options)).await;
+            tagged.map_err(|error| {
+                EngineError::from_bollard(
+                    format!("name the image {image} {repository}:{tag}"),
+                    error,
+                )
+            })
         })
     }
 
@@ -103,41 +111,51 @@ impl Engine {
     ///
     /// # Errors
     /// [`EngineError`] where the engine does not answer.
-    pub async fn image_tags(&self, repository: &str) -> Result<Vec<String>, EngineError> {
-        // All of them: Podman's filter takes no name without its registry.
-        let found = self.listed(HashMap::new()).await?;
-        let names = found.into_iter().flat_map(|image| image.repo_tags);
-        // Podman says where a local image comes from, or would.
-        let tag = |name: String| {
-            let (of, tag) = name.rsplit_once(':')?;
-            let mut names = ["", "localhost/", "docker.io/library/"].into_iter();
-            names
-                .any(|place| of.strip_prefix(place) == Some(repository))
-                .then(|| tag.to_owned())
-        };
-        Ok(names.filter_map(tag).collect())
+    pub fn image_tags<'a>(
+        &'a self,
+        repository: &'a str,
+    ) -> BoxFuture<'a, Result<Vec<String>, EngineError>> {
+        Box::pin(async move {
+            // All of them: Podman's filter takes no name without its registry.
+            let found = self.listed(HashMap::new()).await?;
+            let names = found.into_iter().flat_map(|image| image.repo_tags);
+            // Podman says where a local image comes from, or would.
+            let tag = |name: String| {
+                let (of, tag) = name.rsplit_once(':')?;
+                let mut names = ["", "localhost/", "docker.io/library/"].into_iter();
+                names
+                    .any(|place| of.strip_prefix(place) == Some(repository))
+                    .then(|| tag.to_owned())
+            };
+            Ok(names.filter_map(tag).collect())
+        })
     }
 
     /// The loose images that have a label, newest first.
     ///
     /// # Errors
     /// [`EngineError`] where the engine does not answer.
-    pub async fn loose_images(&self, label: &str) -> Result<Vec<LooseImage>, EngineError> {
-        let filters = HashMap::from([
-            ("label", vec![label.to_owned()]),
-            ("dangling", vec!["true".to_owned()]),
-        ]);
-        let found = self.listed(filters).await?;
-        let mut images: Vec<LooseImage> = found
-            .into_iter()
-            .map(|image| LooseImage {
-                id: image.id,
-                labels: image.labels,
-                created_at_s: image.created,
-            })
-            .collect();
-        images.sort_by_key(|image| std::cmp::Reverse(image.created_at_s));
-        Ok(images)
+    pub fn loose_images<'a>(
+        &'a self,
+        label: &'a str,
+    ) -> BoxFuture<'a, Result<Vec<LooseImage>, EngineError>> {
+        Box::pin(async move {
+            let filters = HashMap::from([
+                ("label", vec![label.to_owned()]),
+                ("dangling", vec!["true".to_owned()]),
+            ]);
+            let found = self.listed(filters).await?;
+            let mut images: Vec<LooseImage> = found
+                .into_iter()
+                .map(|image| LooseImage {
+                    id: image.id,
+                    labels: image.labels,
+                    created_at_s: image.created,
+                })
+                .collect();
+            images.sort_by_key(|image| std::cmp::Reverse(image.created_at_s));
+            Ok(images)
+        })
     }
 
     /// Podman gives the whole list up where an image goes while it reads it: then it is asked again.
@@ -166,67 +184,72 @@ impl Engine {
     ///
     /// # Errors
     /// [`EngineError::Cancelled`], or what the engine or the registry says.
-    pub async fn pull(
-        &self,
-        name: &str,
-        cancel: &CancellationToken,
-        tell: &mut (dyn FnMut(Progress) + Send),
-    ) -> Result<(), EngineError> {
-        // A colon after the last slash separates the tag; one before it is a registry's port.
-        let tagged = name
-            .rsplit('/')
-            .next()
-            .is_some_and(|last| last.contains(':'));
-        let whole = if tagged {
-            name.to_owned()
-        } else {
-            format!("{name}:latest")
-        };
-        let options = CreateImageOptionsBuilder::new().from_image(&whole).build();
-        let mut stream = std::pin::pin!(self.docker.create_image(Some(options), None, None));
-        let doing = || format!("pull {name}");
-        loop {
-            let item = tokio::select! {
-                biased;
-                () = cancel.cancelled() => return Err(EngineError::Cancelled),
-                item = stream.next() => item,
+    pub fn pull<'a>(
+        &'a self,
+        name: &'a str,
+        cancel: &'a CancellationToken,
+        tell: &'a mut (dyn FnMut(Progress) + Send),
+    ) -> BoxFuture<'a, Result<(), EngineError>> {
+        Box::pin(async move {
+            // A colon after the last slash separates the tag; one before it is a registry's port.
+            let tagged = name
+                .rsplit('/')
+                .next()
+                .is_some_and(|last| last.contains(':'));
+            let whole = if tagged {
+                name.to_owned()
+            } else {
+                format!("{name}:latest")
             };
-            let Some(item) = item else { return Ok(()) };
-            let info = item.map_err(|error| EngineError::from_bollard(doing(), error))?;
-            if let Some(message) = info.error_detail.and_then(|detail| detail.message) {
-                return Err(EngineError::Api {
-                    doing: doing(),
-                    status: 500,
-                    message,
-                });
+            let options = CreateImageOptionsBuilder::new().from_image(&whole).build();
+            let mut stream = std::pin::pin!(self.docker.create_image(Some(options), None, None));
+            let doing = || format!("pull {name}");
+            loop {
+                let item = tokio::select! {
+                    biased;
+                    () = cancel.cancelled() => return Err(EngineError::Cancelled),
+                    item = stream.next() => item,
+                };
+                let Some(item) = item else { return Ok(()) };
+                let info = item.map_err(|error| EngineError::from_bollard(doing(), error))?;
+                if let Some(message) = info.error_detail.and_then(|detail| detail.message) {
+                    return Err(EngineError::Api {
+                        doing: doing(),
+                        status: 500,
+                        message,
+                    });
+                }
+                // Layers' bars come many times a second: only their turns are told.
+                if let (Some(status), None) = (
+                    info.status,
+                    info.progress_detail.and_then(|bar| bar.current),
+                ) {
+                    tell(Progress::Line { text: status });
+                }
             }
-            // Layers' bars come many times a second: only their turns are told.
-            if let (Some(status), None) = (
-                info.status,
-                info.progress_detail.and_then(|bar| bar.current),
-            ) {
-                tell(Progress::Line { text: status });
-            }
-        }
+        })
     }
 
     /// Removes an image, with what only it was built on; one that is not there is no failure.
     ///
     /// # Errors
     /// [`EngineError`] where it is in use ([`EngineError::is_conflict`]), or the engine does not answer.
-    pub async fn remove_image(&self, name: &str) -> Result<(), EngineError> {
-        let options = RemoveImageOptionsBuilder::new().force(false).build();
-        match self.docker.remove_image(name, Some(options), None).await {
-            Ok(_) => Ok(()),
-            Err(error) => {
-                let error = EngineError::from_bollard(format!("remove the image {name}"), error);
-                // The engine removes the name first, then the layers. It may fail at a layer that
-                // somebody else is removing at the same time: the image is gone all the same.
-                if error.is_not_found() || matches!(self.image(name).await, Ok(None)) {
-                    return Ok(());
+    pub fn remove_image<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<(), EngineError>> {
+        Box::pin(async move {
+            let options = RemoveImageOptionsBuilder::new().force(false).build();
+            match self.docker.remove_image(name, Some(options), None).await {
+                Ok(_) => Ok(()),
+                Err(error) => {
+                    let error =
+                        EngineError::from_bollard(format!("remove the image {name}"), error);
+                    // The engine removes the name first, then the layers. It may fail at a layer that
+                    // somebody else is removing at the same time: the image is gone all the same.
+                    if error.is_not_found() || matches!(self.image(name).await, Ok(None)) {
+                        return Ok(());
+                    }
+                    Err(error)
                 }
-                Err(error)
             }
-        }
+        })
     }
 }

@@ -1,5 +1,6 @@
 //! What a container wrote to stdout and stderr.
 
+use futures_util::future::BoxFuture;
 use std::collections::VecDeque;
 
 use bollard::{container::LogOutput, query_parameters::LogsOptionsBuilder};
@@ -13,29 +14,35 @@ impl Engine {
     /// # Errors
     /// [`EngineError`] with the engine's words. Of a container that is being removed:
     /// [`EngineError::is_conflict`], then [`EngineError::is_not_found`].
-    pub async fn logs(&self, name: &str, tail: u32) -> Result<Vec<String>, EngineError> {
-        let doing = || format!("read the log of {name}");
-        let options = LogsOptionsBuilder::new()
-            .stdout(true)
-            .stderr(true)
-            .tail(&tail.to_string())
-            .build();
-        let mut newest = Newest::default();
-        let mut stream = std::pin::pin!(self.docker.logs(name, Some(options)));
-        while let Some(chunk) = stream.next().await {
-            let chunk = chunk.map_err(|error| EngineError::from_bollard(doing(), error))?;
-            if let Some(message) = engines_own_error(&chunk) {
-                // Its file goes before the container does.
-                let gone = message.contains("no such file");
-                return Err(EngineError::Api {
-                    doing: doing(),
-                    status: if gone { 404 } else { 500 },
-                    message,
-                });
+    pub fn logs<'a>(
+        &'a self,
+        name: &'a str,
+        tail: u32,
+    ) -> BoxFuture<'a, Result<Vec<String>, EngineError>> {
+        Box::pin(async move {
+            let doing = || format!("read the log of {name}");
+            let options = LogsOptionsBuilder::new()
+                .stdout(true)
+                .stderr(true)
+                .tail(&tail.to_string())
+                .build();
+            let mut newest = Newest::default();
+            let mut stream = std::pin::pin!(self.docker.logs(name, Some(options)));
+            while let Some(chunk) = stream.next().await {
+                let chunk = chunk.map_err(|error| EngineError::from_bollard(doing(), error))?;
+                if let Some(message) = engines_own_error(&chunk) {
+                    // Its file goes before the container does.
+                    let gone = message.contains("no such file");
+                    return Err(EngineError::Api {
+                        doing: doing(),
+                        status: if gone { 404 } else { 500 },
+                        message,
+                    });
+                }
+                newest.push(chunk.as_ref());
             }
-            newest.push(chunk.as_ref());
-        }
-        Ok(newest.lines())
+            Ok(newest.lines())
+        })
     }
 }
 

@@ -1,5 +1,6 @@
 //! Networks and volumes.
 
+use futures_util::future::BoxFuture;
 use std::collections::BTreeMap;
 
 use bollard::models::{NetworkCreateRequest, VolumeCreateRequest};
@@ -12,93 +13,101 @@ impl Engine {
     ///
     /// # Errors
     /// [`EngineError`] with the engine's words.
-    pub async fn ensure_network(
-        &self,
-        name: &str,
-        labels: &BTreeMap<String, String>,
-    ) -> Result<(), EngineError> {
-        let doing = || format!("create the network {name}");
-        // Docker lets two networks share a name, so a look comes first.
-        match self
-            .docker
-            .inspect_network(name, None::<InspectNetworkOptions>)
-            .await
-        {
-            Ok(_) => return Ok(()),
-            Err(error) => match EngineError::from_bollard(doing(), error) {
-                error if error.is_not_found() => {}
-                error => return Err(error),
-            },
-        }
-        let request = NetworkCreateRequest {
-            name: name.into(),
-            driver: Some("bridge".into()),
-            labels: Some(ordered(labels)),
-            ..Default::default()
-        };
-        let made = self.docker.create_network(request).await;
-        match made.map_err(|error| EngineError::from_bollard(doing(), error)) {
-            Err(error) if !error.is_conflict() => Err(error),
-            _ => Ok(()),
-        }
+    pub fn ensure_network<'a>(
+        &'a self,
+        name: &'a str,
+        labels: &'a BTreeMap<String, String>,
+    ) -> BoxFuture<'a, Result<(), EngineError>> {
+        Box::pin(async move {
+            let doing = || format!("create the network {name}");
+            // Docker lets two networks share a name, so a look comes first.
+            match self
+                .docker
+                .inspect_network(name, None::<InspectNetworkOptions>)
+                .await
+            {
+                Ok(_) => return Ok(()),
+                Err(error) => match EngineError::from_bollard(doing(), error) {
+                    error if error.is_not_found() => {}
+                    error => return Err(error),
+                },
+            }
+            let request = NetworkCreateRequest {
+                name: name.into(),
+                driver: Some("bridge".into()),
+                labels: Some(ordered(labels)),
+                ..Default::default()
+            };
+            let made = self.docker.create_network(request).await;
+            match made.map_err(|error| EngineError::from_bollard(doing(), error)) {
+                Err(error) if !error.is_conflict() => Err(error),
+                _ => Ok(()),
+            }
+        })
     }
 
     /// Removes a network; one that is not there is no failure.
     ///
     /// # Errors
     /// [`EngineError`] where a container still uses it.
-    pub async fn remove_network(&self, name: &str) -> Result<(), EngineError> {
-        let removed = self.docker.remove_network(name).await;
-        match removed
-            .map_err(|error| EngineError::from_bollard(format!("remove the network {name}"), error))
-        {
-            Err(error) if !error.is_not_found() => Err(error),
-            _ => Ok(()),
-        }
+    pub fn remove_network<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<(), EngineError>> {
+        Box::pin(async move {
+            let removed = self.docker.remove_network(name).await;
+            match removed.map_err(|error| {
+                EngineError::from_bollard(format!("remove the network {name}"), error)
+            }) {
+                Err(error) if !error.is_not_found() => Err(error),
+                _ => Ok(()),
+            }
+        })
     }
 
     /// Makes a volume unless one of that name is there.
     ///
     /// # Errors
     /// [`EngineError`] with the engine's words.
-    pub async fn ensure_volume(
-        &self,
-        name: &str,
-        labels: &BTreeMap<String, String>,
-    ) -> Result<(), EngineError> {
-        let doing = || format!("create the volume {name}");
-        // Podman refuses a second volume of the same name where Docker answers the first.
-        match self.docker.inspect_volume(name).await {
-            Ok(_) => return Ok(()),
-            Err(error) => match EngineError::from_bollard(doing(), error) {
-                error if error.is_not_found() => {}
-                error => return Err(error),
-            },
-        }
-        let request = VolumeCreateRequest {
-            name: Some(name.into()),
-            labels: Some(ordered(labels)),
-            ..Default::default()
-        };
-        let made = self.docker.create_volume(request).await;
-        made.map(|_| ())
-            .map_err(|error| EngineError::from_bollard(doing(), error))
+    pub fn ensure_volume<'a>(
+        &'a self,
+        name: &'a str,
+        labels: &'a BTreeMap<String, String>,
+    ) -> BoxFuture<'a, Result<(), EngineError>> {
+        Box::pin(async move {
+            let doing = || format!("create the volume {name}");
+            // Podman refuses a second volume of the same name where Docker answers the first.
+            match self.docker.inspect_volume(name).await {
+                Ok(_) => return Ok(()),
+                Err(error) => match EngineError::from_bollard(doing(), error) {
+                    error if error.is_not_found() => {}
+                    error => return Err(error),
+                },
+            }
+            let request = VolumeCreateRequest {
+                name: Some(name.into()),
+                labels: Some(ordered(labels)),
+                ..Default::default()
+            };
+            let made = self.docker.create_volume(request).await;
+            made.map(|_| ())
+                .map_err(|error| EngineError::from_bollard(doing(), error))
+        })
     }
 
     /// Removes a volume and what is in it; one that is not there is no failure.
     ///
     /// # Errors
     /// [`EngineError`] where a container still uses it.
-    pub async fn remove_volume(&self, name: &str) -> Result<(), EngineError> {
-        let removed = self
-            .docker
-            .remove_volume(name, None::<RemoveVolumeOptions>)
-            .await;
-        match removed
-            .map_err(|error| EngineError::from_bollard(format!("remove the volume {name}"), error))
-        {
-            Err(error) if !error.is_not_found() => Err(error),
-            _ => Ok(()),
-        }
+    pub fn remove_volume<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<(), EngineError>> {
+        Box::pin(async move {
+            let removed = self
+                .docker
+                .remove_volume(name, None::<RemoveVolumeOptions>)
+                .await;
+            match removed.map_err(|error| {
+                EngineError::from_bollard(format!("remove the volume {name}"), error)
+            }) {
+                Err(error) if !error.is_not_found() => Err(error),
+                _ => Ok(()),
+            }
+        })
     }
 }

@@ -1,5 +1,6 @@
 //! What a container uses: counters of this moment, and its disk.
 
+use futures_util::future::BoxFuture;
 use std::time::Instant;
 
 use bollard::{
@@ -46,20 +47,22 @@ impl Engine {
     ///
     /// # Errors
     /// [`EngineError`] with the engine's words; [`EngineError::is_not_found`] where there is none.
-    pub async fn usage(&self, name: &str) -> Result<Option<Usage>, EngineError> {
-        let options = StatsOptionsBuilder::new()
-            .stream(false)
-            .one_shot(true)
-            .build();
-        let mut samples = std::pin::pin!(self.docker.stats(name, Some(options)));
-        match samples.next().await {
-            None => Ok(None),
-            Some(Ok(sample)) => Ok(read(&sample)),
-            Some(Err(error)) => Err(EngineError::from_bollard(
-                format!("ask what {name} uses"),
-                error,
-            )),
-        }
+    pub fn usage<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Option<Usage>, EngineError>> {
+        Box::pin(async move {
+            let options = StatsOptionsBuilder::new()
+                .stream(false)
+                .one_shot(true)
+                .build();
+            let mut samples = std::pin::pin!(self.docker.stats(name, Some(options)));
+            match samples.next().await {
+                None => Ok(None),
+                Some(Ok(sample)) => Ok(read(&sample)),
+                Some(Err(error)) => Err(EngineError::from_bollard(
+                    format!("ask what {name} uses"),
+                    error,
+                )),
+            }
+        })
     }
 
     /// Bytes that a container wrote over its image, outside its volumes and mounts. May take
@@ -67,14 +70,16 @@ impl Engine {
     ///
     /// # Errors
     /// As [`usage`](Self::usage).
-    pub async fn written_bytes(&self, name: &str) -> Result<u64, EngineError> {
-        let options = InspectContainerOptionsBuilder::new().size(true).build();
-        let found = self.docker.inspect_container(name, Some(options)).await;
-        let found = found.map_err(|error| {
-            EngineError::from_bollard(format!("ask what {name} wrote to disk"), error)
-        })?;
-        let bytes = found.size_rw.unwrap_or_default();
-        Ok(u64::try_from(bytes).unwrap_or_default())
+    pub fn written_bytes<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<u64, EngineError>> {
+        Box::pin(async move {
+            let options = InspectContainerOptionsBuilder::new().size(true).build();
+            let found = self.docker.inspect_container(name, Some(options)).await;
+            let found = found.map_err(|error| {
+                EngineError::from_bollard(format!("ask what {name} wrote to disk"), error)
+            })?;
+            let bytes = found.size_rw.unwrap_or_default();
+            Ok(u64::try_from(bytes).unwrap_or_default())
+        })
     }
 }
 

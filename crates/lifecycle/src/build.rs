@@ -1,5 +1,6 @@
 //! A machine's image: whether it is current, its base, its build.
 
+use futures_util::future::BoxFuture;
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use containers::{BuildRequest, CancellationToken, Engine, EngineError};
@@ -23,16 +24,18 @@ impl Machine {
     /// # Errors
     /// [`LifecycleError::NoBase`], [`EngineError::Build`], [`LifecycleError::Cancelled`],
     /// [`LifecycleError::Busy`].
-    pub async fn build(
-        &self,
-        engine: &Engine,
+    pub fn build<'a>(
+        &'a self,
+        engine: &'a Engine,
         rebuild: bool,
-        cancel: &CancellationToken,
-        tell: Tell<'_>,
-    ) -> Result<String, LifecycleError> {
-        let _lock = self.lock()?;
-        let built = self.ensure_image(engine, rebuild, cancel, tell).await?;
-        Ok(built.1)
+        cancel: &'a CancellationToken,
+        tell: Tell<'a>,
+    ) -> BoxFuture<'a, Result<String, LifecycleError>> {
+        Box::pin(async move {
+            let _lock = self.lock()?;
+            let built = self.ensure_image(engine, rebuild, cancel, tell).await?;
+            Ok(built.1)
+        })
     }
 
     /// As [`build`](Self::build), for those who hold the lock; with the machine as it is then. One

@@ -1,5 +1,6 @@
 //! A machine's ups and downs: create, start, wait until it answers, stop, remove.
 
+use futures_util::future::BoxFuture;
 use std::{
     fs::{File, TryLockError},
     io::{Read, Write},
@@ -37,21 +38,23 @@ impl Machine {
     ///
     /// # Errors
     /// All of [`LifecycleError`]; [`LifecycleError::WouldRecreate`] with nothing changed.
-    pub async fn up(
-        &self,
-        engine: &Engine,
+    pub fn up<'a>(
+        &'a self,
+        engine: &'a Engine,
         options: UpOptions,
-        cancel: &CancellationToken,
-        tell: Tell<'_>,
-    ) -> Result<MachineStatus, LifecycleError> {
-        let _lock = self.lock()?;
-        if self.recover_locked(engine, &mut |_| {}).await?.is_some() {
-            phase(tell, "recover");
-            // Another generation may be in place.
-            let after = self.reread()?;
-            return after.up_locked(engine, options, cancel, tell).await;
-        }
-        self.up_locked(engine, options, cancel, tell).await
+        cancel: &'a CancellationToken,
+        tell: Tell<'a>,
+    ) -> BoxFuture<'a, Result<MachineStatus, LifecycleError>> {
+        Box::pin(async move {
+            let _lock = self.lock()?;
+            if self.recover_locked(engine, &mut |_| {}).await?.is_some() {
+                phase(tell, "recover");
+                // Another generation may be in place.
+                let after = self.reread()?;
+                return after.up_locked(engine, options, cancel, tell).await;
+            }
+            self.up_locked(engine, options, cancel, tell).await
+        })
     }
 
     async fn up_locked(
@@ -133,63 +136,72 @@ impl Machine {
     ///
     /// # Errors
     /// [`LifecycleError::Engine`], [`LifecycleError::Busy`].
-    pub async fn down(&self, engine: &Engine) -> Result<MachineStatus, LifecycleError> {
-        let _lock = self.lock()?;
-        self.recover_locked(engine, &mut |_| {}).await?;
-        self.recover_recreation(engine).await?;
-        if self.ours(engine).await?.is_some() {
-            engine.stop_container(&self.names.container, STOP_S).await?;
-        }
-        self.status(engine).await
+    pub fn down<'a>(
+        &'a self,
+        engine: &'a Engine,
+    ) -> BoxFuture<'a, Result<MachineStatus, LifecycleError>> {
+        Box::pin(async move {
+            let _lock = self.lock()?;
+            self.recover_locked(engine, &mut |_| {}).await?;
+            self.recover_recreation(engine).await?;
+            if self.ours(engine).await?.is_some() {
+                engine.stop_container(&self.names.container, STOP_S).await?;
+            }
+            self.status(engine).await
+        })
     }
 
     /// Stops and starts it, and waits until its kernel answers.
     ///
     /// # Errors
     /// [`LifecycleError::NotRunning`] where there is no container.
-    pub async fn restart(
-        &self,
-        engine: &Engine,
-        cancel: &CancellationToken,
-    ) -> Result<MachineStatus, LifecycleError> {
-        let _lock = self.lock()?;
-        self.recover_locked(engine, &mut |_| {}).await?;
-        self.recover_recreation(engine).await?;
-        if self.ours(engine).await?.is_none() {
-            return Err(self.not_running());
-        }
-        engine.stop_container(&self.names.container, STOP_S).await?;
-        self.start(engine).await?;
-        self.wait_ready(engine, cancel).await?;
-        self.status(engine).await
+    pub fn restart<'a>(
+        &'a self,
+        engine: &'a Engine,
+        cancel: &'a CancellationToken,
+    ) -> BoxFuture<'a, Result<MachineStatus, LifecycleError>> {
+        Box::pin(async move {
+            let _lock = self.lock()?;
+            self.recover_locked(engine, &mut |_| {}).await?;
+            self.recover_recreation(engine).await?;
+            if self.ours(engine).await?.is_none() {
+                return Err(self.not_running());
+            }
+            engine.stop_container(&self.names.container, STOP_S).await?;
+            self.start(engine).await?;
+            self.wait_ready(engine, cancel).await?;
+            self.status(engine).await
+        })
     }
 
     /// Removes container and network, and with `home` the home volume.
     ///
     /// # Errors
     /// [`LifecycleError::Engine`], [`LifecycleError::Busy`].
-    pub async fn remove(
-        &self,
-        engine: &Engine,
+    pub fn remove<'a>(
+        &'a self,
+        engine: &'a Engine,
         home: bool,
-    ) -> Result<MachineStatus, LifecycleError> {
-        let _lock = self.lock()?;
-        self.recover_locked(engine, &mut |_| {}).await?;
-        if let Some(container) = self.ours(engine).await? {
-            if container.is_running() {
-                engine.stop_container(&self.names.container, STOP_S).await?;
+    ) -> BoxFuture<'a, Result<MachineStatus, LifecycleError>> {
+        Box::pin(async move {
+            let _lock = self.lock()?;
+            self.recover_locked(engine, &mut |_| {}).await?;
+            if let Some(container) = self.ours(engine).await? {
+                if container.is_running() {
+                    engine.stop_container(&self.names.container, STOP_S).await?;
+                }
+                engine.remove_container(&self.names.container).await?;
             }
-            engine.remove_container(&self.names.container).await?;
-        }
-        for beside in [Placed::New, Placed::Old] {
-            self.remove_beside(engine, &self.names.placed(beside))
-                .await?;
-        }
-        engine.remove_network(&self.names.network()).await?;
-        if home {
-            engine.remove_volume(&self.names.home_volume()).await?;
-        }
-        self.status(engine).await
+            for beside in [Placed::New, Placed::Old] {
+                self.remove_beside(engine, &self.names.placed(beside))
+                    .await?;
+            }
+            engine.remove_network(&self.names.network()).await?;
+            if home {
+                engine.remove_volume(&self.names.home_volume()).await?;
+            }
+            self.status(engine).await
+        })
     }
 
     /// What a plan takes from this computer and the engine.

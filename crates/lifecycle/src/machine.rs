@@ -1,6 +1,7 @@
 //! A machine as its spec says: its names, its state, its ports, its log. What
 //! changes it is in `life`.
 
+use futures_util::future::BoxFuture;
 use std::path::{Path, PathBuf};
 
 use containers::{Container, ContainerState, Engine, EngineChoice};
@@ -174,50 +175,55 @@ impl Machine {
     ///
     /// # Errors
     /// [`LifecycleError::Engine`], [`LifecycleError::Foreign`].
-    pub async fn status(&self, engine: &Engine) -> Result<MachineStatus, LifecycleError> {
-        let image = engine.image(&self.image()).await?;
-        let wanted = if reused() || self.current.is_some() {
-            None
-        } else {
-            self.inputs().ok().map(|(_, _, digest)| digest)
-        };
-        let image_stale = match (&image, &wanted) {
-            (Some(image), Some(wanted)) => image.labels.get(label::INPUTS) != Some(wanted),
-            _ => false,
-        };
-        let mut status = MachineStatus {
-            name: self.names.machine.clone(),
-            state: MachineState::Absent,
-            image: self.image(),
-            image_present: image.is_some(),
-            image_stale,
-            container_id: None,
-            started_at_ms: None,
-            addresses: None,
-            body_version: None,
-            warnings: self.spec.warnings(),
-        };
-        let Some(container) = self.ours(engine).await? else {
-            return Ok(status);
-        };
-        status.state = match container.state {
-            ContainerState::Stopped { .. } => MachineState::Stopped,
-            ContainerState::Restarting { .. } | ContainerState::Running { .. } => {
-                MachineState::Starting
+    pub fn status<'a>(
+        &'a self,
+        engine: &'a Engine,
+    ) -> BoxFuture<'a, Result<MachineStatus, LifecycleError>> {
+        Box::pin(async move {
+            let image = engine.image(&self.image()).await?;
+            let wanted = if reused() || self.current.is_some() {
+                None
+            } else {
+                self.inputs().ok().map(|(_, _, digest)| digest)
+            };
+            let image_stale = match (&image, &wanted) {
+                (Some(image), Some(wanted)) => image.labels.get(label::INPUTS) != Some(wanted),
+                _ => false,
+            };
+            let mut status = MachineStatus {
+                name: self.names.machine.clone(),
+                state: MachineState::Absent,
+                image: self.image(),
+                image_present: image.is_some(),
+                image_stale,
+                container_id: None,
+                started_at_ms: None,
+                addresses: None,
+                body_version: None,
+                warnings: self.spec.warnings(),
+            };
+            let Some(container) = self.ours(engine).await? else {
+                return Ok(status);
+            };
+            status.state = match container.state {
+                ContainerState::Stopped { .. } => MachineState::Stopped,
+                ContainerState::Restarting { .. } | ContainerState::Running { .. } => {
+                    MachineState::Starting
+                }
+            };
+            status.container_id = Some(container.id.clone());
+            if let ContainerState::Running { started_at_ms } = container.state {
+                status.started_at_ms = Some(started_at_ms);
+                status.addresses = addresses(&container);
+                if let Some(&port) = container.ports.get(&KERNEL_PORT)
+                    && let Ping::Ready { version } = ping(port).await
+                {
+                    status.state = MachineState::Running;
+                    status.body_version = version;
+                }
             }
-        };
-        status.container_id = Some(container.id.clone());
-        if let ContainerState::Running { started_at_ms } = container.state {
-            status.started_at_ms = Some(started_at_ms);
-            status.addresses = addresses(&container);
-            if let Some(&port) = container.ports.get(&KERNEL_PORT)
-                && let Ping::Ready { version } = ping(port).await
-            {
-                status.state = MachineState::Running;
-                status.body_version = version;
-            }
-        }
-        Ok(status)
+            Ok(status)
+        })
     }
 
     /// Loopback port of a port inside the running machine.
@@ -242,35 +248,52 @@ impl Machine {
     ///
     /// # Errors
     /// [`LifecycleError::NotRunning`].
-    pub async fn kernel_port(&self, engine: &Engine) -> Result<u16, LifecycleError> {
-        self.port(engine, KERNEL_PORT).await
+    pub fn kernel_port<'a>(
+        &'a self,
+        engine: &'a Engine,
+    ) -> BoxFuture<'a, Result<u16, LifecycleError>> {
+        Box::pin(async move { self.port(engine, KERNEL_PORT).await })
     }
 
     /// Loopback port of its MCP endpoint.
     ///
     /// # Errors
     /// [`LifecycleError::NotRunning`].
-    pub async fn mcp_port(&self, engine: &Engine) -> Result<u16, LifecycleError> {
-        self.port(engine, MCP_PORT).await
+    pub fn mcp_port<'a>(
+        &'a self,
+        engine: &'a Engine,
+    ) -> BoxFuture<'a, Result<u16, LifecycleError>> {
+        Box::pin(async move { self.port(engine, MCP_PORT).await })
     }
 
     /// Loopback port of its VNC server.
     ///
     /// # Errors
     /// [`LifecycleError::NotRunning`].
-    pub async fn vnc_port(&self, engine: &Engine) -> Result<u16, LifecycleError> {
-        self.port(engine, VNC_PORT).await
+    pub fn vnc_port<'a>(
+        &'a self,
+        engine: &'a Engine,
+    ) -> BoxFuture<'a, Result<u16, LifecycleError>> {
+        Box::pin(async move { self.port(engine, VNC_PORT).await })
     }
 
     /// Last lines of its container's log.
     ///
     /// # Errors
     /// [`LifecycleError::NotRunning`] where there is no container, or one that is being removed.
-    pub async fn logs(&self, engine: &Engine, tail: u32) -> Result<Vec<String>, LifecycleError> {
-        match engine.logs(&self.names.container, tail).await {
-            Err(error) if error.is_not_found() || error.is_conflict() => Err(self.not_running()),
-            other => Ok(other?),
-        }
+    pub fn logs<'a>(
+        &'a self,
+        engine: &'a Engine,
+        tail: u32,
+    ) -> BoxFuture<'a, Result<Vec<String>, LifecycleError>> {
+        Box::pin(async move {
+            match engine.logs(&self.names.container, tail).await {
+                Err(error) if error.is_not_found() || error.is_conflict() => {
+                    Err(self.not_running())
+                }
+                other => Ok(other?),
+            }
+        })
     }
 }
 

@@ -2,6 +2,7 @@
 //! container, and what is other there than at the host. It was made by somebody else (`docker
 //! compose`, `docker run`), so that its successor is made like it and not from a spec.
 
+use futures_util::future::BoxFuture;
 use std::{collections::BTreeMap, path::Path};
 
 use containers::{Blueprint, Engine};
@@ -122,34 +123,36 @@ impl Machine {
     ///
     /// # Errors
     /// [`LifecycleError::NotInside`], [`LifecycleError::NotMounted`], [`LifecycleError::Engine`].
-    pub async fn itself(engine: &Engine) -> Result<Self, LifecycleError> {
-        let id = own_id().ok_or(LifecycleError::NotInside)?;
-        let own = engine.blueprint(&id).await?;
-        let own = own.ok_or(LifecycleError::NotInside)?;
-        let is_mounted = |target| own.mounts().iter().any(|mount| mount.target == target);
-        for target in ["/data", REPO] {
-            if !is_mounted(target) {
-                return Err(LifecycleError::NotMounted { target });
+    pub fn itself<'a>(engine: &'a Engine) -> BoxFuture<'a, Result<Self, LifecycleError>> {
+        Box::pin(async move {
+            let id = own_id().ok_or(LifecycleError::NotInside)?;
+            let own = engine.blueprint(&id).await?;
+            let own = own.ok_or(LifecycleError::NotInside)?;
+            let is_mounted = |target| own.mounts().iter().any(|mount| mount.target == target);
+            for target in ["/data", REPO] {
+                if !is_mounted(target) {
+                    return Err(LifecycleError::NotMounted { target });
+                }
             }
-        }
-        let settings = std::env::var(SETTINGS).unwrap_or_default();
-        let settings = settings.split(',').map(str::trim);
-        let seat = Seat {
-            settings: settings
-                .filter(|one| !one.is_empty())
-                .map(str::to_owned)
-                .collect(),
-            user: own.user().filter(|user| *user != "0:0").map(str::to_owned),
-            mounts: own
-                .mounts()
-                .iter()
-                .map(|mount| mount.target.clone())
-                .collect(),
-            role: Role::Within,
-            ..named(&own)
-        };
-        write_json(&Seat::file(), &seat)?;
-        Self::seated(seat)
+            let settings = std::env::var(SETTINGS).unwrap_or_default();
+            let settings = settings.split(',').map(str::trim);
+            let seat = Seat {
+                settings: settings
+                    .filter(|one| !one.is_empty())
+                    .map(str::to_owned)
+                    .collect(),
+                user: own.user().filter(|user| *user != "0:0").map(str::to_owned),
+                mounts: own
+                    .mounts()
+                    .iter()
+                    .map(|mount| mount.target.clone())
+                    .collect(),
+                role: Role::Within,
+                ..named(&own)
+            };
+            write_json(&Seat::file(), &seat)?;
+            Self::seated(seat)
+        })
     }
 
     /// The machine that a restarter was started for.

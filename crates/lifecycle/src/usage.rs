@@ -1,6 +1,7 @@
 //! What a machine uses of this computer.
 
 use containers::{Engine, Usage};
+use futures_util::future::BoxFuture;
 use wire::machine::MachineDisk;
 
 use crate::{error::LifecycleError, machine::Machine};
@@ -10,17 +11,19 @@ impl Machine {
     ///
     /// # Errors
     /// [`LifecycleError::NotRunning`], [`LifecycleError::Engine`].
-    pub async fn usage(&self, engine: &Engine) -> Result<Usage, LifecycleError> {
-        match engine.usage(&self.names.container).await {
-            Ok(Some(usage)) => Ok(Usage {
-                // Podman does not tell it.
-                pids_limit: usage.pids_limit.or(Some(self.spec.limits.pids.into())),
-                ..usage
-            }),
-            Ok(None) => Err(self.not_running()),
-            Err(error) if error.is_not_found() => Err(self.not_running()),
-            Err(error) => Err(error.into()),
-        }
+    pub fn usage<'a>(&'a self, engine: &'a Engine) -> BoxFuture<'a, Result<Usage, LifecycleError>> {
+        Box::pin(async move {
+            match engine.usage(&self.names.container).await {
+                Ok(Some(usage)) => Ok(Usage {
+                    // Podman does not tell it.
+                    pids_limit: usage.pids_limit.or(Some(self.spec.limits.pids.into())),
+                    ..usage
+                }),
+                Ok(None) => Err(self.not_running()),
+                Err(error) if error.is_not_found() => Err(self.not_running()),
+                Err(error) => Err(error.into()),
+            }
+        })
     }
 
     /// What it takes of the disk; of its home only where it runs. May take seconds where the home
@@ -28,19 +31,24 @@ impl Machine {
     ///
     /// # Errors
     /// [`LifecycleError::NotRunning`] where there is no container, [`LifecycleError::Engine`].
-    pub async fn disk(&self, engine: &Engine) -> Result<MachineDisk, LifecycleError> {
-        let Some(container) = self.ours(engine).await? else {
-            return Err(self.not_running());
-        };
-        let image = engine.image(&container.image_id).await?;
-        let written_bytes = match engine.written_bytes(&self.names.container).await {
-            Err(error) if error.is_not_found() => return Err(self.not_running()),
-            written => written?,
-        };
-        Ok(MachineDisk {
-            image_bytes: image.map(|image| image.size_bytes),
-            written_bytes,
-            home_bytes: self.home_bytes(engine).await?,
+    pub fn disk<'a>(
+        &'a self,
+        engine: &'a Engine,
+    ) -> BoxFuture<'a, Result<MachineDisk, LifecycleError>> {
+        Box::pin(async move {
+            let Some(container) = self.ours(engine).await? else {
+                return Err(self.not_running());
+            };
+            let image = engine.image(&container.image_id).await?;
+            let written_bytes = match engine.written_bytes(&self.names.container).await {
+                Err(error) if error.is_not_found() => return Err(self.not_running()),
+                written => written?,
+            };
+            Ok(MachineDisk {
+                image_bytes: image.map(|image| image.size_bytes),
+                written_bytes,
+                home_bytes: self.home_bytes(engine).await?,
+            })
         })
     }
 

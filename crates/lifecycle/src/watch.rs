@@ -1,6 +1,7 @@
 //! What becomes stale about a machine: told by the engine's events, over its comings and goings,
 //! so that nobody has to ask again and again.
 
+use futures_util::future::BoxFuture;
 use std::time::Duration;
 
 use containers::{ContainerAction, Engine, EngineError, EngineEvent};
@@ -29,36 +30,38 @@ pub enum Change {
 
 impl Machine {
     /// Tells changes until nobody hears them any more; drop the future to end it sooner.
-    pub async fn watch(&self, changes: Sender<Change>) {
-        let mut chosen = self.engine.subscribe();
-        let mut gone = false;
-        loop {
-            chosen.mark_unchanged();
-            match self.engine.connect().await {
-                Ok(engine) => {
-                    gone = false;
-                    if changes.send(Change::EngineHere).await.is_err() {
-                        return;
+    pub fn watch<'a>(&'a self, changes: Sender<Change>) -> BoxFuture<'a, ()> {
+        Box::pin(async move {
+            let mut chosen = self.engine.subscribe();
+            let mut gone = false;
+            loop {
+                chosen.mark_unchanged();
+                match self.engine.connect().await {
+                    Ok(engine) => {
+                        gone = false;
+                        if changes.send(Change::EngineHere).await.is_err() {
+                            return;
+                        }
+                        tokio::select! {
+                            // Another one is heard from now on.
+                            _ = chosen.changed() => {}
+                            heard = self.hear(&engine, &changes) => if !heard { return },
+                        }
                     }
-                    tokio::select! {
-                        // Another one is heard from now on.
-                        _ = chosen.changed() => {}
-                        heard = self.hear(&engine, &changes) => if !heard { return },
-                    }
-                }
-                Err(error) => {
-                    if !gone && changes.send(Change::EngineGone(error)).await.is_err() {
-                        return;
-                    }
-                    gone = true;
-                    tokio::select! {
-                        () = tokio::time::sleep(RETRY) => {}
-                        _ = chosen.changed() => {}
-                        () = changes.closed() => return,
+                    Err(error) => {
+                        if !gone && changes.send(Change::EngineGone(error)).await.is_err() {
+                            return;
+                        }
+                        gone = true;
+                        tokio::select! {
+                            () = tokio::time::sleep(RETRY) => {}
+                            _ = chosen.changed() => {}
+                            () = changes.closed() => return,
+                        }
                     }
                 }
             }
-        }
+        })
     }
 
     /// Passes events on until the engine is silent for good (true) or nobody hears (false).

@@ -3,6 +3,7 @@
 
 mod wishes;
 
+use futures_util::future::BoxFuture;
 use lifecycle::{CancellationToken, Order, Told, What};
 use wire::{
     commands::RunStarted,
@@ -94,27 +95,29 @@ impl App {
     ///
     /// # Errors
     /// Where it could not be brought to an end.
-    pub async fn recover(&self) -> Result<(), Failure> {
-        let machine = self.machine()?;
-        if !machine.is_interrupted() {
-            return Ok(());
-        }
-        let engine = self.connect().await?;
-        let run_id = machine
-            .runs()?
-            .into_iter()
-            .next()
-            .map(|run| run.run_id)
-            .unwrap_or_default();
-        let mut hear = |told| self.hear(&run_id, told);
-        let recovered = machine.recover(&engine, &mut hear).await;
-        match recovered {
-            // Another process was quicker.
-            Err(error) if is_busy(&error) => return Ok(()),
-            other => other?,
-        };
-        self.evolve_ended().await;
-        Ok(())
+    pub fn recover<'a>(&'a self) -> BoxFuture<'a, Result<(), Failure>> {
+        Box::pin(async move {
+            let machine = self.machine()?;
+            if !machine.is_interrupted() {
+                return Ok(());
+            }
+            let engine = self.connect().await?;
+            let run_id = machine
+                .runs()?
+                .into_iter()
+                .next()
+                .map(|run| run.run_id)
+                .unwrap_or_default();
+            let mut hear = |told| self.hear(&run_id, told);
+            let recovered = machine.recover(&engine, &mut hear).await;
+            match recovered {
+                // Another process was quicker.
+                Err(error) if is_busy(&error) => return Ok(()),
+                other => other?,
+            };
+            self.evolve_ended().await;
+            Ok(())
+        })
     }
 
     pub(crate) async fn evolve_now(&self) -> Result<EvolveStatus, Failure> {

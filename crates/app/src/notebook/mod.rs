@@ -5,6 +5,7 @@
 
 pub(crate) mod file;
 
+use futures_util::future::BoxFuture;
 use lifecycle::{
     MachineOptions,
     http::{Answer, Call},
@@ -258,31 +259,36 @@ impl App {
     ///
     /// # Errors
     /// [`FailureCode::NotRunning`]; a cell that fails is no failure, but a status of the answer.
-    pub async fn exec(
-        &self,
-        request: &ExecRequest,
-        tell: &mut (dyn FnMut(CellTold) + Send),
-    ) -> Result<ExecAnswer, Failure> {
-        outputs(send(&self.inner.options, request).await?, tell).await
+    pub fn exec<'a>(
+        &'a self,
+        request: &'a ExecRequest,
+        tell: &'a mut (dyn FnMut(CellTold) + Send),
+    ) -> BoxFuture<'a, Result<ExecAnswer, Failure>> {
+        Box::pin(async move { outputs(send(&self.inner.options, request).await?, tell).await })
     }
 
     /// Runs a command in the machine's shell to its end.
     ///
     /// # Errors
     /// [`FailureCode::NotRunning`]; an exit status other than 0 is no failure.
-    pub async fn shell(&self, request: &ShellRequest) -> Result<ShellAnswer, Failure> {
-        self.post("/shell", request).await
+    pub fn shell<'a>(
+        &'a self,
+        request: &'a ShellRequest,
+    ) -> BoxFuture<'a, Result<ShellAnswer, Failure>> {
+        Box::pin(async move { self.post("/shell", request).await })
     }
 
     /// Ends one execution: takes it out of the queue, or interrupts it where it runs.
     ///
     /// # Errors
     /// [`FailureCode::NotFound`] where the kernel does not know it any more.
-    pub async fn end_cell(&self, execution_id: &str) -> Result<(), Failure> {
-        let _: Value = self
-            .delete(&format!("/executions/{}", segment(execution_id)))
-            .await?;
-        Ok(())
+    pub fn end_cell<'a>(&'a self, execution_id: &'a str) -> BoxFuture<'a, Result<(), Failure>> {
+        Box::pin(async move {
+            let _: Value = self
+                .delete(&format!("/executions/{}", segment(execution_id)))
+                .await?;
+            Ok(())
+        })
     }
 
     pub(crate) async fn interrupt(&self) -> Result<(), Failure> {

@@ -24,7 +24,7 @@ use axum::{
     },
     routing::{get, post},
 };
-use futures_util::{Stream, stream};
+use futures_util::{Stream, future::BoxFuture, stream};
 use serde::Deserialize;
 use serde_json::Value;
 use tokio::net::TcpListener;
@@ -108,14 +108,17 @@ impl Served {
     ///
     /// # Errors
     /// Where accepting connections fails for good.
-    pub async fn run(self, app: &App) -> Result<(), Failure> {
-        let stop = app.inner.stop.clone();
-        axum::serve(self.listener, self.router)
-            .with_graceful_shutdown(stop.cancelled_owned())
-            .await
-            .map_err(|error| {
-                Failure::new(FailureCode::Internal, "The server ended").because(error.to_string())
-            })
+    pub fn run<'a>(self, app: &'a App) -> BoxFuture<'a, Result<(), Failure>> {
+        Box::pin(async move {
+            let stop = app.inner.stop.clone();
+            axum::serve(self.listener, self.router)
+                .with_graceful_shutdown(stop.cancelled_owned())
+                .await
+                .map_err(|error| {
+                    Failure::new(FailureCode::Internal, "The server ended")
+                        .because(error.to_string())
+                })
+        })
     }
 }
 
@@ -125,9 +128,11 @@ impl App {
     /// # Errors
     /// [`PortTaken`](FailureCode::PortTaken) if the port is held;
     /// [`NotFound`](FailureCode::NotFound) if the pages are wanted and this build has none.
-    pub async fn bind(&self, options: ServeOptions) -> Result<Served, Failure> {
-        let pages = options.ui.then(Pages::find).transpose()?;
-        self.listen(options.port, pages).await
+    pub fn bind<'a>(&'a self, options: ServeOptions) -> BoxFuture<'a, Result<Served, Failure>> {
+        Box::pin(async move {
+            let pages = options.ui.then(Pages::find).transpose()?;
+            self.listen(options.port, pages).await
+        })
     }
 
     async fn listen(&self, port: u16, pages: Option<Pages>) -> Result<Served, Failure> {

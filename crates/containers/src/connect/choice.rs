@@ -1,6 +1,7 @@
 //! Which engine is meant: one chosen by hand, else the one that Docker's client would take, else
 //! the first of the usual sockets that answers.
 
+use futures_util::future::BoxFuture;
 use std::{
     path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -71,23 +72,25 @@ impl EngineChoice {
     /// # Errors
     /// [`EngineError::Missing`], [`EngineError::Denied`], [`EngineError::Address`], [`EngineError::Tls`],
     /// [`EngineError::Ssh`], [`EngineError::Strange`].
-    pub async fn connect(&self) -> Result<Engine, EngineError> {
-        let hand = self.hand.borrow().clone();
-        let kept = self.lock().take();
-        if let Some(kept) = kept
-            && kept.hand == hand
-            && kept.engine.answers().await
-        {
-            let engine = kept.engine.clone();
-            *self.lock() = Some(kept);
-            return Ok(engine);
-        }
-        let engine = find(hand.as_deref()).await?;
-        *self.lock() = Some(Kept {
-            hand,
-            engine: engine.clone(),
-        });
-        Ok(engine)
+    pub fn connect<'a>(&'a self) -> BoxFuture<'a, Result<Engine, EngineError>> {
+        Box::pin(async move {
+            let hand = self.hand.borrow().clone();
+            let kept = self.lock().take();
+            if let Some(kept) = kept
+                && kept.hand == hand
+                && kept.engine.answers().await
+            {
+                let engine = kept.engine.clone();
+                *self.lock() = Some(kept);
+                return Ok(engine);
+            }
+            let engine = find(hand.as_deref()).await?;
+            *self.lock() = Some(Kept {
+                hand,
+                engine: engine.clone(),
+            });
+            Ok(engine)
+        })
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Kept>> {
@@ -98,8 +101,8 @@ impl EngineChoice {
     ///
     /// # Errors
     /// As [`connect`](Self::connect).
-    pub async fn test(hand: &str) -> Result<Engine, EngineError> {
-        find(meant(Some(hand.into())).as_deref()).await
+    pub fn test<'a>(hand: &'a str) -> BoxFuture<'a, Result<Engine, EngineError>> {
+        Box::pin(async move { find(meant(Some(hand.into())).as_deref()).await })
     }
 
     /// What can be chosen by hand on this computer: the usual sockets that are there, and

@@ -6,6 +6,7 @@ mod context;
 mod raw;
 mod ssh;
 
+use futures_util::future::BoxFuture;
 use std::{io::ErrorKind, os::unix::fs::MetadataExt, path::PathBuf, time::Duration};
 
 use bollard::{API_DEFAULT_VERSION, Docker, errors::Error as BollardError};
@@ -36,8 +37,8 @@ impl Engine {
     ///
     /// # Errors
     /// As [`EngineChoice::connect`].
-    pub async fn connect() -> Result<Self, EngineError> {
-        EngineChoice::default().connect().await
+    pub fn connect() -> BoxFuture<'static, Result<Self, EngineError>> {
+        Box::pin(async move { EngineChoice::default().connect().await })
     }
 
     /// Connects to one address; `chosen_by` says why to this one.
@@ -103,36 +104,42 @@ impl Engine {
     ///
     /// # Errors
     /// [`EngineError`] where the engine does not answer.
-    pub async fn is_rootless(&self) -> Result<bool, EngineError> {
-        // Older Podman does not tell; its socket is its user's.
-        if let Address::Unix { path } = &self.address
-            && self.is_podman()
-        {
-            let owner = std::fs::metadata(path).map(|found| found.uid());
-            return Ok(owner.is_ok_and(|owner| owner != 0));
-        }
-        let info = self.docker.info().await;
-        let info =
-            info.map_err(|error| EngineError::from_bollard("ask the engine about itself", error))?;
-        let options = info.security_options.unwrap_or_default();
-        Ok(options.iter().any(|option| option == "name=rootless"))
+    pub fn is_rootless<'a>(&'a self) -> BoxFuture<'a, Result<bool, EngineError>> {
+        Box::pin(async move {
+            // Older Podman does not tell; its socket is its user's.
+            if let Address::Unix { path } = &self.address
+                && self.is_podman()
+            {
+                let owner = std::fs::metadata(path).map(|found| found.uid());
+                return Ok(owner.is_ok_and(|owner| owner != 0));
+            }
+            let info = self.docker.info().await;
+            let info = info
+                .map_err(|error| EngineError::from_bollard("ask the engine about itself", error))?;
+            let options = info.security_options.unwrap_or_default();
+            Ok(options.iter().any(|option| option == "name=rootless"))
+        })
     }
 
     /// Whether it still answers, within a few seconds.
-    pub async fn answers(&self) -> bool {
-        let pinged = tokio::time::timeout(HELLO, self.docker.ping()).await;
-        matches!(pinged, Ok(Ok(_)))
+    pub fn answers<'a>(&'a self) -> BoxFuture<'a, bool> {
+        Box::pin(async move {
+            let pinged = tokio::time::timeout(HELLO, self.docker.ping()).await;
+            matches!(pinged, Ok(Ok(_)))
+        })
     }
 
     /// The engine's root folder, whose disk the images fill.
     ///
     /// # Errors
     /// [`EngineError`] where the engine does not answer.
-    pub async fn root_dir(&self) -> Result<Option<PathBuf>, EngineError> {
-        let info = self.docker.info().await;
-        let info =
-            info.map_err(|error| EngineError::from_bollard("ask the engine about itself", error))?;
-        Ok(info.docker_root_dir.map(PathBuf::from))
+    pub fn root_dir<'a>(&'a self) -> BoxFuture<'a, Result<Option<PathBuf>, EngineError>> {
+        Box::pin(async move {
+            let info = self.docker.info().await;
+            let info = info
+                .map_err(|error| EngineError::from_bollard("ask the engine about itself", error))?;
+            Ok(info.docker_root_dir.map(PathBuf::from))
+        })
     }
 }
 

@@ -1,5 +1,6 @@
 //! The generations of a machine: which there are, which one it is made of, their numbers.
 
+use futures_util::future::BoxFuture;
 use std::{fs::File, path::Path};
 
 use containers::Engine;
@@ -155,33 +156,38 @@ impl Machine {
     ///
     /// # Errors
     /// [`LifecycleError::File`], [`LifecycleError::Engine`].
-    pub async fn generations(&self, engine: &Engine) -> Result<GenerationList, LifecycleError> {
-        let all = self.read_generations()?;
-        let mut generations = Vec::new();
-        for record in all.records.iter().rev() {
-            generations.push(Generation {
-                number: record.number,
-                image: record.image.clone(),
-                image_id: record.image_id.clone(),
-                created_at: record.created_at,
-                size_bytes: record.size_bytes,
-                state: record.state,
-                current: all.current == Some(record.number),
-                kept: record.kept,
-                name: record.name.clone(),
-                note: record.note.clone(),
-                asked_by: record.asked_by,
-                run_id: record.run_id.clone(),
-                commit: record.commit.clone(),
-                has_state: !record.snapshots.is_empty(),
-                image_present: engine.image(&record.image).await?.is_some(),
-            });
-        }
-        generations.sort_by_key(|generation| std::cmp::Reverse(generation.number));
-        Ok(GenerationList {
-            generations,
-            saved: self.saved_files(&all),
-            generations_to_keep: self.spec.generations_to_keep,
+    pub fn generations<'a>(
+        &'a self,
+        engine: &'a Engine,
+    ) -> BoxFuture<'a, Result<GenerationList, LifecycleError>> {
+        Box::pin(async move {
+            let all = self.read_generations()?;
+            let mut generations = Vec::new();
+            for record in all.records.iter().rev() {
+                generations.push(Generation {
+                    number: record.number,
+                    image: record.image.clone(),
+                    image_id: record.image_id.clone(),
+                    created_at: record.created_at,
+                    size_bytes: record.size_bytes,
+                    state: record.state,
+                    current: all.current == Some(record.number),
+                    kept: record.kept,
+                    name: record.name.clone(),
+                    note: record.note.clone(),
+                    asked_by: record.asked_by,
+                    run_id: record.run_id.clone(),
+                    commit: record.commit.clone(),
+                    has_state: !record.snapshots.is_empty(),
+                    image_present: engine.image(&record.image).await?.is_some(),
+                });
+            }
+            generations.sort_by_key(|generation| std::cmp::Reverse(generation.number));
+            Ok(GenerationList {
+                generations,
+                saved: self.saved_files(&all),
+                generations_to_keep: self.spec.generations_to_keep,
+            })
         })
     }
 
@@ -234,20 +240,22 @@ impl Machine {
     /// # Errors
     /// [`LifecycleError::GenerationInUse`] for the current one, [`LifecycleError::NoGeneration`],
     /// [`LifecycleError::Busy`], [`LifecycleError::Engine`].
-    pub async fn remove_generation(
-        &self,
-        engine: &Engine,
+    pub fn remove_generation<'a>(
+        &'a self,
+        engine: &'a Engine,
         number: u32,
-    ) -> Result<(), LifecycleError> {
-        let _lock = self.lock()?;
-        let all = self.read_generations()?;
-        if all.get(number).is_none() {
-            return Err(LifecycleError::NoGeneration { number });
-        }
-        if all.current == Some(number) {
-            return Err(LifecycleError::GenerationInUse { number });
-        }
-        self.forget_generation(engine, number).await
+    ) -> BoxFuture<'a, Result<(), LifecycleError>> {
+        Box::pin(async move {
+            let _lock = self.lock()?;
+            let all = self.read_generations()?;
+            if all.get(number).is_none() {
+                return Err(LifecycleError::NoGeneration { number });
+            }
+            if all.current == Some(number) {
+                return Err(LifecycleError::GenerationInUse { number });
+            }
+            self.forget_generation(engine, number).await
+        })
     }
 
     /// Changes a generation's record, where it is still there.

@@ -20,6 +20,7 @@ mod run;
 mod shape;
 
 use containers::{CancellationToken, Engine};
+use futures_util::future::BoxFuture;
 use wire::{
     evolve::{
         Asker, EvolveLog, EvolveRequest, EvolveRun, RollbackRequest, RunKind, RunState, StepName,
@@ -104,67 +105,69 @@ impl Machine {
     /// # Errors
     /// [`LifecycleError::Busy`] and [`LifecycleError::File`] where it could not begin, or could
     /// not be brought to an end: then [`recover`](Self::recover) does that.
-    pub async fn carry_out(
-        &self,
-        engine: &Engine,
+    pub fn carry_out<'a>(
+        &'a self,
+        engine: &'a Engine,
         order: Order,
-        cancel: &CancellationToken,
-        hear: Hear<'_>,
-    ) -> Result<EvolveRun, LifecycleError> {
-        let _lock = self.lock()?;
-        self.recover_locked(engine, &mut |_| {}).await?;
-        let (kind, note, asked) = match order.what {
-            What::Evolve(request) => (
-                RunKind::Evolve,
-                request.note,
-                Asked {
-                    running_cell: request.running_cell,
-                    cell_limit_s: request.cell_limit_s,
-                    tree: request.tree,
-                    ..Default::default()
-                },
-            ),
-            What::Rollback(request) => {
-                let all = self.read_generations()?;
-                let number = match request.number.or_else(|| all.before_current()) {
-                    Some(number) if all.get(number).is_some() => number,
-                    Some(number) => return Err(LifecycleError::NoGeneration { number }),
-                    None => return Err(LifecycleError::NoEarlier),
-                };
-                (
-                    RunKind::Rollback,
-                    Some(format!("Back to generation {number}")),
+        cancel: &'a CancellationToken,
+        hear: Hear<'a>,
+    ) -> BoxFuture<'a, Result<EvolveRun, LifecycleError>> {
+        Box::pin(async move {
+            let _lock = self.lock()?;
+            self.recover_locked(engine, &mut |_| {}).await?;
+            let (kind, note, asked) = match order.what {
+                What::Evolve(request) => (
+                    RunKind::Evolve,
+                    request.note,
                     Asked {
                         running_cell: request.running_cell,
                         cell_limit_s: request.cell_limit_s,
-                        keep_repo: request.keep_repo,
-                        state: request.state,
-                        to: Some(number),
-                        tree: None,
+                        tree: request.tree,
+                        ..Default::default()
                     },
-                )
-            }
-        };
-        let file = RunFile {
-            run: EvolveRun {
-                state: RunState::Running,
-                note,
-                running_cell: asked.running_cell,
-                generation: asked.to,
-                ..EvolveRun::new(order.run_id, kind, order.asked_by, now_ms())
-            },
-            asked,
-            next: StepName::Prepare,
-            old: None,
-            image_id: None,
-            image: None,
-            new_id: None,
-            stopped_at: None,
-            repo_before: None,
-            built: Vec::new(),
-            handed_over: false,
-        };
-        Run::new(self, engine, cancel, hear, file).drive().await
+                ),
+                What::Rollback(request) => {
+                    let all = self.read_generations()?;
+                    let number = match request.number.or_else(|| all.before_current()) {
+                        Some(number) if all.get(number).is_some() => number,
+                        Some(number) => return Err(LifecycleError::NoGeneration { number }),
+                        None => return Err(LifecycleError::NoEarlier),
+                    };
+                    (
+                        RunKind::Rollback,
+                        Some(format!("Back to generation {number}")),
+                        Asked {
+                            running_cell: request.running_cell,
+                            cell_limit_s: request.cell_limit_s,
+                            keep_repo: request.keep_repo,
+                            state: request.state,
+                            to: Some(number),
+                            tree: None,
+                        },
+                    )
+                }
+            };
+            let file = RunFile {
+                run: EvolveRun {
+                    state: RunState::Running,
+                    note,
+                    running_cell: asked.running_cell,
+                    generation: asked.to,
+                    ..EvolveRun::new(order.run_id, kind, order.asked_by, now_ms())
+                },
+                asked,
+                next: StepName::Prepare,
+                old: None,
+                image_id: None,
+                image: None,
+                new_id: None,
+                stopped_at: None,
+                repo_before: None,
+                built: Vec::new(),
+                handed_over: false,
+            };
+            Run::new(self, engine, cancel, hear, file).drive().await
+        })
     }
 
     /// Whether a run was cut off and nobody works on it.
@@ -180,16 +183,18 @@ impl Machine {
     /// # Errors
     /// [`LifecycleError::Busy`] where another process carries it out, else as
     /// [`carry_out`](Self::carry_out).
-    pub async fn recover(
-        &self,
-        engine: &Engine,
-        hear: Hear<'_>,
-    ) -> Result<Option<EvolveRun>, LifecycleError> {
-        if self.book().unfinished()?.is_none() {
-            return Ok(None);
-        }
-        let _lock = self.lock()?;
-        self.recover_locked(engine, hear).await
+    pub fn recover<'a>(
+        &'a self,
+        engine: &'a Engine,
+        hear: Hear<'a>,
+    ) -> BoxFuture<'a, Result<Option<EvolveRun>, LifecycleError>> {
+        Box::pin(async move {
+            if self.book().unfinished()?.is_none() {
+                return Ok(None);
+            }
+            let _lock = self.lock()?;
+            self.recover_locked(engine, hear).await
+        })
     }
 
     /// As [`recover`](Self::recover), for those who hold the lock.

@@ -1,6 +1,7 @@
 //! The machine's repo as a run sees it: what it is committed as, and what changed since. Its files
 //! are read and written by [`History`] alone.
 
+use futures_util::future::BoxFuture;
 use std::path::{Path, PathBuf};
 
 use containers::Engine;
@@ -98,51 +99,58 @@ impl Machine {
     ///
     /// # Errors
     /// [`LifecycleError::History`], [`LifecycleError::File`].
-    pub async fn preview(&self) -> Result<RepoDiff, LifecycleError> {
-        let machine = self.clone();
-        off_thread(move || {
-            let history = machine.history()?;
-            let all = machine.read_generations()?;
-            let tree = history.look()?;
-            let (from, from_generation) = known_base(&history, &all)?;
-            let mut diff = history.diff(from.as_deref(), &tree)?;
-            diff.from_generation = from_generation;
-            diff.compiles = machine.tree_compiles(&history, &tree)?;
-            Ok(diff)
+    pub fn preview<'a>(&'a self) -> BoxFuture<'a, Result<RepoDiff, LifecycleError>> {
+        Box::pin(async move {
+            let machine = self.clone();
+            off_thread(move || {
+                let history = machine.history()?;
+                let all = machine.read_generations()?;
+                let tree = history.look()?;
+                let (from, from_generation) = known_base(&history, &all)?;
+                let mut diff = history.diff(from.as_deref(), &tree)?;
+                diff.from_generation = from_generation;
+                diff.compiles = machine.tree_compiles(&history, &tree)?;
+                Ok(diff)
+            })
+            .await
         })
-        .await
     }
 
     /// What a generation changed in the repo against the one before it.
     ///
     /// # Errors
     /// [`LifecycleError::NoGeneration`], and as [`preview`](Self::preview).
-    pub async fn generation_diff(&self, number: u32) -> Result<RepoDiff, LifecycleError> {
-        let machine = self.clone();
-        off_thread(move || {
-            let history = machine.history()?;
-            let all = machine.read_generations()?;
-            let record = all
-                .get(number)
-                .ok_or(LifecycleError::NoGeneration { number })?;
-            let Some(commit) = &record.commit else {
-                return Ok(RepoDiff::default());
-            };
-            let earlier = all
-                .records
-                .iter()
-                .filter(|other| other.number < number && other.commit.is_some());
-            let before = earlier.max_by_key(|other| other.number);
-            let Some((before, from)) =
-                before.and_then(|one| Some((one.number, one.commit.as_ref()?)))
-            else {
-                return Ok(RepoDiff::default());
-            };
-            let mut diff = history.diff(Some(from), commit)?;
-            diff.from_generation = Some(before);
-            Ok(diff)
+    pub fn generation_diff<'a>(
+        &'a self,
+        number: u32,
+    ) -> BoxFuture<'a, Result<RepoDiff, LifecycleError>> {
+        Box::pin(async move {
+            let machine = self.clone();
+            off_thread(move || {
+                let history = machine.history()?;
+                let all = machine.read_generations()?;
+                let record = all
+                    .get(number)
+                    .ok_or(LifecycleError::NoGeneration { number })?;
+                let Some(commit) = &record.commit else {
+                    return Ok(RepoDiff::default());
+                };
+                let earlier = all
+                    .records
+                    .iter()
+                    .filter(|other| other.number < number && other.commit.is_some());
+                let before = earlier.max_by_key(|other| other.number);
+                let Some((before, from)) =
+                    before.and_then(|one| Some((one.number, one.commit.as_ref()?)))
+                else {
+                    return Ok(RepoDiff::default());
+                };
+                let mut diff = history.diff(Some(from), commit)?;
+                diff.from_generation = Some(before);
+                Ok(diff)
+            })
+            .await
         })
-        .await
     }
 
     /// Whether the Rust sources of a tree are others than those that the shipped binary is of.

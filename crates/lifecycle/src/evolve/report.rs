@@ -1,6 +1,7 @@
 //! What a machine that replaces itself hears of its runs: each step goes into its own history,
 //! through its API, whichever container has its name just then.
 
+use futures_util::future::BoxFuture;
 use std::time::Duration;
 
 use containers::Engine;
@@ -240,62 +241,69 @@ impl Machine {
     ///
     /// # Errors
     /// [`LifecycleError::Inside`], [`LifecycleError::Engine`].
-    pub async fn wish(
-        &self,
-        engine: &Engine,
-    ) -> Result<Option<(String, EvolveWish)>, LifecycleError> {
-        let run = self.own_status(engine).await?.latest_run;
-        let mut known = self.runs()?.into_iter().map(|run| run.run_id);
-        let asked = run
-            .filter(|run| run.state == RunState::Asked && known.all(|known| known != run.run_id));
-        Ok(asked.map(|run| {
-            let wish = EvolveWish {
-                note: run.note,
-                running_cell: Some(run.running_cell),
-            };
-            (run.run_id, wish)
-        }))
+    pub fn wish<'a>(
+        &'a self,
+        engine: &'a Engine,
+    ) -> BoxFuture<'a, Result<Option<(String, EvolveWish)>, LifecycleError>> {
+        Box::pin(async move {
+            let run = self.own_status(engine).await?.latest_run;
+            let mut known = self.runs()?.into_iter().map(|run| run.run_id);
+            let asked = run.filter(|run| {
+                run.state == RunState::Asked && known.all(|known| known != run.run_id)
+            });
+            Ok(asked.map(|run| {
+                let wish = EvolveWish {
+                    note: run.note,
+                    running_cell: Some(run.running_cell),
+                };
+                (run.run_id, wish)
+            }))
+        })
     }
 
     /// Tells the machine how its newest run ended, where it has not heard: it was replaced then.
     ///
     /// # Errors
     /// [`LifecycleError::Inside`], [`LifecycleError::Engine`], [`LifecycleError::File`].
-    pub async fn tell_end(&self, engine: &Engine) -> Result<(), LifecycleError> {
-        let Some(run) = self.runs()?.into_iter().find(|run| run.ended_at.is_some()) else {
-            return Ok(());
-        };
-        let known = self.own_status(engine).await?.latest_run;
-        let unheard =
-            known.is_some_and(|known| known.run_id == run.run_id && known.ended_at.is_none());
-        if !unheard {
-            return Ok(());
-        }
-        let log = Vec::new();
-        self.report_run(engine, &EvolveReport { run, log }).await
+    pub fn tell_end<'a>(&'a self, engine: &'a Engine) -> BoxFuture<'a, Result<(), LifecycleError>> {
+        Box::pin(async move {
+            let Some(run) = self.runs()?.into_iter().find(|run| run.ended_at.is_some()) else {
+                return Ok(());
+            };
+            let known = self.own_status(engine).await?.latest_run;
+            let unheard =
+                known.is_some_and(|known| known.run_id == run.run_id && known.ended_at.is_none());
+            if !unheard {
+                return Ok(());
+            }
+            let log = Vec::new();
+            self.report_run(engine, &EvolveReport { run, log }).await
+        })
     }
 
     /// Tells the machine that a run which it asked for can't be carried out.
     ///
     /// # Errors
     /// [`LifecycleError::Inside`], [`LifecycleError::Engine`].
-    pub async fn refuse_wish(
-        &self,
-        engine: &Engine,
-        run_id: &str,
+    pub fn refuse_wish<'a>(
+        &'a self,
+        engine: &'a Engine,
+        run_id: &'a str,
         failure: Failure,
-    ) -> Result<(), LifecycleError> {
-        let known = self.own_status(engine).await?.latest_run;
-        let Some(mut run) = known.filter(|run| run.run_id == run_id && run.ended_at.is_none())
-        else {
-            return Ok(());
-        };
-        run.state = RunState::Failed;
-        run.ended_at = Some(now_ms());
-        run.error = Some(failure.to_string());
-        run.failure = Some(failure);
-        let log = Vec::new();
-        self.report_run(engine, &EvolveReport { run, log }).await
+    ) -> BoxFuture<'a, Result<(), LifecycleError>> {
+        Box::pin(async move {
+            let known = self.own_status(engine).await?.latest_run;
+            let Some(mut run) = known.filter(|run| run.run_id == run_id && run.ended_at.is_none())
+            else {
+                return Ok(());
+            };
+            run.state = RunState::Failed;
+            run.ended_at = Some(now_ms());
+            run.error = Some(failure.to_string());
+            run.failure = Some(failure);
+            let log = Vec::new();
+            self.report_run(engine, &EvolveReport { run, log }).await
+        })
     }
 }
 

@@ -3,6 +3,7 @@
 //! image: whichever holds the lock works, and the other takes over where the first one is lost.
 //! The engine starts both again until they are done, also after a power cut.
 
+use futures_util::future::BoxFuture;
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -72,25 +73,27 @@ impl Machine {
     ///
     /// # Errors
     /// Where it could not be brought to an end: the engine starts the restarter again.
-    pub async fn work_as_restarter(
-        &self,
-        engine: &Engine,
-        container: &str,
-        hear: Hear<'_>,
-    ) -> Result<(), LifecycleError> {
-        let lock = self.wait_for_lock().await?;
-        if self
-            .book()
-            .unfinished()?
-            .is_some_and(|file| file.handed_over)
-        {
-            tracing::info!(container, "this restarter takes the run up");
-            self.recover_locked(engine, hear).await?;
-            self.lower_flag()?;
-        }
-        drop(lock);
-        engine.set_restarts(container, Restarts::Never).await?;
-        Ok(())
+    pub fn work_as_restarter<'a>(
+        &'a self,
+        engine: &'a Engine,
+        container: &'a str,
+        hear: Hear<'a>,
+    ) -> BoxFuture<'a, Result<(), LifecycleError>> {
+        Box::pin(async move {
+            let lock = self.wait_for_lock().await?;
+            if self
+                .book()
+                .unfinished()?
+                .is_some_and(|file| file.handed_over)
+            {
+                tracing::info!(container, "this restarter takes the run up");
+                self.recover_locked(engine, hear).await?;
+                self.lower_flag()?;
+            }
+            drop(lock);
+            engine.set_restarts(container, Restarts::Never).await?;
+            Ok(())
+        })
     }
 
     /// What a machine does at its start and before a run: lets a run that was cut off be finished or
@@ -98,35 +101,41 @@ impl Machine {
     ///
     /// # Errors
     /// [`LifecycleError::NoRestarter`], [`LifecycleError::NotUndone`], [`LifecycleError::Engine`].
-    pub async fn look_after(&self, engine: &Engine, hear: Hear<'_>) -> Result<(), LifecycleError> {
-        let Some(seat) = &self.seat else {
-            return Ok(());
-        };
-        let mut renewed = false;
-        loop {
-            let lock = self.wait_for_lock().await?;
-            let Some(file) = self.book().unfinished()? else {
-                self.remove_restarters(engine, seat).await?;
-                return self.lower_flag();
+    pub fn look_after<'a>(
+        &'a self,
+        engine: &'a Engine,
+        hear: Hear<'a>,
+    ) -> BoxFuture<'a, Result<(), LifecycleError>> {
+        Box::pin(async move {
+            let Some(seat) = &self.seat else {
+                return Ok(());
             };
-            if !file.handed_over {
-                self.recover_locked(engine, hear).await?;
-                continue;
+            let mut renewed = false;
+            loop {
+                let lock = self.wait_for_lock().await?;
+                let Some(file) = self.book().unfinished()? else {
+                    self.remove_restarters(engine, seat).await?;
+                    return self.lower_flag();
+                };
+                if !file.handed_over {
+                    self.recover_locked(engine, hear).await?;
+                    continue;
+                }
+                let seen = stands(&file);
+                drop(lock);
+                self.wake_restarters(engine, seat, &file).await?;
+                if self.goes_on(&seen).await? {
+                    renewed = false;
+                    continue;
+                }
+                // They are there and do nothing.
+                let log = self.restarters_log(engine, seat).await;
+                self.remove_restarters(engine, seat).await?;
+                if std::mem::replace(&mut renewed, true) {
+                    return Err(LifecycleError::NoRestarter { log });
+                }
             }
-            let seen = stands(&file);
-            drop(lock);
-            self.wake_restarters(engine, seat, &file).await?;
-            if self.goes_on(&seen).await? {
-                renewed = false;
-                continue;
-            }
-            // They are there and do nothing.
-            let log = self.restarters_log(engine, seat).await;
-            self.remove_restarters(engine, seat).await?;
-            if std::mem::replace(&mut renewed, true) {
-                return Err(LifecycleError::NoRestarter { log });
-            }
-        }
+        })
     }
 
     async fn wait_for_lock(&self) -> Result<Lock, LifecycleError> {
