@@ -75,7 +75,7 @@ step 'Restoring compiled dependencies' restore_dependencies
 step "Compiling the machine's supervisor" build_body body
 step 'Building the pages' build_ui
 if [ "$headless" -eq 1 ]; then
-  step 'Compiling Vivarium' cargo build --locked --release --package cli
+  step 'Compiling Vivarium' build_command_line
 else
   step 'Compiling Vivarium' cargo build --locked --release --package vivarium-desktop
 fi

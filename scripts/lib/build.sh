@@ -1,6 +1,12 @@
 # shellcheck shell=bash
 # Builds what run.sh, test.sh and bench.sh share. Quick where nothing changed.
 
+# build_static NAME: one package as a static binary, in target/<processor>-unknown-linux-gnu/release.
+build_static() {
+  RUSTFLAGS="-C target-feature=+crt-static" cargo build --locked --package "$1" --release \
+    --target "$(uname -m)-unknown-linux-gnu"
+}
+
 # build_body [NAME…]: the machine's static binaries, put where the image's build looks for them:
 # the supervisor `body`, and `body-evolve`, which carries out evolves through a mounted socket.
 build_body() {
@@ -11,11 +17,24 @@ build_body() {
   mkdir -p "body/bin/$arch"
   for name in "${names[@]}"; do
     # One after the other: together they would be compiled with each other's features.
-    RUSTFLAGS="-C target-feature=+crt-static" cargo build --locked --package "$name" --release \
-      --target "$arch-unknown-linux-gnu" || return
+    build_static "$name" || return
     cmp -s "target/$arch-unknown-linux-gnu/release/$name" "body/bin/$arch/$name" ||
       install -m 0755 "target/$arch-unknown-linux-gnu/release/$name" "body/bin/$arch/$name"
   done
+}
+
+# The command line, at target/release/vivarium. On Linux it is linked like the supervisor, and so
+# shares the crates that were compiled for it.
+build_command_line() {
+  local built
+  if [ "$(uname -s)" != Linux ]; then
+    cargo build --locked --release --package cli
+    return
+  fi
+  build_static cli || return
+  built=target/$(uname -m)-unknown-linux-gnu/release/vivarium
+  mkdir -p target/release
+  cmp -s "$built" target/release/vivarium || install -m 0755 "$built" target/release/vivarium
 }
 
 # Certificates of a network that inspects TLS: used while the image is built, never part of it.
