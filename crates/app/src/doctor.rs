@@ -1,8 +1,8 @@
 //! Looks at what a machine needs on this computer, and says what to do.
 
-use futures_util::future::BoxFuture;
 use std::{net::TcpListener, path::Path};
 
+use futures_util::future::BoxFuture;
 use lifecycle::{Engine, Machine};
 use serde::Serialize;
 use wire::{

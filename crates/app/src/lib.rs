@@ -20,7 +20,6 @@ mod usage;
 mod watch;
 mod weight;
 
-use futures_util::future::BoxFuture;
 use std::{
     collections::HashMap,
     path::PathBuf,
@@ -29,6 +28,7 @@ use std::{
 
 pub use desktop::Bridge;
 pub use doctor::{Check, Verdict};
+use futures_util::future::BoxFuture;
 pub use journal::Subscription;
 use lifecycle::{EngineChoice, MachineOptions};
 pub use notebook::CellTold;

@@ -1,7 +1,6 @@
 //! A container as it is, to make another like it: of another image, everything else equal. What
 //! the old image gave it (environment, labels, command) comes from the new one instead.
 
-use futures_util::future::BoxFuture;
 use std::collections::{BTreeMap, HashMap};
 
 use bollard::{
@@ -12,6 +11,7 @@ use bollard::{
     },
     query_parameters::{CreateContainerOptionsBuilder, InspectContainerOptions},
 };
+use futures_util::future::BoxFuture;
 
 use crate::{
     connect::Engine,

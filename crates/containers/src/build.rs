@@ -1,11 +1,11 @@
 //! Image builds with the engine's classic builder, which every engine from
 //! Docker 20.10 to 29 and Podman has, and which needs no BuildKit session.
 
-use futures_util::future::BoxFuture;
 use std::{collections::BTreeMap, fs::File};
 
 use bollard::query_parameters::BuildImageOptionsBuilder;
 use bytes::{Bytes, BytesMut};
+use futures_util::future::BoxFuture;
 use futures_util::{Stream, StreamExt};
 use tokio::io::AsyncReadExt;
 use tokio_util::sync::CancellationToken;

@@ -1,6 +1,5 @@
 //! Containers: create, start, stop, remove, look, list.
 
-use futures_util::future::BoxFuture;
 use std::collections::{BTreeMap, HashMap};
 
 use bollard::{
@@ -12,6 +11,7 @@ use bollard::{
         StopContainerOptionsBuilder,
     },
 };
+use futures_util::future::BoxFuture;
 
 use crate::{
     blueprint::mounted,

@@ -1,6 +1,5 @@
 //! Images: what is there, pulling, removing.
 
-use futures_util::future::BoxFuture;
 use std::{
     collections::{BTreeMap, HashMap},
     time::Duration,
@@ -14,6 +13,7 @@ use bollard::{
     },
 };
 use futures_util::StreamExt;
+use futures_util::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
 use wire::machine::Progress;
 

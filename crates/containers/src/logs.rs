@@ -1,10 +1,10 @@
 //! What a container wrote to stdout and stderr.
 
-use futures_util::future::BoxFuture;
 use std::collections::VecDeque;
 
 use bollard::{container::LogOutput, query_parameters::LogsOptionsBuilder};
 use futures_util::StreamExt;
+use futures_util::future::BoxFuture;
 
 use crate::{connect::Engine, error::EngineError};
 

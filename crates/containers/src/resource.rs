@@ -1,10 +1,10 @@
 //! Networks and volumes.
 
-use futures_util::future::BoxFuture;
 use std::collections::BTreeMap;
 
 use bollard::models::{NetworkCreateRequest, VolumeCreateRequest};
 use bollard::query_parameters::{InspectNetworkOptions, RemoveVolumeOptions};
+use futures_util::future::BoxFuture;
 
 use crate::{connect::Engine, error::EngineError, image::ordered};
 

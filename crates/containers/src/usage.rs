@@ -1,6 +1,5 @@
 //! What a container uses: counters of this moment, and its disk.
 
-use futures_util::future::BoxFuture;
 use std::time::Instant;
 
 use bollard::{
@@ -8,6 +7,7 @@ use bollard::{
     query_parameters::{InspectContainerOptionsBuilder, StatsOptionsBuilder},
 };
 use futures_util::StreamExt;
+use futures_util::future::BoxFuture;
 
 use crate::{connect::Engine, error::EngineError};
 

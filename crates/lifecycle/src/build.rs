@@ -1,9 +1,9 @@
 //! A machine's image: whether it is current, its base, its build.
 
-use futures_util::future::BoxFuture;
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use containers::{BuildRequest, CancellationToken, Engine, EngineError};
+use futures_util::future::BoxFuture;
 use wire::machine::Progress;
 
 use crate::{

@@ -1,6 +1,5 @@
 //! A machine's ups and downs: create, start, wait until it answers, stop, remove.
 
-use futures_util::future::BoxFuture;
 use std::{
     fs::{File, TryLockError},
     io::{Read, Write},
@@ -9,6 +8,7 @@ use std::{
 };
 
 use containers::{CancellationToken, Container, ContainerState, Engine};
+use futures_util::future::BoxFuture;
 use wire::machine::MachineStatus;
 
 use crate::{

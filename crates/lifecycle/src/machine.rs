@@ -1,10 +1,10 @@
 //! A machine as its spec says: its names, its state, its ports, its log. What
 //! changes it is in `life`.
 
-use futures_util::future::BoxFuture;
 use std::path::{Path, PathBuf};
 
 use containers::{Container, ContainerState, Engine, EngineChoice};
+use futures_util::future::BoxFuture;
 use wire::machine::{Addresses, MachineState, MachineStatus, Progress};
 
 use crate::{

@@ -2,10 +2,10 @@
 //! container, and what is other there than at the host. It was made by somebody else (`docker
 //! compose`, `docker run`), so that its successor is made like it and not from a spec.
 
-use futures_util::future::BoxFuture;
 use std::{collections::BTreeMap, path::Path};
 
 use containers::{Blueprint, Engine};
+use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 
 use crate::{

@@ -1,11 +1,11 @@
 //! What becomes stale about a machine: told by the engine's events, over its comings and goings,
 //! so that nobody has to ask again and again.
 
-use futures_util::future::BoxFuture;
 use std::time::Duration;
 
 use containers::{ContainerAction, Engine, EngineError, EngineEvent};
 use futures_util::StreamExt;
+use futures_util::future::BoxFuture;
 use tokio::sync::mpsc::Sender;
 
 use crate::machine::Machine;

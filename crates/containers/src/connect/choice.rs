@@ -1,12 +1,12 @@
 //! Which engine is meant: one chosen by hand, else the one that Docker's client would take, else
 //! the first of the usual sockets that answers.
 
-use futures_util::future::BoxFuture;
 use std::{
     path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use futures_util::future::BoxFuture;
 use tokio::sync::watch;
 use wire::machine::EngineCandidate;
 

@@ -6,10 +6,10 @@ mod context;
 mod raw;
 mod ssh;
 
-use futures_util::future::BoxFuture;
 use std::{io::ErrorKind, os::unix::fs::MetadataExt, path::PathBuf, time::Duration};
 
 use bollard::{API_DEFAULT_VERSION, Docker, errors::Error as BollardError};
+use futures_util::future::BoxFuture;
 use wire::machine::EngineInfo;
 
 pub use self::choice::EngineChoice;

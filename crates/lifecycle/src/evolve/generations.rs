@@ -1,9 +1,9 @@
 //! The generations of a machine: which there are, which one it is made of, their numbers.
 
-use futures_util::future::BoxFuture;
 use std::{fs::File, path::Path};
 
 use containers::Engine;
+use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use wire::evolve::{Asker, Generation, GenerationList, GenerationState, SavedFiles};
 

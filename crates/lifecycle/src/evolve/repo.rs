@@ -1,10 +1,10 @@
 //! The machine's repo as a run sees it: what it is committed as, and what changed since. Its files
 //! are read and written by [`History`] alone.
 
-use futures_util::future::BoxFuture;
 use std::path::{Path, PathBuf};
 
 use containers::Engine;
+use futures_util::future::BoxFuture;
 use wire::evolve::RepoDiff;
 
 use super::{generations::Generations, run::Run};

@@ -1,10 +1,10 @@
 //! What a machine that replaces itself hears of its runs: each step goes into its own history,
 //! through its API, whichever container has its name just then.
 
-use futures_util::future::BoxFuture;
 use std::time::Duration;
 
 use containers::Engine;
+use futures_util::future::BoxFuture;
 use serde_json::Value;
 use tokio::{
     sync::mpsc,

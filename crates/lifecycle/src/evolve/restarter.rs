@@ -3,7 +3,6 @@
 //! image: whichever holds the lock works, and the other takes over where the first one is lost.
 //! The engine starts both again until they are done, also after a power cut.
 
-use futures_util::future::BoxFuture;
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -11,6 +10,7 @@ use std::{
 };
 
 use containers::{Bind, Container, ContainerSpec, Engine, Restarts};
+use futures_util::future::BoxFuture;
 use wire::evolve::{RunKind, StepName};
 
 use super::{
