@@ -14,11 +14,11 @@ use wire::{
 };
 
 use crate::{
-    App,
+    MachineHandle,
     machine::{connect, load},
 };
 
-impl App {
+impl MachineHandle {
     /// GET.
     pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
         self.ask(Method::GET, path, None).await

@@ -9,7 +9,7 @@ use wire::{
 };
 
 use crate::{
-    App,
+    MachineHandle,
     body::{accepted, door, unreachable},
     sse::SseReader,
 };
@@ -36,7 +36,7 @@ impl Changes {
     }
 }
 
-impl App {
+impl MachineHandle {
     /// Begins to hear it.
     pub(crate) async fn hear_changes(&self) -> Result<Changes, Failure> {
         let (port, token) = door(&self.inner.options).await?;
@@ -67,9 +67,11 @@ impl App {
 
     /// Until the stream says that the machine runs.
     pub(crate) async fn machine_runs(&self) {
-        let mut events = self.subscribe(self.last_seq());
+        let mut events = self.inner.journal.subscribe(self.inner.journal.last_seq());
         while let Some(event) = events.next().await {
-            if matches!(event.event, Event::Machine { status } if status.state == MachineState::Running)
+            let ours = event.machine.as_deref() == Some(self.name());
+            if ours
+                && matches!(event.event, Event::Machine { status } if status.state == MachineState::Running)
             {
                 return;
             }

@@ -74,10 +74,10 @@ impl App {
     pub fn doctor<'a>(&'a self) -> BoxFuture<'a, Vec<Check>> {
         Box::pin(async move {
             let mut checks = Vec::new();
-            let machine = load(&self.inner.options);
+            let machine = load(&self.inner.shared.options);
             match &machine {
                 Ok(machine) => {
-                    let file = machine.paths().spec_file();
+                    let file = machine.spec_file();
                     checks.push(Check::new(
                         "settings",
                         Verdict::Good,

@@ -17,7 +17,7 @@ impl App {
     /// Takes the settings' engine from now on, unless one was told at the start.
     pub(crate) fn choose_engine(&self, engine: Option<String>) {
         if !self.inner.engine_is_told {
-            self.inner.options.engine.set(engine);
+            self.inner.shared.options.engine.set(engine);
         }
     }
 }

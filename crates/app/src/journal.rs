@@ -45,6 +45,8 @@ pub(crate) struct Journal {
     limit_bytes: usize,
     /// The last `seq`; [`u64::MAX`] once closed.
     last: watch::Sender<u64>,
+    /// The machine that events of this handle are about.
+    machine: Option<Arc<str>>,
 }
 
 impl Journal {
@@ -57,6 +59,15 @@ impl Journal {
             ring: Arc::default(),
             limit_bytes,
             last: watch::Sender::new(0),
+            machine: None,
+        }
+    }
+
+    /// The same ring, for events about one machine.
+    pub(crate) fn about(&self, machine: &str) -> Self {
+        Self {
+            machine: Some(machine.into()),
+            ..self.clone()
         }
     }
 
@@ -68,7 +79,14 @@ impl Journal {
             last => last + 1,
         };
         let at_ms = lifecycle::now_ms();
-        ring.push(StreamEvent { seq, at_ms, event }, self.limit_bytes);
+        let machine = self.machine.as_deref().map(str::to_owned);
+        let event = StreamEvent {
+            seq,
+            at_ms,
+            machine,
+            event,
+        };
+        ring.push(event, self.limit_bytes);
         self.last.send_replace(seq);
     }
 

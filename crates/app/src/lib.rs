@@ -7,11 +7,14 @@ mod desktop;
 mod doctor;
 mod engines;
 mod evolve;
+mod handle;
 mod journal;
 mod machine;
+mod machines;
 mod mcp;
 mod notebook;
 mod rpc;
+mod runs;
 #[cfg(feature = "serve")]
 mod serve;
 mod settings;
@@ -20,11 +23,7 @@ mod usage;
 mod watch;
 mod weight;
 
-use std::{
-    collections::HashMap,
-    path::PathBuf,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::{path::PathBuf, sync::Arc};
 
 pub use desktop::Bridge;
 pub use doctor::{Check, Verdict};
@@ -32,7 +31,8 @@ use futures_util::future::BoxFuture;
 pub use journal::Subscription;
 use lifecycle::{EngineChoice, MachineOptions};
 pub use notebook::CellTold;
-pub use rpc::COMMANDS;
+pub use handle::MachineHandle;
+pub use rpc::{APP_COMMANDS, MACHINE_COMMANDS};
 #[cfg(feature = "serve")]
 pub use serve::{Addresses, ServeOptions, Served};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -46,6 +46,8 @@ pub struct AppOptions {
     pub instance: Option<String>,
     /// Where settings and data lie, instead of the XDG folders.
     pub home: Option<PathBuf>,
+    /// The machine that is meant where none is named, else `VIVARIUM_MACHINE`, else the first one.
+    pub machine: Option<String>,
     /// Folder with the machine's template: `body/Dockerfile` and what its build needs.
     pub template: PathBuf,
     /// Working copy mounted at `/repo`, instead of a copy of the template.
@@ -65,21 +67,12 @@ pub struct App {
 }
 
 struct Inner {
-    options: MachineOptions,
     /// Whether the container engine was chosen at the start: then the settings' is not taken.
     engine_is_told: bool,
     paths: lifecycle::Paths,
     settings: settings::SettingsFile,
-    journal: journal::Journal,
-    bridge: Bridge,
-    notebook: notebook::NotebookHandle,
-    mcp: mcp::Sessions,
-    tasks: TaskTracker,
-    stop: CancellationToken,
-    /// What the machine's use of the processor is measured against.
-    last_usage: Mutex<Option<lifecycle::Usage>>,
-    /// Long work that can be cancelled, by run id.
-    runs: Mutex<HashMap<String, CancellationToken>>,
+    shared: handle::Shared,
+    handles: machines::Handles,
 }
 
 impl App {
@@ -103,6 +96,7 @@ impl App {
             let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
             let told = options.engine.or_else(|| variable("VIVARIUM_ENGINE"));
             let options = MachineOptions {
+                machine: options.machine.or_else(|| variable("VIVARIUM_MACHINE")),
                 instance: options.instance.or_else(|| variable("VIVARIUM_INSTANCE")),
                 home: options.home,
                 template: options.template,
@@ -110,67 +104,74 @@ impl App {
                 overrides,
                 engine: EngineChoice::new(told.clone()),
             };
-            let (tasks, stop, journal) = (
-                TaskTracker::new(),
-                CancellationToken::new(),
-                journal::Journal::new(),
-            );
+            let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
             let paths =
                 lifecycle::Paths::find(options.home.as_deref(), options.instance.as_deref());
             let settings = settings::SettingsFile::load(&paths.config_dir);
             if told.is_none() {
                 options.engine.set(settings.get().settings.engine);
             }
-            let bridge = Bridge::start(&tasks, &stop).await?;
-            let notebook = notebook::start(options.clone(), journal.clone(), &tasks, &stop);
+            let shared = handle::Shared {
+                options,
+                journal: journal::Journal::new(),
+                bridge: Arc::new(Bridge::start(&tasks, &stop).await?),
+                tasks,
+                stop,
+                runs: runs::Runs::default(),
+            };
             let app = Self {
                 inner: Arc::new(Inner {
-                    options,
                     engine_is_told: told.is_some(),
                     paths,
                     settings,
-                    journal,
-                    bridge,
-                    notebook,
-                    mcp: mcp::Sessions::default(),
-                    tasks,
-                    stop,
-                    last_usage: Mutex::default(),
-                    runs: Mutex::default(),
+                    shared: shared.clone(),
+                    handles: machines::Handles::default(),
                 }),
             };
-            app.inner.tasks.spawn(watch::watch(
-                app.inner.options.clone(),
-                app.inner.journal.clone(),
-                app.inner.stop.clone(),
-            ));
+            let watching = machines::watch(shared.clone(), app.inner.handles.clone());
+            shared.tasks.spawn(watching);
             Ok(app)
         })
     }
 
-    /// Carries out one of [`COMMANDS`].
+    /// Carries out one of [`APP_COMMANDS`] or [`MACHINE_COMMANDS`], these for the named machine, or
+    /// for the one that is meant if none is named.
     ///
     /// # Errors
-    /// The handler's; [`NotFound`](wire::failure::FailureCode::NotFound) for another command,
-    /// [`Invalid`](wire::failure::FailureCode::Invalid) for a request that can't be read.
+    /// The handler's; [`NotFound`](wire::failure::FailureCode::NotFound) for another command or
+    /// machine, [`Invalid`](wire::failure::FailureCode::Invalid) for a request that can't be read.
     pub fn rpc<'a>(
         &'a self,
+        machine: Option<&'a str>,
         command: &'a str,
         params: serde_json::Value,
     ) -> BoxFuture<'a, Result<serde_json::Value, Failure>> {
-        rpc::dispatch(self, command, params)
+        if !MACHINE_COMMANDS.contains(&command) {
+            return self.dispatch(command, params);
+        }
+        Box::pin(async move { self.machine(machine)?.dispatch(command, params).await })
+    }
+
+    /// Picks up runs that were cut off, and from then on carries out what machines ask for, until the
+    /// app stops. For those that stay: one command's app is gone too soon.
+    pub fn carry_out_wishes(&self) {
+        self.inner.handles.carry_out_wishes();
+    }
+
+    pub(crate) async fn connect(&self) -> Result<lifecycle::Engine, Failure> {
+        machine::connect(&self.inner.shared.options).await
     }
 
     /// Events with `seq > after` that are still kept, then live ones.
     #[must_use]
     pub fn subscribe(&self, after: u64) -> Subscription {
-        self.inner.journal.subscribe(after)
+        self.inner.shared.journal.subscribe(after)
     }
 
     /// Number of the newest event: `subscribe` from here to hear only what comes.
     #[must_use]
     pub fn last_seq(&self) -> u64 {
-        self.inner.journal.last_seq()
+        self.inner.shared.journal.last_seq()
     }
 
     /// The app's settings.
@@ -194,40 +195,16 @@ impl App {
     /// Loopback port of the desktop's WebSocket bridge.
     #[must_use]
     pub fn bridge_port(&self) -> u16 {
-        self.inner.bridge.port()
+        self.inner.shared.bridge.port()
     }
 
     /// Cancels long work, ends the app's tasks and waits for them. Machines keep running.
     pub fn stop(self) -> BoxFuture<'static, ()> {
         Box::pin(async move {
-            self.inner.stop.cancel();
-            self.inner.tasks.close();
-            self.inner.tasks.wait().await;
-            self.inner.journal.close();
+            self.inner.shared.stop.cancel();
+            self.inner.shared.tasks.close();
+            self.inner.shared.tasks.wait().await;
+            self.inner.shared.journal.close();
         })
-    }
-
-    /// A cancellable piece of long work; [`end_run`](Self::end_run) forgets it.
-    fn begin_run(&self) -> (String, CancellationToken) {
-        let run_id = ulid::Ulid::generate().to_string();
-        let cancel = self.begin_named_run(&run_id);
-        (run_id, cancel)
-    }
-
-    fn begin_named_run(&self, run_id: &str) -> CancellationToken {
-        let cancel = self.inner.stop.child_token();
-        self.runs().insert(run_id.to_owned(), cancel.clone());
-        cancel
-    }
-
-    fn end_run(&self, run_id: &str) {
-        self.runs().remove(run_id);
-    }
-
-    fn runs(&self) -> std::sync::MutexGuard<'_, HashMap<String, CancellationToken>> {
-        self.inner
-            .runs
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -6,12 +6,12 @@ use std::path::PathBuf;
 use lifecycle::{Engine, LifecycleError, Machine, MachineOptions, UpOptions};
 use wire::{
     commands::RunStarted,
-    failure::{Failure, FailureCode},
-    machine::{EngineInfo, MachineStatus, Progress},
+    failure::Failure,
+    machine::{MachineStatus, Progress},
     stream::Event,
 };
 
-use crate::App;
+use crate::MachineHandle;
 
 /// Reads the spec off the async threads' way: it hashes nothing but touches the disk.
 pub(crate) fn load(options: &MachineOptions) -> Result<Machine, Failure> {
@@ -33,13 +33,9 @@ enum Work {
     Up(UpOptions),
 }
 
-impl App {
+impl MachineHandle {
     pub(crate) async fn connect(&self) -> Result<Engine, Failure> {
         connect(&self.inner.options).await
-    }
-
-    pub(crate) async fn info(&self) -> Result<EngineInfo, Failure> {
-        Ok(self.connect().await?.info().clone())
     }
 
     /// Its state, once a run of evolve that was cut off is finished or undone.
@@ -67,10 +63,10 @@ impl App {
 
     fn run(&self, work: Work) -> Result<RunStarted, Failure> {
         let machine = self.machine()?;
-        let (run_id, cancel) = self.begin_run();
-        let (app, id) = (self.clone(), run_id.clone());
+        let (run_id, cancel) = self.inner.runs.begin(&self.inner.stop);
+        let (handle, id) = (self.clone(), run_id.clone());
         self.inner.tasks.spawn(async move {
-            let journal = &app.inner.journal;
+            let journal = &handle.inner.journal;
             let mut tell = |progress: Progress| {
                 journal.publish(Event::RunProgress {
                     run_id: id.clone(),
@@ -78,7 +74,7 @@ impl App {
                 });
             };
             let ended = async {
-                let engine = app.connect().await?;
+                let engine = handle.connect().await?;
                 match work {
                     Work::Build { rebuild } => {
                         machine.build(&engine, rebuild, &cancel, &mut tell).await?;
@@ -100,7 +96,7 @@ impl App {
                     Some(failure)
                 }
             };
-            app.end_run(&id);
+            handle.inner.runs.end(&id);
             journal.publish(Event::RunEnded {
                 run_id: id,
                 failure,
@@ -132,17 +128,12 @@ impl App {
     }
 
     pub(crate) fn cancel(&self, run_id: &str) -> Result<(), Failure> {
-        match self.runs().get(run_id) {
-            Some(cancel) => {
-                cancel.cancel();
-                Ok(())
-            }
-            None => Err(Failure::new(
-                FailureCode::NotFound,
-                "There is no such run, or it has ended",
-            )
-            .next("There is nothing to cancel: vivarium status says how the machine stands.")),
-        }
+        self.inner.runs.cancel(run_id)
+    }
+
+    /// Refuses while long work goes on: another process of this computer may do it too.
+    pub(crate) fn check_idle(&self) -> Result<(), Failure> {
+        Ok(self.machine()?.check_idle()?)
     }
 
     /// Where the kernel API's token lies.

@@ -1,4 +1,4 @@
-//! The router: made of [`wire::for_each_command!`], so that a command without a
+//! The routers: made of the lists in [`wire::commands`], so that a command without a
 //! handler does not compile.
 
 use futures_util::future::BoxFuture;
@@ -11,38 +11,48 @@ use wire::{
     evolve::*,
     failure::{Failure, FailureCode},
     inspector::*,
+    machines::{MachineCreateRequest, MachineDeleteRequest, MachineList, MachineRenameRequest},
     machine::{EngineInfo, MachineDisk, MachineStats, MachineStatus},
     mcp::{McpRemoved, McpServerList, McpStatus, McpTracePage},
     settings::{Settings, SettingsState},
     stream::Event,
 };
 
-use crate::{App, body::segment, notebook::file};
+use crate::{App, MachineHandle, body::segment, notebook::file};
 
 macro_rules! router {
-    ($($name:ident: $request:ident => $answer:ident, $doc:literal;)*) => {
-        /// Names of all commands.
-        pub const COMMANDS: &[&str] = &[$(stringify!($name)),*];
+    ($commands:ident, $handlers:ident, $target:ident; $($name:ident: $request:ident => $answer:ident, $doc:literal;)*) => {
+        /// Names of its commands.
+        pub const $commands: &[&str] = &[$(stringify!($name)),*];
 
         /// One handler per command.
-        trait Handlers {
+        trait $handlers {
             $(#[doc = $doc] async fn $name(&self, request: $request) -> Result<$answer, Failure>;)*
         }
 
-        /// Reads the request, calls the handler, writes the answer.
-        ///
-        /// Each handler is a future of its own: all of them in one would take minutes to compile.
-        pub(crate) fn dispatch<'a>(app: &'a App, command: &'a str, params: Value) -> BoxFuture<'a, Result<Value, Failure>> {
-            match command {
-                $(stringify!($name) => Box::pin(async move { answer(app.$name(request(command, params)?).await?) }),)*
-                _ => Box::pin(async move {
-                    Err(Failure::new(FailureCode::NotFound, format!("There is no command named {command}")))
-                }),
+        impl $target {
+            /// Reads the request, calls the handler, writes the answer.
+            ///
+            /// Each handler is a future of its own: all of them in one would take minutes to compile.
+            pub(crate) fn dispatch<'a>(&'a self, command: &'a str, params: Value) -> BoxFuture<'a, Result<Value, Failure>> {
+                match command {
+                    $(stringify!($name) => Box::pin(async move { answer($handlers::$name(self, request(command, params)?).await?) }),)*
+                    _ => Box::pin(async move {
+                        Err(Failure::new(FailureCode::NotFound, format!("There is no command named {command}")))
+                    }),
+                }
             }
         }
     };
 }
-wire::for_each_command!(router);
+macro_rules! app_router {
+    ($($list:tt)*) => { router! { APP_COMMANDS, AppHandlers, App; $($list)* } };
+}
+macro_rules! machine_router {
+    ($($list:tt)*) => { router! { MACHINE_COMMANDS, MachineHandlers, MachineHandle; $($list)* } };
+}
+wire::for_each_app_command!(app_router);
+wire::for_each_machine_command!(machine_router);
 
 fn request<T: DeserializeOwned>(command: &str, params: Value) -> Result<T, Failure> {
     let params = match params {
@@ -68,7 +78,7 @@ fn answer<T: Serialize>(answer: T) -> Result<Value, Failure> {
     })
 }
 
-impl Handlers for App {
+impl AppHandlers for App {
     async fn app_info(&self, _: Nothing) -> Result<AppInfo, Failure> {
         Ok(AppInfo {
             version: wire::VERSION.into(),
@@ -78,7 +88,7 @@ impl Handlers for App {
     }
 
     async fn engine_info(&self, _: Nothing) -> Result<EngineInfo, Failure> {
-        self.info().await
+        Ok(self.connect().await?.info().clone())
     }
 
     async fn engine_list(&self, _: Nothing) -> Result<EngineList, Failure> {
@@ -98,12 +108,48 @@ impl Handlers for App {
     async fn settings_set(&self, settings: Settings) -> Result<SettingsState, Failure> {
         let state = self.inner.settings.set(settings)?;
         self.choose_engine(state.settings.engine.clone());
-        self.inner.journal.publish(Event::Settings {
+        self.inner.shared.journal.publish(Event::Settings {
             state: state.clone(),
         });
         Ok(state)
     }
 
+    async fn machine_list(&self, _: Nothing) -> Result<MachineList, Failure> {
+        self.machines()
+    }
+
+    async fn machine_create(&self, request: MachineCreateRequest) -> Result<MachineList, Failure> {
+        self.create_machine(request)
+    }
+
+    async fn machine_rename(&self, request: MachineRenameRequest) -> Result<MachineList, Failure> {
+        self.rename_machine(&request)
+    }
+
+    async fn machine_delete(&self, request: MachineDeleteRequest) -> Result<MachineList, Failure> {
+        self.delete_machine(&request.name, request.home).await
+    }
+
+    async fn run_cancel(&self, request: RunCancelRequest) -> Result<Nothing, Failure> {
+        self.inner.shared.runs.cancel(&request.run_id)?;
+        Ok(Nothing {})
+    }
+
+    async fn notebook_open(&self, request: NotebookPath) -> Result<NotebookFile, Failure> {
+        on_disk(move || file::open(&request.path)).await
+    }
+
+    async fn notebook_stamp(&self, request: NotebookPath) -> Result<NotebookStamp, Failure> {
+        let stamp = on_disk(move || file::stamp_of(&request.path)).await?;
+        Ok(NotebookStamp { stamp })
+    }
+
+    async fn notebook_save(&self, request: NotebookSaveRequest) -> Result<NotebookSaved, Failure> {
+        on_disk(move || file::save(&request)).await
+    }
+}
+
+impl MachineHandlers for MachineHandle {
     async fn machine_status(&self, _: Nothing) -> Result<MachineStatus, Failure> {
         self.status().await
     }
@@ -138,11 +184,6 @@ impl Handlers for App {
 
     async fn machine_disk(&self, _: Nothing) -> Result<MachineDisk, Failure> {
         self.disk().await
-    }
-
-    async fn run_cancel(&self, request: RunCancelRequest) -> Result<Nothing, Failure> {
-        self.cancel(&request.run_id)?;
-        Ok(Nothing {})
     }
 
     async fn desktop_open(&self, _: Nothing) -> Result<DesktopTicket, Failure> {
@@ -348,19 +389,6 @@ impl Handlers for App {
             .remove_generation(&engine, request.number)
             .await?;
         self.changed_generations().await
-    }
-
-    async fn notebook_open(&self, request: NotebookPath) -> Result<NotebookFile, Failure> {
-        on_disk(move || file::open(&request.path)).await
-    }
-
-    async fn notebook_stamp(&self, request: NotebookPath) -> Result<NotebookStamp, Failure> {
-        let stamp = on_disk(move || file::stamp_of(&request.path)).await?;
-        Ok(NotebookStamp { stamp })
-    }
-
-    async fn notebook_save(&self, request: NotebookSaveRequest) -> Result<NotebookSaved, Failure> {
-        on_disk(move || file::save(&request)).await
     }
 }
 

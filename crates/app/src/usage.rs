@@ -7,9 +7,9 @@ use wire::{
     machine::{MachineDisk, MachineStats},
 };
 
-use crate::App;
+use crate::MachineHandle;
 
-impl App {
+impl MachineHandle {
     pub(crate) async fn stats(&self) -> Result<MachineStats, Failure> {
         let machine = self.machine()?;
         let usage = machine.usage(&self.connect().await?).await?;

@@ -19,7 +19,43 @@ pub enum LifecycleError {
     /// The container engine failed.
     #[error(transparent)]
     Engine(#[from] EngineError),
-    /// machine.toml is not valid.
+    /// There is no machine of that name.
+    #[error("there is no machine {name}")]
+    NoMachine {
+        /// The name.
+        name: String,
+        /// Those that there are.
+        known: Vec<String>,
+    },
+    /// Several machines are there, and none was named.
+    #[error("there are several machines")]
+    WhichMachine {
+        /// Their names.
+        known: Vec<String>,
+    },
+    /// Another machine has that name, or had it first.
+    #[error("there already is a machine {name}")]
+    MachineExists {
+        /// The name.
+        name: String,
+    },
+    /// A name that no container can have.
+    #[error("{name:?} isn't a valid name for a machine")]
+    MachineName {
+        /// The name.
+        name: String,
+    },
+    /// Another machine would see what this one writes.
+    #[error("the folder {} is mounted into the machine {machine}", mount.display())]
+    Covered {
+        /// The new machine's folder.
+        folder: PathBuf,
+        /// The other machine.
+        machine: String,
+        /// Its mount.
+        mount: PathBuf,
+    },
+    /// A machine's spec is not valid.
     #[error(transparent)]
     Spec(#[from] SpecError),
     /// A file or folder could not be used.
@@ -258,6 +294,21 @@ impl From<LifecycleError> for Failure {
         let failure = |code| Failure::new(code, message.clone());
         match error {
             LifecycleError::Engine(error) => error.into(),
+            LifecycleError::NoMachine { known, .. } => failure(FailureCode::NotFound)
+                .because(format!("the machines are {}", known.join(", ")))
+                .next("Choose one of them, or create it: vivarium machine create NAME."),
+            LifecycleError::WhichMachine { known } => failure(FailureCode::Invalid)
+                .because(format!("they are {}", known.join(", ")))
+                .next("Name one with --machine NAME or VIVARIUM_MACHINE."),
+            LifecycleError::MachineExists { .. } => {
+                failure(FailureCode::Busy).next("Choose another name.")
+            }
+            LifecycleError::MachineName { .. } => failure(FailureCode::Invalid)
+                .because("it becomes the name of a container")
+                .next("Use letters, digits, _ . and -, beginning with a letter or digit; 60 at most."),
+            LifecycleError::Covered { folder, .. } => failure(FailureCode::Invalid)
+                .because(format!("the new machine's files would lie in it, at {}", folder.display()))
+                .next("Mount a smaller folder there, or keep Vivarium's data elsewhere (XDG_DATA_HOME)."),
             LifecycleError::Spec(error) => failure(FailureCode::Invalid)
                 .next(format!("Correct {}, or remove it to get the default one again.", error.place())),
             LifecycleError::File { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => {

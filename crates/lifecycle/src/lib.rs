@@ -11,6 +11,7 @@ mod history;
 pub mod http;
 mod life;
 mod machine;
+mod machines;
 mod paths;
 mod plan;
 mod ports;
@@ -32,7 +33,8 @@ pub use evolve::{FAILPOINTS, Hear, Order, RESTARTER_FAILPOINTS, Reporter, Told, 
 pub use history::HistoryError;
 pub use life::suits;
 pub use machine::{Machine, MachineOptions, Tell};
+pub use machines::{Machines, NewMachine};
 pub use paths::Paths;
 pub use recreate::UpOptions;
-pub use spec::{Executor, MountSpec, Spec, SpecError};
+pub use spec::{Executor, MountSpec, Profile, Spec, SpecError};
 pub use watch::Change;

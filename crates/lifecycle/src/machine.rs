@@ -12,9 +12,9 @@ use crate::{
     error::LifecycleError,
     evolve::Current,
     http::{Ping, ping},
-    paths::{Paths, make_dir},
+    machines::Machines,
+    paths::Paths,
     plan::{KERNEL_PORT, MCP_PORT, Names, VNC_PORT, label},
-    private,
     seat::{SEAT_DIR, Seat},
     spec::Spec,
 };
@@ -25,6 +25,8 @@ pub type Tell<'a> = &'a mut (dyn FnMut(Progress) + Send);
 /// Which machine, and what it is made from.
 #[derive(Clone, Debug, Default)]
 pub struct MachineOptions {
+    /// Its name; the first machine or the only one if `None`.
+    pub machine: Option<String>,
     /// Prefix of every name.
     pub instance: Option<String>,
     /// Where settings and data lie, instead of the XDG folders.
@@ -59,20 +61,12 @@ impl Machine {
     /// Reads the spec, which is written on first use.
     ///
     /// # Errors
-    /// [`LifecycleError::Spec`] naming line and field, [`LifecycleError::File`].
+    /// [`LifecycleError::Spec`] naming line and field, [`LifecycleError::NoMachine`],
+    /// [`LifecycleError::WhichMachine`], [`LifecycleError::File`].
     pub fn load(options: &MachineOptions) -> Result<Self, LifecycleError> {
         let paths = Paths::find(options.home.as_deref(), options.instance.as_deref());
-        let file = paths.spec_file();
-        let text = match std::fs::read_to_string(&file) {
-            Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                let text = Spec::default_text(options.instance.is_none());
-                make_dir(&paths.config_dir, 0o700)?;
-                private::write(&file, &text)?;
-                text
-            }
-            Err(error) => return Err(LifecycleError::file("read", &file)(error)),
-        };
+        let (_, file) = Machines::of(options).find(options.machine.as_deref())?;
+        let text = std::fs::read_to_string(&file).map_err(LifecycleError::file("read", &file))?;
         // Flags win over the environment, which wins over the file.
         let mut overrides = environment_overrides();
         overrides.extend(options.overrides.iter().cloned());
@@ -145,6 +139,20 @@ impl Machine {
         &self.spec
     }
 
+    /// The file with its spec.
+    #[must_use]
+    pub fn spec_file(&self) -> PathBuf {
+        self.paths.spec_file(&self.names.name)
+    }
+
+    /// Refuses while somebody works on it: builds, starts, evolves.
+    ///
+    /// # Errors
+    /// [`LifecycleError::Busy`], [`LifecycleError::File`].
+    pub fn check_idle(&self) -> Result<(), LifecycleError> {
+        self.lock().map(drop)
+    }
+
     /// Its instance's folders.
     #[must_use]
     pub fn paths(&self) -> &Paths {
@@ -191,7 +199,7 @@ impl Machine {
                 _ => false,
             };
             let mut status = MachineStatus {
-                name: self.names.machine.clone(),
+                name: self.names.name.clone(),
                 state: MachineState::Absent,
                 image: self.image(),
                 image_present: image.is_some(),

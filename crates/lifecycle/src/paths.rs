@@ -16,7 +16,7 @@ pub(crate) const MACHINE_UID: u32 = 1000;
 /// An instance's folders.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Paths {
-    /// Settings: `machine.toml`.
+    /// Settings and the machines' specs.
     pub config_dir: PathBuf,
     /// Data: secrets, working copies, locks.
     pub data_dir: PathBuf,
@@ -64,9 +64,20 @@ impl Paths {
         }
     }
 
-    /// The spec's file.
+    /// Where each machine's spec lies.
     #[must_use]
-    pub fn spec_file(&self) -> PathBuf {
+    pub fn specs_dir(&self) -> PathBuf {
+        self.config_dir.join("machines")
+    }
+
+    /// A machine's spec.
+    #[must_use]
+    pub fn spec_file(&self, name: &str) -> PathBuf {
+        self.specs_dir().join(format!("{name}.toml"))
+    }
+
+    /// The only machine's spec of versions up to 0.1.
+    pub(crate) fn earlier_spec_file(&self) -> PathBuf {
         self.config_dir.join("machine.toml")
     }
 
@@ -237,7 +248,10 @@ mod tests {
     fn an_instance_has_folders_of_its_own() {
         let plain = Paths::find(Some(Path::new("/h")), None);
         let other = Paths::find(Some(Path::new("/h")), Some("blue"));
-        assert_eq!(plain.spec_file(), Path::new("/h/config/machine.toml"));
+        assert_eq!(
+            plain.spec_file("a"),
+            Path::new("/h/config/machines/a.toml")
+        );
         assert_eq!(other.config_dir, Path::new("/h/config/instances/blue"));
         assert_ne!(plain.user_home, other.user_home);
     }

@@ -49,8 +49,10 @@ pub(crate) const STOP_S: u32 = 10;
 /// Names and folders of one machine.
 #[derive(Clone, Debug)]
 pub(crate) struct Names {
-    /// Name in the spec.
+    /// The machine's id: of its labels, its folder and its volume.
     pub machine: String,
+    /// Its name in the spec.
+    pub name: String,
     /// Instance, empty for the first.
     pub instance: String,
     /// Container.
@@ -59,6 +61,8 @@ pub(crate) struct Names {
     pub image: String,
     /// Name of the images of its generations, without their tags.
     pub repository: String,
+    /// What network and home volume begin with.
+    pub stem: String,
 }
 
 /// What stands beside a machine's container while it is replaced.
@@ -81,11 +85,13 @@ impl Names {
             .ok()
             .filter(|image| !image.is_empty());
         Self {
-            machine: spec.name.clone(),
+            machine: spec.id().into(),
+            name: spec.name.clone(),
             instance: instance.unwrap_or_default().into(),
             container: prefixed(&spec.name),
-            image: reused.unwrap_or_else(|| prefixed("os")),
-            repository: prefixed("os"),
+            image: reused.unwrap_or_else(|| prefixed(&spec.image)),
+            repository: prefixed(&spec.image),
+            stem: prefixed(spec.id()),
         }
     }
 
@@ -104,11 +110,11 @@ impl Names {
     }
 
     pub(crate) fn network(&self) -> String {
-        format!("{}-net", self.container)
+        format!("{}-net", self.stem)
     }
 
     pub(crate) fn home_volume(&self) -> String {
-        format!("{}-home", self.container)
+        format!("{}-home", self.stem)
     }
 
     pub(crate) fn labels(&self) -> BTreeMap<String, String> {
@@ -235,7 +241,7 @@ pub(crate) fn container(spec: &Spec, names: &Names, paths: &Paths, site: &Site) 
     }
     let port = |host, container| PublishedPort { host, container };
     let mut plan = ContainerSpec {
-        name: names.container.clone(),
+        name: names.stem.clone(),
         image: site.image.clone(),
         hostname: Some(names.machine.clone()),
         entrypoint: None,
@@ -279,6 +285,9 @@ pub(crate) fn container(spec: &Spec, names: &Names, paths: &Paths, site: &Site) 
     };
     let digest = digest_with_limits(&plan, &site.image_id, &changeable);
     plan.labels.insert(label::PLAN.into(), digest);
+    // A new name alone makes no other container.
+    plan.name.clone_from(&names.container);
+    plan.hostname = Some(names.name.clone());
     plan
 }
 
@@ -410,7 +419,7 @@ pub(crate) fn data_folder(spec: &Spec, paths: &Paths) -> Option<PathBuf> {
     Some(expand(&data.source, paths).into())
 }
 
-fn expand(source: &str, paths: &Paths) -> String {
+pub(crate) fn expand(source: &str, paths: &Paths) -> String {
     match source.strip_prefix("~/") {
         Some(rest) => paths.user_home.join(rest).display().to_string(),
         None => source.into(),

@@ -21,7 +21,8 @@ impl Machine {
         let paths = &self.paths;
         let folders = [
             Some(paths.config_dir.clone()),
-            Some(paths.spec_file()),
+            Some(paths.specs_dir()),
+            Some(paths.spec_file(&self.names.name)),
             Some(paths.data_dir.clone()),
             Some(paths.machine_dir(&self.names.machine)),
             data_folder(&self.spec, paths),
@@ -58,17 +59,17 @@ fn restrict(path: &Path) -> std::io::Result<()> {
     std::fs::set_permissions(path, Permissions::from_mode(mode & 0o700))
 }
 
-/// Writes a file that its owner alone may read.
-pub(crate) fn write(path: &Path, text: &str) -> Result<(), LifecycleError> {
-    use std::{io::Write, os::unix::fs::OpenOptionsExt};
-    let file = std::fs::File::options()
-        .create(true)
-        .truncate(true)
-        .write(true)
-        .mode(0o600)
-        .open(path);
-    file.and_then(|mut file| file.write_all(text.as_bytes()))
-        .map_err(LifecycleError::file("write", path))
+/// Writes a file that its owner alone may read: aside, synced, and renamed into its place.
+pub(crate) fn replace(path: &Path, text: &str) -> Result<(), LifecycleError> {
+    use std::io::Write;
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let written = tempfile::NamedTempFile::new_in(folder).and_then(|mut aside| {
+        aside.write_all(text.as_bytes())?;
+        aside.as_file().sync_all()?;
+        aside.persist(path)?;
+        Ok(())
+    });
+    written.map_err(LifecycleError::file("write", path))
 }
 
 #[cfg(test)]
@@ -93,7 +94,7 @@ mod tests {
         let outside = home.path().join("outside");
         std::fs::write(&outside, "").unwrap();
         std::os::unix::fs::symlink(&outside, runs.join("link")).unwrap();
-        let spec = machine.paths.spec_file();
+        let spec = machine.paths.spec_file("os-host");
         let all = [
             &spec,
             &machine.paths.config_dir,

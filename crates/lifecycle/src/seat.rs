@@ -79,8 +79,10 @@ impl Seat {
     pub(crate) fn names(&self) -> Names {
         Names {
             machine: self.machine.clone(),
+            name: self.machine.clone(),
             instance: self.instance.clone(),
             container: self.container.clone(),
+            stem: self.container.clone(),
             image: self.image.clone().unwrap_or_default(),
             repository: self.repository.clone(),
         }

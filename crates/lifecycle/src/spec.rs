@@ -1,4 +1,4 @@
-//! `machine.toml`: what the owner chose for a machine. Written with comments on
+//! `machines/<name>.toml`: what the owner chose for a machine. Written with comments on
 //! first use; a wrong field or value is told with its line.
 
 mod read;
@@ -7,7 +7,13 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub(crate) use read::is_name;
 pub use read::SpecError;
+
+/// The machine that is there without anybody having created one.
+pub(crate) const FIRST_MACHINE: &str = "os-host";
+/// Its image.
+pub(crate) const FIRST_IMAGE: &str = "os";
 
 /// The file as it is written on first use.
 const DEFAULT: &str = include_str!("machine.toml");
@@ -16,8 +22,13 @@ const DEFAULT: &str = include_str!("machine.toml");
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Spec {
-    /// Name of the container.
+    /// Name of the machine and of its container.
     pub name: String,
+    /// What its image label, home volume and folder are called by, if not by its name: a rename
+    /// writes the earlier name here.
+    pub id: String,
+    /// Name of its image, without the instance. The first machine's is `os`.
+    pub image: String,
     /// Base image of the build.
     pub base: String,
     /// How tightly it is closed.
@@ -159,7 +170,9 @@ impl Default for Spec {
             read_only: false,
         };
         Self {
-            name: "os-host".into(),
+            name: FIRST_MACHINE.into(),
+            id: String::new(),
+            image: FIRST_IMAGE.into(),
             base: "debian:trixie-slim".into(),
             profile: Profile::Default,
             executor: Executor::Host,
@@ -188,6 +201,16 @@ impl Spec {
             .replace("kernel = 8080", "kernel = 0")
             .replace("mcp = 8765", "mcp = 0")
             .replace("vnc = 5900", "vnc = 0")
+    }
+
+    /// What its volume, folder and labels are called by.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        if self.id.is_empty() {
+            &self.name
+        } else {
+            &self.id
+        }
     }
 
     /// What all earlier generations may take together.

@@ -1,16 +1,18 @@
-//! The one list of commands between a view and the engine.
+//! The two lists of commands between a view and the app: those about one machine, which name it, and
+//! those about the app.
 //!
-//! [`for_each_command!`](crate::for_each_command) hands the list to a macro of the caller's. The engine
-//! makes its router of it, so a missing handler does not compile; the TypeScript
-//! map is made of it too.
+//! [`for_each_app_command!`](crate::for_each_app_command) and
+//! [`for_each_machine_command!`](crate::for_each_machine_command) hand them to a macro of the caller's.
+//! The app makes its router of them, so a missing handler does not compile; the TypeScript
+//! maps are made of them too.
 
 use serde::{Deserialize, Serialize};
 
 use crate::machine::EngineCandidate;
 
-/// Calls `$with!` with `name: Request => Answer, "what it does";` for every command.
+/// Calls `$with!` with `name: Request => Answer, "what it does";` for every command about the app.
 #[macro_export]
-macro_rules! for_each_command {
+macro_rules! for_each_app_command {
     ($with:ident) => {
         $with! {
             app_info: Nothing => AppInfo, "Versions and folders.";
@@ -19,6 +21,23 @@ macro_rules! for_each_command {
             engine_test: EngineTestRequest => EngineInfo, "Connects once to a container engine, or says why it can't.";
             settings_get: Nothing => SettingsState, "The app's settings.";
             settings_set: Settings => SettingsState, "Changes them, for every view.";
+            machine_list: Nothing => MachineList, "The machines that there are.";
+            machine_create: MachineCreateRequest => MachineList, "Adds a machine; nothing is built or started.";
+            machine_rename: MachineRenameRequest => MachineList, "Gives a machine another name; its files keep their places.";
+            machine_delete: MachineDeleteRequest => MachineList, "Removes a machine's container and takes it out of the list.";
+            run_cancel: RunCancelRequest => Nothing, "Cancels long work.";
+            notebook_open: NotebookPath => NotebookFile, "Reads a notebook file of this computer.";
+            notebook_stamp: NotebookPath => NotebookStamp, "What a notebook file is now, to notice changes by others.";
+            notebook_save: NotebookSaveRequest => NotebookSaved, "Writes a notebook file, unless somebody else changed it.";
+        }
+    };
+}
+
+/// The same for every command about one machine.
+#[macro_export]
+macro_rules! for_each_machine_command {
+    ($with:ident) => {
+        $with! {
             machine_status: Nothing => MachineStatus, "The machine's state now.";
             machine_up: UpRequest => RunStarted, "Builds where needed, creates, starts; goes on as stream events.";
             machine_down: Nothing => MachineStatus, "Stops it politely.";
@@ -27,7 +46,6 @@ macro_rules! for_each_command {
             machine_logs: LogsRequest => LogLines, "Last lines of the container's log.";
             machine_stats: Nothing => MachineStats, "Processor, memory and processes of the running machine.";
             machine_disk: Nothing => MachineDisk, "What the machine takes of the disk; may take seconds.";
-            run_cancel: RunCancelRequest => Nothing, "Cancels long work.";
             desktop_open: Nothing => DesktopTicket, "A one-time ticket to the desktop's bridge.";
             takeover_get: Nothing => Takeover, "Whether the person has the desktop's mouse and keyboard, and the AI's input rests.";
             takeover_set: TakeoverRequest => Takeover, "Takes them, or gives them back.";
@@ -72,9 +90,6 @@ macro_rules! for_each_command {
             generation_keep: GenerationKeep => GenerationList, "Keeps a generation whatever their number, or no longer.";
             generation_name: GenerationName => GenerationList, "Gives a generation a name.";
             generation_remove: GenerationNumber => GenerationList, "Removes a generation and its image.";
-            notebook_open: NotebookPath => NotebookFile, "Reads a notebook file of this computer.";
-            notebook_stamp: NotebookPath => NotebookStamp, "What a notebook file is now, to notice changes by others.";
-            notebook_save: NotebookSaveRequest => NotebookSaved, "Writes a notebook file, unless somebody else changed it.";
         }
     };
 }

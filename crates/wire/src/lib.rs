@@ -22,6 +22,7 @@ pub mod failure;
 pub mod inspector;
 pub mod kernel;
 pub mod machine;
+pub mod machines;
 pub mod mcp;
 pub mod settings;
 pub mod stream;

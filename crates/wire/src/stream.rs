@@ -9,6 +9,7 @@ use crate::{
     failure::Failure,
     kernel::ExecAnswer,
     machine::{MachineStatus, Progress},
+    machines::MachineList,
     settings::SettingsState,
 };
 
@@ -22,6 +23,9 @@ pub struct StreamEvent {
     /// When, in Unix milliseconds.
     #[cfg_attr(feature = "ts", ts(type = "number"))]
     pub at_ms: u64,
+    /// The machine that it is about; `None` if it is about the app.
+    #[serde(default)]
+    pub machine: Option<String>,
     /// What happened.
     pub event: Event,
 }
@@ -35,6 +39,11 @@ pub enum Event {
     Machine {
         /// Snapshot.
         status: MachineStatus,
+    },
+    /// Machines were created, renamed or removed.
+    Machines {
+        /// Those that there are now.
+        machines: MachineList,
     },
     /// The app's settings are these now.
     Settings {

@@ -26,7 +26,7 @@ use wire::{
     failure::{Failure, FailureCode},
 };
 
-use crate::App;
+use crate::MachineHandle;
 use ticket::Tickets;
 
 /// How long a client may take to say what it wants.
@@ -84,7 +84,7 @@ async fn start(tasks: &TaskTracker, stop: &CancellationToken) -> Result<Bridge, 
     Ok(Bridge { port, tickets })
 }
 
-impl App {
+impl MachineHandle {
     /// A ticket to the running machine's desktop.
     pub(crate) async fn open_desktop(&self) -> Result<DesktopTicket, Failure> {
         let machine = self.machine()?;

@@ -15,9 +15,9 @@ use wire::{
     stream::Event,
 };
 
-use crate::App;
+use crate::MachineHandle;
 
-impl App {
+impl MachineHandle {
     /// Begins an evolve; goes on as events.
     pub(crate) fn evolve(&self, request: EvolveRequest) -> Result<RunStarted, Failure> {
         self.begin_evolve(What::Evolve(request))
@@ -31,16 +31,16 @@ impl App {
     fn begin_evolve(&self, what: What) -> Result<RunStarted, Failure> {
         // A spec that can't be read is told at once.
         self.machine()?;
-        let (run_id, cancel) = self.begin_run();
+        let (run_id, cancel) = self.inner.runs.begin(&self.inner.stop);
         let order = Order {
             run_id: run_id.clone(),
             asked_by: Asker::Person,
             what,
         };
-        let app = self.clone();
+        let machine = self.clone();
         self.inner.tasks.spawn(async move {
             let id = order.run_id.clone();
-            let ended = app.carry_out(order, &cancel).await;
+            let ended = machine.carry_out(order, &cancel).await;
             let failure = match ended {
                 Ok(run) => run.failure,
                 Err(failure) => Some(failure),
@@ -48,8 +48,8 @@ impl App {
             if let Some(failure) = &failure {
                 tracing::warn!(run_id = id, %failure, "an evolve failed");
             }
-            app.end_run(&id);
-            app.inner.journal.publish(Event::RunEnded {
+            machine.inner.runs.end(&id);
+            machine.inner.journal.publish(Event::RunEnded {
                 run_id: id,
                 failure,
             });

@@ -14,7 +14,7 @@ use wire::{
     stream::Event,
 };
 
-use crate::{App, body::segment};
+use crate::{MachineHandle, body::segment};
 
 /// Between two signs that an executor is here, and between two renewals of a claim.
 const PRESENT: Duration = Duration::from_secs(8);
@@ -26,7 +26,7 @@ const LEASE_S: u32 = 30;
 const TRIES: u32 = 10;
 const PAUSE: Duration = Duration::from_secs(1);
 
-impl App {
+impl MachineHandle {
     /// The run that the machine asks for and that nobody has taken; `None` also where the machine
     /// does not answer.
     pub(super) async fn wish(&self) -> Option<EvolveRun> {
@@ -41,8 +41,8 @@ impl App {
     /// Picks up a run that was cut off, and from then on carries out what the machine asks for,
     /// until the app stops. For those that stay: one command's app is gone too soon.
     pub fn carry_out_wishes(&self) {
-        let app = self.clone();
-        self.inner.tasks.spawn(async move { app.wishes().await });
+        let machine = self.clone();
+        self.inner.tasks.spawn(async move { machine.wishes().await });
     }
 
     /// A person's yes or no to it.
@@ -66,10 +66,10 @@ impl App {
                 .next("Open the Evolve page again, look at the changes, and approve them."));
             };
             // The yes is ours: what stands in the machine anybody inside could have written.
-            let app = self.clone();
+            let machine = self.clone();
             self.inner.tasks.spawn(async move {
                 let executor = ulid::Ulid::generate().to_string();
-                if let Err(failure) = app.take(&executor, run, Some(tree)).await {
+                if let Err(failure) = machine.take(&executor, run, Some(tree)).await {
                     tracing::warn!(%failure, "a run that the machine asked for was not carried out");
                 }
             });
@@ -92,7 +92,7 @@ fn concerns_evolve(change: &Change) -> bool {
     matches!(change, Change::Evolve { .. } | Change::Missed { .. })
 }
 
-impl App {
+impl MachineHandle {
     async fn wishes(&self) {
         let executor = ulid::Ulid::generate().to_string();
         let mut told = HashSet::new();
@@ -215,8 +215,8 @@ impl App {
             asked_by: Asker::Machine,
             what: What::Evolve(request),
         };
-        let cancel = self.begin_named_run(&wish.run_id);
-        let after = self.last_seq();
+        let cancel = self.inner.runs.begin_named(&wish.run_id, &self.inner.stop);
+        let after = self.inner.journal.last_seq();
         let stop = self.inner.stop.child_token();
         let reporting = self.report_on(executor, &wish.run_id, after, &stop);
         let carrying = async {
@@ -225,7 +225,7 @@ impl App {
             ended
         };
         let (ended, ()) = tokio::join!(carrying, reporting);
-        self.end_run(&wish.run_id);
+        self.inner.runs.end(&wish.run_id);
         if let Err(failure) = ended {
             let mut run = wish;
             run.state = RunState::Failed;
@@ -249,7 +249,7 @@ impl App {
         after: u64,
         stop: &lifecycle::CancellationToken,
     ) {
-        let mut events = self.subscribe(after);
+        let mut events = self.inner.journal.subscribe(after);
         let mut log = Vec::new();
         let mut renew = tokio::time::interval(PRESENT);
         loop {

@@ -18,12 +18,12 @@ use wire::{
 pub(crate) use session::Sessions;
 
 use crate::{
-    App,
+    MachineHandle,
     body::{ask, json, segment},
     machine::{connect, load},
 };
 
-impl App {
+impl MachineHandle {
     pub(crate) async fn mcp_get_status(&self) -> Result<McpStatus, Failure> {
         self.ask_mcp(Method::GET, "/status", None).await
     }

@@ -23,7 +23,7 @@ use wire::{
 
 use crate::sse::SseReader;
 use crate::{
-    App,
+    MachineHandle,
     body::{accepted, door, json, read, segment, too_large, unreachable},
     journal::Journal,
 };
@@ -254,7 +254,7 @@ async fn outputs(
     .next("See whether the machine still runs."))
 }
 
-impl App {
+impl MachineHandle {
     /// Runs a cell to its end; `tell` hears what it puts out and asks, as it comes.
     ///
     /// # Errors

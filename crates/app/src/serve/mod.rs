@@ -110,7 +110,7 @@ impl Served {
     /// Where accepting connections fails for good.
     pub fn run<'a>(self, app: &'a App) -> BoxFuture<'a, Result<(), Failure>> {
         Box::pin(async move {
-            let stop = app.inner.stop.clone();
+            let stop = app.inner.shared.stop.clone();
             axum::serve(self.listener, self.router)
                 .with_graceful_shutdown(stop.cancelled_owned())
                 .await
@@ -152,7 +152,8 @@ impl App {
         let sessions = Arc::new(Sessions::new(token.clone()));
         let access = Arc::new(Access::new(address.port(), token.clone()));
         let mut router = Router::new()
-            .route("/rpc/{command}", post(rpc))
+            .route("/rpc/{command}", post(app_rpc))
+            .route("/machines/{machine}/rpc/{command}", post(machine_rpc))
             .route("/events", get(events))
             .with_state(self.clone())
             .merge(session::renewal(sessions.clone()))
@@ -210,22 +211,42 @@ impl IntoResponse for Refusal {
     }
 }
 
-async fn rpc(
+async fn app_rpc(
     State(app): State<App>,
     Path(command): Path<String>,
     body: axum::body::Bytes,
 ) -> Result<Json<Value>, Refusal> {
+    answer(&app, None, &command, &body).await
+}
+
+async fn machine_rpc(
+    State(app): State<App>,
+    Path((machine, command)): Path<(String, String)>,
+    body: axum::body::Bytes,
+) -> Result<Json<Value>, Refusal> {
+    answer(&app, Some(&machine), &command, &body).await
+}
+
+async fn answer(
+    app: &App,
+    machine: Option<&str>,
+    command: &str,
+    body: &[u8],
+) -> Result<Json<Value>, Refusal> {
     let params = if body.is_empty() {
         Value::Null
     } else {
-        serde_json::from_slice(&body).map_err(|error| {
+        serde_json::from_slice(body).map_err(|error| {
             Refusal(
                 Failure::new(FailureCode::Invalid, "The request is not JSON")
                     .because(error.to_string()),
             )
         })?
     };
-    app.rpc(&command, params).await.map(Json).map_err(Refusal)
+    app.rpc(machine, command, params)
+        .await
+        .map(Json)
+        .map_err(Refusal)
 }
 
 #[derive(Deserialize)]
@@ -239,7 +260,7 @@ async fn events(
     Query(query): Query<After>,
 ) -> Sse<impl Stream<Item = Result<sse::Event, axum::Error>>> {
     let events = app.subscribe(query.after);
-    let stop = app.inner.stop.clone();
+    let stop = app.inner.shared.stop.clone();
     let stream = stream::unfold((events, stop), |(mut events, stop)| async move {
         let event = tokio::select! {
             () = stop.cancelled() => None,

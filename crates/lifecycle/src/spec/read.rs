@@ -23,6 +23,15 @@ impl SpecError {
     }
 }
 
+/// Whether this can name a machine: what engines take as a container's name, not too long.
+pub(crate) fn is_name(name: &str) -> bool {
+    name.len() <= 60
+        && name.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && name
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || "_.-".contains(c))
+}
+
 impl Spec {
     /// Reads a spec; `file` only names it. Each of `overrides` is `key=value` in TOML's syntax
     /// (`ports.kernel=0`); a bare word counts as a string.
@@ -70,19 +79,13 @@ impl Spec {
 
     /// What types can't say.
     fn check(&self) -> Result<(), (&'static str, String)> {
-        let name_ok = self.name.starts_with(|c: char| c.is_ascii_alphanumeric())
-            && self
-                .name
-                .chars()
-                .all(|c| c.is_ascii_alphanumeric() || "_.-".contains(c));
-        if !name_ok {
-            return Err((
-                "name",
-                format!(
-                    "{:?} is no container name (letters, digits, _ . -)",
-                    self.name
-                ),
-            ));
+        for (field, name) in [("name", &self.name), ("id", &self.id), ("image", &self.image)] {
+            if !(is_name(name) || field == "id" && name.is_empty()) {
+                return Err((
+                    field,
+                    format!("{name:?} isn't a valid name: use letters, digits, _ . -"),
+                ));
+            }
         }
         if self.base.is_empty() || self.base.contains(char::is_whitespace) {
             return Err(("base", format!("{:?} is no image name", self.base)));

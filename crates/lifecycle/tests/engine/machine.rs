@@ -35,6 +35,7 @@ fn options(home: PathBuf) -> Option<MachineOptions> {
         return None;
     };
     Some(MachineOptions {
+        machine: None,
         instance: Some(instance),
         home: Some(home),
         template: template.into(),
