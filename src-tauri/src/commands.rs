@@ -41,10 +41,15 @@ impl Host {
     }
 }
 
-/// One command of `wire::for_each_command!`.
+/// One command of the lists in `wire::commands`; `machine` for those about one.
 #[tauri::command]
-pub async fn rpc(host: State<'_, Host>, command: String, params: Value) -> Result<Value, Failure> {
-    host.app.rpc(&command, params).await
+pub async fn rpc(
+    host: State<'_, Host>,
+    machine: Option<String>,
+    command: String,
+    params: Value,
+) -> Result<Value, Failure> {
+    host.app.rpc(machine.as_deref(), &command, params).await
 }
 
 /// Events after `after`, as they come, until the next subscription.

@@ -38,6 +38,7 @@ pub fn run() -> ExitCode {
         template: path("VIVARIUM_TEMPLATE").unwrap_or_else(template::find),
         repo: path("VIVARIUM_REPO"),
         engine: None,
+        machine: None,
     };
     let app = match tauri::async_runtime::block_on(App::start(options)) {
         Ok(app) => app,

@@ -177,6 +177,7 @@ mod tests {
         StreamEvent {
             seq: 1,
             at_ms,
+            machine: None,
             event,
         }
     }

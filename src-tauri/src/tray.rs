@@ -51,7 +51,7 @@ pub fn make<R: Runtime>(app: &AppHandle<R>) -> tauri::Result<Option<Tray<R>>> {
             let host = app.state::<Host>();
             let (app, stop) = (host.app.clone(), host.stop.clone());
             let acting = host.tasks.track_future(async move {
-                let asked = app.rpc(command.0, command.1);
+                let asked = app.rpc(None, command.0, command.1);
                 if let Some(Err(failure)) = stop.run_until_cancelled(asked).await {
                     tracing::warn!(%failure, "an action of the tray failed");
                 }

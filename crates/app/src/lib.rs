@@ -28,10 +28,10 @@ use std::{path::PathBuf, sync::Arc};
 pub use desktop::Bridge;
 pub use doctor::{Check, Verdict};
 use futures_util::future::BoxFuture;
+pub use handle::MachineHandle;
 pub use journal::Subscription;
 use lifecycle::{EngineChoice, MachineOptions};
 pub use notebook::CellTold;
-pub use handle::MachineHandle;
 pub use rpc::{APP_COMMANDS, MACHINE_COMMANDS};
 #[cfg(feature = "serve")]
 pub use serve::{Addresses, ServeOptions, Served};

@@ -17,10 +17,7 @@ use wire::{
     stream::Event,
 };
 
-use crate::{
-    App, MachineHandle,
-    handle::Shared,
-};
+use crate::{App, MachineHandle, handle::Shared};
 
 /// Between two looks at which specs are there.
 const LOOK: Duration = Duration::from_secs(1);
@@ -128,7 +125,10 @@ impl App {
         Ok(list(&Machines::of(&self.inner.shared.options).list()?))
     }
 
-    pub(crate) fn create_machine(&self, request: MachineCreateRequest) -> Result<MachineList, Failure> {
+    pub(crate) fn create_machine(
+        &self,
+        request: MachineCreateRequest,
+    ) -> Result<MachineList, Failure> {
         let profile = match request.profile.as_deref() {
             None | Some("") => None,
             Some("default") => Some(Profile::Default),
@@ -161,14 +161,21 @@ impl App {
         self.changed_machines()
     }
 
-    pub(crate) fn rename_machine(&self, request: &MachineRenameRequest) -> Result<MachineList, Failure> {
+    pub(crate) fn rename_machine(
+        &self,
+        request: &MachineRenameRequest,
+    ) -> Result<MachineList, Failure> {
         // What it does now would go on under the old name.
         self.machine(Some(&request.name))?.check_idle()?;
         Machines::of(&self.inner.shared.options).rename(&request.name, &request.new_name)?;
         self.changed_machines()
     }
 
-    pub(crate) async fn delete_machine(&self, name: &str, home: bool) -> Result<MachineList, Failure> {
+    pub(crate) async fn delete_machine(
+        &self,
+        name: &str,
+        home: bool,
+    ) -> Result<MachineList, Failure> {
         let machine = self.machine(Some(name))?;
         machine.remove(home).await?;
         Machines::of(&self.inner.shared.options).forget(name)?;
@@ -178,7 +185,11 @@ impl App {
     /// Tells which machines there are now.
     fn changed_machines(&self) -> Result<MachineList, Failure> {
         let machines = self.machines()?;
-        let names: Vec<String> = machines.machines.iter().map(|entry| entry.name.clone()).collect();
+        let names: Vec<String> = machines
+            .machines
+            .iter()
+            .map(|entry| entry.name.clone())
+            .collect();
         self.inner.handles.keep(&self.inner.shared, &names);
         self.inner.shared.journal.publish(Event::Machines {
             machines: machines.clone(),

@@ -11,8 +11,8 @@ use wire::{
     evolve::*,
     failure::{Failure, FailureCode},
     inspector::*,
-    machines::{MachineCreateRequest, MachineDeleteRequest, MachineList, MachineRenameRequest},
     machine::{EngineInfo, MachineDisk, MachineStats, MachineStatus},
+    machines::{MachineCreateRequest, MachineDeleteRequest, MachineList, MachineRenameRequest},
     mcp::{McpRemoved, McpServerList, McpStatus, McpTracePage},
     settings::{Settings, SettingsState},
     stream::Event,
@@ -429,7 +429,7 @@ mod tests {
     #[tokio::test]
     async fn answers_a_command_and_stops() {
         let (app, home) = app().await;
-        let info = app.rpc("app_info", Value::Null).await.unwrap();
+        let info = app.rpc(None, "app_info", Value::Null).await.unwrap();
         assert_eq!(info["version"], wire::VERSION);
         assert_eq!(info["config_dir"], json!(home.path().join("config")));
         assert_ne!(app.bridge_port(), 0);
@@ -443,12 +443,12 @@ mod tests {
         let (app, _home) = app().await;
         let code = |answer: Result<Value, Failure>| answer.unwrap_err().code;
         assert_eq!(
-            code(app.rpc("fly", Value::Null).await),
+            code(app.rpc(None, "fly", Value::Null).await),
             FailureCode::NotFound
         );
-        let answer = app.rpc("machine_logs", json!({"tail": "many"})).await;
+        let answer = app.rpc(None, "machine_logs", json!({"tail": "many"})).await;
         assert_eq!(code(answer), FailureCode::Invalid);
-        let answer = app.rpc("run_cancel", json!({"run_id": "x"})).await;
+        let answer = app.rpc(None, "run_cancel", json!({"run_id": "x"})).await;
         assert_eq!(code(answer), FailureCode::NotFound);
         app.stop().await;
     }

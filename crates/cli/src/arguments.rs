@@ -25,6 +25,9 @@ pub struct Global {
     /// Prefix of every name: a second, separate Vivarium on this computer
     #[arg(long, global = true, env = "VIVARIUM_INSTANCE", value_parser = instance)]
     pub instance: Option<String>,
+    /// The machine that is meant; os-host or the only one if left out
+    #[arg(long, global = true, env = "VIVARIUM_MACHINE", value_name = "NAME")]
+    pub machine: Option<String>,
     /// Where settings and data lie, instead of the XDG folders
     #[arg(long, global = true, env = "VIVARIUM_HOME")]
     pub home: Option<PathBuf>,
@@ -37,7 +40,7 @@ pub struct Global {
     /// Folder with body/Dockerfile; found by itself inside a checkout
     #[arg(long, global = true, env = "VIVARIUM_TEMPLATE")]
     pub template: Option<PathBuf>,
-    /// Over machine.toml for this call, such as limits.memory=4g; may repeat
+    /// Over the machine's spec for this call, such as limits.memory=4g; may repeat
     #[arg(long = "set", global = true, value_name = "KEY=VALUE")]
     pub set: Vec<String>,
     /// Host port of the kernel API; 0 for any free one
@@ -174,6 +177,9 @@ pub enum Command {
     /// The machine's MCP servers
     #[command(subcommand)]
     Mcp(McpCommand),
+    /// Lists, creates, renames and removes machines
+    #[command(subcommand)]
+    Machine(MachineCommand),
     /// Lists the container engines of this computer, and which of them answer
     Engines,
     /// Looks at what is needed on this computer, and says what to do
@@ -186,6 +192,52 @@ pub enum Command {
         /// Loopback port; any free one where left out
         #[arg(long, default_value_t = 0)]
         port: u16,
+    },
+}
+
+/// What `vivarium machine` does.
+#[derive(Debug, Subcommand)]
+pub enum MachineCommand {
+    /// Lists the machines and their states
+    #[command(visible_alias = "list")]
+    Ls,
+    /// Adds a machine; `vivarium --machine NAME up` builds and starts it
+    Create {
+        /// Letters, digits, _ . and -
+        name: String,
+        /// `default`, or `locked`: no capabilities, no new privileges, read-only root
+        #[arg(long)]
+        profile: Option<String>,
+        /// Base image; debian:trixie-slim if left out
+        #[arg(long, value_name = "IMAGE")]
+        base: Option<String>,
+        /// A folder of this computer that it sees: SOURCE:TARGET or SOURCE:TARGET:ro; may repeat
+        #[arg(long = "mount", value_name = "SOURCE:TARGET")]
+        mounts: Vec<String>,
+        /// Memory limit, such as 4g
+        #[arg(long, value_name = "SIZE")]
+        memory: Option<String>,
+        /// Processors, such as 1.5
+        #[arg(long)]
+        cpus: Option<f64>,
+    },
+    /// Gives a machine another name; its home volume, files and images stay
+    Rename {
+        /// Its name now
+        name: String,
+        /// Its new name
+        new_name: String,
+    },
+    /// Removes a machine's container and takes it out of the list; its files stay
+    Rm {
+        /// Which
+        name: String,
+        /// The home volume too: logins, files in /root
+        #[arg(long)]
+        home_volume: bool,
+        /// Doesn't ask
+        #[arg(short, long)]
+        yes: bool,
     },
 }
 

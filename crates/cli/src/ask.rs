@@ -4,7 +4,7 @@ use std::io::IsTerminal;
 
 use wire::failure::{Failure, FailureCode};
 
-use crate::print;
+use crate::{print, shown};
 
 /// Whether the machine may be recreated, with all that is lost by it; `false` if nobody can be
 /// asked.
@@ -16,6 +16,40 @@ pub async fn recreate(failure: &Failure) -> Result<bool, Failure> {
         return Ok(false);
     }
     print::question(failure, "Recreate the machine? [y/N] ");
+    let nothing = "Nothing was changed: the machine runs as before";
+    yes(nothing).await.map(|()| true)
+}
+
+/// Whether a machine may be removed. A script says so with `--yes`.
+///
+/// # Errors
+/// [`FailureCode::Invalid`] if nobody can be asked; [`FailureCode::Cancelled`] if the answer is
+/// anything but yes.
+pub async fn remove(name: &str, home_volume: bool) -> Result<(), Failure> {
+    let home = if home_volume {
+        "The home volume is removed too, with all files in /root."
+    } else {
+        "The home volume and the folders that it mounts stay."
+    };
+    let question = Failure::new(
+        FailureCode::Cancelled,
+        format!(
+            "The container of {} and what was installed in it are removed",
+            shown::row(name)
+        ),
+    )
+    .because(home);
+    if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
+        return Err(Failure::new(FailureCode::Invalid, question.message)
+            .because("nobody can be asked here")
+            .next("Add --yes to remove it without being asked."));
+    }
+    print::question(&question, "Remove the machine? [y/N] ");
+    yes("Nothing was removed").await
+}
+
+/// Reads the answer to a question.
+async fn yes(otherwise: &str) -> Result<(), Failure> {
     let read = tokio::task::spawn_blocking(|| {
         let mut line = String::new();
         std::io::stdin().read_line(&mut line).map(|_| line)
@@ -26,10 +60,7 @@ pub async fn recreate(failure: &Failure) -> Result<bool, Failure> {
         _ = tokio::signal::ctrl_c() => String::new(),
     };
     match answer.trim().to_ascii_lowercase().as_str() {
-        "y" | "yes" => Ok(true),
-        _ => Err(Failure::new(
-            FailureCode::Cancelled,
-            "Nothing was changed: the machine runs as before",
-        )),
+        "y" | "yes" => Ok(()),
+        _ => Err(Failure::new(FailureCode::Cancelled, otherwise)),
     }
 }

@@ -26,7 +26,8 @@ pub async fn carry_out(app: &App, command: Command, json: bool) -> Result<u8, Fa
     match command {
         Command::Build { rebuild } => {
             let after = app.last_seq();
-            follow(app, app.build(rebuild)?, after, json).await?;
+            let run = app.machine(None)?.build(rebuild)?;
+            follow(app, run, after, json).await?;
             let status: MachineStatus = call(app, "machine_status", Value::Null).await?;
             if json {
                 print::json(&status);
@@ -69,6 +70,7 @@ pub async fn carry_out(app: &App, command: Command, json: bool) -> Result<u8, Fa
         | Command::Generations { .. }
         | Command::Rollback { .. }) => evolve::carry_out(app, command, json).await,
         Command::Mcp(command) => mcp::carry_out(app, command, json).await,
+        Command::Machine(command) => crate::machines::carry_out(app, command, json).await,
         Command::Engines => engines(app, json).await,
         Command::Doctor => {
             let checks = app.doctor().await;
@@ -138,7 +140,10 @@ async fn up(app: &App, request: UpRequest, json: bool) -> Result<u8, Failure> {
     let status: MachineStatus = call(app, "machine_status", Value::Null).await?;
     show(&status, json);
     if !json {
-        print::line(&format!("  token   {}", app.token_file()?.display()));
+        print::line(&format!(
+            "  token   {}",
+            app.machine(None)?.token_file()?.display()
+        ));
     }
     Ok(0)
 }
@@ -180,7 +185,7 @@ async fn shell(app: &App, command: Vec<String>, json: bool) -> Result<u8, Failur
         command,
         timeout_s: None,
     };
-    let answer = app.shell(&request).await?;
+    let answer = app.machine(None)?.shell(&request).await?;
     if json {
         print::json(&answer);
     } else {
@@ -274,7 +279,7 @@ pub async fn call<T: DeserializeOwned>(
     command: &str,
     params: Value,
 ) -> Result<T, Failure> {
-    let answer = app.rpc(command, params).await?;
+    let answer = app.rpc(None, command, params).await?;
     serde_json::from_value(answer).map_err(|error| {
         Failure::new(FailureCode::Internal, "The answer could not be read")
             .because(error.to_string())

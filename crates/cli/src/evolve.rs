@@ -20,7 +20,7 @@ use crate::{
 
 /// Carries out one of the three.
 pub async fn carry_out(app: &App, command: Command, json: bool) -> Result<u8, Failure> {
-    app.recover().await?;
+    app.machine(None)?.recover().await?;
     match command {
         Command::Evolve { watch: true, .. } => watch(app, json).await,
         Command::Evolve { diff: true, .. } => {
@@ -130,7 +130,7 @@ async fn follow(app: &App, command: &str, request: Value, json: bool) -> Result<
 
 /// Carries out what the machine asks for, until Ctrl-C or SIGTERM.
 async fn watch(app: &App, json: bool) -> Result<u8, Failure> {
-    app.carry_out_wishes();
+    app.machine(None)?.carry_out_wishes();
     let mut events = app.subscribe(app.last_seq());
     if !json {
         print::line("Runs that the machine asks for are carried out now, until Ctrl-C.");

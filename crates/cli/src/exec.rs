@@ -88,7 +88,8 @@ async fn follow(
             let _ = asks.send((execution_id, prompt));
         }
     };
-    let mut cell = std::pin::pin!(app.exec(request, &mut tell));
+    let machine = app.machine(None)?;
+    let mut cell = machine.exec(request, &mut tell);
     loop {
         tokio::select! {
             answer = &mut cell => return answer,
@@ -103,7 +104,7 @@ async fn follow(
                     Some(value) => {
                         let answer = json!({"execution_id": execution_id, "value": value});
                         // Where the question is over meanwhile, the cell goes on without it.
-                        let _ = app.rpc("kernel_input", answer).await;
+                        let _ = app.rpc(None, "kernel_input", answer).await;
                     }
                     None => {
                         end(app, execution).await;
@@ -132,8 +133,10 @@ async fn line(InputPrompt { prompt, .. }: InputPrompt) -> Option<String> {
 /// Ends the cell, if the kernel has it.
 async fn end(app: &App, execution: &OnceLock<String>) {
     if let Some(execution_id) = execution.get() {
-        // Where it is over already there is nothing to end.
-        let _ = app.end_cell(execution_id).await;
+        // If it is over already there is nothing to end.
+        if let Ok(machine) = app.machine(None) {
+            let _ = machine.end_cell(execution_id).await;
+        }
     }
 }
 

@@ -5,6 +5,7 @@ mod ask;
 mod commands;
 mod evolve;
 mod exec;
+mod machines;
 mod mcp;
 mod print;
 mod run;
@@ -49,6 +50,7 @@ async fn run(arguments: Arguments) -> ExitCode {
     let options = AppOptions {
         instance: arguments.global.instance.clone(),
         home: arguments.global.home.clone(),
+        machine: arguments.global.machine.clone(),
         template: template::find(arguments.global.template.clone()),
         repo: arguments.global.repo.clone(),
         engine: arguments.global.engine.clone(),

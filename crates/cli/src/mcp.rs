@@ -130,7 +130,7 @@ async fn call_tool(
                 signal = tokio::signal::ctrl_c() => if signal.is_ok() {
                     let cancelled = json!({"method": "notifications/cancelled", "params": {"requestId": 1}});
                     let tell = json!({"session": session.session, "message": cancelled});
-                    let _: Result<Value, Failure> = app.rpc("mcp_tell", tell).await;
+                    let _: Result<Value, Failure> = app.rpc(None, "mcp_tell", tell).await;
                     close(app, &session).await;
                     return Err(Failure::new(FailureCode::Cancelled, "The call was cancelled"));
                 }
@@ -274,7 +274,7 @@ async fn open(app: &App, server: Option<String>) -> Result<McpSession, Failure> 
 async fn close(app: &App, session: &McpSession) {
     // The relay forgets it by itself, later.
     let _: Result<Value, Failure> = app
-        .rpc("mcp_close", json!({ "session": session.session }))
+        .rpc(None, "mcp_close", json!({ "session": session.session }))
         .await;
 }
 

@@ -94,14 +94,19 @@ pub fn failure(failure: &Failure, as_json: bool) {
     }
 }
 
-/// State and addresses.
-pub fn status(status: &MachineStatus) {
-    let state = match status.state {
+/// A machine's state in a word.
+pub fn state(state: MachineState) -> &'static str {
+    match state {
         MachineState::Absent => "absent",
         MachineState::Stopped => "stopped",
         MachineState::Starting => "starting",
         MachineState::Running => "running",
-    };
+    }
+}
+
+/// State and addresses.
+pub fn status(status: &MachineStatus) {
+    let state = state(status.state);
     line(&format!("{}  {state}", status.name));
     let image = match (status.image_present, status.image_stale) {
         (false, _) => "not built",

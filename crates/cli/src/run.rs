@@ -29,7 +29,7 @@ pub async fn follow(
                 interrupted = true;
                 if signal.is_ok() {
                     // It may have ended just now: then its end is the next event.
-                    let _: Result<Value, Failure> = app.rpc(cancel, json!({ "run_id": run.run_id })).await;
+                    let _: Result<Value, Failure> = app.rpc(None, cancel, json!({ "run_id": run.run_id })).await;
                 }
                 continue;
             }

@@ -134,7 +134,9 @@ impl Machines {
             let file = entry.path();
             let Some(name) = name_of(&file) else { continue };
             match said_name(&file) {
-                Some(said) if said != name && is_name(&said) && !self.paths.spec_file(&said).exists() => {
+                Some(said)
+                    if said != name && is_name(&said) && !self.paths.spec_file(&said).exists() =>
+                {
                     self.rename_file(&file, &said)?;
                     names.push(said);
                 }
@@ -179,7 +181,8 @@ impl Machines {
     }
 
     fn rename_file(&self, file: &Path, name: &str) -> Result<(), LifecycleError> {
-        std::fs::rename(file, self.paths.spec_file(name)).map_err(LifecycleError::file("rename", file))
+        std::fs::rename(file, self.paths.spec_file(name))
+            .map_err(LifecycleError::file("rename", file))
     }
 }
 

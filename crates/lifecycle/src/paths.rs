@@ -248,10 +248,7 @@ mod tests {
     fn an_instance_has_folders_of_its_own() {
         let plain = Paths::find(Some(Path::new("/h")), None);
         let other = Paths::find(Some(Path::new("/h")), Some("blue"));
-        assert_eq!(
-            plain.spec_file("a"),
-            Path::new("/h/config/machines/a.toml")
-        );
+        assert_eq!(plain.spec_file("a"), Path::new("/h/config/machines/a.toml"));
         assert_eq!(other.config_dir, Path::new("/h/config/instances/blue"));
         assert_ne!(plain.user_home, other.user_home);
     }

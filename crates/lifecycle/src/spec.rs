@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-pub(crate) use read::is_name;
 pub use read::SpecError;
+pub(crate) use read::is_name;
 
 /// The machine that is there without anybody having created one.
 pub(crate) const FIRST_MACHINE: &str = "os-host";

@@ -11,6 +11,7 @@ use wire::{
     evolve::*,
     inspector::*,
     machine::{EngineInfo, MachineDisk, MachineStats, MachineStatus},
+    machines::{MachineCreateRequest, MachineDeleteRequest, MachineList, MachineRenameRequest},
     mcp::*,
     settings::{Settings, SettingsState},
     stream::StreamEvent,
@@ -48,26 +49,34 @@ fn generated() -> String {
         seen: Vec::new(),
         found: BTreeMap::new(),
     };
-    let mut commands = String::from(
-        "/** Every command: what it is asked with, what it answers. */\nexport interface Commands {\n",
-    );
+    let mut commands = String::new();
     macro_rules! list {
-        ($($name:ident: $request:ty => $answer:ty, $what:literal;)*) => {$(
-            types.visit::<$request>();
-            types.visit::<$answer>();
-            writeln!(
-                commands,
-                "  /** {} */\n  {}: {{ request: {}; answer: {} }};",
-                $what,
-                stringify!($name),
-                <$request>::name(&types.config),
-                <$answer>::name(&types.config),
-            )
-            .expect("a string takes it");
-        )*};
+        ($head:literal; $($name:ident: $request:ty => $answer:ty, $what:literal;)*) => {
+            commands.push_str($head);
+            $(
+                types.visit::<$request>();
+                types.visit::<$answer>();
+                writeln!(
+                    commands,
+                    "  /** {} */\n  {}: {{ request: {}; answer: {} }};",
+                    $what,
+                    stringify!($name),
+                    <$request>::name(&types.config),
+                    <$answer>::name(&types.config),
+                )
+                .expect("a string takes it");
+            )*
+            commands.push_str("}\n");
+        };
     }
-    wire::for_each_command!(list);
-    commands.push_str("}\n");
+    macro_rules! of_app {
+        ($($list:tt)*) => { list! { "/** Every command about the app: what it is asked with, what it answers. */\nexport interface AppCommands {\n"; $($list)* } };
+    }
+    macro_rules! of_machine {
+        ($($list:tt)*) => { list! { "\n/** Every command about one machine. */\nexport interface MachineCommands {\n"; $($list)* } };
+    }
+    wire::for_each_app_command!(of_app);
+    wire::for_each_machine_command!(of_machine);
     types.visit::<StreamEvent>();
     let declarations: Vec<_> = types.found.into_values().collect();
     tidy(&format!("{HEAD}\n{}\n{commands}", declarations.join("\n")))

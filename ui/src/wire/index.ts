@@ -162,7 +162,9 @@ engine: string, };
 /** What happened. */
 export type Event = { "kind": "machine",
 /** Snapshot. */
-status: MachineStatus, } | { "kind": "settings",
+status: MachineStatus, } | { "kind": "machines",
+/** Those that there are now. */
+machines: MachineList, } | { "kind": "settings",
 /** In force. */
 state: SettingsState, } | { "kind": "engine",
 /** Why it does not answer; `None` where it does again. */
@@ -525,6 +527,28 @@ export type LogsRequest = {
 /** How many lines from the end. */
 tail: number, };
 
+/** Asks for `machine_create`. */
+export type MachineCreateRequest = {
+/** Letters, digits, `_`, `.` and `-`; 60 at most. */
+name: string,
+/** `default` or `locked`. */
+profile: string | null,
+/** Base image; `debian:trixie-slim` if `None`. */
+base: string | null,
+/** Folders of this computer that it sees, besides those of its own. */
+mounts: Array<MachineMount>,
+/** Such as `4g`; no limit if `None`. */
+memory: string | null,
+/** Processors, such as 1.5; all if `None`. */
+cpus: number | null, };
+
+/** Asks for `machine_delete`. */
+export type MachineDeleteRequest = {
+/** Which. */
+name: string,
+/** The home volume too: logins, files in `/root`. */
+home: boolean, };
+
 /** What a machine takes of the disk. */
 export type MachineDisk = {
 /** Its image; layers that other images share are counted whole. */
@@ -533,6 +557,32 @@ image_bytes: number | null,
 written_bytes: number,
 /** Its home volume, where it runs. */
 home_bytes: number | null, };
+
+/** One machine of the list. */
+export type MachineEntry = {
+/** Names it in commands and events. */
+name: string, };
+
+/** Answer of `machine_list`. */
+export type MachineList = {
+/** The first is the one that is meant if none is named. */
+machines: Array<MachineEntry>, };
+
+/** A folder of this computer in a machine. */
+export type MachineMount = {
+/** Absolute, or from `~/` on. */
+source: string,
+/** Absolute path inside. */
+target: string,
+/** Whether writes are refused. */
+read_only: boolean, };
+
+/** Asks for `machine_rename`. */
+export type MachineRenameRequest = {
+/** Its name now. */
+name: string,
+/** Its new name. */
+new_name: string, };
 
 /** Where a machine stands. */
 export type MachineState = "absent" | "stopped" | "starting" | "running";
@@ -1136,6 +1186,8 @@ export type StreamEvent = {
 seq: number,
 /** When, in Unix milliseconds. */
 at_ms: number,
+/** The machine that it is about; `None` if it is about the app. */
+machine: string | null,
 /** What happened. */
 event: Event, };
 
@@ -1186,8 +1238,8 @@ variables: Array<Variable>,
 /** How many there are. */
 count: number, };
 
-/** Every command: what it is asked with, what it answers. */
-export interface Commands {
+/** Every command about the app: what it is asked with, what it answers. */
+export interface AppCommands {
   /** Versions and folders. */
   app_info: { request: Nothing; answer: AppInfo };
   /** The container engine, or why it can't be reached. */
@@ -1200,6 +1252,26 @@ export interface Commands {
   settings_get: { request: Nothing; answer: SettingsState };
   /** Changes them, for every view. */
   settings_set: { request: Settings; answer: SettingsState };
+  /** The machines that there are. */
+  machine_list: { request: Nothing; answer: MachineList };
+  /** Adds a machine; nothing is built or started. */
+  machine_create: { request: MachineCreateRequest; answer: MachineList };
+  /** Gives a machine another name; its files keep their places. */
+  machine_rename: { request: MachineRenameRequest; answer: MachineList };
+  /** Removes a machine's container and takes it out of the list. */
+  machine_delete: { request: MachineDeleteRequest; answer: MachineList };
+  /** Cancels long work. */
+  run_cancel: { request: RunCancelRequest; answer: Nothing };
+  /** Reads a notebook file of this computer. */
+  notebook_open: { request: NotebookPath; answer: NotebookFile };
+  /** What a notebook file is now, to notice changes by others. */
+  notebook_stamp: { request: NotebookPath; answer: NotebookStamp };
+  /** Writes a notebook file, unless somebody else changed it. */
+  notebook_save: { request: NotebookSaveRequest; answer: NotebookSaved };
+}
+
+/** Every command about one machine. */
+export interface MachineCommands {
   /** The machine's state now. */
   machine_status: { request: Nothing; answer: MachineStatus };
   /** Builds where needed, creates, starts; goes on as stream events. */
@@ -1216,8 +1288,6 @@ export interface Commands {
   machine_stats: { request: Nothing; answer: MachineStats };
   /** What the machine takes of the disk; may take seconds. */
   machine_disk: { request: Nothing; answer: MachineDisk };
-  /** Cancels long work. */
-  run_cancel: { request: RunCancelRequest; answer: Nothing };
   /** A one-time ticket to the desktop's bridge. */
   desktop_open: { request: Nothing; answer: DesktopTicket };
   /** Whether the person has the desktop's mouse and keyboard, and the AI's input rests. */
@@ -1306,10 +1376,4 @@ export interface Commands {
   generation_name: { request: GenerationName; answer: GenerationList };
   /** Removes a generation and its image. */
   generation_remove: { request: GenerationNumber; answer: GenerationList };
-  /** Reads a notebook file of this computer. */
-  notebook_open: { request: NotebookPath; answer: NotebookFile };
-  /** What a notebook file is now, to notice changes by others. */
-  notebook_stamp: { request: NotebookPath; answer: NotebookStamp };
-  /** Writes a notebook file, unless somebody else changed it. */
-  notebook_save: { request: NotebookSaveRequest; answer: NotebookSaved };
 }

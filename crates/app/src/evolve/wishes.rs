@@ -42,7 +42,9 @@ impl MachineHandle {
     /// until the app stops. For those that stay: one command's app is gone too soon.
     pub fn carry_out_wishes(&self) {
         let machine = self.clone();
-        self.inner.tasks.spawn(async move { machine.wishes().await });
+        self.inner
+            .tasks
+            .spawn(async move { machine.wishes().await });
     }
 
     /// A person's yes or no to it.

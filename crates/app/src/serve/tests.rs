@@ -125,7 +125,7 @@ async fn answers_commands_and_streams_events_to_those_with_the_token() {
         .await
         .unwrap();
     let request = json!({"cell_id": "c", "code": "1"});
-    server.app.rpc("kernel_exec", request).await.unwrap();
+    server.app.rpc(None, "kernel_exec", request).await.unwrap();
     let mut heard = String::new();
     while !heard.contains(r#""kind":"cell_queued""#) {
         let mut bytes = [0; 4096];

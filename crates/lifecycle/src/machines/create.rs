@@ -91,7 +91,8 @@ fn covering(spec: &Spec, paths: &Paths, folder: &Path) -> Option<PathBuf> {
     let real = |path: &Path| std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let folder = real(folder.parent()?).join(folder.file_name()?);
     let mut mounts = spec.mounts.iter();
-    let mount = mounts.find(|mount| folder.starts_with(real(Path::new(&expand(&mount.source, paths)))))?;
+    let mount =
+        mounts.find(|mount| folder.starts_with(real(Path::new(&expand(&mount.source, paths)))))?;
     Some(expand(&mount.source, paths).into())
 }
 

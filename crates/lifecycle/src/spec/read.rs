@@ -79,7 +79,11 @@ impl Spec {
 
     /// What types can't say.
     fn check(&self) -> Result<(), (&'static str, String)> {
-        for (field, name) in [("name", &self.name), ("id", &self.id), ("image", &self.image)] {
+        for (field, name) in [
+            ("name", &self.name),
+            ("id", &self.id),
+            ("image", &self.image),
+        ] {
             if !(is_name(name) || field == "id" && name.is_empty()) {
                 return Err((
                     field,
