@@ -2,7 +2,7 @@ import { mount } from "svelte";
 
 import App from "./app/App.svelte";
 import type { Host } from "./host";
-import { Live } from "./shared/live/live.svelte";
+import { Machines } from "./shared/live/machines.svelte";
 import { Preferences } from "./shared/preferences.svelte";
 
 export { openHost } from "./host";
@@ -10,10 +10,11 @@ export { openHost } from "./host";
 /** Shows the app, and follows the engine behind this host. */
 export async function start(host: Host): Promise<void> {
   const preferences = new Preferences(host);
-  const live = new Live(host);
-  live.listen((event) => preferences.hear(event));
-  mount(App, { target: document.getElementById("app")!, props: { live, preferences } });
+  const machines = new Machines(host);
+  machines.listen((event) => preferences.hear(event));
+  await machines.list();
+  mount(App, { target: document.getElementById("app")!, props: { machines, preferences } });
   document.getElementById("loading")?.remove();
   void preferences.load();
-  await live.start();
+  await machines.start();
 }

@@ -26,6 +26,7 @@ const BUILD_FAILED: Failure = {
 /** Scenes: absent, stopped, running, building, build-failed, no-engine, evolving, asked; on every page: new, full, loading, failing, hostile. */
 export class FakeHost implements Host {
   #scene: string;
+  #machines = ["os-host", "research"];
   #take: (event: StreamEvent) => void = () => {};
   #seq = 0;
   #takeover: Answer<"takeover_get"> = { on: false, by: null, since_ms: null };
@@ -55,6 +56,11 @@ export class FakeHost implements Host {
       ...fakeEvolve(this.#scene),
       settings_get: () => ({ settings: { theme: "system", close_to_tray: false, notify: true, engine: null }, trouble: null }),
       settings_set: (settings) => ({ settings, trouble: null }),
+      machine_list: () => ({ machines: this.#machines.map((name) => ({ name })) }),
+      machine_create: ({ name }) => {
+        this.#machines.push(name);
+        return { machines: this.#machines.map((name) => ({ name })) };
+      },
       machine_status: () => this.#status(),
       machine_stats: () => ({ cpu_percent: 20 + 15 * Math.sin(Date.now() / 5000), cpus: 2, memory_bytes: 6.1e8 + 2e8 * Math.sin(Date.now() / 9000), memory_limit_bytes: 4e9, pids: 91, pids_limit: 2048 }),
       machine_disk: () => ({ image_bytes: 1.27e9, written_bytes: 2.1e6, home_bytes: 4.8e8 }),
@@ -147,7 +153,7 @@ export class FakeHost implements Host {
   }
 
   #tell(event: Event): void {
-    this.#take({ seq: ++this.#seq, at_ms: Date.now(), event });
+    this.#take({ seq: ++this.#seq, at_ms: Date.now(), machine: "os-host", event });
   }
 }
 

@@ -1,17 +1,21 @@
 // What the UI sees of the process that it runs in. This folder alone knows whether that is
 // Tauri, a server or a fake.
 
-import type { Commands, Failure, StreamEvent } from "../wire";
+import type { AppCommands, Failure, MachineCommands, StreamEvent } from "../wire";
 
+type Commands = AppCommands & MachineCommands;
 export type Command = keyof Commands;
 export type Request<C extends Command> = Commands[C]["request"];
 export type Answer<C extends Command> = Commands[C]["answer"];
 
 export interface Host {
-  /** Carries out one command of the engine. Rejects with a `Failure`, never with anything else. */
-  call<C extends Command>(command: C, request: Request<C>): Promise<Answer<C>>;
   /**
-   * Hears the events with `seq > after`: first those that the engine still keeps, then live ones.
+   * Carries out one command, for the named machine if it is about one (`null`: the first machine).
+   * Rejects with a `Failure`, never with anything else.
+   */
+  call<C extends Command>(command: C, request: Request<C>, machine?: string | null): Promise<Answer<C>>;
+  /**
+   * Hears the events with `seq > after`: first those that the app still keeps, then live ones.
    * A second subscription ends the first.
    */
   subscribe(after: number, take: (event: StreamEvent) => void): Promise<void>;

@@ -47,10 +47,11 @@ export class ServedHost implements Host {
     }
   }
 
-  async call<C extends Command>(command: C, request: Request<C>): Promise<Answer<C>> {
+  async call<C extends Command>(command: C, request: Request<C>, machine: string | null = null): Promise<Answer<C>> {
+    const of = machine === null ? "" : `/machines/${encodeURIComponent(machine)}`;
     let response: Response;
     try {
-      response = await this.#ask(`/rpc/${command}`, { method: "POST", body: JSON.stringify(request) });
+      response = await this.#ask(`${of}/rpc/${command}`, { method: "POST", body: JSON.stringify(request) });
     } catch (thrown) {
       throw toFailure(thrown, "The engine's process does not answer");
     }

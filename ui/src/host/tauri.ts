@@ -5,9 +5,9 @@ import { toFailure, type Answer, type Command, type Host, type Request } from ".
 
 /** The engine in the window's own process. */
 export class TauriHost implements Host {
-  async call<C extends Command>(command: C, request: Request<C>): Promise<Answer<C>> {
+  async call<C extends Command>(command: C, request: Request<C>, machine: string | null = null): Promise<Answer<C>> {
     try {
-      return await invoke<Answer<C>>("rpc", { command, params: request });
+      return await invoke<Answer<C>>("rpc", { machine, command, params: request });
     } catch (thrown) {
       throw toFailure(thrown);
     }

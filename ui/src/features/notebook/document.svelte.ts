@@ -47,7 +47,7 @@ export class NotebookDocument {
   #left: string[] = [];
   /** By cell, the print of outputs that the draft had no room for and that are not here again. */
   #left_out: Record<string, string> = {};
-  #drafts = new Drafts();
+  #drafts: Drafts;
   #drafting: ReturnType<typeof setTimeout> | undefined;
   /** Since when there is something that is not in the draft; 0 where all is. */
   #undrafted_since = 0;
@@ -59,6 +59,7 @@ export class NotebookDocument {
 
   constructor(live: Live) {
     this.#live = live;
+    this.#drafts = new Drafts(live.key);
     this.notebook = new Notebook(live, () => this.#touched());
     this.ready = this.#restore();
     const flush = () => void (this.#undrafted_since > 0 && this.#draft());

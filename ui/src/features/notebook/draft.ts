@@ -28,16 +28,25 @@ export interface Draft {
 }
 
 export class Drafts {
+  /** Where this machine's drafts lie, and where this window finds its own. */
+  readonly #draft: string;
+  readonly #mine: string;
   /** Where this window's lies; empty before one is claimed. */
   #key = "";
   /** Whose draft lies there. */
   #of: object | null = null;
 
+  /** Of the machine with this key. */
+  constructor(key = "") {
+    this.#draft = DRAFT + key;
+    this.#mine = MINE + key;
+  }
+
   /** Claims a draft for this window and reads it: the one it had, else one left by a window that is gone. */
   async take(): Promise<Draft | null> {
-    const mine = sessionItem();
+    const mine = sessionItem(this.#mine);
     if (mine !== null && (await claim(mine, CLAIM_MS))) this.#key = mine;
-    else await this.#claimFirst(left());
+    else await this.#claimFirst(left(this.#draft));
     return read<Draft>(this.#key);
   }
 
@@ -64,9 +73,10 @@ export class Drafts {
   }
 
   async #claimFirst(keys: string[]): Promise<void> {
-    const taken = new Set(left());
+    const taken = new Set(left(this.#draft));
+    const draft = this.#draft;
     const fresh = function* () {
-      for (let number = 1; ; number++) yield number === 1 ? DRAFT : `${DRAFT}.${number}`;
+      for (let number = 1; ; number++) yield number === 1 ? draft : `${draft}.${number}`;
     };
     for (const key of keys) if (await claim(key)) return this.#have(key);
     for (const key of fresh()) if (!taken.has(key) && (await claim(key))) return this.#have(key);
@@ -75,7 +85,7 @@ export class Drafts {
   #have(key: string): void {
     this.#key = key;
     try {
-      sessionStorage.setItem(MINE, key);
+      sessionStorage.setItem(this.#mine, key);
     } catch {
       // Read anew, this window takes the newest.
     }
@@ -83,9 +93,9 @@ export class Drafts {
 }
 
 /** Drafts that are there: unsaved ones first, then by age, the newest first. */
-function left(): string[] {
+function left(draft: string): string[] {
   const keys = Array.from({ length: localStorage.length }, (_, at) => localStorage.key(at) ?? "");
-  const drafts = keys.filter((key) => key === DRAFT || /^\.\d+$/.test(key.replace(DRAFT, ""))).map((key) => ({ key, draft: read<Draft>(key) }));
+  const drafts = keys.filter((key) => key === draft || (key.startsWith(draft) && /^\.\d+$/.test(key.slice(draft.length)))).map((key) => ({ key, draft: read<Draft>(key) }));
   const rank = ({ draft }: { draft: Draft | null }) => (draft?.dirty ? 1e15 : 0) + (draft?.at ?? 0);
   return drafts.sort((one, other) => rank(other) - rank(one)).map(({ key }) => key);
 }
@@ -105,9 +115,9 @@ async function claim(key: string, wait_ms = 0): Promise<boolean> {
   });
 }
 
-function sessionItem(): string | null {
+function sessionItem(key: string): string | null {
   try {
-    return sessionStorage.getItem(MINE);
+    return sessionStorage.getItem(key);
   } catch {
     return null;
   }

@@ -1,5 +1,5 @@
-// What all pages know: the container engine, the machine, the run that goes on. A copy of what the
-// engine says, made anew from its stream whenever the window opens.
+// What all pages know of one machine: the container engine, its status, the run that goes on. A copy of
+// what the app says, made again from its stream whenever the window opens.
 
 import { createContext } from "svelte";
 
@@ -22,6 +22,10 @@ const LOOK_HERE_MS = 10_000;
 
 export class Live {
   readonly host: Host;
+  /** The machine; `null` for the first one, as long as the list of machines can't be had. */
+  readonly name: string | null;
+  /** What the page keeps about this machine ends in this; empty for the first one. */
+  readonly key: string;
   engine = $state<EngineLook>({ kind: "looking" });
   machine = $state<MachineLook>({ kind: "looking" });
   run = $state<Run | null>(null);
@@ -31,11 +35,14 @@ export class Live {
   /** What the last click could not do. */
   trouble = $state<Failure | null>(null);
   #listeners = new Set<(event: Event, at_ms: number) => void>();
+  /** Whether another machine is shown. */
+  #resting = false;
   #timer: ReturnType<typeof setTimeout> | undefined;
-  #last_seq = 0;
 
-  constructor(host: Host) {
+  constructor(host: Host, name: string | null, key: string) {
     this.host = host;
+    this.name = name;
+    this.key = key;
   }
 
   /** The status, where it is known. */
@@ -53,34 +60,34 @@ export class Live {
     return this.run?.outcome.kind === "going";
   }
 
-  /** Begins to listen and to look. */
-  async start(): Promise<void> {
-    await this.host.subscribe(this.#last_seq, ({ seq, at_ms, event }) => {
-      this.#last_seq = seq;
-      this.#take(event, at_ms);
-    });
-    await this.look();
-  }
-
   /** Hears every event; call what is returned to stop. */
   listen(listener: (event: Event, at_ms: number) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }
 
-  /** Asks for engine and machine anew, and again after a while. */
+  /** Looks no more until it is told to. Events are still heard. */
+  rest(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#resting = true;
+  }
+
+  /** Asks for engine and machine again, now and after a while. */
   async look(): Promise<void> {
     clearTimeout(this.#timer);
+    this.#resting = false;
     try {
       const info = await this.host.call("engine_info", {});
       if (this.engine.kind !== "here" || this.engine.info.version !== info.version) this.engine = { kind: "here", info };
-      this.machine = { kind: "known", status: await this.host.call("machine_status", {}) };
+      this.machine = { kind: "known", status: await this.call("machine_status", {}) };
     } catch (thrown) {
       const failure = thrown as Failure;
       if (this.engine.kind !== "here" || isEngines(failure)) this.engine = { kind: "away", failure };
       this.machine = { kind: "unknown", failure };
     }
     clearTimeout(this.#timer);
+    if (this.#resting) return;
     const well = this.engine.kind === "here" && this.machine.kind === "known";
     this.#timer = setTimeout(() => void this.look(), well ? LOOK_HERE_MS : LOOK_AWAY_MS);
   }
@@ -88,7 +95,7 @@ export class Live {
   /** Fails with `would_recreate` if a machine that runs would be replaced and `recreate` is false. */
   async up(rebuild: boolean, recreate = false): Promise<void> {
     await this.#do("starting", async () => {
-      await this.host.call("machine_up", { rebuild, recreate });
+      await this.call("machine_up", { rebuild, recreate });
     });
   }
 
@@ -106,12 +113,12 @@ export class Live {
 
   async cancel(): Promise<void> {
     const run_id = this.run?.id;
-    if (run_id !== undefined) await this.#do(this.doing, () => this.host.call("run_cancel", { run_id }));
+    if (run_id !== undefined) await this.#do(this.doing, () => this.call("run_cancel", { run_id }));
   }
 
   async #change<C extends "machine_down" | "machine_restart" | "machine_remove">(doing: Doing, command: C, request: Request<C>) {
     await this.#do(doing, async () => {
-      this.machine = { kind: "known", status: await this.host.call(command, request) };
+      this.machine = { kind: "known", status: await this.call(command, request) };
     });
   }
 
@@ -127,17 +134,18 @@ export class Live {
     }
   }
 
-  #take(event: Event, at_ms: number): void {
+  /** Takes in an event about this machine, or about the app. */
+  take(event: Event, at_ms: number): void {
     switch (event.kind) {
       case "machine":
         this.machine = { kind: "known", status: event.status };
-        if (this.engine.kind === "away") void this.look();
+        if (this.engine.kind === "away" && !this.#resting) void this.look();
         break;
       case "evolve":
         this.evolve = event.run;
         break;
       case "engine":
-        void this.look();
+        if (!this.#resting) void this.look();
         break;
       case "run_progress":
         if (this.run?.id !== event.run_id) this.run = beginRun(event.run_id, at_ms);
@@ -146,7 +154,7 @@ export class Live {
       case "run_ended":
         if (this.run?.id !== event.run_id) this.run = beginRun(event.run_id, at_ms);
         endRun(this.run, event.failure, at_ms);
-        void this.look();
+        if (!this.#resting) void this.look();
         break;
     }
     for (const listener of this.#listeners) {
@@ -159,9 +167,9 @@ export class Live {
     }
   }
 
-  /** One command, for features that keep their own state. */
+  /** One command, about this machine. */
   call<C extends Command>(command: C, request: Request<C>): Promise<Answer<C>> {
-    return this.host.call(command, request);
+    return this.host.call(command, request, this.name);
   }
 }
 
