@@ -173,12 +173,12 @@ test("a settings file damaged by hand is told of, the defaults hold, and it is k
 test("a machine's spec that can't be read says where", async () => {
   const instance = await made("spec");
   const folder = join(instance.home, "config/instances", instance.name);
-  mkdirSync(folder, { recursive: true });
-  const spec = join(folder, "machine.toml");
+  mkdirSync(join(folder, "machines"), { recursive: true });
+  const spec = join(folder, "machines/os-host.toml");
   writeFileSync(spec, "[limits]\nmemory = \"lots\"\n");
   after.push(() => rmSync(spec));
   const page = await appOn(instance);
-  await page.getByText("machine.toml").first().waitFor();
+  await page.getByText("os-host.toml").first().waitFor();
   await page.getByText("line 2").first().waitFor();
   await looksRight(page);
 });

@@ -203,7 +203,7 @@ fn ports(machine: &Machine, status: &MachineStatus) -> Vec<Check> {
             Verdict::Bad,
             format!("taken: {}", taken.join(", ")),
         )
-        .next("Stop what holds them, or choose others in machine.toml (0 takes any free one).")
+        .next("Stop what holds them, or choose others in the machine's settings file (0 takes any free one).")
     }]
 }
 

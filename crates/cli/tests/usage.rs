@@ -58,7 +58,7 @@ fn wrong_usage_exits_with_2() {
 #[test]
 fn a_wrong_setting_is_told_with_line_and_field() {
     let (_, home) = vivarium(&["status"]);
-    let file = home.path().join("config/machine.toml");
+    let file = home.path().join("config/machines/os-host.toml");
     let text = std::fs::read_to_string(&file).expect("written on first use");
     std::fs::write(&file, text.replace("kernel = 8080", "kernel = \"high\"")).expect("written");
     let output = Command::new(env!("CARGO_BIN_EXE_vivarium"))
@@ -69,7 +69,7 @@ fn a_wrong_setting_is_told_with_line_and_field() {
     let said = stderr(&output);
     assert_eq!(output.status.code(), Some(1));
     assert!(
-        said.contains("machine.toml, line ") && said.contains("kernel"),
+        said.contains("os-host.toml, line ") && said.contains("kernel"),
         "{said}"
     );
 }

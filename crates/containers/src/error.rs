@@ -201,7 +201,7 @@ impl From<EngineError> for Failure {
                 if let Some(port) = port {
                     Failure::new(FailureCode::PortTaken, format!("Port {port} is taken"))
                         .because(cause)
-                        .next("Stop what holds it, or choose another port in machine.toml (0 takes any free one).")
+                        .next("Stop what holds it, or choose another port in the machine's settings file (0 takes any free one).")
                 } else if is_disk_full(&cause) {
                     disk_full(cause)
                 } else {

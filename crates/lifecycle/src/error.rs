@@ -118,7 +118,7 @@ pub enum LifecycleError {
         /// The folder.
         path: PathBuf,
     },
-    /// A folder that machine.toml mounts is not there.
+    /// A folder that a machine's spec mounts is not there.
     #[error("there is no {} to mount at {target}", path.display())]
     NoSource {
         /// Path on this computer.
@@ -323,7 +323,7 @@ impl From<LifecycleError> for Failure {
                 .because(format!("{} does not exist", path.join("body/Dockerfile").display()))
                 .next("Name the folder of a Vivarium checkout with --template or VIVARIUM_TEMPLATE."),
             LifecycleError::NoBase { cause, script, .. } => failure(FailureCode::NotFound).because(cause).next(
-                format!("Run {}, which makes Debian's without a registry, or name another base in machine.toml.", script.display()),
+                format!("Run {}, which makes Debian's without a registry, or name another base in the machine's settings file.", script.display()),
             ),
             LifecycleError::PortTaken { holder, source, .. } => {
                 let cause = match holder {
@@ -331,7 +331,7 @@ impl From<LifecycleError> for Failure {
                     None => source.and_then(|source| Failure::from(source).cause),
                 };
                 Failure { cause, ..failure(FailureCode::PortTaken) }
-                    .next("Stop what holds it, or choose another port in machine.toml (0 takes any free one).")
+                    .next("Stop what holds it, or choose another port in the machine's settings file (0 takes any free one).")
             }
             LifecycleError::WouldRecreate { differences, .. } => failure(FailureCode::WouldRecreate)
                 .because(format!("{} changed, and that takes a new container", list(&differences)))
@@ -355,7 +355,7 @@ impl From<LifecycleError> for Failure {
                 .because("--repo or VIVARIUM_REPO names it")
                 .next("Correct the path, or create the folder first."),
             LifecycleError::NoSource { path, .. } => failure(FailureCode::NotFound)
-                .because("a mount of machine.toml names it")
+                .because("a mount in the machine's settings file names it")
                 .next(format!("Correct the path, or create it first: mkdir -p {}.", path.display())),
             LifecycleError::NotRunning { .. } => failure(FailureCode::NotRunning).next("Start it: vivarium up."),
             LifecycleError::Unhealthy { cause, log, .. } => failure(FailureCode::Unhealthy)
@@ -364,11 +364,11 @@ impl From<LifecycleError> for Failure {
                 .detail(log.join("\n")),
             LifecycleError::HandOver { log, .. } => failure(FailureCode::Unhealthy)
                 .because("it begins without root and as another user than the image's")
-                .next("Try again with vivarium up --rebuild, or choose the profile \"default\" in machine.toml.")
+                .next("Try again with vivarium up --rebuild, or choose the profile \"default\" in the machine's settings file.")
                 .detail(log.join("\n")),
             LifecycleError::Foreign { .. } => failure(FailureCode::Busy)
                 .because("it has none of our labels")
-                .next("Remove or rename that container, or choose another name in machine.toml."),
+                .next("Remove or rename that container, or choose another name in the machine's settings file."),
             LifecycleError::Far { .. } => failure(FailureCode::Invalid)
                 .because("a machine's folders and ports are those of the computer that its engine runs on")
                 .next("Run Vivarium there, or choose an engine of this computer in the settings or with --engine."),
@@ -422,7 +422,7 @@ impl From<LifecycleError> for Failure {
                 .detail(log.join("\n")),
             LifecycleError::NoYes => failure(FailureCode::Invalid)
                 .because("whatever has the engine's socket could give it itself")
-                .next("Choose executor = \"host\" in machine.toml, or needs_yes = false."),
+                .next("Choose executor = \"host\" in the machine's settings file, or needs_yes = false."),
             LifecycleError::Cancelled => failure(FailureCode::Cancelled),
         }
     }

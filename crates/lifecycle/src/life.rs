@@ -330,7 +330,10 @@ impl Machine {
 
     /// Its container, where there is one; a stranger's of the same name is a failure.
     pub(crate) async fn ours(&self, engine: &Engine) -> Result<Option<Container>, LifecycleError> {
-        let found = engine.container(&self.names.container).await?;
+        let mut found = engine.container(&self.names.container).await?;
+        if found.is_none() && self.spec.id() != self.spec.name && self.seat.is_none() {
+            found = self.take_new_name(engine).await?;
+        }
         if self.seat.is_some() {
             // Whoever made it set no labels of ours; its name is known from itself.
             return Ok(found);

@@ -2,6 +2,7 @@
 //! are, and how one is added, renamed and taken away. What a machine is, `machine` knows.
 
 mod create;
+mod renamed;
 #[cfg(test)]
 mod tests;
 
