@@ -3,7 +3,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use lifecycle::MachineOptions;
+use lifecycle::{MachineOptions, Machines};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{desktop::Bridge, journal::Journal, mcp, notebook, runs::Runs, watch};
@@ -45,8 +45,11 @@ pub(crate) struct Shared {
 impl MachineHandle {
     /// Starts the machine's tasks: its notebook's queue, and the watch over its container.
     pub(crate) fn start(shared: &Shared, name: &str) -> Self {
+        let meant = Machines::of(&shared.options).find(shared.options.machine.as_deref());
         let options = MachineOptions {
             machine: Some(name.to_owned()),
+            // What was set for one call is for the machine that is meant.
+            as_written: meant.is_ok_and(|(meant, _)| meant != name),
             ..shared.options.clone()
         };
         let (journal, stop) = (shared.journal.about(name), shared.stop.child_token());

@@ -102,6 +102,7 @@ impl App {
                 template: options.template,
                 repo: options.repo,
                 overrides,
+                as_written: false,
                 engine: EngineChoice::new(told.clone()),
             };
             let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());

@@ -37,6 +37,8 @@ pub struct MachineOptions {
     pub repo: Option<PathBuf>,
     /// `key=value` over the spec's file.
     pub overrides: Vec<String>,
+    /// Whether overrides and those of the environment are for another machine, and not for this one.
+    pub as_written: bool,
     /// At which container engine.
     pub engine: EngineChoice,
 }
@@ -68,8 +70,11 @@ impl Machine {
         let (_, file) = Machines::of(options).find(options.machine.as_deref())?;
         let text = std::fs::read_to_string(&file).map_err(LifecycleError::file("read", &file))?;
         // Flags win over the environment, which wins over the file.
-        let mut overrides = environment_overrides();
-        overrides.extend(options.overrides.iter().cloned());
+        let mut overrides = Vec::new();
+        if !options.as_written {
+            overrides = environment_overrides();
+            overrides.extend(options.overrides.iter().cloned());
+        }
         let spec = Spec::parse(&text, &file, &overrides)?;
         let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.into());
         let mut machine = Self {

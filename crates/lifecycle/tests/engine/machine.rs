@@ -36,6 +36,7 @@ fn options(home: PathBuf) -> Option<MachineOptions> {
     };
     Some(MachineOptions {
         machine: None,
+        as_written: false,
         instance: Some(instance),
         home: Some(home),
         template: template.into(),
