@@ -58,7 +58,8 @@ fn one_evolves_while_a_cell_runs_in_the_other() {
     // Nothing of one is in the other: names, files, tokens.
     two.0.ok(&["exec", "who = 'first'"]);
     two.second(&["exec", "who = 'second'"]);
-    two.0.ok(&["shell", "touch /data/of-the-first /root/host/of-the-first"]);
+    two.0
+        .ok(&["shell", "touch /data/of-the-first /root/host/of-the-first"]);
     assert_eq!(two.0.ok(&["exec", "who"]).trim(), "'first'");
     assert_eq!(two.second(&["exec", "who"]).trim(), "'second'");
     let seen = two.second(&["shell", "ls /data /root/host"]);
@@ -97,16 +98,30 @@ fn a_machine_is_renamed_with_what_runs_in_it_and_removed() {
         "42"
     );
     // It is what its settings say: nothing is to be made again.
-    let up = ["--machine", "other", "--kernel-port", "0", "--mcp-port", "0", "--vnc-port", "0", "up"];
+    let up = [
+        "--machine",
+        "other",
+        "--kernel-port",
+        "0",
+        "--mcp-port",
+        "0",
+        "--vnc-port",
+        "0",
+        "up",
+    ];
     two.0.ok(&up);
-    assert_eq!(two.0.ok(&["--machine", "other", "exec", "kept"]).trim(), "41");
+    assert_eq!(
+        two.0.ok(&["--machine", "other", "exec", "kept"]).trim(),
+        "41"
+    );
 
     // Nobody is there to say yes.
     let asked = two.0.vivarium(&["machine", "rm", "other"]);
     assert_eq!(asked.status.code(), Some(1));
     let said = String::from_utf8_lossy(&asked.stderr);
     assert!(said.contains("--yes"), "{said}");
-    two.0.ok(&["machine", "rm", "other", "--home-volume", "--yes"]);
+    two.0
+        .ok(&["machine", "rm", "other", "--home-volume", "--yes"]);
     assert_eq!(two.list(), [pair("os-host", "absent")]);
     let gone = two.0.vivarium(&["--machine", "other", "status"]);
     let said = String::from_utf8_lossy(&gone.stderr);

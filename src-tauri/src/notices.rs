@@ -11,7 +11,7 @@ use wire::{
     evolve::{EvolveRun, RunState},
     failure::Failure,
     kernel::ExecStatus,
-    stream::{Event, StreamEvent},
+    stream::{Event, StreamEvent, Work},
 };
 
 use crate::tray::Tray;
@@ -91,7 +91,14 @@ impl Begun {
                 *cell = began.min(*cell);
                 None
             }
-            Event::RunEnded { run_id, failure } => {
+            // How an evolve ended its own event says.
+            Event::RunEnded {
+                work: Work::Evolve | Work::Rollback,
+                ..
+            } => None,
+            Event::RunEnded {
+                run_id, failure, ..
+            } => {
                 let long = was_long(self.at_ms.remove(run_id), *at_ms);
                 match failure {
                     Some(failure) if failure.code == wire::failure::FailureCode::Cancelled => None,
@@ -183,6 +190,17 @@ mod tests {
     }
 
     #[test]
+    fn a_failed_evolve_is_no_machine_that_did_not_come_up() {
+        let failure = Failure::new(FailureCode::Internal, "The disk is full");
+        let event = Event::RunEnded {
+            run_id: "r".into(),
+            work: Work::Evolve,
+            failure: Some(failure),
+        };
+        assert_eq!(Begun::default().take(&at(20_000, event)), None);
+    }
+
+    #[test]
     fn long_work_and_failures_are_told() {
         let mut begun = Begun::default();
         let run = || "r".to_owned();
@@ -193,6 +211,7 @@ mod tests {
             },
         };
         let ended = |failure| Event::RunEnded {
+            work: Work::Up,
             run_id: run(),
             failure,
         };

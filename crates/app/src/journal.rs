@@ -164,6 +164,7 @@ mod tests {
 
     fn ended(run_id: &str) -> Event {
         Event::RunEnded {
+            work: wire::stream::Work::Up,
             run_id: run_id.into(),
             failure: None,
         }

@@ -8,7 +8,7 @@ use wire::{
     commands::RunStarted,
     failure::Failure,
     machine::{MachineStatus, Progress},
-    stream::Event,
+    stream::{self, Event},
 };
 
 use crate::MachineHandle;
@@ -63,6 +63,10 @@ impl MachineHandle {
 
     fn run(&self, work: Work) -> Result<RunStarted, Failure> {
         let machine = self.machine()?;
+        let kind = match work {
+            Work::Build { .. } => stream::Work::Build,
+            Work::Up(_) => stream::Work::Up,
+        };
         let (run_id, cancel) = self.inner.runs.begin(&self.inner.stop);
         let (handle, id) = (self.clone(), run_id.clone());
         self.inner.tasks.spawn(async move {
@@ -99,6 +103,7 @@ impl MachineHandle {
             handle.inner.runs.end(&id);
             journal.publish(Event::RunEnded {
                 run_id: id,
+                work: kind,
                 failure,
             });
         });

@@ -36,7 +36,9 @@ pub async fn follow(
         };
         match event.map(|event| event.event) {
             None => return Err(Failure::new(FailureCode::Cancelled, "Cancelled")),
-            Some(Event::RunEnded { run_id, failure }) if run_id == run.run_id => {
+            Some(Event::RunEnded {
+                run_id, failure, ..
+            }) if run_id == run.run_id => {
                 return failure.map_or(Ok(()), Err);
             }
             Some(event) => hear(event),

@@ -93,9 +93,12 @@ impl Machines {
         if name == new {
             return Ok(());
         }
-        self.check_free(new)?;
         let text = read(&file)?;
         let spec = Spec::parse(&text, &file, &[])?;
+        // Its own id is nobody else's name.
+        if spec.id() != new {
+            self.check_free(new)?;
+        }
         let mut document = text
             .parse::<toml_edit::DocumentMut>()
             .map_err(|error| unreadable(&file, &error))?;

@@ -30,6 +30,21 @@ pub struct StreamEvent {
     pub event: Event,
 }
 
+/// What a run does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[serde(rename_all = "snake_case")]
+pub enum Work {
+    /// Builds the machine's image.
+    Build,
+    /// Builds, creates and starts the machine.
+    Up,
+    /// Builds a new machine and puts it in the old one's place. [`Event::Evolve`] says how it ended.
+    Evolve,
+    /// Puts an earlier generation in place. [`Event::Evolve`] says how it ended.
+    Rollback,
+}
+
 /// What happened.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "ts", derive(ts_rs::TS))]
@@ -66,6 +81,8 @@ pub enum Event {
     RunEnded {
         /// Which run.
         run_id: String,
+        /// What was done.
+        work: Work,
         /// Why, where it failed.
         failure: Option<Failure>,
     },

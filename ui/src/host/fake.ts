@@ -129,7 +129,7 @@ export class FakeHost implements Host {
       progress({ kind: "step", index: at + 1, total: 21, title, cached: at < 3 });
       for (let line = 0; line < 12; line++) progress({ kind: "line", text: `\u001b[32m${at + 1}.${line}\u001b[0m Setting up something:amd64 (1.2.${line}-3) ...` });
     });
-    if (this.#scene === "build-failed") this.#tell({ kind: "run_ended", run_id: "fake", failure: BUILD_FAILED });
+    if (this.#scene === "build-failed") this.#tell({ kind: "run_ended", run_id: "fake", work: "up", failure: BUILD_FAILED });
   }
 
   #status(): MachineStatus {

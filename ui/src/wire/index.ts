@@ -175,6 +175,8 @@ run_id: string,
 progress: Progress, } | { "kind": "run_ended",
 /** Which run. */
 run_id: string,
+/** What was done. */
+work: Work,
 /** Why, where it failed. */
 failure: Failure | null, } | { "kind": "evolve",
 /** As it stands now. */
@@ -1237,6 +1239,9 @@ export type VariablesAnswer = {
 variables: Array<Variable>,
 /** How many there are. */
 count: number, };
+
+/** What a run does. */
+export type Work = "build" | "up" | "evolve" | "rollback";
 
 /** Every command about the app: what it is asked with, what it answers. */
 export interface AppCommands {

@@ -12,7 +12,7 @@ use wire::{
         RollbackRequest, RunState, StepName,
     },
     failure::{Failure, FailureCode},
-    stream::Event,
+    stream::{Event, Work},
 };
 
 use crate::MachineHandle;
@@ -31,6 +31,10 @@ impl MachineHandle {
     fn begin_evolve(&self, what: What) -> Result<RunStarted, Failure> {
         // A spec that can't be read is told at once.
         self.machine()?;
+        let work = match what {
+            What::Evolve(_) => Work::Evolve,
+            What::Rollback(_) => Work::Rollback,
+        };
         let (run_id, cancel) = self.inner.runs.begin(&self.inner.stop);
         let order = Order {
             run_id: run_id.clone(),
@@ -51,6 +55,7 @@ impl MachineHandle {
             machine.inner.runs.end(&id);
             machine.inner.journal.publish(Event::RunEnded {
                 run_id: id,
+                work,
                 failure,
             });
         });

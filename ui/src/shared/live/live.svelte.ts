@@ -152,6 +152,8 @@ export class Live {
         advance(this.run, event.progress, at_ms);
         break;
       case "run_ended":
+        // How an evolve ended its own event says, on its own page.
+        if (event.work === "evolve" || event.work === "rollback") break;
         if (this.run?.id !== event.run_id) this.run = beginRun(event.run_id, at_ms);
         endRun(this.run, event.failure, at_ms);
         if (!this.#resting) void this.look();
