@@ -1,7 +1,9 @@
+import { readdirSync } from "node:fs";
+
 import svelte from "eslint-plugin-svelte";
 import ts from "typescript-eslint";
 
-const features = ["machine", "desktop", "notebook", "settings"];
+const features = readdirSync(new URL("src/features", import.meta.url));
 
 // The rooms of the UI: one importer of Tauri, features that know nothing of each other.
 const tauri = { group: ["@tauri-apps/*"], message: "Only src/host talks to the window's process." };

@@ -11,7 +11,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 use wire::kernel::ErrorAnswer;
 
-use super::Parts;
+use super::{Parts, access::is_open};
 
 type SchemaOf = fn(&mut SchemaGenerator) -> Schema;
 
@@ -146,7 +146,7 @@ impl Operation {
             "parameters": parameters,
             "responses": {status: {"description": "Done.", "content": content}, "default": error},
         });
-        if self.path == "/ping" {
+        if is_open(self.path) {
             described["security"] = json!([]);
         }
         if let Some((schema, required)) = self.takes {

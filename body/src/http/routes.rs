@@ -37,6 +37,13 @@ pub fn operations() -> Vec<Operation> {
         .answers::<PingAnswer>(),
         operation(
             get.clone(),
+            "/health",
+            "The same, by the name that other services use.",
+            machine::ping,
+        )
+        .answers::<PingAnswer>(),
+        operation(
+            get.clone(),
             "/status",
             "What a kernel does.",
             machine::status,

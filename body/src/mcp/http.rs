@@ -36,11 +36,10 @@ type Words = Query<HashMap<String, String>>;
 
 /// All of them, below a prefix.
 pub fn routes(relay: Arc<Relay>) -> Router {
+    let alive = || get(|| async { Json(serde_json::json!({"status": "ok"})) });
     Router::new()
-        .route(
-            "/ping",
-            get(|| async { Json(serde_json::json!({"status": "ok"})) }),
-        )
+        .route("/ping", alive())
+        .route("/health", alive())
         .route("/status", get(status))
         .route("/traces", get(traces))
         .route("/servers", get(servers))

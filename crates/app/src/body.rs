@@ -97,18 +97,16 @@ fn silent(limit: Duration) -> Failure {
         .next("See what keeps it busy (the Machine page, vivarium logs), or restart it.")
 }
 
+/// What may stand in a segment of a path as it is.
+const SEGMENT: &percent_encoding::AsciiSet = &percent_encoding::NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
+
 /// A name as one segment of a path.
 pub(crate) fn segment(name: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
-    name.bytes()
-        .map(|byte| {
-            if plain(byte) {
-                char::from(byte).to_string()
-            } else {
-                format!("%{byte:02X}")
-            }
-        })
-        .collect()
+    percent_encoding::utf8_percent_encode(name, SEGMENT).to_string()
 }
 
 /// Where the kernel is and what it lets in.
