@@ -62,6 +62,8 @@ test("each page shows the machine that was chosen, while a cell runs in the othe
   await page.getByTestId("new-machine-name").fill("second");
   await page.getByTestId("new-machine-folders").fill("");
   await page.getByTestId("new-machine-create").click();
+  await expect.poll(() => page.getByTestId("machine-switcher").innerText()).toContain("second");
+  await page.getByTestId("nav-machine").click();
   await state(page, "machine-state", "absent");
   await looksRight(page);
   await start(page);
