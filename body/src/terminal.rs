@@ -4,6 +4,7 @@
 use std::{
     collections::{BTreeMap, VecDeque},
     os::fd::OwnedFd,
+    os::unix::fs::OpenOptionsExt,
     process::Stdio,
     sync::{Arc, Mutex, PoisonError, Weak},
 };
@@ -125,9 +126,12 @@ impl Terminal {
         unlockpt(&pty)?;
         let path = ptsname(&pty, Vec::new())?;
         let path = path.to_str().map_err(std::io::Error::other)?;
+        // Else it would become the terminal of this process where that leads a session and has none,
+        // and the shell's end would hang up on the whole of it.
         let side = std::fs::OpenOptions::new()
             .read(true)
             .write(true)
+            .custom_flags(OpenptFlags::NOCTTY.bits().cast_signed())
             .open(path)?;
         tcsetwinsize(&pty, winsize(SIZE.0, SIZE.1))?;
         let Snapshot { cwd, env, .. } = shell.context.snapshot();
