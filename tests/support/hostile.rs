@@ -57,7 +57,7 @@ impl Hostile {
         let mut instance = Instance::new();
         instance.variables = person.environment();
         instance.vivarium(&["status"]);
-        let spec = e2e::find(instance.home.path(), "os-host.toml").expect("a spec");
+        let spec = e2e::find(instance.home.path(), "machine.toml").expect("a spec");
         let text = fs::read_to_string(&spec).expect("readable");
         let careful = text.replace("needs_yes = false", "needs_yes = true");
         assert_ne!(text, careful);
