@@ -7,7 +7,7 @@ use std::{
 
 use app::{App, CellTold};
 use serde_json::json;
-use tokio::sync::watch;
+use tokio::sync::mpsc;
 use wire::{
     body::InputPrompt,
     failure::{Failure, FailureCode},
@@ -69,8 +69,7 @@ async fn follow(
     json: bool,
     execution: &OnceLock<String>,
 ) -> Result<ExecAnswer, Failure> {
-    // The newest question alone: a cell may ask without an end while a person thinks.
-    let (asks, mut asked) = watch::channel(None);
+    let (asks, mut asked) = mpsc::unbounded_channel();
     let mut program = print::Program::new();
     let mut tell = |told: CellTold| match told {
         CellTold::Accepted { execution_id } => {
@@ -85,7 +84,8 @@ async fn follow(
             execution_id,
             prompt,
         } => {
-            asks.send_replace(prompt.map(|prompt| (execution_id, prompt)));
+            // Whoever reads lives as long as this function.
+            let _ = asks.send((execution_id, prompt));
         }
     };
     let machine = app.machine(None)?;
@@ -93,10 +93,9 @@ async fn follow(
     loop {
         tokio::select! {
             answer = &mut cell => return answer,
-            Ok(()) = asked.changed() => {
-                let question = asked.borrow_and_update().clone();
+            Some((execution_id, prompt)) = asked.recv() => {
                 // The question before is over.
-                let Some((execution_id, prompt)) = question else { continue };
+                let Some(prompt) = prompt else { continue };
                 let value = tokio::select! {
                     answer = &mut cell => return answer,
                     value = line(prompt) => value,

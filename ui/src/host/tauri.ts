@@ -14,20 +14,7 @@ export class TauriHost implements Host {
   }
 
   async subscribe(after: number, take: (event: StreamEvent) => void): Promise<void> {
-    let last = after;
-    let isTold = false;
-    const channel = new Channel<StreamEvent>((event) => {
-      last = event.seq;
-      if (!isTold) {
-        isTold = true;
-        // Once for all that came together; until then no more is sent than a page can keep.
-        setTimeout(() => {
-          isTold = false;
-          void invoke("heard", { seq: last });
-        });
-      }
-      take(event);
-    });
+    const channel = new Channel<StreamEvent>(take);
     await invoke("subscribe", { after, channel });
   }
 

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use containers::Engine;
 use futures_util::future::BoxFuture;
-use serde::de::IgnoredAny;
 use serde_json::Value;
 use tokio::{
     sync::mpsc,
@@ -17,7 +16,7 @@ use wire::{
     failure::Failure,
 };
 
-use super::{Told, book::now_ms, kept};
+use super::{Told, book::now_ms};
 use crate::{error::LifecycleError, machine::Machine};
 
 /// How long an answer may take.
@@ -196,7 +195,7 @@ impl Machine {
     async fn post(&self, engine: &Engine, path: &str, body: Value) -> Result<(), LifecycleError> {
         let inside = self.inside(engine, &self.names.container);
         inside
-            .call::<IgnoredAny>("POST", path, Some(body), ANSWER)
+            .call::<Value>("POST", path, Some(body), ANSWER)
             .await
             .map(|_| ())
     }
@@ -247,17 +246,18 @@ impl Machine {
         engine: &'a Engine,
     ) -> BoxFuture<'a, Result<Option<(String, EvolveWish)>, LifecycleError>> {
         Box::pin(async move {
-            let Some(run) = self.own_status(engine).await?.latest_run else {
-                return Ok(None);
-            };
-            if run.state != RunState::Asked || self.knows_run(&run.run_id)? {
-                return Ok(None);
-            }
-            let wish = EvolveWish {
-                note: run.note.as_deref().map(kept::note),
-                running_cell: Some(run.running_cell),
-            };
-            Ok(Some((run.run_id, wish)))
+            let run = self.own_status(engine).await?.latest_run;
+            let mut known = self.runs()?.into_iter().map(|run| run.run_id);
+            let asked = run.filter(|run| {
+                run.state == RunState::Asked && known.all(|known| known != run.run_id)
+            });
+            Ok(asked.map(|run| {
+                let wish = EvolveWish {
+                    note: run.note,
+                    running_cell: Some(run.running_cell),
+                };
+                (run.run_id, wish)
+            }))
         })
     }
 
