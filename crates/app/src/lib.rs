@@ -11,11 +11,13 @@ mod journal;
 mod machine;
 mod mcp;
 mod notebook;
+mod page_policy;
 mod rpc;
 #[cfg(feature = "serve")]
 mod serve;
 mod settings;
 mod sse;
+pub mod untrusted;
 mod usage;
 mod watch;
 mod weight;
@@ -31,6 +33,7 @@ pub use doctor::{Check, Verdict};
 pub use journal::Subscription;
 use lifecycle::{EngineChoice, MachineOptions};
 pub use notebook::CellTold;
+pub use page_policy::page_policy;
 pub use rpc::COMMANDS;
 #[cfg(feature = "serve")]
 pub use serve::{Addresses, ServeOptions, Served};

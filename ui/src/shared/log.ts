@@ -1,6 +1,7 @@
 // Lines of a log as a page keeps them. Of a long one there are the beginning and the end, and a line
 // between them says how much is missing: whatever writes it may write for ever.
 
+import { binarySize } from "./size";
 import { clip } from "./untrusted";
 
 export interface Line {
@@ -65,15 +66,9 @@ function cutTail(log: Log): void {
     missing.lines += 1;
     missing.bytes += dropped.text.length + 1;
   }
-  const text = `[log cut: ${missing.lines.toLocaleString("en")} lines (${missingBytes(missing.bytes)}) are missing here]`;
+  const text = `[log cut: ${missing.lines.toLocaleString("en")} lines (${binarySize(missing.bytes)}) are missing here]`;
   lines.splice(log.head, at - log.head, { number: lines[at - 1]!.number, text });
 }
 
 /** About so many bytes: what is printed has few letters that take more than one. */
 const weight = ({ text }: Line) => text.length + LINE_BYTES;
-
-/** `3 MiB`, rounded up as the machine does for a cell's output. */
-export function missingBytes(bytes: number): string {
-  const mib = Math.ceil(bytes / (1 << 20));
-  return mib > 1 ? `${mib} MiB` : `${Math.ceil(bytes / 1024)} KiB`;
-}

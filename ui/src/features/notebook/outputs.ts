@@ -1,7 +1,7 @@
 // What a cell has put out, as it grows. Of a flood the beginning and the end are kept, as much as the
 // machine itself keeps, and between them it is said how much is missing: a cell may print for ever.
 
-import { missingBytes } from "../../shared/log";
+import { binarySize } from "../../shared/size";
 import { bytesOf, maybeNumber } from "../../shared/untrusted";
 import { joined, type Output, type StreamOutput } from "./nbformat";
 
@@ -63,7 +63,7 @@ function missingIn(output: Output | undefined): number | null {
 }
 
 function note(bytes: number): StreamOutput {
-  return { output_type: "stream", name: "stderr", text: `\n[output cut: ${missingBytes(bytes)} are missing here]\n`, transient: { missing_bytes: bytes } };
+  return { output_type: "stream", name: "stderr", text: `\n[output cut: ${binarySize(bytes)} are missing here]\n`, transient: { missing_bytes: bytes } };
 }
 
 /** Cuts what lies between the beginning and the end. The last output stays, however large it is, if it is no text. */
