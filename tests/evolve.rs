@@ -1,14 +1,9 @@
 //! Evolve without a window: the real engine, the real image, the command line. What can break in
 //! the middle is tested with tiny machines, in crates/lifecycle/tests/engine/evolve.rs.
 
-use std::{
-    io::{BufRead, BufReader, Read, Write},
-    net::TcpStream,
-    process::{Child, Command, Stdio},
-    time::Duration,
-};
+use std::time::Duration;
 
-use e2e::{Instance, docker, project, wait_until};
+use e2e::{Instance, docker, serve::Host, wait_until};
 use serde_json::{Value, json};
 
 /// For what a run comes to, on a computer that may be busy with much else.
@@ -77,74 +72,6 @@ impl Evolving {
         current.expect("a current one")["number"]
             .as_u64()
             .expect("a number")
-    }
-}
-
-/// `vivarium serve` for an instance whose runs need a yes; ended when dropped.
-struct Host {
-    process: Child,
-    address: String,
-    token: String,
-}
-
-impl Host {
-    /// One that ends at this point of a run; never where it is empty.
-    fn serve(instance: &Instance, failpoint: &str) -> Self {
-        let program = project().join("target/debug/vivarium");
-        let program = std::env::var_os("VIVARIUM_CLI").map_or(program, Into::into);
-        let mut process = Command::new(program)
-            .args(["serve", "--json", "--set", "evolve.needs_yes=true"])
-            // So that a busy computer looks at it, too, while a new machine settles.
-            .args(["--set", "evolve.steady_s=12"])
-            .envs(instance.environment())
-            .env("VIVARIUM_FAILPOINT", failpoint)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("vivarium runs");
-        let mut line = String::new();
-        let stdout = process.stdout.take().expect("its stdout");
-        BufReader::new(stdout).read_line(&mut line).expect("a line");
-        let told: Value = serde_json::from_str(&line).expect("JSON");
-        let text = |name: &str| told[name].as_str().expect("a text").to_owned();
-        Self {
-            address: text("address"),
-            token: text("token"),
-            process,
-        }
-    }
-
-    fn answer(&self, run_id: &str, yes: bool) {
-        let preview = self.post("evolve_preview", &json!({}));
-        let (_, preview) = preview.split_once("\r\n\r\n").expect("a body");
-        let preview: Value = serde_json::from_str(preview).expect("JSON");
-        let body = json!({ "run_id": run_id, "yes": yes, "tree": preview["tree"] });
-        let answer = self.post("evolve_answer", &body);
-        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
-    }
-
-    /// What the command answers, with HTTP's head.
-    fn post(&self, command: &str, body: &Value) -> String {
-        let body = body.to_string();
-        let mut stream = TcpStream::connect(&self.address).expect("connected");
-        let request = format!(
-            "POST /rpc/{command} HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {}\r\n\
-             Content-Type: application/json\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
-            self.address,
-            self.token,
-            body.len()
-        );
-        stream.write_all(request.as_bytes()).expect("sent");
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).expect("an answer");
-        answer
-    }
-}
-
-impl Drop for Host {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
     }
 }
 
@@ -240,6 +167,9 @@ fn what_runs_inside_asks_for_an_evolve_and_the_host_carries_it_out() {
     assert_eq!(machine.newest_run()["state"], "refused");
     machine.cell("runtime.evolve(note='from a cell')['status']");
     machine.waits_for("awaits_yes");
+    an_approval_is_for_the_files_that_were_shown(&machine, &host);
+    machine.cell("runtime.evolve(note='from a cell')['status']");
+    machine.waits_for("awaits_yes");
     let wanted = id(&machine.newest_run());
     host.answer(&wanted, true);
     // From the swap on it is too late to give it up, whoever asks.
@@ -251,7 +181,8 @@ fn what_runs_inside_asks_for_an_evolve_and_the_host_carries_it_out() {
         let last = steps.and_then(|steps| steps.last());
         let is_late = last.is_some_and(|step| step["name"] == "settle");
         if is_late {
-            said = host.post("evolve_cancel", &json!({ "run_id": wanted }));
+            let answer = host.rpc("evolve_cancel", &json!({ "run_id": wanted }));
+            said = answer.1.to_string();
         }
         is_late
     });
@@ -280,6 +211,34 @@ fn what_runs_inside_asks_for_an_evolve_and_the_host_carries_it_out() {
     assert_eq!(machine.generations()[0]["asked_by"], "machine");
 }
 
+/// A yes that doesn't say for which files is none, and one for others builds nothing.
+fn an_approval_is_for_the_files_that_were_shown(machine: &Evolving, host: &Host) {
+    let wanted = id(&machine.newest_run());
+    let yes = |more: Value| {
+        let mut answer = json!({ "run_id": wanted, "yes": true });
+        answer
+            .as_object_mut()
+            .expect("an object")
+            .extend(more.as_object().expect("an object").clone());
+        host.rpc("evolve_answer", &answer)
+    };
+    for more in [json!({}), json!({ "tree": null })] {
+        let (status, said) = yes(more);
+        assert_eq!((status, &said["code"]), (400, &json!("invalid")), "{said}");
+        assert_eq!(machine.newest_run()["state"], "awaits_yes");
+    }
+    // The review showed these files; then the machine writes another.
+    let shown = host.tree();
+    machine.0.inside("echo more > /repo/after-the-review");
+    assert_eq!(yes(json!({ "tree": shown })).0, 200);
+    machine.waits_for("failed");
+    let run = machine.newest_run();
+    let said = run["error"].as_str().expect("why");
+    assert!(said.contains("changed"), "{run}");
+    assert_eq!(run["generation"], Value::Null, "{run}");
+    assert!(machine.generations().is_empty());
+}
+
 #[test]
 fn who_picks_up_the_run_of_a_host_that_ended_tells_the_machine_at_once() {
     let machine = Evolving::up();
@@ -289,7 +248,7 @@ fn who_picks_up_the_run_of_a_host_that_ended_tells_the_machine_at_once() {
     let mut host = Host::serve(instance, "proving");
     machine.waits_for("awaits_yes");
     host.answer(&id(&machine.newest_run()), true);
-    host.process.wait().expect("it ends");
+    host.ends();
     assert_eq!(machine.newest_run()["state"], "running");
     instance.ok(&["up"]);
     let (_, status) = instance.api("GET", "/evolve/status", "");

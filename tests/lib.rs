@@ -3,6 +3,8 @@
 
 #[cfg(feature = "bench")]
 pub mod measure;
+#[path = "support/serve.rs"]
+pub mod serve;
 
 use std::{
     fs::File,
@@ -93,6 +95,8 @@ pub struct Instance {
     /// The machine's user, where the tests' user is root.
     pub user: Option<u32>,
     pub ports: [u16; 3],
+    /// More variables for every part of the app.
+    pub variables: Vec<(&'static str, String)>,
 }
 
 impl Default for Instance {
@@ -115,6 +119,7 @@ impl Instance {
             user: None,
             home: tempfile::tempdir().expect("a folder"),
             ports: std::array::from_fn(|_| free_port()),
+            variables: Vec::new(),
         }
     }
 
@@ -122,7 +127,7 @@ impl Instance {
     pub fn environment(&self) -> Vec<(&'static str, String)> {
         let image = std::env::var("VIVARIUM_TEST_INSTANCE")
             .map_or_else(|_| "os".to_owned(), |instance| format!("{instance}-os"));
-        vec![
+        let own = vec![
             ("VIVARIUM_INSTANCE", self.name.clone()),
             ("VIVARIUM_HOME", self.home.path().display().to_string()),
             ("VIVARIUM_TEMPLATE", project().display().to_string()),
@@ -130,10 +135,12 @@ impl Instance {
             ("VIVARIUM_KERNEL_PORT", self.ports[0].to_string()),
             ("VIVARIUM_MCP_PORT", self.ports[1].to_string()),
             ("VIVARIUM_VNC_PORT", self.ports[2].to_string()),
-        ]
+        ];
+        own.into_iter().chain(self.variables.clone()).collect()
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    /// `vivarium` with these arguments, to be started.
+    pub fn command(&self, arguments: &[&str]) -> Command {
         let user = self.user.map(|user| user.to_string());
         let mut command = Command::new(command_line());
         command

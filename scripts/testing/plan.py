@@ -67,9 +67,9 @@ def traits(program: rust.Program) -> rust.Traits | None:
     machine = {"needs": ("image", "binaries"), "cores": 0.75, "memory_mb": 1500, "limit_s": 1200}
     tiny = {"needs": ("base", "builder"), "cores": 0.5, "memory_mb": 400, "limit_s": 900}
     match program.package, program.target:
-        case "e2e", "window":
+        case "e2e", "window" | "hostile":
             screen = ("xvfb-run", "-a", "-s", "-screen 0 1400x900x24 -noreset")
-            return rust.Traits("window", locks=DISPLAY, prefix=screen, **machine)
+            return rust.Traits(program.target, locks=DISPLAY, prefix=screen, **machine)
         case "e2e", "headless" | "mcp_servers" | "evolve" | "machines" | "compose" | "documents":
             return rust.Traits(program.target.replace("_", "-"), **machine)
         case "lifecycle", "engine":
@@ -99,7 +99,7 @@ def single(job: Job) -> Job:
         job.memory_mb = 3000
         job.cores = 0.9
     # Of a machine that is replaced there are two for a while.
-    if job.step in ("evolve", "compose"):
+    if job.step in ("evolve", "compose", "hostile"):
         job.memory_mb = 2500
     # With the run's own image in place of a few lines.
     if job.step == "containers" and "machine::" in job.name:
@@ -109,7 +109,7 @@ def single(job: Job) -> Job:
 
 # Steps that need an engine: left out by --fast.
 WITH_ENGINE = frozenset({
-    "base", "builder", "layers-of-image", "image", "clone-image", "window", "headless", "mcp-servers", "evolve", "machines", "compose", "documents",
+    "base", "builder", "layers-of-image", "image", "clone-image", "window", "hostile", "headless", "mcp-servers", "evolve", "machines", "compose", "documents",
     "containers", "engines", "self-evolve", "openapi", "browser", "package", "package-test",
 })
 
@@ -214,7 +214,7 @@ def steps() -> list[str]:
     """Names of all steps, for --only."""
     project = Project(Path("."), Path("."), "")
     made = {job.step for job in jobs(project)}
-    of_programs = {"window", "headless", "mcp-servers", "evolve", "machines", "compose", "documents", "containers", "engines", "self-evolve", "supervisor", "wire-types", "crates"}
+    of_programs = {"window", "hostile", "headless", "mcp-servers", "evolve", "machines", "compose", "documents", "containers", "engines", "self-evolve", "supervisor", "wire-types", "crates"}
     return sorted(made | of_programs)
 
 

@@ -1,12 +1,18 @@
-//! The two commands of the window: one call into the app, one stream out of it.
+//! The commands of the window: one call into the app, one stream out of it, and how far the page has
+//! heard that.
 
-use std::sync::{Mutex, PoisonError, atomic::AtomicBool};
+use std::sync::atomic::AtomicBool;
 
 use app::App;
 use serde_json::Value;
-use tauri::{State, ipc::Channel};
+use tauri::{
+    State,
+    ipc::{Channel, InvokeResponseBody},
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use wire::{failure::Failure, stream::StreamEvent};
+use wire::failure::Failure;
+
+use crate::stream::{self, Stream};
 
 /// What the commands work on.
 pub struct Host {
@@ -16,8 +22,7 @@ pub struct Host {
     pub stop: CancellationToken,
     /// Whether the app can live on in the tray.
     pub has_tray: AtomicBool,
-    /// The stream of the one window; a new subscription ends the one before.
-    stream: Mutex<CancellationToken>,
+    pub stream: Stream,
 }
 
 impl Host {
@@ -28,16 +33,8 @@ impl Host {
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
             has_tray: AtomicBool::new(false),
-            stream: Mutex::default(),
+            stream: Stream::default(),
         }
-    }
-
-    /// Ends the stream, and gives the token of the next one.
-    pub fn next_stream(&self) -> CancellationToken {
-        let next = CancellationToken::new();
-        let mut stream = self.stream.lock().unwrap_or_else(PoisonError::into_inner);
-        std::mem::replace(&mut *stream, next.clone()).cancel();
-        next
     }
 }
 
@@ -52,28 +49,21 @@ pub async fn rpc(
     host.app.rpc(machine.as_deref(), &command, params).await
 }
 
-/// Events after `after`, as they come, until the next subscription.
+/// Events after `after`, as they come and as far as they are heard, until the next subscription.
 #[tauri::command]
 pub async fn subscribe(
     host: State<'_, Host>,
     after: u64,
-    channel: Channel<StreamEvent>,
+    channel: Channel<InvokeResponseBody>,
 ) -> Result<(), Failure> {
-    let stop = host.next_stream();
-    let mut events = host.app.subscribe(after);
-    host.tasks.spawn(async move {
-        loop {
-            tokio::select! {
-                () = stop.cancelled() => return,
-                event = events.next() => {
-                    let Some(event) = event else { return };
-                    // A channel that can't take more belongs to a page that is gone.
-                    if channel.send(event).is_err() {
-                        return;
-                    }
-                }
-            }
-        }
-    });
+    let (stop, heard) = host.stream.begin();
+    let events = host.app.subscribe(after);
+    host.tasks.spawn(stream::send(events, channel, stop, heard));
     Ok(())
+}
+
+/// The page has heard the events up to this one.
+#[tauri::command]
+pub fn heard(host: State<'_, Host>, seq: u64) {
+    host.stream.hear(seq);
 }

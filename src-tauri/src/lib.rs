@@ -6,6 +6,7 @@ mod native;
 mod notices;
 mod renderer;
 mod single;
+mod stream;
 mod template;
 mod tray;
 
@@ -78,6 +79,7 @@ pub fn run() -> ExitCode {
         .invoke_handler(tauri::generate_handler![
             commands::rpc,
             commands::subscribe,
+            commands::heard,
             native::clipboard_read,
             native::clipboard_write,
             native::ask_path,
@@ -118,7 +120,7 @@ pub fn run() -> ExitCode {
     app.run(|app, event| {
         if let RunEvent::Exit = event {
             let host = app.state::<Host>();
-            host.next_stream().cancel();
+            host.stream.end();
             host.stop.cancel();
             host.tasks.close();
             tauri::async_runtime::block_on(async {

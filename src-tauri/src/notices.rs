@@ -50,12 +50,35 @@ pub async fn listen<R: Runtime>(
             .notification()
             .builder()
             .title(title)
-            .body(body)
+            .body(as_text(&body))
             .show()
         {
             tracing::debug!(%error, "a notification could not be shown");
         }
     }
+}
+
+/// Characters of a notification.
+const LONGEST: usize = 300;
+
+/// Text of the machine's as a notification may show it: desktops read markup in it, obey control
+/// characters or let it turn the order of letters.
+fn as_text(text: &str) -> String {
+    let plain = |c: char| match c {
+        '<' => '‹',
+        '>' => '›',
+        '&' => '＆',
+        '\n' | '\t' => ' ',
+        '\u{61c}' | '\u{200e}' | '\u{200f}' => '\u{fffd}',
+        '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => '\u{fffd}',
+        c if c.is_control() => '\u{fffd}',
+        c => c,
+    };
+    let mut shown: String = text.chars().take(LONGEST).map(plain).collect();
+    if text.chars().nth(LONGEST).is_some() {
+        shown.push('…');
+    }
+    shown
 }
 
 /// When what goes on began, in Unix milliseconds.
@@ -198,6 +221,16 @@ mod tests {
             failure: Some(failure),
         };
         assert_eq!(Begun::default().take(&at(20_000, event)), None);
+    }
+
+    #[test]
+    fn what_the_machine_says_is_text() {
+        let note = "<a href=x>\u{1b}]0;owned\u{7}\n\u{202e}txt &amp; ä";
+        assert_eq!(
+            as_text(note),
+            "‹a href=x›\u{fffd}]0;owned\u{fffd} \u{fffd}txt ＆amp; ä"
+        );
+        assert_eq!(as_text(&"x".repeat(1 << 20)).chars().count(), LONGEST + 1);
     }
 
     #[test]

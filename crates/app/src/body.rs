@@ -5,7 +5,8 @@ use std::time::Duration;
 use hyper::{Method, StatusCode};
 use lifecycle::{
     MachineOptions,
-    http::{Answer, Call, HttpError, WORD_BYTES},
+    http::{ANSWER_BYTES, Answer, Call, HttpError, WORD_BYTES},
+    json::{self, JsonError},
 };
 use serde::{Serialize, de::DeserializeOwned};
 use wire::{
@@ -22,6 +23,16 @@ impl MachineHandle {
     /// GET.
     pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
         self.ask(Method::GET, path, None).await
+    }
+
+    /// GET of an answer of so many bytes at most.
+    pub(crate) async fn get_up_to<T: DeserializeOwned>(
+        &self,
+        limit_bytes: usize,
+        path: &str,
+    ) -> Result<T, Failure> {
+        let door = door(&self.inner.options).await?;
+        ask_up_to(limit_bytes, door, Method::GET, path, None).await
     }
 
     /// POST of JSON.
@@ -57,6 +68,16 @@ const LOOK: Duration = Duration::from_secs(20);
 /// # Errors
 /// The body's refusal, or what kept it from answering; a GET also after [`LOOK`].
 pub(crate) async fn ask<T: DeserializeOwned>(
+    door: (u16, String),
+    method: Method,
+    path: &str,
+    body: Option<Vec<u8>>,
+) -> Result<T, Failure> {
+    ask_up_to(ANSWER_BYTES, door, method, path, body).await
+}
+
+async fn ask_up_to<T: DeserializeOwned>(
+    limit_bytes: usize,
     (port, token): (u16, String),
     method: Method,
     path: &str,
@@ -71,7 +92,7 @@ pub(crate) async fn ask<T: DeserializeOwned>(
     };
     let asked = async {
         let answer = accepted(call.send().await.map_err(unreachable)?).await?;
-        read(&answer.bytes().await.map_err(unreachable)?)
+        read(&answer.bytes_up_to(limit_bytes).await.map_err(unreachable)?)
     };
     if look {
         within(LOOK, asked).await
@@ -190,13 +211,14 @@ pub(crate) fn json<T: serde::Serialize>(request: &T) -> Result<Vec<u8>, Failure>
 }
 
 pub(crate) fn read<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, Failure> {
-    serde_json::from_slice(body).map_err(|error| {
-        Failure::new(
+    json::from_slice(body).map_err(|error| match error {
+        JsonError::TooMany { .. } => too_large(&error),
+        error => Failure::new(
             FailureCode::Internal,
             "An answer of the machine could not be read",
         )
         .because(error.to_string())
-        .next("App and image may be of different versions: vivarium up --rebuild.")
+        .next("App and image may be of different versions: vivarium up --rebuild."),
     })
 }
 

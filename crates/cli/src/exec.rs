@@ -7,7 +7,7 @@ use std::{
 
 use app::{App, CellTold};
 use serde_json::json;
-use tokio::sync::mpsc;
+use tokio::sync::watch;
 use wire::{
     body::InputPrompt,
     failure::{Failure, FailureCode},
@@ -69,7 +69,8 @@ async fn follow(
     json: bool,
     execution: &OnceLock<String>,
 ) -> Result<ExecAnswer, Failure> {
-    let (asks, mut asked) = mpsc::unbounded_channel();
+    // The newest question alone: a cell may ask without an end while a person thinks.
+    let (asks, mut asked) = watch::channel(None);
     let mut program = print::Program::new();
     let mut tell = |told: CellTold| match told {
         CellTold::Accepted { execution_id } => {
@@ -84,8 +85,7 @@ async fn follow(
             execution_id,
             prompt,
         } => {
-            // Whoever reads lives as long as this function.
-            let _ = asks.send((execution_id, prompt));
+            asks.send_replace(prompt.map(|prompt| (execution_id, prompt)));
         }
     };
     let machine = app.machine(None)?;
@@ -93,9 +93,10 @@ async fn follow(
     loop {
         tokio::select! {
             answer = &mut cell => return answer,
-            Some((execution_id, prompt)) = asked.recv() => {
+            Ok(()) = asked.changed() => {
+                let question = asked.borrow_and_update().clone();
                 // The question before is over.
-                let Some(prompt) = prompt else { continue };
+                let Some((execution_id, prompt)) = question else { continue };
                 let value = tokio::select! {
                     answer = &mut cell => return answer,
                     value = line(prompt) => value,

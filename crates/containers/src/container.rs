@@ -252,18 +252,24 @@ impl Engine {
     /// Paths that were added, changed or removed over a container's image, volumes left out.
     ///
     /// # Errors
-    /// [`EngineError`] with the engine's words.
+    /// [`EngineError`] with the engine's words; [`EngineError::TooLarge`] if there are very many.
     pub fn changed_files<'a>(
         &'a self,
         name: &'a str,
     ) -> BoxFuture<'a, Result<Vec<String>, EngineError>> {
         Box::pin(async move {
-            let found = self.docker.container_changes(name).await;
-            let found = found.map_err(|error| {
-                EngineError::from_bollard(format!("see what changed in {name}"), error)
-            })?;
+            let found = match self.changes_raw(name).await? {
+                Some(found) => found,
+                // It also has the words for what is wrong.
+                None => {
+                    let found = self.docker.container_changes(name).await;
+                    let failed = |error| {
+                        EngineError::from_bollard(format!("see what changed in {name}"), error)
+                    };
+                    found.map_err(failed)?.unwrap_or_default()
+                }
+            };
             Ok(found
-                .unwrap_or_default()
                 .into_iter()
                 .map(|change| match change.kind {
                     ChangeType::_2 => format!("{} (removed)", change.path),

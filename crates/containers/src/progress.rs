@@ -8,6 +8,11 @@ use wire::machine::Progress;
 /// How many of a step's last lines a failure carries.
 const TAIL: usize = 40;
 
+/// A step's command is told up to so many bytes.
+const LONGEST_TITLE: usize = 4 << 10;
+/// Steps whose images are remembered: more than any Dockerfile has.
+const MOST_IMAGES: usize = 1000;
+
 /// A line that has no end is told in pieces of about so many bytes.
 const LONGEST_LINE: usize = 64 << 10;
 
@@ -35,9 +40,12 @@ impl Reader {
     /// Takes a chunk of the stream.
     pub(crate) fn push(&mut self, text: &str, tell: &mut dyn FnMut(Progress)) {
         self.rest.push_str(text);
-        while let Some(end) = self.rest.find('\n') {
-            let line: String = self.rest.drain(..=end).collect();
-            self.line(line.trim_end_matches(['\n', '\r']), tell);
+        if let Some(end) = self.rest.rfind('\n') {
+            let after = self.rest.split_off(end + 1);
+            let whole = std::mem::replace(&mut self.rest, after);
+            for line in whole.lines() {
+                self.line(line.trim_end_matches('\r'), tell);
+            }
         }
         // A step that never ends a line is not kept for ever.
         if self.rest.len() > LONGEST_LINE {
@@ -80,7 +88,7 @@ impl Reader {
             self.step = Some(Step {
                 index,
                 total,
-                title: title.into(),
+                title: title[..title.floor_char_boundary(LONGEST_TITLE)].into(),
                 told: false,
             });
             return;
@@ -90,7 +98,10 @@ impl Reader {
         // A progress bar rewrites its line with carriage returns: its last state counts.
         let line = line.rsplit('\r').next().unwrap_or(line);
         self.tell_step(line.trim() == "---> Using cache", tell);
-        self.images.extend(image_line(line));
+        // A step may print what looks like one, without an end.
+        if self.images.len() < MOST_IMAGES {
+            self.images.extend(image_line(line));
+        }
         if line.is_empty()
             || line.starts_with(" ---> ")
             || line.starts_with("--> ")
@@ -225,6 +236,15 @@ mod tests {
             reader.images(),
             ["f232b44b3ca7", "0c42a0355a8c", "0c42a0355a8d"]
         );
+    }
+
+    #[test]
+    fn what_a_step_prints_fills_nothing() {
+        let ids = "---> 0c42a0355a8c\n".repeat(MOST_IMAGES);
+        let long = format!("Step 1/1 : RUN {}\n", "x".repeat(1 << 20));
+        let (reader, _) = read(&[&long, &ids, &ids, &ids]);
+        assert!(reader.step.as_ref().unwrap().title.len() <= LONGEST_TITLE);
+        assert_eq!(reader.images().len(), MOST_IMAGES);
     }
 
     #[test]

@@ -97,7 +97,7 @@ impl Machine {
         let mut labels = self.names.labels();
         labels.insert(label::INPUTS.into(), digest);
         let request = BuildRequest {
-            context: context.spool()?,
+            context: context.spool(&self.exports_dir()?)?,
             dockerfile: "body/Dockerfile".into(),
             tag: self.names.image.clone(),
             args,

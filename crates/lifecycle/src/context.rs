@@ -174,13 +174,14 @@ impl Context {
         Ok(hasher.finalize().to_hex().to_string())
     }
 
-    /// The tar, in a file that has no name: sorted, no times, no owners.
+    /// The tar, in a file without a name in this folder: sorted, no times, no owners. Not in the
+    /// system's folder for such files, which may be in memory.
     ///
     /// # Errors
     /// [`LifecycleError::File`].
-    pub fn spool(&self) -> Result<File, LifecycleError> {
-        let failed = |error| LifecycleError::file("write to", &std::env::temp_dir())(error);
-        let mut file = self.pack(tempfile::tempfile().map_err(failed)?)?;
+    pub fn spool(&self, folder: &Path) -> Result<File, LifecycleError> {
+        let failed = |error| LifecycleError::file("write to", folder)(error);
+        let mut file = self.pack(tempfile::tempfile_in(folder).map_err(failed)?)?;
         file.rewind().map_err(failed)?;
         Ok(file)
     }

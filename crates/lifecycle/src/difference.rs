@@ -1,7 +1,7 @@
 //! How a container that is there differs from the one that the machine's spec asks for: what the
 //! engine can change in place, and what only another container can have.
 
-use containers::{Container, ContainerSpec, Limits};
+use containers::{Bind, Container, ContainerSpec, Limits};
 
 use crate::plan::{self, label};
 
@@ -53,10 +53,7 @@ pub(crate) struct Comparison {
 
 /// Compares a container with the plan for this image.
 pub(crate) fn compare(container: &Container, plan: &ContainerSpec, image_id: &str) -> Comparison {
-    let made_as = container.labels.get(label::PLAN);
-    let is_planned = made_as.is_some()
-        && (made_as == plan.labels.get(label::PLAN)
-            || made_as == Some(&plan::digest_with_limits(plan, image_id, &container.limits)));
+    let is_planned = is_made_as(container, plan, image_id);
     // The digest of a machine that replaces itself leaves its image out.
     let is_of_image = container.image_id == image_id;
     let mut differences = Vec::new();
@@ -71,11 +68,7 @@ pub(crate) fn compare(container: &Container, plan: &ContainerSpec, image_id: &st
         if has_other_port {
             differences.push(Difference::Ports);
         }
-        let lacks = plan
-            .binds
-            .iter()
-            .any(|bind| !container.mounts.contains(bind));
-        if lacks || container.mounts.len() != plan.binds.len() {
+        if mounts(&container.mounts) != mounts(&plan.binds) {
             differences.push(Difference::Mounts);
         }
         if differences.is_empty() {
@@ -86,6 +79,30 @@ pub(crate) fn compare(container: &Container, plan: &ContainerSpec, image_id: &st
         limits: !same_limits(&container.limits, &plan.limits),
         differences,
     }
+}
+
+/// Whether a container was made after this plan, by this version or one before it.
+fn is_made_as(container: &Container, plan: &ContainerSpec, image_id: &str) -> bool {
+    let Some(made_as) = container.labels.get(label::PLAN) else {
+        return false;
+    };
+    // A machine that was made before it could see its history need not be made again for that.
+    let earlier = plan::without_history(plan);
+    Some(made_as) == plan.labels.get(label::PLAN)
+        || *made_as == plan::digest(&earlier, image_id)
+        || [plan, &earlier]
+            .iter()
+            .any(|plan| *made_as == plan::digest_with_limits(plan, image_id, &container.limits))
+}
+
+/// Folders and volumes that another container would be made for, in an order of their own.
+fn mounts(binds: &[Bind]) -> Vec<(&str, &str, bool)> {
+    let wanted = binds.iter().filter(|bind| bind.target != plan::HISTORY);
+    let mut found: Vec<_> = wanted
+        .map(|bind| (bind.target.as_str(), bind.source.as_str(), bind.read_only))
+        .collect();
+    found.sort_unstable();
+    found
 }
 
 /// Whether those are the same that can be changed in place.
@@ -101,7 +118,7 @@ fn same_limits(now: &Limits, wanted: &Limits) -> bool {
 mod tests {
     use std::collections::BTreeMap;
 
-    use containers::{Bind, ContainerState, PublishedPort};
+    use containers::{ContainerState, PublishedPort};
 
     use super::*;
 
@@ -160,6 +177,32 @@ mod tests {
         assert!(!compare(&limited, &wanted, "a").limits);
         let none = compare(&limited, &plan(), "a");
         assert!(none.limits && none.differences.is_empty(), "{none:?}");
+    }
+
+    #[test]
+    fn a_container_that_does_not_see_its_history_stays() {
+        let before = plan();
+        let mut container = container(&before);
+        let made_as = plan::digest(&before, "a");
+        container.labels.insert(label::PLAN.into(), made_as);
+        let mut wanted = before;
+        wanted.binds.push(Bind {
+            source: "/history.git".into(),
+            target: plan::HISTORY.into(),
+            read_only: true,
+        });
+        let digest = plan::digest(&wanted, "a");
+        wanted.labels.insert(label::PLAN.into(), digest);
+        assert_eq!(compare(&container, &wanted, "a"), Comparison::default());
+        // It is no reason beside another one either.
+        wanted.ports[0].host = 81;
+        let digest = plan::digest(&wanted, "a");
+        wanted.labels.insert(label::PLAN.into(), digest);
+        let other = compare(&container, &wanted, "a");
+        assert_eq!(other.differences, [Difference::Ports]);
+        container.mounts.clear();
+        let less = compare(&container, &wanted, "a");
+        assert_eq!(less.differences, [Difference::Ports, Difference::Mounts]);
     }
 
     #[test]

@@ -126,6 +126,14 @@ pub enum LifecycleError {
         /// Path inside.
         target: String,
     },
+    /// A folder that the machine sees lies in another that it can write to.
+    #[error("{} can't be given to a machine that writes to {}", inner.display(), outer.display())]
+    NestedMount {
+        /// The folder in the other one.
+        inner: PathBuf,
+        /// The one that it lies in.
+        outer: PathBuf,
+    },
     /// The container does not run.
     #[error("the machine {name} does not run")]
     NotRunning {
@@ -176,6 +184,12 @@ pub enum LifecycleError {
         /// That process's id, where it is known.
         holder: Option<u32>,
     },
+    /// A run's name that isn't plain, or another run's.
+    #[error("{run_id:?} can't be a new run's name")]
+    RunName {
+        /// The name.
+        run_id: String,
+    },
     /// The files of the repo can't be read, kept or put back.
     #[error(transparent)]
     History(#[from] HistoryError),
@@ -205,7 +219,7 @@ pub enum LifecycleError {
     #[error("cells are not over ({count})")]
     CellsRun {
         /// How many.
-        count: usize,
+        count: u64,
     },
     /// What runs inside a machine failed a request.
     #[error("the machine could not {doing}")]
@@ -385,6 +399,12 @@ impl From<LifecycleError> for Failure {
                     .next("Wait until that run has ended, or cancel it.")
             }
             LifecycleError::History(error) => error.told(message),
+            LifecycleError::NestedMount { .. } => failure(FailureCode::Invalid)
+                .because("what runs inside could put a link to any of your folders in its place")
+                .next("Mount the outer folder read-only, or choose folders that don't lie in each other."),
+            LifecycleError::RunName { .. } => failure(FailureCode::Invalid)
+                .because("the machine chose it, and a run before it has it or it isn't letters and digits")
+                .next("Ask for another run: evolve in the machine, or the Evolve page."),
             LifecycleError::RepoChanged { .. } => failure(FailureCode::Changed)
                 .because("files in /repo changed after they were reviewed")
                 .next("Review the changes again, then approve them or evolve."),

@@ -9,9 +9,11 @@ mod evolve;
 mod handover;
 mod history;
 pub mod http;
+pub mod json;
 mod life;
 mod machine;
 mod machines;
+mod nesting;
 mod paths;
 mod plan;
 mod ports;
@@ -29,7 +31,9 @@ mod watch;
 pub use containers::{CancellationToken, Engine, EngineChoice, EngineError, Usage};
 pub use difference::Difference;
 pub use error::LifecycleError;
-pub use evolve::{FAILPOINTS, Hear, Order, RESTARTER_FAILPOINTS, Reporter, Told, What, now_ms};
+pub use evolve::{
+    FAILPOINTS, Hear, Order, RESTARTER_FAILPOINTS, Reporter, Told, What, asked_run, now_ms,
+};
 pub use history::HistoryError;
 pub use life::suits;
 pub use machine::{Machine, MachineOptions, Tell};

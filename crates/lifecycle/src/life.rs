@@ -68,6 +68,7 @@ impl Machine {
         // Paths that somebody typed, before a build that takes minutes.
         self.check_repo()?;
         plan::make_sources(&self.spec, &self.paths)?;
+        self.check_nesting()?;
         self.recover_recreation(engine).await?;
         if !options.recreate {
             self.refuse_early(engine, options.rebuild).await?;
@@ -221,6 +222,7 @@ impl Machine {
             .then(|| EngineSocket::find(&engine.info().endpoint, user_namespace.is_some()));
         let repo = self.ensure_repo()?;
         Ok(Site {
+            history: self.shown_history(&repo)?,
             repo,
             image: image.into(),
             image_id: image_id.into(),

@@ -43,6 +43,8 @@ pub(crate) const MCP_PORT: u16 = 8765;
 pub(crate) const VNC_PORT: u16 = 5900;
 /// The engine's socket, inside and as it usually is on the host.
 const SOCKET: &str = "/var/run/docker.sock";
+/// Where a machine sees the history of its repo, which it can't write to.
+pub(crate) const HISTORY: &str = "/var/lib/vivarium/history.git";
 /// Grace of a stop.
 pub(crate) const STOP_S: u32 = 10;
 
@@ -134,6 +136,8 @@ impl Names {
 pub(crate) struct Site {
     /// Working copy behind `/repo`.
     pub repo: PathBuf,
+    /// The history of its files, if the machine is to see it.
+    pub history: Option<PathBuf>,
     /// The image's name.
     pub image: String,
     /// Pins what runs; part of the plan's digest.
@@ -211,6 +215,9 @@ pub(crate) fn container(spec: &Spec, names: &Names, paths: &Paths, site: &Site) 
             true,
         ),
     ];
+    if let Some(history) = &site.history {
+        binds.push(bind(history.display().to_string(), HISTORY, true));
+    }
     binds.extend(
         spec.mounts
             .iter()
@@ -241,9 +248,9 @@ pub(crate) fn container(spec: &Spec, names: &Names, paths: &Paths, site: &Site) 
     }
     let port = |host, container| PublishedPort { host, container };
     let mut plan = ContainerSpec {
-        name: names.stem.clone(),
+        name: names.container.clone(),
         image: site.image.clone(),
-        hostname: Some(names.machine.clone()),
+        hostname: Some(names.name.clone()),
         entrypoint: None,
         command: None,
         // Without capabilities nobody could drop from root to the machine's user later.
@@ -278,16 +285,24 @@ pub(crate) fn container(spec: &Spec, names: &Names, paths: &Paths, site: &Site) 
         user_namespace: site.user_namespace.map(str::to_owned),
         read_only: locked,
     };
-    // Limits that the engine can change are looked at beside the digest.
-    let changeable = Limits {
+    let digest = digest(&plan, &site.image_id);
+    plan.labels.insert(label::PLAN.into(), digest);
+    plan
+}
+
+/// Digest of a plan. Limits that the engine can change are looked at beside it.
+pub(crate) fn digest(plan: &ContainerSpec, image_id: &str) -> String {
+    let fixed = Limits {
         shm_bytes: plan.limits.shm_bytes,
         ..Limits::default()
     };
-    let digest = digest_with_limits(&plan, &site.image_id, &changeable);
-    plan.labels.insert(label::PLAN.into(), digest);
-    // A new name alone makes no other container.
-    plan.name.clone_from(&names.container);
-    plan.hostname = Some(names.name.clone());
+    digest_with_limits(plan, image_id, &fixed)
+}
+
+/// The plan of a version that did not show machines their history.
+pub(crate) fn without_history(plan: &ContainerSpec) -> ContainerSpec {
+    let mut plan = plan.clone();
+    plan.binds.retain(|bind| bind.target != HISTORY);
     plan
 }
 
@@ -297,6 +312,15 @@ pub(crate) fn digest_with_limits(plan: &ContainerSpec, image_id: &str, limits: &
     let mut plan = plan.clone();
     plan.labels.remove(label::PLAN);
     plan.limits = *limits;
+    // A new name alone makes no other container: it counts as having its first one.
+    let first = |label| plan.labels.get(label).cloned();
+    if let (Some(id), Some(instance)) = (first(label::MACHINE), first(label::INSTANCE)) {
+        plan.name = match instance.as_str() {
+            "" => id.clone(),
+            instance => format!("{instance}-{id}"),
+        };
+        plan.hostname = Some(id);
+    }
     // Which image it is counts, and not what it is called: a generation of it has a name of its own.
     // A machine that replaces itself keeps the label, and its image is looked at beside it.
     plan.image = if plan.binds.iter().any(|bind| bind.target == SOCKET) {
@@ -419,6 +443,7 @@ pub(crate) fn data_folder(spec: &Spec, paths: &Paths) -> Option<PathBuf> {
     Some(expand(&data.source, paths).into())
 }
 
+/// A mount's source, with `~` for the home.
 pub(crate) fn expand(source: &str, paths: &Paths) -> String {
     match source.strip_prefix("~/") {
         Some(rest) => paths.user_home.join(rest).display().to_string(),

@@ -28,6 +28,7 @@ impl Machine {
 
     /// The folder behind `/repo`.
     pub(crate) fn ensure_repo(&self) -> Result<PathBuf, LifecycleError> {
+        self.check_nesting()?;
         let repo = self.repo_dir();
         if self.repo.is_some() {
             self.check_repo()?;

@@ -3,8 +3,12 @@
 
 #[path = "engine/evolve.rs"]
 mod evolve;
+#[path = "engine/evolve_candidates.rs"]
+mod evolve_candidates;
 #[path = "engine/evolve_faults.rs"]
 mod evolve_faults;
+#[path = "engine/evolve_killed.rs"]
+mod evolve_killed;
 #[path = "engine/evolving.rs"]
 mod evolving;
 #[path = "engine/faults.rs"]

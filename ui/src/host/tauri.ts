@@ -14,7 +14,20 @@ export class TauriHost implements Host {
   }
 
   async subscribe(after: number, take: (event: StreamEvent) => void): Promise<void> {
-    const channel = new Channel<StreamEvent>(take);
+    let last = after;
+    let isTold = false;
+    const channel = new Channel<StreamEvent>((event) => {
+      last = event.seq;
+      if (!isTold) {
+        isTold = true;
+        // Once for all that came together; until then no more is sent than a page can keep.
+        setTimeout(() => {
+          isTold = false;
+          void invoke("heard", { seq: last });
+        });
+      }
+      take(event);
+    });
     await invoke("subscribe", { after, channel });
   }
 

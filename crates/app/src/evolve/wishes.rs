@@ -3,7 +3,7 @@
 
 use std::{collections::HashSet, time::Duration};
 
-use lifecycle::{Order, What, now_ms};
+use lifecycle::{Order, What, asked_run, now_ms};
 use wire::{
     body::{Change, Completed},
     evolve::{
@@ -22,6 +22,8 @@ const PRESENT: Duration = Duration::from_secs(8);
 const AGAIN: Duration = Duration::from_secs(10);
 /// How long a claim holds: longer than one step is silent.
 const LEASE_S: u32 = 30;
+/// The most that the machine may say of its runs: what a host has reported of one comes back.
+const STATUS_BYTES: usize = 16 << 20;
 /// How often a run's end is told again to a machine that does not hear, and the pause before it.
 const TRIES: u32 = 10;
 const PAUSE: Duration = Duration::from_secs(1);
@@ -30,12 +32,22 @@ impl MachineHandle {
     /// The run that the machine asks for and that nobody has taken; `None` also where the machine
     /// does not answer.
     pub(super) async fn wish(&self) -> Option<EvolveRun> {
-        let status: Result<EvolveMachineStatus, Failure> = self.get("/evolve/status").await;
-        let run = status.ok()?.latest_run?;
-        // Its name becomes that of files and of a branch here.
+        let run = self.latest_of_machine().await?;
+        // Its name becomes that of files and of a branch here, and no other run's.
         let plain = |id: &str| id.len() <= 40 && id.chars().all(|c| c.is_ascii_alphanumeric());
         let waits = matches!(run.state, RunState::Asked | RunState::AwaitsYes);
-        (waits && plain(&run.run_id)).then_some(run)
+        let is_new = || {
+            let machine = self.machine().ok()?;
+            (!machine.knows_run(&run.run_id).ok()?).then_some(())
+        };
+        (waits && plain(&run.run_id) && is_new().is_some()).then_some(run)
+    }
+
+    /// The newest run of the machine's own history, as it says.
+    async fn latest_of_machine(&self) -> Option<EvolveRun> {
+        let status: Result<EvolveMachineStatus, Failure> =
+            self.get_up_to(STATUS_BYTES, "/evolve/status").await;
+        status.ok()?.latest_run.map(asked_run)
     }
 
     /// Picks up a run that was cut off, and from then on carries out what the machine asks for,
@@ -177,9 +189,7 @@ impl MachineHandle {
         if told.is_empty() {
             return;
         }
-        let status: Result<EvolveMachineStatus, Failure> = self.get("/evolve/status").await;
-        let latest = status.ok().and_then(|status| status.latest_run);
-        if let Some(run) = latest
+        if let Some(run) = self.latest_of_machine().await
             && run.state == RunState::Cancelled
             && told.remove(&run.run_id)
         {

@@ -10,7 +10,10 @@ use std::{
 };
 
 use hyper::{Method, StatusCode, header::CONTENT_TYPE};
-use lifecycle::http::{Answer, Call};
+use lifecycle::{
+    http::{Answer, Call},
+    json::{self, JsonError},
+};
 use serde_json::{Value, json};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use wire::{
@@ -211,9 +214,10 @@ impl Session {
         let kind = answer.headers.get(CONTENT_TYPE);
         if !kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream")) {
             let bytes = answer.bytes().await.map_err(unreachable)?;
-            let said: Value = serde_json::from_slice(&bytes).map_err(|error| {
-                Failure::new(FailureCode::Internal, "The server's answer is no JSON")
-                    .because(error.to_string())
+            let said: Value = json::from_slice(&bytes).map_err(|error| match error {
+                JsonError::TooMany { .. } => too_large(&error),
+                error => Failure::new(FailureCode::Internal, "The server's answer is no JSON")
+                    .because(error.to_string()),
             })?;
             return if is_ours(&said) {
                 Ok(said)
@@ -231,8 +235,11 @@ impl Session {
                 return Err(unanswered());
             };
             for event in reader.push(&chunk).map_err(|error| too_large(&error))? {
-                let Ok(said) = serde_json::from_str::<Value>(&event.data) else {
-                    continue;
+                let said = match json::from_slice::<Value>(event.data.as_bytes()) {
+                    Ok(said) => said,
+                    // It may be the answer, which nobody should wait for then.
+                    Err(error @ JsonError::TooMany { .. }) => return Err(too_large(&error)),
+                    Err(_) => continue,
                 };
                 if is_ours(&said) {
                     return Ok(said);
@@ -288,8 +295,9 @@ impl Session {
                 }
             };
             for event in events {
-                if let Ok(said) = serde_json::from_str(&event.data) {
-                    self.publish(said);
+                match json::from_slice(event.data.as_bytes()) {
+                    Ok(said) => self.publish(said),
+                    Err(error) => tracing::debug!(%error, "a message of an MCP server is left out"),
                 }
             }
         }

@@ -3,10 +3,11 @@
 
 use std::{
     fs, io,
-    io::Write,
+    io::{Read, Write},
     path::{Path, PathBuf},
 };
 
+use lifecycle::json::{self, JsonError};
 use serde::Serialize;
 use serde_json::Value;
 use wire::{
@@ -30,7 +31,7 @@ pub(crate) fn open(path: &str) -> Result<NotebookFile, Failure> {
         )
         .next("Look where it lies: the path is one of the computer on which Vivarium runs.")
     })?;
-    let content: Value = serde_json::from_slice(&bytes).map_err(|error| {
+    let content: Value = json::from_slice(&bytes).map_err(|error| {
         not_a_notebook(&path, &error.into()).next(
             "The file is left as it is. An earlier copy or version control may have it whole.",
         )
@@ -88,7 +89,7 @@ pub(crate) fn save(request: &NotebookSaveRequest) -> Result<NotebookSaved, Failu
 #[derive(Debug, thiserror::Error)]
 enum NotANotebook {
     #[error("it is not JSON: {0}")]
-    Json(#[from] serde_json::Error),
+    Json(#[from] JsonError),
     #[error("its nbformat is {0}, and 4 is understood")]
     OtherFormat(u64),
     #[error("it has no nbformat")]
@@ -176,22 +177,50 @@ fn read(path: &Path) -> Result<Option<Vec<u8>>, Failure> {
         .because(error.to_string())
         .next("See who may read it, and whether it is a file.")
     };
-    let meta = match fs::metadata(path) {
-        Ok(meta) => meta,
+    let file = match open_file(path) {
+        Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(told(error)),
     };
+    let meta = file.metadata().map_err(told)?;
     if !meta.is_file() {
         return Err(told(io::Error::other("it is no file")));
     }
+    let too_large = |bytes: u64| {
+        let (megabytes, most) = (bytes >> 20, LARGEST >> 20);
+        told(io::Error::other(format!(
+            "it has {megabytes} MB, and {most} are the limit"
+        )))
+    };
     if meta.len() > LARGEST {
-        return Err(told(io::Error::other(format!(
-            "it has {} MB, and {} are the limit",
-            meta.len() >> 20,
-            LARGEST >> 20
-        ))));
+        return Err(too_large(meta.len()));
     }
-    fs::read(path).map(Some).map_err(told)
+    // A machine may be writing to it.
+    let mut bytes = Vec::new();
+    file.take(LARGEST + 1)
+        .read_to_end(&mut bytes)
+        .map_err(told)?;
+    match bytes.len() as u64 {
+        size if size > LARGEST => Err(too_large(size)),
+        _ => Ok(Some(bytes)),
+    }
+}
+
+/// Opens what may be something else than a file in a folder that a machine writes to: nothing is
+/// waited for.
+#[cfg(unix)]
+fn open_file(path: &Path) -> io::Result<fs::File> {
+    use std::os::unix::fs::OpenOptionsExt;
+    let flags = nix::libc::O_NONBLOCK | nix::libc::O_NOCTTY;
+    fs::File::options()
+        .read(true)
+        .custom_flags(flags)
+        .open(path)
+}
+
+#[cfg(not(unix))]
+fn open_file(path: &Path) -> io::Result<fs::File> {
+    fs::File::open(path)
 }
 
 fn stamp(bytes: &[u8]) -> String {
@@ -321,6 +350,27 @@ mod tests {
             fs::metadata(&real).unwrap().permissions().mode() & 0o777,
             0o600
         );
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_a_machine_can_put_in_its_place_holds_nothing_up() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("pipe.ipynb");
+        nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        let name = pipe.display().to_string();
+        assert_eq!(open(&name).unwrap_err().code, FailureCode::Invalid);
+        let large = folder.path().join("large.ipynb");
+        fs::File::create(&large).unwrap().set_len(1 << 40).unwrap();
+        let name = large.display().to_string();
+        assert_eq!(open(&name).unwrap_err().code, FailureCode::Invalid);
+        let many = format!(
+            "{{\"nbformat\":4,\"cells\":[{}0]}}",
+            "0,".repeat(json::MOST_VALUES)
+        );
+        fs::write(&large, many).unwrap();
+        let failure = open(&name).unwrap_err();
+        assert!(failure.cause.is_some_and(|why| why.contains("values")));
     }
 
     #[test]

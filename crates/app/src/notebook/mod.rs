@@ -9,6 +9,7 @@ use futures_util::future::BoxFuture;
 use lifecycle::{
     MachineOptions,
     http::{Answer, Call},
+    json,
 };
 use serde_json::Value;
 use tokio::sync::mpsc;
@@ -231,7 +232,7 @@ async fn outputs(
                     let ran_ms = read::<Started>(event.data.as_bytes())?.ran_ms;
                     tell(CellTold::Started { ran_ms });
                 }
-                "output" => match serde_json::from_str(&event.data) {
+                "output" => match json::from_slice(event.data.as_bytes()) {
                     Ok(output) => tell(CellTold::Output(output)),
                     Err(error) => {
                         tracing::warn!(%error, "an output of a cell could not be read and is left out")

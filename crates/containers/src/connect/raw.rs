@@ -1,5 +1,6 @@
-//! A look at a container past bollard's types: Podman has a state that they don't know
-//! (`stopped`: ended, and not cleaned up yet), and they refuse the whole answer for it.
+//! Looks at a container past bollard: Podman has a state that its types don't know (`stopped`: ended,
+//! and not cleaned up yet), for which they refuse the whole answer; and it reads lists as long as they
+//! come, though what runs in a container decides how many files it changes.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -7,8 +8,9 @@ use std::{
     time::Duration,
 };
 
+use bollard::models::FilesystemChange;
 use bytes::Bytes;
-use http_body_util::{BodyExt, Empty};
+use http_body_util::{BodyExt, Empty, LengthLimitError, Limited};
 use hyper::{Request, client::conn::http1, header};
 use hyper_util::rt::TokioIo;
 use serde::Deserialize;
@@ -17,11 +19,16 @@ use tokio::net::{TcpStream, UnixStream};
 use super::{Engine, address::Address, ssh};
 use crate::{
     container::{Container, ContainerState},
+    error::EngineError,
     spec::Limits,
 };
 
 /// How long the answer may take.
 const ANSWER: Duration = Duration::from_secs(10);
+/// The most that it may have.
+const INSPECTED_BYTES: usize = 16 << 20;
+/// The same of a list of changed paths: some hundred thousand.
+const CHANGES_BYTES: usize = 32 << 20;
 
 /// What of `GET /containers/…/json` holds for one that does not run.
 #[derive(Clone, Debug, Deserialize)]
@@ -69,29 +76,65 @@ impl Engine {
     /// Looks at a container; `None` where that does not work this way either.
     pub(crate) async fn inspect_raw(&self, name: &str) -> Option<Inspected> {
         let path = format!("/containers/{name}/json");
-        let answer = tokio::time::timeout(ANSWER, self.get(&path)).await;
-        let bytes = answer.ok()?.ok()?;
+        let answer = tokio::time::timeout(ANSWER, self.get(&path, INSPECTED_BYTES)).await;
+        let Got::Whole(bytes) = answer.ok()?.ok()? else {
+            return None;
+        };
         serde_json::from_slice(&bytes).ok()
     }
 
-    async fn get(&self, path: &str) -> io::Result<Bytes> {
+    /// Paths that changed in a container; `None` where that does not work this way.
+    ///
+    /// # Errors
+    /// [`EngineError::TooLarge`].
+    pub(crate) async fn changes_raw(
+        &self,
+        name: &str,
+    ) -> Result<Option<Vec<FilesystemChange>>, EngineError> {
+        let path = format!("/containers/{name}/changes");
+        match self.get(&path, CHANGES_BYTES).await {
+            Ok(Got::Whole(bytes)) => {
+                let changes = serde_json::from_slice::<Option<Vec<FilesystemChange>>>(&bytes);
+                Ok(changes.ok().map(Option::unwrap_or_default))
+            }
+            Ok(Got::TooLarge) => Err(EngineError::TooLarge {
+                doing: format!("see what changed in {name}"),
+                limit_bytes: CHANGES_BYTES,
+            }),
+            Err(_) => Ok(None),
+        }
+    }
+
+    async fn get(&self, path: &str, limit_bytes: usize) -> io::Result<Got> {
         match &self.address {
             Address::Unix { path: socket } => {
-                get(TokioIo::new(UnixStream::connect(socket).await?), path).await
+                let stream = TokioIo::new(UnixStream::connect(socket).await?);
+                get(stream, path, limit_bytes).await
             }
             Address::Tcp {
                 authority,
                 tls: None,
-            } => get(TokioIo::new(TcpStream::connect(authority).await?), path).await,
-            Address::Ssh(to) => get(ssh::dial(to, &ssh::Words::default())?, path).await,
-            // No Podman speaks TLS by itself.
+            } => {
+                let stream = TokioIo::new(TcpStream::connect(authority).await?);
+                get(stream, path, limit_bytes).await
+            }
+            Address::Ssh(to) => {
+                get(ssh::dial(to, &ssh::Words::default())?, path, limit_bytes).await
+            }
+            // Its certificates are bollard's.
             Address::Tcp { tls: Some(_), .. } => Err(io::ErrorKind::Unsupported.into()),
         }
     }
 }
 
+/// An answer, if it is no larger than asked for.
+enum Got {
+    Whole(Bytes),
+    TooLarge,
+}
+
 /// One request on a connection of its own.
-async fn get<S>(stream: S, path: &str) -> io::Result<Bytes>
+async fn get<S>(stream: S, path: &str, limit_bytes: usize) -> io::Result<Got>
 where
     S: hyper::rt::Read + hyper::rt::Write + Unpin,
 {
@@ -102,12 +145,26 @@ where
         .body(Empty::<Bytes>::new())
         .map_err(io::Error::other)?;
     let answer = async move {
-        let answer = sender.send_request(request).await?;
-        let answer = answer.into_body().collect().await?;
-        Ok::<_, hyper::Error>(answer.to_bytes())
+        let answer = sender
+            .send_request(request)
+            .await
+            .map_err(io::Error::other)?;
+        let body = Limited::new(answer.into_body(), limit_bytes);
+        match body.collect().await {
+            Ok(answer) => Ok(Got::Whole(answer.to_bytes())),
+            Err(error) if error.is::<LengthLimitError>() => Ok(Got::TooLarge),
+            Err(error) => Err(io::Error::other(error)),
+        }
     };
-    let (answer, _) = tokio::join!(answer, connection);
-    answer.map_err(io::Error::other)
+    // It moves the answer on; whether it ends before or after that says nothing.
+    let connection = async {
+        let _ = connection.await;
+        std::future::pending().await
+    };
+    tokio::select! {
+        answer = answer => answer,
+        answer = connection => answer,
+    }
 }
 
 #[cfg(test)]

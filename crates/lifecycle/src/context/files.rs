@@ -11,11 +11,16 @@ use std::{
 
 use crate::{
     error::LifecycleError,
-    history::{self, Folder, HistoryError, is_environment},
+    history::{self, Folder, HistoryError, RepoPath, is_environment},
 };
 
 /// The most entries of a context, and names of one folder.
 const MOST: usize = 100_000;
+/// Bytes of one file, and of all that one look finds. Binaries are among them.
+const FILE_BYTES: u64 = 256 << 20;
+const ALL_BYTES: u64 = 2 << 30;
+/// Folders in folders.
+const DEPTH: usize = 64;
 /// Never part of a context.
 pub(super) const BUILT: &[&str] = &[
     "target",
@@ -114,8 +119,12 @@ pub(super) fn walk(
 ) -> Result<(), LifecycleError> {
     match below(template, path) {
         Ok((folder, name)) => {
-            let walk = Walk { template, counts };
-            walk.name(&folder, name, path, files)
+            let mut walk = Walk {
+                template,
+                counts,
+                bytes: 0,
+            };
+            walk.name(&folder, name, path, files, 0)
         }
         Err(error) if is_missing(&error) => Ok(()),
         Err(error) => Err(LifecycleError::file("read", &template.join(path))(error)),
@@ -131,31 +140,36 @@ fn is_missing(error: &std::io::Error) -> bool {
 struct Walk<'a> {
     template: &'a Path,
     counts: bool,
+    bytes: u64,
 }
 
 impl Walk<'_> {
     fn name(
-        &self,
+        &mut self,
         folder: &Folder,
         name: &[u8],
         path: &str,
         files: &mut Vec<Entry>,
+        depth: usize,
     ) -> Result<(), LifecycleError> {
         if is_environment(path.as_bytes()) {
             return Ok(());
         }
         let failed = |error| LifecycleError::file("read", &self.template.join(path))(error);
-        let kind = match folder.look(name) {
-            Ok(found) => found.kind,
+        let found = match folder.look(name) {
+            Ok(found) => found,
             Err(error) if is_missing(&error) => return Ok(()),
             Err(error) => return Err(failed(error)),
         };
-        let kind = match kind {
+        let kind = match found.kind {
             history::Kind::Folder => Kind::Folder,
             history::Kind::Link => Kind::Link,
             history::Kind::File { executable } => Kind::File { executable },
             history::Kind::Other => return Ok(()),
         };
+        if let Kind::File { .. } = kind {
+            self.count(path, found.stamp.size)?;
+        }
         if files.len() == MOST {
             return Err(HistoryError::TooManyFiles { limit: MOST }.into());
         }
@@ -166,6 +180,10 @@ impl Walk<'_> {
             counts: self.counts,
         });
         if kind == Kind::Folder {
+            if depth == DEPTH {
+                let path = RepoPath::new(path);
+                return Err(HistoryError::TooDeep { path, limit: DEPTH }.into());
+            }
             let child = folder.enter(name).map_err(failed)?;
             let names = child.names(MOST).map_err(failed)?;
             for name in names.ok_or(HistoryError::TooManyFiles { limit: MOST })? {
@@ -175,10 +193,24 @@ impl Walk<'_> {
                 };
                 let in_inputs = path.starts_with("body/rootfs");
                 if !BUILT.contains(&text) || in_inputs {
-                    self.name(&child, &name, &format!("{path}/{text}"), files)?;
+                    self.name(&child, &name, &format!("{path}/{text}"), files, depth + 1)?;
                 }
             }
         }
         Ok(())
+    }
+
+    fn count(&mut self, path: &str, size: u64) -> Result<(), HistoryError> {
+        if size > FILE_BYTES {
+            return Err(HistoryError::FileTooLarge {
+                path: RepoPath::new(path),
+                limit: FILE_BYTES,
+            });
+        }
+        self.bytes += size;
+        match self.bytes > ALL_BYTES {
+            true => Err(HistoryError::TooLarge { limit: ALL_BYTES }),
+            false => Ok(()),
+        }
     }
 }

@@ -3,7 +3,7 @@
 
 use std::{
     fs::{self, File},
-    io::{ErrorKind, Write},
+    io::{ErrorKind, Read, Write},
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
     time::{SystemTime, UNIX_EPOCH},
@@ -19,6 +19,10 @@ use crate::{
 
 /// Runs that are remembered.
 const KEPT_RUNS: usize = 50;
+/// Bytes of a run's log. What a build prints comes from the machine's own Dockerfile.
+const LOG_BYTES: u64 = 16 << 20;
+/// Bytes of any other file here.
+const FILE_BYTES: u64 = 64 << 20;
 
 /// How a run was asked for.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -178,8 +182,20 @@ impl Book {
             .create(true)
             .append(true)
             .mode(0o600)
+            .custom_flags(nix::libc::O_NOFOLLOW)
             .open(&path);
-        let written = file.and_then(|mut file| file.write_all(format!("{line}\n").as_bytes()));
+        let written = file.and_then(|mut file| {
+            // The run's own words are few, and come all the same.
+            let length = file.metadata()?.len();
+            if length > LOG_BYTES && !line.starts_with("== ") {
+                return Ok(());
+            }
+            file.write_all(format!("{line}\n").as_bytes())?;
+            if length + line.len() as u64 >= LOG_BYTES && length <= LOG_BYTES {
+                file.write_all(b"(the log is full: the rest is left out)\n")?;
+            }
+            Ok(())
+        });
         written.map_err(LifecycleError::file("write", &path))?;
         own_like_folder(&path)
     }
@@ -187,7 +203,7 @@ impl Book {
     /// A run's log from a byte on.
     pub(crate) fn read_log(&self, run_id: &str, after: u64) -> Result<EvolveLog, LifecycleError> {
         let path = self.run_file(run_id, "log");
-        match File::open(&path) {
+        match open(&path) {
             Ok(log) => EvolveLog::read(log, after).map_err(LifecycleError::file("read", &path)),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(EvolveLog::default()),
             Err(error) => Err(LifecycleError::file("read", &path)(error)),
@@ -204,13 +220,29 @@ pub fn now_ms() -> u64 {
 
 /// Reads JSON; `None` where there is no such file.
 pub(crate) fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, LifecycleError> {
-    match fs::read(path) {
+    let bytes = || {
+        let mut bytes = Vec::new();
+        open(path)?.take(FILE_BYTES).read_to_end(&mut bytes)?;
+        Ok::<_, std::io::Error>(bytes)
+    };
+    match bytes() {
         Ok(bytes) => serde_json::from_slice(&bytes)
             .map(Some)
             .map_err(|error| LifecycleError::file("read", path)(error.into())),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(LifecycleError::file("read", path)(error)),
     }
+}
+
+/// Opens a file to read it, and nothing else than one: where the record lies on a machine's `/data`,
+/// the machine could have put a link, a pipe or a device there.
+fn open(path: &Path) -> std::io::Result<File> {
+    let flags = nix::libc::O_NOFOLLOW | nix::libc::O_NONBLOCK | nix::libc::O_NOCTTY;
+    let file = File::options().read(true).custom_flags(flags).open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(ErrorKind::InvalidInput.into());
+    }
+    Ok(file)
 }
 
 /// Writes JSON aside, onto the disk, and then in place, so that a power cut leaves the old or the new.
@@ -257,6 +289,39 @@ mod tests {
         assert_eq!(runs.len(), KEPT_RUNS);
         assert_eq!(runs[0].run_id, format!("r{}", KEPT_RUNS + 2));
         assert!(book.read_log("r0", 0).unwrap().lines.is_empty());
+    }
+
+    #[test]
+    fn a_log_has_an_end_and_the_runs_own_words_come_all_the_same() {
+        let folder = tempfile::tempdir().unwrap();
+        let book = Book::at(folder.path().into());
+        let long = "x".repeat(1 << 20);
+        for _ in 0..20 {
+            book.log("a", &long).unwrap();
+        }
+        book.log("a", "== failed").unwrap();
+        let text = fs::read_to_string(folder.path().join("runs/a.log")).unwrap();
+        assert!(text.len() as u64 <= LOG_BYTES + (2 << 20), "{}", text.len());
+        assert_eq!(text.matches("is left out").count(), 1);
+        assert!(text.ends_with("left out)\n== failed\n"));
+    }
+
+    #[test]
+    fn only_files_are_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let book = Book::at(folder.path().into());
+        let state = book.state_file();
+        nix::unistd::mkfifo(&state, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        assert!(book.unfinished().is_err());
+        fs::remove_file(&state).unwrap();
+        let outside = folder.path().join("outside");
+        fs::write(&outside, "null").unwrap();
+        std::os::unix::fs::symlink(&outside, &state).unwrap();
+        assert!(book.unfinished().is_err());
+        fs::create_dir(folder.path().join("runs")).unwrap();
+        std::os::unix::fs::symlink(&outside, folder.path().join("runs/a.log")).unwrap();
+        assert!(book.log("a", "line").is_err() && book.read_log("a", 0).is_err());
+        assert_eq!(fs::read_to_string(&outside).unwrap(), "null");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use containers::{Bind, ContainerState, Restarts};
+use containers::{Bind, ContainerState, EngineError, Restarts};
 use wire::evolve::{Proof, ProofCheck};
 
 use super::{
@@ -35,7 +35,14 @@ impl Run<'_> {
             let looking = engine.changed_files(&id);
             tokio::join!(self.try_candidate(&name), looking)
         };
-        let lost = lost?;
+        let lost = match lost {
+            Err(EngineError::TooLarge { .. }) => {
+                let text = "too many files changed outside volumes to list them";
+                self.warn(text.into());
+                Vec::new()
+            }
+            lost => lost?,
+        };
         self.note_lost_files(lost.clone());
         self.changed = Some((looked_at_ms / 1000, lost));
         let log = match &proved {

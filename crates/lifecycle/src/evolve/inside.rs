@@ -3,21 +3,27 @@
 
 use std::time::Duration;
 
-use containers::Engine;
-use serde::de::DeserializeOwned;
+use containers::{Engine, EngineError};
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::Value;
 use wire::{
-    body::{CellList, CellState, CryoReloaded, CryoStored, KernelList},
+    body::{CellList, CellState, CryoReloaded, CryoStored, KernelList, KernelShown},
     evolve::Proof,
     kernel::ErrorAnswer,
 };
 
-use crate::error::LifecycleError;
+use super::kept;
+use crate::{error::LifecycleError, json};
 
 /// How long a plain question may take.
 const QUESTION: Duration = Duration::from_secs(20);
 /// How long a namespace may take to be stored or read.
 const NAMESPACE: Duration = Duration::from_secs(300);
+
+/// More kernels, cells and paths than a machine that is well has.
+const MOST_KERNELS: usize = 100;
+const MOST_CELLS: usize = 1000;
+const MOST_PATHS: usize = 100_000;
 
 /// A running container's inside.
 #[derive(Clone, Copy)]
@@ -42,19 +48,22 @@ impl Inside<'_> {
 
     async fn checks(&self, words: &[&str], limit: Duration) -> Result<Proof, LifecycleError> {
         let output = self.exec(words, limit).await?;
-        serde_json::from_slice(&output.stdout).map_err(|error| LifecycleError::Inside {
-            doing: "prove itself".into(),
-            words: format!(
-                "what it said is no proof ({error}): {}{}",
-                String::from_utf8_lossy(&output.stdout),
-                String::from_utf8_lossy(&output.stderr)
-            ),
-        })
+        let mut proof =
+            json::from_slice(&output.stdout).map_err(|error| LifecycleError::Inside {
+                doing: "prove itself".into(),
+                words: format!(
+                    "what it said is no proof ({error}): {}{}",
+                    kept::words(&output.stdout),
+                    kept::words(&output.stderr)
+                ),
+            })?;
+        kept::proof(&mut proof);
+        Ok(proof)
     }
 
     /// Whether the main kernel takes cells.
     pub(crate) async fn answers(&self) -> bool {
-        self.call::<Value>("GET", "/ping", None, Duration::from_secs(5))
+        self.call::<IgnoredAny>("GET", "/ping", None, Duration::from_secs(5))
             .await
             .is_ok()
     }
@@ -62,7 +71,7 @@ impl Inside<'_> {
     /// Closes the queue of cells for so long, or opens it.
     pub(crate) async fn queue(&self, closed: bool, for_s: u32) -> Result<(), LifecycleError> {
         let body = serde_json::json!({ "closed": closed, "for_s": for_s });
-        self.call::<Value>("POST", "/evolve/queue", Some(body), QUESTION)
+        self.call::<IgnoredAny>("POST", "/evolve/queue", Some(body), QUESTION)
             .await
             .map(|_| ())
     }
@@ -89,23 +98,49 @@ impl Inside<'_> {
         let output = root.exec(&["sh", "-c", &script], limit).await?;
         let text = String::from_utf8_lossy(&output.stdout);
         let paths = text.split('\0').filter(|path| !path.is_empty());
-        Ok(paths.map(str::to_owned).collect())
+        Ok(paths.take(MOST_PATHS).map(str::to_owned).collect())
     }
 
-    /// Ids of the cells that wait or run.
-    pub(crate) async fn cells(&self) -> Result<Vec<String>, LifecycleError> {
-        let list: CellList = self.call("GET", "/executions", None, QUESTION).await?;
-        let open = list
-            .executions
-            .into_iter()
-            .filter(|cell| cell.state != CellState::Over);
-        Ok(open.map(|cell| cell.execution_id).collect())
+    /// How many cells wait or run. Their outputs aren't asked for, which may be long.
+    pub(crate) async fn open_cells(&self) -> Result<u64, LifecycleError> {
+        let waiting = self.list_kernels().await?.into_iter();
+        Ok(waiting.fold(0, |sum, kernel| sum.saturating_add(kernel.waiting)))
+    }
+
+    /// Takes all cells out of the queue and interrupts those that run.
+    pub(crate) async fn end_cells(&self) -> Result<(), LifecycleError> {
+        let list = self.call::<CellList>("GET", "/executions", None, QUESTION);
+        let cells = match list.await {
+            Ok(list) => list.executions,
+            // With the outputs of all cells it may be more than is read.
+            Err(LifecycleError::Engine(EngineError::TooLarge { .. })) => {
+                return self.interrupt_all().await;
+            }
+            Err(error) => return Err(error),
+        };
+        let open = cells.iter().filter(|cell| cell.state != CellState::Over);
+        for cell in open.take(MOST_CELLS) {
+            self.end_cell(&cell.execution_id).await?;
+        }
+        Ok(())
+    }
+
+    async fn interrupt_all(&self) -> Result<(), LifecycleError> {
+        for kernel in self.kernels().await? {
+            let choice = serde_json::json!({ "kernel": kernel });
+            self.call::<IgnoredAny>("POST", "/interrupt", Some(choice), QUESTION)
+                .await?;
+        }
+        Ok(())
     }
 
     /// Takes a cell out of the queue, or interrupts it. One that is over by now is no failure.
-    pub(crate) async fn end_cell(&self, id: &str) -> Result<(), LifecycleError> {
+    async fn end_cell(&self, id: &str) -> Result<(), LifecycleError> {
         let path = format!("/executions/{id}");
-        match self.call::<Value>("DELETE", &path, None, QUESTION).await {
+        match self
+            .call::<IgnoredAny>("DELETE", &path, None, QUESTION)
+            .await
+        {
             Ok(_) | Err(LifecycleError::Inside { .. }) => Ok(()),
             Err(error) => Err(error),
         }
@@ -113,15 +148,26 @@ impl Inside<'_> {
 
     /// Names of its kernels.
     pub(crate) async fn kernels(&self) -> Result<Vec<String>, LifecycleError> {
+        let kernels = self.list_kernels().await?.into_iter();
+        Ok(kernels.map(|kernel| kernel.name).collect())
+    }
+
+    async fn list_kernels(&self) -> Result<Vec<KernelShown>, LifecycleError> {
         let list: KernelList = self.call("GET", "/kernels", None, QUESTION).await?;
-        Ok(list.kernels.into_iter().map(|kernel| kernel.name).collect())
+        if list.kernels.len() > MOST_KERNELS {
+            return Err(LifecycleError::Inside {
+                doing: "list its kernels".into(),
+                words: format!("it says that it has {}", list.kernels.len()),
+            });
+        }
+        Ok(list.kernels)
     }
 
     /// Starts a kernel; one that is there is no failure.
     pub(crate) async fn start_kernel(&self, name: &str) -> Result<(), LifecycleError> {
         let body = serde_json::json!({ "name": name });
         match self
-            .call::<Value>("POST", "/kernels", Some(body), Duration::from_secs(60))
+            .call::<IgnoredAny>("POST", "/kernels", Some(body), Duration::from_secs(60))
             .await
         {
             Err(LifecycleError::Inside { words, .. }) if words.contains("already") => Ok(()),
@@ -154,7 +200,10 @@ impl Inside<'_> {
     /// Removes a snapshot; one that is not there is no failure.
     pub(crate) async fn forget(&self, snapshot: &str) -> Result<(), LifecycleError> {
         let path = format!("/cryo/{snapshot}");
-        match self.call::<Value>("DELETE", &path, None, QUESTION).await {
+        match self
+            .call::<IgnoredAny>("DELETE", &path, None, QUESTION)
+            .await
+        {
             Ok(_) | Err(LifecycleError::Inside { .. }) => Ok(()),
             Err(error) => Err(error),
         }
@@ -177,13 +226,13 @@ impl Inside<'_> {
             words,
         };
         if output.exit_code != 0 {
-            let told = serde_json::from_slice::<ErrorAnswer>(&output.stdout);
+            let told = json::from_slice::<ErrorAnswer>(&output.stdout);
             return Err(failed(told.map_or_else(
-                |_| String::from_utf8_lossy(&output.stderr).trim().to_owned(),
-                |answer| answer.error.message,
+                |_| kept::words(&output.stderr),
+                |answer| kept::words(answer.error.message.as_bytes()),
             )));
         }
-        serde_json::from_slice(&output.stdout)
+        json::from_slice(&output.stdout)
             .map_err(|error| failed(format!("its answer can't be read: {error}")))
     }
 

@@ -15,7 +15,7 @@ use super::{
     make::lives_since,
     repo::{branch, off_thread},
     returned::Returned,
-    run::{Done, Run},
+    run::{Done, Run, quoted},
 };
 use crate::{
     error::LifecycleError,
@@ -252,7 +252,7 @@ impl Run<'_> {
         {
             let log = engine.logs(&in_place.id, 40).await.unwrap_or_default();
             for line in log {
-                self.line(&format!("new machine: {line}"));
+                self.line(&quoted(&format!("new machine: {line}")));
             }
             if in_place.is_running() {
                 engine.stop_container(&in_place.id, STOP_S).await?;

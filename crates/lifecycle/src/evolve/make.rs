@@ -1,5 +1,7 @@
 //! The first half of a run, which changes nothing about the machine: prepare and build.
 
+use std::{path::PathBuf, time::Duration};
+
 use containers::{BuildRequest, ContainerState};
 use nix::sys::statvfs::statvfs;
 use wire::{
@@ -11,9 +13,9 @@ use super::{
     book::{Old, now_ms},
     failpoint::failpoint,
     generations::Record,
-    repo::off_thread,
+    repo::{PASSING, off_thread},
     restarter::{SHIPPED, shipped},
-    run::{Done, Run, note},
+    run::{Done, Run, note, quoted},
 };
 use crate::{
     context::Context,
@@ -23,6 +25,8 @@ use crate::{
 
 /// Begins the names of folders with a commit's files, of which an image is built.
 const EXPORT: &str = "build-";
+/// No look at files takes longer.
+const LONGEST_LOOK: Duration = Duration::from_secs(3600);
 /// What a build may need besides the layers that are there.
 const LEAST_FREE: u64 = 1 << 30;
 
@@ -47,9 +51,10 @@ impl Run<'_> {
         });
         if answered && self.file.asked.running_cell == RunningCell::Refuse {
             // Before minutes of work.
-            let cells = machine.inside(self.engine, &container.id).cells().await?;
-            if !cells.is_empty() {
-                return Err(LifecycleError::CellsRun { count: cells.len() });
+            let inside = machine.inside(self.engine, &container.id);
+            let count = inside.open_cells().await?;
+            if count > 0 {
+                return Err(LifecycleError::CellsRun { count });
             }
         }
         if let Some(free) = self.free_bytes().await?
@@ -160,12 +165,19 @@ impl Run<'_> {
         Ok(number)
     }
 
-    /// What earlier runs exported, that were killed; another user's stays.
+    /// What earlier runs and looks exported, that were killed; another user's stays.
     fn remove_exports(&self) -> Result<(), LifecycleError> {
         let folder = &self.machine.exports_dir()?;
         let entries = std::fs::read_dir(folder).map_err(LifecycleError::file("read", folder))?;
         for entry in entries.flatten() {
-            if entry.file_name().to_string_lossy().starts_with(EXPORT) {
+            let name = entry.file_name();
+            let name = name.to_string_lossy();
+            // A look holds no lock: what is there for long is nobody's.
+            let is_old = || {
+                let changed = entry.metadata().and_then(|found| found.modified());
+                changed.is_ok_and(|at| at.elapsed().is_ok_and(|age| age > LONGEST_LOOK))
+            };
+            if name.starts_with(EXPORT) || name.starts_with(PASSING) && is_old() {
                 let path = entry.path();
                 if let Err(error) = std::fs::remove_dir_all(&path) {
                     tracing::warn!(%error, path = %path.display(), "what a killed run left can't be removed");
@@ -214,7 +226,7 @@ impl Run<'_> {
         labels.insert(label::COMMIT.into(), commit.clone());
         let image = machine.names.generation(number);
         let request = BuildRequest {
-            context: packed(context).await?,
+            context: packed(context, exports).await?,
             dockerfile: "body/Dockerfile".into(),
             tag: image.clone(),
             args,
@@ -235,10 +247,10 @@ impl Run<'_> {
                     let cached = if cached { " (cached)" } else { "" };
                     format!("[{index}/{total}] {title}{cached}")
                 }
-                Progress::Line { text } => text,
+                Progress::Line { text } => quoted(&text),
                 Progress::Phase { .. } => return,
             };
-            note(book, run_id, hear, text);
+            note(book, run_id, hear, &text);
         };
         machine
             .ensure_base(self.engine, self.cancel, &mut tell)
@@ -276,8 +288,8 @@ impl Run<'_> {
 }
 
 /// The context as a file that the engine reads.
-async fn packed(context: Context) -> Result<std::fs::File, LifecycleError> {
-    off_thread(move || context.spool()).await
+async fn packed(context: Context, folder: PathBuf) -> Result<std::fs::File, LifecycleError> {
+    off_thread(move || context.spool(&folder)).await
 }
 
 /// When a container's present life began.

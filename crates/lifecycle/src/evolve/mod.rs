@@ -9,6 +9,7 @@ mod candidate;
 mod failpoint;
 mod generations;
 mod inside;
+mod kept;
 mod leave;
 mod make;
 mod replace;
@@ -40,6 +41,7 @@ pub(crate) use self::{
 };
 pub use book::now_ms;
 pub use failpoint::{FAILPOINTS, RESTARTER_FAILPOINTS};
+pub use kept::asked as asked_run;
 pub use report::Reporter;
 
 use crate::{
@@ -103,6 +105,7 @@ impl Machine {
     /// Carries out a run to its end; how it ended stands in what it answers.
     ///
     /// # Errors
+    /// [`LifecycleError::RunName`] where its name isn't a new one;
     /// [`LifecycleError::Busy`] and [`LifecycleError::File`] where it could not begin, or could
     /// not be brought to an end: then [`recover`](Self::recover) does that.
     pub fn carry_out<'a>(
@@ -113,6 +116,7 @@ impl Machine {
         hear: Hear<'a>,
     ) -> BoxFuture<'a, Result<EvolveRun, LifecycleError>> {
         Box::pin(async move {
+            self.check_run_id(&order.run_id)?;
             let _lock = self.lock()?;
             self.recover_locked(engine, &mut |_| {}).await?;
             let (kind, note, asked) = match order.what {
@@ -150,7 +154,7 @@ impl Machine {
             let file = RunFile {
                 run: EvolveRun {
                     state: RunState::Running,
-                    note,
+                    note: note.as_deref().map(kept::note),
                     running_cell: asked.running_cell,
                     generation: asked.to,
                     ..EvolveRun::new(order.run_id, kind, order.asked_by, now_ms())
@@ -168,6 +172,34 @@ impl Machine {
             };
             Run::new(self, engine, cancel, hear, file).drive().await
         })
+    }
+
+    /// Refuses a name that isn't a new run's: the machine chooses it where the machine asks, and files
+    /// and a branch are named after it.
+    fn check_run_id(&self, run_id: &str) -> Result<(), LifecycleError> {
+        let is_plain =
+            (1..=40).contains(&run_id.len()) && run_id.chars().all(|c| c.is_ascii_alphanumeric());
+        if !is_plain || self.knows_run(run_id)? {
+            return Err(LifecycleError::RunName {
+                run_id: kept::note(run_id),
+            });
+        }
+        Ok(())
+    }
+
+    /// Whether a run of this name was carried out, also where only its generation is remembered.
+    ///
+    /// # Errors
+    /// [`LifecycleError::File`].
+    pub fn knows_run(&self, run_id: &str) -> Result<bool, LifecycleError> {
+        let all = self.read_generations()?;
+        let made = all
+            .records
+            .iter()
+            .filter_map(|record| record.run_id.as_deref());
+        let saved = all.saved.iter().map(|saved| saved.run_id.as_str());
+        Ok(made.chain(saved).any(|known| known == run_id)
+            || self.runs()?.iter().any(|run| run.run_id == run_id))
     }
 
     /// Whether a run was cut off and nobody works on it.

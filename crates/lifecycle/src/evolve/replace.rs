@@ -50,6 +50,8 @@ const NOISE: &[&str] = &[
     "/etc/hostname",
     "/etc/resolv.conf",
     "/.dockerenv",
+    // Where the history is mounted.
+    "/var/lib/vivarium",
 ];
 
 impl Run<'_> {
@@ -156,24 +158,20 @@ impl Run<'_> {
         let deadline = tokio::time::Instant::now() + Duration::from_secs(seconds.into());
         let mut told = false;
         loop {
-            let cells = inside.cells().await?;
-            if cells.is_empty() {
+            let count = inside.open_cells().await?;
+            if count == 0 {
                 return Ok(());
             }
             match self.file.asked.running_cell {
-                RunningCell::Refuse => return Err(LifecycleError::CellsRun { count: cells.len() }),
-                RunningCell::Interrupt => {
-                    for cell in &cells {
-                        inside.end_cell(cell).await?;
-                    }
-                }
+                RunningCell::Refuse => return Err(LifecycleError::CellsRun { count }),
+                RunningCell::Interrupt => inside.end_cells().await?,
                 RunningCell::Wait => {}
             }
             if !std::mem::replace(&mut told, true) {
-                self.line(&format!("cells that are not over: {}", cells.len()));
+                self.line(&format!("cells that are not over: {count}"));
             }
             if tokio::time::Instant::now() >= deadline {
-                return Err(LifecycleError::CellsRun { count: cells.len() });
+                return Err(LifecycleError::CellsRun { count });
             }
             tokio::select! {
                 () = self.cancel.cancelled() => return Err(LifecycleError::Cancelled),

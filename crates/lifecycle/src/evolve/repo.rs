@@ -13,12 +13,16 @@ use crate::{
     error::LifecycleError,
     history::{Committed, History},
     machine::Machine,
-    paths::make_dir_like_above,
+    paths::{machine_ids, make_dir_like_above},
     plan,
+    spec::Executor,
 };
 
 /// In the image: the digest of the sources that its binaries were built of.
 const SOURCES: &str = "/usr/local/share/vivarium/body.sources";
+
+/// Begins the names of folders that are looked at and removed.
+pub(super) const PASSING: &str = "look-";
 
 /// A run's branch.
 pub(super) fn branch(run_id: &str) -> String {
@@ -63,6 +67,20 @@ impl Machine {
         Ok(History::open(&self.history_dir(), work)?)
     }
 
+    /// The folder of the history, if the machine is to see it. One that keeps its history itself has
+    /// it on `/data`; one with CRIU's capabilities could make the mount writable.
+    pub(crate) fn shown_history(&self, work: &Path) -> Result<Option<PathBuf>, LifecycleError> {
+        if self.spec.executor == Executor::Socket || self.spec.criu || self.seat.is_some() {
+            return Ok(None);
+        }
+        let history = self.history_of(work)?;
+        if nix::unistd::geteuid().is_root() {
+            let (uid, gid) = machine_ids();
+            history.give_to(uid, gid)?;
+        }
+        Ok(Some(self.history_dir()))
+    }
+
     /// What changes are compared with as long as no generation is. An older Vivarium kept that in
     /// `/repo/.git`, which isn't read any more.
     fn find_origin(&self, history: &History) -> Result<(), LifecycleError> {
@@ -73,8 +91,7 @@ impl Machine {
             }
         } else if self.repo.is_none() && self.template.join("body/Dockerfile").is_file() {
             // The machine may have changed its own copy by now; the template it can't.
-            let copy = tempfile::tempdir()
-                .map_err(LifecycleError::file("write to", &std::env::temp_dir()))?;
+            let copy = self.passing_folder()?;
             Context::whole(&self.template)?.copy_to(copy.path())?;
             history.set_origin(copy.path(), "The template of this machine")?;
         }
@@ -155,8 +172,7 @@ impl Machine {
 
     /// Whether the Rust sources of a tree are others than those that the shipped binary is of.
     fn tree_compiles(&self, history: &History, tree: &str) -> Result<bool, LifecycleError> {
-        let folder =
-            tempfile::tempdir().map_err(LifecycleError::file("write to", &std::env::temp_dir()))?;
+        let folder = self.passing_folder()?;
         history.export(tree, folder.path(), context::is_source)?;
         self.compiles(folder.path())
     }
@@ -176,8 +192,16 @@ impl Machine {
             .is_none_or(|at_creation| at_creation != there))
     }
 
+    /// An empty folder for a look at files. It isn't in the system's folder for such things, which may
+    /// be in memory: the machine decides how much there is to look at.
+    fn passing_folder(&self) -> Result<tempfile::TempDir, LifecycleError> {
+        let folder = self.exports_dir()?;
+        let made = tempfile::Builder::new().prefix(PASSING).tempdir_in(&folder);
+        made.map_err(LifecycleError::file("write to", &folder))
+    }
+
     /// A folder for files that an image is built from, out of the machine's reach.
-    pub(super) fn exports_dir(&self) -> Result<PathBuf, LifecycleError> {
+    pub(crate) fn exports_dir(&self) -> Result<PathBuf, LifecycleError> {
         let folder = match &self.seat {
             Some(_) => self.evolve_dir(),
             None => self.paths.machine_dir(&self.names.machine),

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use containers::Engine;
 use futures_util::future::BoxFuture;
+use serde::de::IgnoredAny;
 use serde_json::Value;
 use tokio::{
     sync::mpsc,
@@ -16,7 +17,7 @@ use wire::{
     failure::Failure,
 };
 
-use super::{Told, book::now_ms};
+use super::{Told, book::now_ms, kept};
 use crate::{error::LifecycleError, machine::Machine};
 
 /// How long an answer may take.
@@ -195,7 +196,7 @@ impl Machine {
     async fn post(&self, engine: &Engine, path: &str, body: Value) -> Result<(), LifecycleError> {
         let inside = self.inside(engine, &self.names.container);
         inside
-            .call::<Value>("POST", path, Some(body), ANSWER)
+            .call::<IgnoredAny>("POST", path, Some(body), ANSWER)
             .await
             .map(|_| ())
     }
@@ -246,18 +247,17 @@ impl Machine {
         engine: &'a Engine,
     ) -> BoxFuture<'a, Result<Option<(String, EvolveWish)>, LifecycleError>> {
         Box::pin(async move {
-            let run = self.own_status(engine).await?.latest_run;
-            let mut known = self.runs()?.into_iter().map(|run| run.run_id);
-            let asked = run.filter(|run| {
-                run.state == RunState::Asked && known.all(|known| known != run.run_id)
-            });
-            Ok(asked.map(|run| {
-                let wish = EvolveWish {
-                    note: run.note,
-                    running_cell: Some(run.running_cell),
-                };
-                (run.run_id, wish)
-            }))
+            let Some(run) = self.own_status(engine).await?.latest_run else {
+                return Ok(None);
+            };
+            if run.state != RunState::Asked || self.knows_run(&run.run_id)? {
+                return Ok(None);
+            }
+            let wish = EvolveWish {
+                note: run.note.as_deref().map(kept::note),
+                running_cell: Some(run.running_cell),
+            };
+            Ok(Some((run.run_id, wish)))
         })
     }
 

@@ -10,6 +10,7 @@ use super::{
     Hear, Told,
     book::{Book, RunFile, now_ms},
     failpoint::failpoint,
+    kept,
 };
 use crate::{error::LifecycleError, machine::Machine, plan::Placed};
 
@@ -182,7 +183,7 @@ impl<'a> Run<'a> {
     fn fail(&mut self, step: StepName, failure: &Failure) -> Result<(), LifecycleError> {
         if let Some(detail) = &failure.detail {
             for line in detail.lines() {
-                self.line(line);
+                self.line(&quoted(line));
             }
         }
         self.mark(step, StepState::Failed, Some(failure.to_string()));
@@ -195,6 +196,7 @@ impl<'a> Run<'a> {
 
     /// Writes where the run stands, and tells it.
     pub(super) fn save(&mut self) -> Result<(), LifecycleError> {
+        kept::run(&mut self.file.run);
         self.book.write(&self.file)?;
         (self.hear)(Told::Run(Box::new(self.file.run.clone())));
         Ok(())
@@ -214,6 +216,7 @@ impl<'a> Run<'a> {
             Some(_) => RunState::Failed,
         };
         self.file.run.ended_at = Some(now_ms());
+        kept::run(&mut self.file.run);
         self.line(&format!("== {}", ended(self.file.run.state)));
         self.book.end(&self.file.run)?;
         (self.hear)(Told::Run(Box::new(self.file.run.clone())));
@@ -221,12 +224,7 @@ impl<'a> Run<'a> {
     }
 
     pub(super) fn line(&mut self, text: &str) {
-        note(
-            &self.book,
-            &self.file.run.run_id,
-            self.hear,
-            text.to_owned(),
-        );
+        note(&self.book, &self.file.run.run_id, self.hear, text);
     }
 
     pub(super) fn warn(&mut self, text: String) {
@@ -247,8 +245,14 @@ impl<'a> Run<'a> {
     }
 }
 
+/// A line of somebody else's in a run's log: it can't be taken for one of the run's own.
+pub(super) fn quoted(line: &str) -> String {
+    format!("    {line}")
+}
+
 /// Writes a line into a run's log, and tells it.
-pub(super) fn note(book: &Book, run_id: &str, hear: Hear<'_>, text: String) {
+pub(super) fn note(book: &Book, run_id: &str, hear: Hear<'_>, text: &str) {
+    let text = kept::line(text);
     if let Err(error) = book.log(run_id, &text) {
         tracing::warn!(%error, "a run's log can't be written");
     }

@@ -3,7 +3,6 @@
 
 use std::fmt::Write;
 
-use gix_object::Kind;
 use wire::evolve::{ChangedFile, FileChange, RepoDiff};
 
 use super::{
@@ -80,15 +79,15 @@ fn changed(
         return Ok(file);
     }
     let read = |leaf: Option<&Leaf>| match leaf {
-        Some(leaf) => store.read(&leaf.id, Kind::Blob),
-        None => Ok(Vec::new()),
+        Some(leaf) => store.read_start(&leaf.id, LARGEST),
+        None => Ok((Vec::new(), true)),
     };
-    let (old, new) = (read(before)?, read(after)?);
+    let ((old, is_old_whole), (new, is_new_whole)) = (read(before)?, read(after)?);
     *left = left.saturating_sub(old.len() + new.len());
     if !is_text(&old) || !is_text(&new) {
         return Ok(file);
     }
-    if old.len() > LARGEST || new.len() > LARGEST {
+    if !is_old_whole || !is_new_whole {
         file.cut = true;
         return Ok(file);
     }

@@ -29,7 +29,7 @@ pub enum HistoryError {
         limit: usize,
     },
     /// One file is larger than is read.
-    #[error("{path} in the machine's repo is larger than {} MiB", limit >> 20)]
+    #[error("{} in the machine's repo is larger than {} MiB", path.shortened(), limit >> 20)]
     FileTooLarge {
         /// From the root of the repo.
         path: RepoPath,
@@ -43,7 +43,7 @@ pub enum HistoryError {
         limit: u64,
     },
     /// Folders are nested deeper than is read.
-    #[error("folders of the machine's repo are nested deeper than {limit}: {path}")]
+    #[error("folders of the machine's repo are nested deeper than {limit}: {}", path.shortened())]
     TooDeep {
         /// From the root of the repo.
         path: RepoPath,
@@ -51,13 +51,13 @@ pub enum HistoryError {
         limit: usize,
     },
     /// The ignore rules are longer than is read.
-    #[error("{path} in the machine's repo has too many rules")]
+    #[error("{} in the machine's repo has too many rules", path.shortened())]
     TooManyRules {
         /// From the root of the repo.
         path: RepoPath,
     },
     /// The ignore rules can't be read.
-    #[error("{path} in the machine's repo can't be read")]
+    #[error("{} in the machine's repo can't be read", path.shortened())]
     Rules {
         /// From the root of the repo.
         path: RepoPath,
@@ -66,7 +66,7 @@ pub enum HistoryError {
         source: ignore::Error,
     },
     /// Content that was made to have the hash of another.
-    #[error("the content of {path} was made to collide with another file's hash")]
+    #[error("the content of {} was made to collide with another file's hash", path.shortened())]
     Collision {
         /// From the root of the repo.
         path: RepoPath,

@@ -16,6 +16,9 @@ use rustix::fs::{self as sys, AtFlags, Mode, OFlags};
 
 use super::stamp::Stamp;
 
+/// How deep folders are nested whose permissions are looked at.
+const PRIVATE_DEPTH: usize = 16;
+
 /// What a name in a folder is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -229,16 +232,24 @@ impl Folder {
         )?)
     }
 
-    /// Takes others' permissions from this folder and all files and folders in it, up to so many.
+    /// Takes others' permissions from this folder and all files and folders in it, up to so many, and
+    /// not in folders that are nested deeper than anything of ours.
     pub(crate) fn make_private(&self, most: &mut usize) -> io::Result<()> {
+        self.make_private_to(most, PRIVATE_DEPTH)
+    }
+
+    fn make_private_to(&self, most: &mut usize, depth: usize) -> io::Result<()> {
         restrict(&self.fd)?;
+        if depth == 0 {
+            return Ok(());
+        }
         let Some(names) = self.names(*most)? else {
             return Ok(());
         };
         *most -= names.len();
         for name in names {
             match self.look(&name)?.kind {
-                Kind::Folder => self.enter(&name)?.make_private(most)?,
+                Kind::Folder => self.enter(&name)?.make_private_to(most, depth - 1)?,
                 Kind::File { .. } => {
                     if let Some((file, _)) = self.open_file(&name)? {
                         restrict(&file)?;

@@ -28,6 +28,7 @@ mod tree;
 
 pub use error::HistoryError;
 pub(crate) use folder::{Folder, Kind};
+pub(crate) use path::RepoPath;
 pub(crate) use repository::{Committed, History};
 pub(crate) use secrets::is_environment;
 

@@ -33,6 +33,20 @@ impl RepoPath {
     }
 }
 
+impl RepoPath {
+    /// For a sentence: its beginning, and its own name's, if it is long.
+    pub(crate) fn shortened(&self) -> String {
+        const LONGEST: usize = 160;
+        let whole = self.to_string();
+        if whole.len() <= LONGEST {
+            return whole;
+        }
+        let start = &whole[..whole.floor_char_boundary(LONGEST / 2)];
+        let end = &whole[whole.ceil_char_boundary(whole.len() - LONGEST / 2)..];
+        format!("{start}…{end}")
+    }
+}
+
 impl fmt::Display for RepoPath {
     /// Different paths read differently: a byte that is no UTF-8 is written `\xff`, a backslash
     /// `\\`. Control characters stay: whoever draws the text makes them visible.
@@ -63,5 +77,8 @@ mod tests {
         assert_eq!(read(b"a\xff"), "a\\xff");
         assert_ne!(read(b"a\xff"), read(b"a\\xff"));
         assert_ne!(read(b"a\xff"), read(b"a\xfe"));
+        let long = RepoPath::new("ä/".repeat(2000) + "name").shortened();
+        assert!(long.len() < 200 && long.ends_with("name"), "{long}");
+        assert_eq!(RepoPath::new("a/b").shortened(), "a/b");
     }
 }

@@ -4,6 +4,7 @@ use std::{
     collections::HashSet,
     fs::{self, File},
     io::Write,
+    os::unix::fs::{MetadataExt, lchown},
     path::{Path, PathBuf},
     str::FromStr,
     time::{SystemTime, UNIX_EPOCH},
@@ -94,6 +95,19 @@ impl History {
             }
         }
         Ok(history)
+    }
+
+    /// Lets a user of this computer, whom the machine's user is, read it. Everything that is added
+    /// later belongs to whoever the folder belongs to.
+    pub(crate) fn give_to(&self, uid: u32, gid: u32) -> Result<(), HistoryError> {
+        let owner = |path: &Path| fs::symlink_metadata(path).map(|found| found.uid());
+        let failed = |error| HistoryError::file("change the owner of", &self.folder)(error);
+        if owner(&self.folder).map_err(failed)? == uid {
+            return Ok(());
+        }
+        let _held = self.hold()?;
+        // The folder itself comes last: by it a run that was cut off is seen.
+        give(&self.folder, uid, gid).map_err(failed)
     }
 
     #[cfg(test)]
@@ -286,7 +300,7 @@ impl History {
 
     /// Reads the files as they are.
     fn take(&self) -> Result<Snapshot, HistoryError> {
-        let place = self.folder.join("files.cache");
+        let place = self.beside("files");
         let cache = Cache::read(&place);
         let (taken, next) = Snapshot::take(&self.root()?, &self.store, &cache, self.limits)?;
         next.write(&place)?;
@@ -343,13 +357,29 @@ impl History {
         self.store.sweep(|id| marked.contains(id))
     }
 
+    /// A file of ours beside the repository, not in it: the machine sees the repository, and whoever
+    /// can open a file for reading can also hold a lock on it.
+    fn beside(&self, end: &str) -> PathBuf {
+        self.folder.with_extension(end)
+    }
+
     /// One at a time, over all processes.
     fn hold(&self) -> Result<File, HistoryError> {
-        let path = self.folder.join("vivarium.lock");
+        let path = self.beside("lock");
         let file = private_file(&path).map_err(HistoryError::file("create", &path))?;
         file.lock().map_err(HistoryError::file("lock", &path))?;
         Ok(file)
     }
+}
+
+/// Gives a folder of ours away, after all that is in it.
+fn give(path: &Path, uid: u32, gid: u32) -> std::io::Result<()> {
+    if fs::symlink_metadata(path)?.is_dir() {
+        for child in fs::read_dir(path)? {
+            give(&child?.path(), uid, gid)?;
+        }
+    }
+    lchown(path, Some(uid), Some(gid))
 }
 
 fn private_file(path: &Path) -> std::io::Result<File> {

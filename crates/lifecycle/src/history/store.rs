@@ -3,7 +3,7 @@
 
 use std::{
     fs,
-    io::{ErrorKind, Read, Write},
+    io::{BufRead, BufReader, ErrorKind, Read, Write},
     path::{Path, PathBuf},
     str::FromStr,
 };
@@ -82,15 +82,40 @@ impl Store {
     /// Reads an object of any kind. One that is damaged is removed, so that it is stored again.
     pub(super) fn read_any(&self, id: &ObjectId) -> Result<(Kind, Vec<u8>), HistoryError> {
         let path = self.file(id);
-        let packed = fs::read(&path).map_err(|error| match error.kind() {
-            ErrorKind::NotFound => HistoryError::Missing { id: id.to_string() },
-            _ => HistoryError::file("read", &path)(error),
-        })?;
-        unpack(&packed, id).ok_or_else(|| {
+        unpack(self.open(id)?, id).ok_or_else(|| {
             if let Err(error) = fs::remove_file(&path) {
                 tracing::debug!(%error, %id, "a damaged object can't be removed");
             }
             HistoryError::Damaged { id: *id }
+        })
+    }
+
+    /// Reads the beginning of a file's content, up to so many bytes, and whether that is all of it.
+    pub(super) fn read_start(
+        &self,
+        id: &ObjectId,
+        most: usize,
+    ) -> Result<(Vec<u8>, bool), HistoryError> {
+        let damaged = || HistoryError::Damaged { id: *id };
+        let (kind, size, content) = header(self.open(id)?).ok_or_else(damaged)?;
+        if kind != Kind::Blob {
+            return Err(damaged());
+        }
+        if size <= most as u64 {
+            return Ok((self.read(id, Kind::Blob)?, true));
+        }
+        let mut bytes = Vec::new();
+        let mut content = content.take(most as u64);
+        let read = content.read_to_end(&mut bytes);
+        read.map_err(HistoryError::file("read", &self.file(id)))?;
+        Ok((bytes, false))
+    }
+
+    fn open(&self, id: &ObjectId) -> Result<fs::File, HistoryError> {
+        let path = self.file(id);
+        fs::File::open(&path).map_err(|error| match error.kind() {
+            ErrorKind::NotFound => HistoryError::Missing { id: id.to_string() },
+            _ => HistoryError::file("read", &path)(error),
         })
     }
 
@@ -118,14 +143,25 @@ impl Store {
 /// No object that was stored is larger unpacked; a damaged one might be.
 const LARGEST: u64 = 256 << 20;
 
-fn unpack(packed: &[u8], id: &ObjectId) -> Option<(Kind, Vec<u8>)> {
-    let mut whole = Vec::new();
-    let mut unpacked = ZlibDecoder::new(packed).take(LARGEST);
-    unpacked.read_to_end(&mut whole).ok()?;
-    let (kind, size, header) = gix_object::decode::loose_header(&whole).ok()?;
-    let bytes = whole.split_off(header);
+fn unpack(packed: fs::File, id: &ObjectId) -> Option<(Kind, Vec<u8>)> {
+    let (kind, size, content) = header(packed)?;
+    // In memory once, and not twice while it grows.
+    let mut bytes = Vec::with_capacity(usize::try_from(size.min(LARGEST)).ok()?);
+    content.take(LARGEST).read_to_end(&mut bytes).ok()?;
     let is_whole = size == bytes.len() as u64 && Store::id_of(kind, &bytes).as_ref() == Some(id);
     is_whole.then_some((kind, bytes))
+}
+
+/// What an object is and how long; its content can be read on.
+fn header(packed: fs::File) -> Option<(Kind, u64, impl Read)> {
+    /// A kind, a number and a zero byte.
+    const LONGEST: u64 = 32;
+    let mut unpacked = BufReader::new(ZlibDecoder::new(packed));
+    let mut words = Vec::new();
+    let mut start = unpacked.by_ref().take(LONGEST);
+    start.read_until(0, &mut words).ok()?;
+    let (kind, size, _) = gix_object::decode::loose_header(&words).ok()?;
+    Some((kind, size, unpacked))
 }
 
 fn children(folder: &Path) -> Result<Vec<(PathBuf, String)>, HistoryError> {

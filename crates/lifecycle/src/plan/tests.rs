@@ -16,6 +16,7 @@ fn plan_of(spec: &Spec, image: &str, image_id: &str) -> ContainerSpec {
     };
     let site = Site {
         repo: "/r".into(),
+        history: Some("/h.git".into()),
         image: image.into(),
         image_id: image_id.into(),
         seccomp: "{}".into(),
@@ -100,6 +101,21 @@ fn nothing_secret_and_no_socket_by_default() {
     assert!(secrets.read_only);
     assert_eq!(plan.name, "blue-os-host");
     assert_eq!(plan.network.as_deref(), Some("blue-os-host-net"));
+}
+
+#[test]
+fn a_machine_reads_its_history_and_writes_none() {
+    let plan = plan(&Spec::default(), "a");
+    let history = plan.binds.iter().find(|bind| bind.target == HISTORY);
+    let history = history.unwrap();
+    assert_eq!(
+        (history.source.as_str(), history.read_only),
+        ("/h.git", true)
+    );
+    let mut binds = without_history(&plan).binds;
+    assert!(binds.iter().all(|bind| bind.target != HISTORY));
+    binds.insert(3, history.clone());
+    assert_eq!(binds, plan.binds);
 }
 
 #[test]

@@ -1,35 +1,17 @@
-//! Evolve against the real engine, with a machine of a few lines. A run that is to be killed runs in a process of its own: this test's program again.
+//! Evolve against the real engine, with a machine of a few lines.
 
 #![allow(clippy::unwrap_used)]
 
-use std::{
-    path::Path,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use containers::EngineError;
-use lifecycle::{FAILPOINTS, LifecycleError, What};
+use lifecycle::{LifecycleError, What};
 use wire::{
-    evolve::{
-        EvolveRequest, EvolveRun, GenerationState, RollbackRequest, RunState, RunningCell, StepName,
-    },
+    evolve::{EvolveRequest, RollbackRequest, RunState, RunningCell, StepName},
     failure::FailureCode,
 };
 
-use crate::evolving::{QUICK, Tiny, body, carry_out, docker, machine};
-
-/// The step at which a run failed, and why.
-fn failed_at(run: &EvolveRun) -> (StepName, String) {
-    use wire::evolve::StepState;
-    let step = run
-        .steps
-        .iter()
-        .find(|step| step.state == StepState::Failed);
-    (
-        step.unwrap_or_else(|| panic!("{run:?}")).name,
-        run.error.clone().unwrap_or_default(),
-    )
-}
+use crate::evolving::{Tiny, carry_out, docker, failed_at};
 
 #[tokio::test]
 async fn a_new_machine_takes_the_old_ones_place_and_there_is_a_way_back() {
@@ -103,119 +85,6 @@ async fn a_new_machine_takes_the_old_ones_place_and_there_is_a_way_back() {
     tiny.tidy().await;
 }
 
-/// What a machine and its proof do that are not well, the step that fails, and words of why; one of
-/// several where a `|` stands.
-type Wrong<'a> = (&'a str, &'a str, StepName, &'a str);
-
-const NOT_IN_PLACE: &str = "if (!candidate()) { exit 5 }";
-
-/// Each of these leaves the machine as it is.
-async fn are_undone(name: &str, overrides: &[&str], cases: &[Wrong<'_>]) -> Tiny {
-    let tiny = Tiny::up(name, overrides).await;
-    for (boot, prove, step, words) in cases {
-        let what = format!("{boot}{prove}");
-        tiny.edit("body/rootfs/usr/local/bin/machine", &machine(boot));
-        tiny.edit("body/rootfs/usr/local/bin/body", &body(prove));
-        tiny.edit("body/rootfs/version", "2");
-        let run = tiny.evolve().await;
-        assert_eq!(run.state, RunState::Undone, "{what}: {run:?}");
-        let (at, why) = failed_at(&run);
-        assert_eq!(at, *step, "{what}: {why}");
-        assert!(
-            words.split('|').any(|word| why.contains(word)),
-            "{what}: {why}"
-        );
-        tiny.is_whole("1", &what).await;
-    }
-    tiny
-}
-
-#[tokio::test]
-async fn what_is_wrong_with_a_candidate_leaves_the_machine_as_it_is() {
-    if !super::wanted() {
-        return;
-    }
-    let cases: [Wrong; 4] = [
-        (
-            "if (candidate()) { exit 3 }",
-            "",
-            StepName::Prove,
-            "exit status 3",
-        ),
-        ("", "print 'no proof'; exit 0;", StepName::Prove, "no proof"),
-        (
-            "",
-            r#"say_('{"ok":false,"checks":[{"name":"mcp linux","ok":false,"detail":"no tools","took_ms":1}]}');"#,
-            StepName::Prove,
-            "mcp linux: no tools",
-        ),
-        (NOT_IN_PLACE, "", StepName::Settle, "ended"),
-    ];
-    let tiny = are_undone("broken", &[], &cases).await;
-    tiny.edit("body/Dockerfile", "ARG BASE\nFROM ${BASE}\nRUN false\n");
-    let run = tiny.evolve().await;
-    assert_eq!(run.state, RunState::Undone);
-    assert_eq!(run.failure.unwrap().code, FailureCode::BuildFailed);
-    tiny.is_whole("1", "after a broken Dockerfile").await;
-    let all = tiny.machine().generations(&tiny.engine).await.unwrap();
-    let good = all
-        .generations
-        .iter()
-        .filter(|one| one.state == GenerationState::Good);
-    assert_eq!(good.map(|one| one.number).collect::<Vec<_>>(), [1]);
-    tiny.tidy().await;
-}
-
-#[tokio::test]
-async fn so_does_a_candidate_that_dies_a_moment_later() {
-    if !super::wanted() {
-        return;
-    }
-    let dies = "if (candidate()) { alarm 2; $SIG{ALRM} = sub { exit 4 } }";
-    let dies_in_place = "if (!candidate()) { alarm 2; $SIG{ALRM} = sub { exit 6 } }";
-    let cases: [Wrong; 2] = [
-        (dies, "", StepName::Prove, "ended"),
-        (dies_in_place, "", StepName::Settle, "ended|was well"),
-    ];
-    // Long after it died, also where the engine has much else to do.
-    let steady = ["evolve.steady_s=10"];
-    are_undone("dies-later", &steady, &cases).await.tidy().await;
-}
-
-#[tokio::test]
-async fn so_does_one_whose_proof_has_no_end() {
-    if !super::wanted() {
-        return;
-    }
-    let cases: [Wrong; 2] = [
-        (
-            "if (candidate()) { sleep 600 }",
-            "",
-            StepName::Prove,
-            "longer than 3 s",
-        ),
-        ("", "sleep 600;", StepName::Prove, "longer than 3 s"),
-    ];
-    let limit = ["evolve.prove_s=3"];
-    are_undone("no-proof", &limit, &cases).await.tidy().await;
-}
-
-#[tokio::test]
-async fn so_does_one_that_never_answers_in_its_place() {
-    if !super::wanted() {
-        return;
-    }
-    // Long enough for the old machine to come back on a busy computer.
-    let cases: [Wrong; 1] = [(
-        "if (!candidate()) { sleep 600 }",
-        "",
-        StepName::Settle,
-        "after 20 s",
-    )];
-    let limit = ["evolve.settle_s=20"];
-    are_undone("never", &limit, &cases).await.tidy().await;
-}
-
 #[tokio::test]
 async fn cells_that_run_are_waited_for_interrupted_or_a_reason_to_refuse() {
     if !super::wanted() {
@@ -243,87 +112,6 @@ async fn cells_that_run_are_waited_for_interrupted_or_a_reason_to_refuse() {
     }
     let run = evolve(RunningCell::Interrupt, 0).await.unwrap();
     assert_eq!(run.state, RunState::Good, "{run:?}");
-    tiny.tidy().await;
-}
-
-/// Not a test of its own: the process that the next ones kill.
-#[tokio::test]
-async fn child() {
-    let Some(home) = std::env::var_os("VIVARIUM_TEST_EVOLVE") else {
-        return;
-    };
-    let options = crate::tiny::options(
-        &std::env::var("VIVARIUM_INSTANCE").unwrap(),
-        Path::new(&home),
-        QUICK,
-    );
-    let what = match std::env::var("VIVARIUM_TEST_WHAT").as_deref() {
-        Ok("rollback") => What::Rollback(RollbackRequest::default()),
-        _ => What::Evolve(EvolveRequest::default()),
-    };
-    let run = carry_out(&options, what).await.unwrap();
-    println!("\n{}", serde_json::to_string(&run).unwrap());
-}
-
-#[tokio::test]
-async fn a_run_that_is_killed_anywhere_is_finished_or_undone() {
-    killed_at(0).await;
-}
-
-#[tokio::test]
-async fn so_is_one_that_is_killed_in_the_middle() {
-    killed_at(1).await;
-}
-
-#[tokio::test]
-async fn so_is_one_that_is_killed_near_its_end() {
-    killed_at(2).await;
-}
-
-/// One third of all places.
-async fn killed_at(third: usize) {
-    if !super::wanted() {
-        return;
-    }
-    let name = format!("killed-{third}");
-    let tiny = Tiny::up(&name, &["generations_to_keep=0"]).await;
-    let mut version = "1".to_owned();
-    let places = FAILPOINTS.chunks(FAILPOINTS.len().div_ceil(3)).nth(third);
-    for (number, failpoint) in places.unwrap().iter().enumerate() {
-        let wanted = format!("v{number}");
-        tiny.edit("body/rootfs/version", &wanted);
-        // Only a run that fails comes by there.
-        let boot = if *failpoint == "undo" {
-            "if (candidate()) { exit 3 }"
-        } else {
-            ""
-        };
-        tiny.edit("body/rootfs/usr/local/bin/machine", &machine(boot));
-        let ended = tiny.child(failpoint).wait().unwrap();
-        use std::os::unix::process::ExitStatusExt;
-        assert_eq!(ended.signal(), Some(9), "{failpoint}: {ended:?}");
-        assert!(tiny.machine().is_interrupted(), "{failpoint}");
-        let run = tiny
-            .machine()
-            .recover(&tiny.engine, &mut |_| {})
-            .await
-            .unwrap_or_else(|error| panic!("{failpoint}: {error:?}"));
-        let run = run.expect("a run");
-        match run.state {
-            RunState::Good => version = wanted,
-            RunState::Undone => {
-                assert!(run.error.is_some(), "{failpoint}: {run:?}");
-            }
-            state => panic!("{failpoint}: {state:?}"),
-        }
-        tiny.is_whole(&version, failpoint).await;
-        assert!(!tiny.machine().is_interrupted(), "{failpoint}");
-    }
-    // Once with `up`, as people do.
-    tiny.edit("body/rootfs/version", "last");
-    tiny.child("stopped").wait().unwrap();
-    tiny.tiny.up_again(&tiny.engine).await.unwrap();
-    tiny.is_whole(&version, "up after a kill").await;
     tiny.tidy().await;
 }
 

@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use containers::{CancellationToken, Engine};
 use lifecycle::{Hear, LifecycleError, Machine, MachineOptions, Order, What};
 use wire::{
-    evolve::{EvolveRequest, EvolveRun},
+    evolve::{EvolveRequest, EvolveRun, StepName, StepState},
     machine::MachineState,
 };
 
@@ -156,6 +156,16 @@ fn volumes() -> Vec<String> {
     docker(&["volume", "ls", "-q"])
 }
 
+/// The step at which a run failed, and why.
+pub fn failed_at(run: &EvolveRun) -> (StepName, String) {
+    let mut steps = run.steps.iter();
+    let step = steps.find(|step| step.state == StepState::Failed);
+    (
+        step.unwrap_or_else(|| panic!("{run:?}")).name,
+        run.error.clone().unwrap_or_default(),
+    )
+}
+
 pub async fn carry_out(options: &MachineOptions, what: What) -> Result<EvolveRun, LifecycleError> {
     let cancel = CancellationToken::new();
     carry_out_heard(options, what, &cancel, &mut |_| {}).await
@@ -190,6 +200,15 @@ fn unique() -> u128 {
 impl Tiny {
     /// A run in a process that finds no program.
     pub fn without_git(&self, what: &What) -> EvolveRun {
+        self.in_a_process(what, "/nonexistent").0
+    }
+
+    /// A run in a process of its own, and the most memory that it had, in bytes.
+    pub fn measured(&self, what: &What) -> (EvolveRun, u64) {
+        self.in_a_process(what, &std::env::var("PATH").unwrap())
+    }
+
+    fn in_a_process(&self, what: &What, path: &str) -> (EvolveRun, u64) {
         let name = match what {
             What::Evolve(_) => "evolve",
             What::Rollback(_) => "rollback",
@@ -197,20 +216,19 @@ impl Tiny {
         let output = self
             .command()
             .env("VIVARIUM_TEST_WHAT", name)
-            .env("PATH", "/nonexistent")
+            .env("PATH", path)
             .output()
             .unwrap();
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        let line = text
-            .lines()
-            .find_map(|line| serde_json::from_str(line).ok());
-        line.unwrap_or_else(|| panic!("{text}{}", String::from_utf8_lossy(&output.stderr)))
+        let mut lines = text.lines();
+        let told = lines.find_map(|line| serde_json::from_str(line).ok());
+        told.unwrap_or_else(|| panic!("{text}{}", String::from_utf8_lossy(&output.stderr)))
     }
 
     fn command(&self) -> Command {
         let mut command = Command::new(std::env::current_exe().unwrap());
         command
-            .args(["--exact", "evolve::child", "--nocapture"])
+            .args(["--exact", "evolve_killed::child", "--nocapture"])
             .env("VIVARIUM_TEST_EVOLVE", self.tiny.folder())
             .env("VIVARIUM_INSTANCE", &self.tiny.instance);
         command

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
-use std::process::Command;
+use std::{io::Write, process::Command};
 
 use lifecycle::What;
 use wire::{
@@ -35,6 +35,42 @@ async fn what_is_built_is_what_was_approved() {
     let run = tiny.run(approved()).await.unwrap();
     assert_eq!(run.state, RunState::Good, "{run:?}");
     tiny.is_whole("2", "after an approval").await;
+    tiny.tidy().await;
+}
+
+/// What a machine puts into its repo is never in memory as a whole, as large as it may be.
+#[tokio::test]
+async fn a_repo_as_large_as_is_allowed_takes_little_memory() {
+    const MIB: u64 = 1 << 20;
+    if !super::wanted() {
+        return;
+    }
+    let tiny = Tiny::up("large", &[]).await;
+    let repo = tiny.machine().repo_dir();
+    let large = |name: &str, mib: u64| {
+        let mut file = std::fs::File::create(repo.join(name)).unwrap();
+        // Each is another one; hardly a block of it is on the disk.
+        file.write_all(name.as_bytes()).unwrap();
+        file.set_len(mib * MIB).unwrap();
+    };
+    let evolve = What::Evolve(EvolveRequest::default());
+    // More than is taken.
+    large("one", 1536);
+    let (run, peak) = tiny.measured(&evolve);
+    assert_eq!(run.state, RunState::Failed, "{run:?}");
+    assert!(run.error.unwrap().contains("larger than 100 MiB"));
+    assert!(peak < 100 * MIB, "{} MiB", peak / MIB);
+    std::fs::remove_file(repo.join("one")).unwrap();
+    // As much as is taken.
+    for number in 0..10 {
+        large(&format!("large{number}"), 96);
+    }
+    tiny.edit("body/rootfs/version", "2");
+    let (run, peak) = tiny.measured(&evolve);
+    assert_eq!(run.state, RunState::Good, "{run:?}");
+    println!("an evolve of 960 MiB took {} MiB of memory", peak / MIB);
+    assert!(peak < 250 * MIB, "{} MiB", peak / MIB);
+    tiny.is_whole("2", "after an evolve of a large repo").await;
     tiny.tidy().await;
 }
 

@@ -54,7 +54,7 @@ if ($path eq "/executions") {
   say_(-e "/tmp/cell" ? '{"executions":[{"id":"a","execution_id":"a","kernel":"main","state":"running","code":"","last_seq":0,"outputs":[],"input":null,"answer":null}]}' : '{"executions":[]}')
 }
 if ($path =~ m,^/executions/,) { unlink "/tmp/cell"; say_('{"status":"completed","state":"over"}') }
-if ($path eq "/kernels") { say_('{"kernels":[{"name":"main","state":"idle","waiting":0}]}') }
+if ($path eq "/kernels") { say_('{"kernels":[{"name":"main","state":"idle","waiting":' . (-e "/tmp/cell" ? 1 : 0) . '}]}') }
 if ($path eq "/cryo/store") {
   copy("/tmp/namespace", "/data/$name"); say_(qq({"status":"completed","name":"$name","saved":["x"],"skipped":[{"name":"t","type":"thread","reason":"no"}],"size_bytes":1,"timing_ms":1}))
 }
