@@ -165,6 +165,9 @@ fn what_runs_inside_asks_for_an_evolve_and_the_host_carries_it_out() {
     machine.waits_for("awaits_yes");
     host.answer(&id(&machine.newest_run()), false);
     assert_eq!(machine.newest_run()["state"], "refused");
+    // The host's own history has it too, so that it can't be asked for again under its name.
+    let (_, status) = host.rpc("evolve_status", &json!({}));
+    assert_eq!(status["latest_run"]["state"], "refused", "{status}");
     machine.cell("runtime.evolve(note='from a cell')['status']");
     machine.waits_for("awaits_yes");
     an_approval_is_for_the_files_that_were_shown(&machine, &host);

@@ -1,4 +1,5 @@
-//! The main job in the real window: start, desktop, a cell, remove.
+//! The real window: the main job (start, desktop, a cell, remove), and a machine whose inside does what
+//! it can to the pages.
 
 #[path = "support/window.rs"]
 mod driver;
@@ -7,7 +8,9 @@ use std::time::Duration;
 
 use driver::Window;
 use e2e::{Instance, docker};
-use fantoccini::actions::{InputSource, KeyAction, KeyActions};
+use fantoccini::actions::{
+    InputSource, KeyAction, KeyActions, MOUSE_BUTTON_LEFT, MouseActions, PointerAction,
+};
 
 /// Long, as the computer may be busy with much else.
 const SHORT: Duration = Duration::from_secs(90);
@@ -207,4 +210,182 @@ async fn select_all(page: &fantoccini::Client) {
         .then(KeyAction::Up { value: 'a' })
         .then(KeyAction::Up { value: control });
     page.perform_actions(keys).await.expect("keys");
+}
+
+/// Whether the page is still ours, and nothing that came from inside has run in it.
+const UNHARMED: &str = "return window.owned === undefined
+    && location.href.startsWith('tauri://localhost') && document.title === 'Vivarium'
+    && document.querySelector('#app > *') !== null;";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_hostile_machine_puts_out_is_only_drawn() {
+    let machine = Instance::new();
+    machine.ok(&["up"]);
+    let repo = e2e::find(machine.home.path(), "repo").expect("the machine's repo");
+    let hostile = e2e::project().join("tests/hostile");
+    for name in ["cell.py", "window_server.py"] {
+        std::fs::copy(hostile.join(name), repo.join(name)).expect("a file for the machine");
+    }
+    std::fs::write(
+        repo.join("mcp.json"),
+        r#"{"mcpServers": {"hostile": {"command": "/opt/venv/kernel/bin/python", "args": ["/repo/window_server.py"]}}}"#,
+    )
+    .expect("a configuration for the machine");
+    let window = Window::open(&machine).await;
+
+    a_cell_puts_out_what_it_can(&window).await;
+    a_server_offers_what_it_can(&window).await;
+
+    // The policy is in force: no worker but the page's own, nothing that is fetched from elsewhere.
+    let tried = "const done = arguments[arguments.length - 1];
+        const found = [];
+        document.addEventListener('securitypolicyviolation', (event) => found.push(event.effectiveDirective));
+        try { new Worker(URL.createObjectURL(new Blob(['0']))).onerror = () => {}; } catch { }
+        fetch('https://evil.example/').catch(() => {}).then(() => setTimeout(() => done(found.sort().join()), 0));";
+    let found = window
+        .client
+        .execute_async(tried, Vec::new())
+        .await
+        .expect("an answer");
+    assert_eq!(found, "connect-src,worker-src");
+
+    // And the page answers.
+    window.click("nav-machine").await;
+    window
+        .until(
+            "the machine's page",
+            SHORT,
+            "return document.querySelector('[data-testid=machine-state]')?.dataset.state === 'running';",
+        )
+        .await;
+    window.until("nothing has run", SHORT, UNHARMED).await;
+    let windows = window.client.windows().await.expect("the windows");
+    assert_eq!(windows.len(), 1);
+    drop(window);
+    machine.ok(&["rm", "--home-volume"]);
+}
+
+async fn a_cell_puts_out_what_it_can(window: &Window) {
+    window.click("nav-notebook").await;
+    window.click("cell-input").await;
+    window.type_keys("%run /repo/cell.py").await;
+    window.click("cell-run").await;
+    window
+        .until(
+            "what the cell prints, as text",
+            SHORT,
+            "const text = document.querySelector('[data-testid=cell-outputs]')?.textContent ?? '';
+             return text.includes('visible ⟨U+202E⟩end') && !text.includes('owned\\u0007');",
+        )
+        .await;
+    window
+        .until(
+            "a formula that covers nothing else",
+            SHORT,
+            "const box = document.querySelector('[data-testid=markdown]')?.getBoundingClientRect();
+             const math = document.querySelector('[data-testid=markdown] math');
+             return !!math && box.right <= innerWidth && document.documentElement.scrollWidth <= innerWidth
+                 && document.elementFromPoint(box.left + 20, Math.min(innerHeight - 4, box.bottom + 30))?.closest('math') === null;",
+        )
+        .await;
+    let links = window
+        .until(
+            "links that say where they lead",
+            SHORT,
+            "return [...document.querySelectorAll('[data-testid=markdown] a')].map((link) => link.title + ' ' + link.protocol).join();",
+        )
+        .await;
+    assert_eq!(links, "https://evil.example https:");
+
+    // The frame is as high as what is in it, whatever its elements are called; and of what can be
+    // clicked in there nothing leads away.
+    for id in ["named", "leave", "run", "open", "send"] {
+        let place = window
+            .until(
+                "an element of the output",
+                SHORT,
+                &format!(
+                    "const frame = document.querySelector('[data-testid=cell-outputs] iframe');
+                     const inside = frame?.contentDocument && Document.prototype.getElementById.call(frame.contentDocument, '{id}');
+                     if (!inside) return false;
+                     frame.scrollIntoView({{block: 'center'}});
+                     const outer = frame.getBoundingClientRect(), inner = Element.prototype.getBoundingClientRect.call(inside);
+                     if (inner.bottom > outer.height) return false;
+                     return [Math.round(outer.left + inner.left + 4), Math.round(outer.top + inner.top + 4)];"
+                ),
+            )
+            .await;
+        let at = |axis: usize| place[axis].as_i64().expect("a place");
+        let click = MouseActions::new("mouse".to_owned())
+            .then(PointerAction::MoveTo {
+                duration: None,
+                x: at(0) as f64,
+                y: at(1) as f64,
+            })
+            .then(PointerAction::Down {
+                button: MOUSE_BUTTON_LEFT,
+            })
+            .then(PointerAction::Up {
+                button: MOUSE_BUTTON_LEFT,
+            });
+        window.client.perform_actions(click).await.expect("a click");
+        window
+            .until(&format!("the page after a click on {id}"), SHORT, UNHARMED)
+            .await;
+    }
+    window.keep_picture("hostile notebook").await;
+    window.click("variables-toggle").await;
+    window
+        .until(
+            "a name with what can't be seen in it",
+            SHORT,
+            "return document.querySelector('[data-testid=variables]')?.textContent.includes('na⟨U+2066⟩me');",
+        )
+        .await;
+}
+
+async fn a_server_offers_what_it_can(window: &Window) {
+    window.click("nav-mcp").await;
+    window.click("mcp-server-hostile").await;
+    window.click("mcp-connect").await;
+    window
+        .until(
+            "the tools, as text",
+            SHORT,
+            "const text = document.querySelector('ul[aria-label=tools]')?.textContent ?? '';
+             return text.includes('gpj.⟨U+202E⟩exe') && text.includes('⟨U+001B⟩[2J');",
+        )
+        .await;
+    for (tool, words) in [
+        ("payload", "called payload"),
+        ("self", "called self"),
+        ("pattern", "called pattern"),
+        ("deep", "<script>"),
+    ] {
+        window.click(&format!("mcp-offer-{tool}")).await;
+        window
+            .until(
+                &format!("the form of {tool}"),
+                SHORT,
+                &format!("return document.querySelector('[data-testid=mcp-form]')?.dataset.offer === '{tool}';"),
+            )
+            .await;
+        window.click("mcp-call").await;
+        window
+            .until(
+                &format!("the answer of {tool}"),
+                SHORT,
+                &format!("return document.querySelector('[data-testid=mcp-outcome][data-outcome=done]')?.textContent.includes('{words}');"),
+            )
+            .await;
+        let elements = window
+            .until(
+                "a page of some size",
+                SHORT,
+                "return document.querySelectorAll('*').length;",
+            )
+            .await;
+        assert!(elements.as_u64().expect("a count") < 4000, "{elements}");
+    }
+    window.keep_picture("hostile tools").await;
 }

@@ -20,5 +20,6 @@ export default defineConfig({
       output: { codeSplitting: { groups: [{ name: "main", test: /\/src\/(main|styles|shared\/retry)\.ts$|vite\/preload-helper/ }] } },
     },
   },
-  test: { include: ["src/**/*.test.ts"] },
+  // Long, as the computer may be busy with much else.
+  test: { include: ["src/**/*.test.ts"], testTimeout: 120_000, hookTimeout: 120_000 },
 });

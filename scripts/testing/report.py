@@ -14,7 +14,7 @@ from .jobs import Job, Result
 EVERY_S = 15
 SLOWEST = 20
 TAIL_LINES = 60
-LINE_LENGTH = 200
+LINE_LENGTH = 4000
 
 
 def duration(seconds: float) -> str:

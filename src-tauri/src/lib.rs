@@ -132,10 +132,29 @@ pub fn run() -> ExitCode {
     ExitCode::SUCCESS
 }
 
+/// What the pages reach: this process, and the desktop's bridge.
 fn policy(bridge_port: u16) -> String {
-    format!(
-        "default-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; \
-         font-src 'self'; frame-src 'self'; object-src 'none'; base-uri 'none'; \
-         connect-src ipc: http://ipc.localhost ws://127.0.0.1:{bridge_port}"
-    )
+    app::page_policy(&format!(
+        "ipc: http://ipc.localhost ws://127.0.0.1:{bridge_port}"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    /// Of the pages that `serve` has, but for `connect-src`.
+    #[test]
+    fn the_window_has_the_policy_of_the_served_pages() {
+        let rest = |policy: String| -> Vec<String> {
+            let directives = policy.split("; ").map(str::to_owned);
+            directives
+                .filter(|one| !one.starts_with("connect-src "))
+                .collect()
+        };
+        let window = rest(super::policy(7));
+        assert_eq!(window, rest(app::page_policy("'self'")));
+        assert!(
+            window.contains(&"worker-src 'self'".to_owned()),
+            "{window:?}"
+        );
+    }
 }

@@ -44,12 +44,13 @@ pub fn clipboard_write(clipboard: State<'_, Clipboard>, text: String) -> Result<
 }
 
 /// Opens an address as the system does. The page asks for what a person clicked; whoever wrote the
-/// link may be a stranger, so nothing but the web and mail is opened.
+/// link may be a stranger, so nothing but the web and mail is opened, and no mail with a file of
+/// this computer attached.
 #[tauri::command(async)]
 pub fn open_link(url: String) -> Result<(), Failure> {
     let url = tauri::Url::parse(&url)
         .ok()
-        .filter(|url| matches!(url.scheme(), "http" | "https" | "mailto"))
+        .and_then(outward)
         .ok_or_else(|| {
             Failure::new(FailureCode::Invalid, "The link can't be opened")
                 .because("it is no address of the web or of mail")
@@ -59,6 +60,31 @@ pub fn open_link(url: String) -> Result<(), Failure> {
             .because(error.to_string())
             .next(format!("Open it in a browser: {url}"))
     })
+}
+
+/// The address as it may be opened. Of a mail's header fields those stay that RFC 6068 calls safe, and
+/// its addressees: some mail programs attach any file that an address names.
+fn outward(mut url: tauri::Url) -> Option<tauri::Url> {
+    match url.scheme() {
+        "http" | "https" => Some(url),
+        "mailto" => {
+            let fields: Vec<String> = url
+                .query()
+                .unwrap_or_default()
+                .split('&')
+                .filter(|field| {
+                    let name = field.split('=').next().unwrap_or_default();
+                    ["to", "cc", "subject", "body", "keywords", "comments"]
+                        .iter()
+                        .any(|safe| name.eq_ignore_ascii_case(safe))
+                })
+                .map(str::to_owned)
+                .collect();
+            url.set_query((!fields.is_empty()).then(|| fields.join("&")).as_deref());
+            Some(url)
+        }
+        _ => None,
+    }
 }
 
 /// Whether the window may go there: our own pages, and what these make themselves. A link never
@@ -147,6 +173,32 @@ mod tests {
             "http://localhost:8080/",
         ] {
             assert!(!ours(url), "{url}");
+        }
+    }
+
+    #[test]
+    fn a_mail_has_no_file_attached() {
+        let opened = |url: &str| outward(tauri::Url::parse(url).expect("a URL")).map(String::from);
+        for (given, expected) in [
+            ("mailto:a@b.example", "mailto:a@b.example"),
+            (
+                "mailto:a@b.example?subject=x%20y&body=z",
+                "mailto:a@b.example?subject=x%20y&body=z",
+            ),
+            (
+                "mailto:a@b.example?attach=/home/ada/.ssh/id_rsa",
+                "mailto:a@b.example",
+            ),
+            (
+                "mailto:a@b.example?Subject=x&ATTACHMENT=~/.netrc&%61ttach=x",
+                "mailto:a@b.example?Subject=x",
+            ),
+            (
+                "https://a.example/?attach=1#x",
+                "https://a.example/?attach=1#x",
+            ),
+        ] {
+            assert_eq!(opened(given).as_deref(), Some(expected), "{given}");
         }
     }
 

@@ -1,9 +1,12 @@
 //! Listens to the app for what the window's frame shows: the tray's state, and a notification
 //! when something long ends while nobody looks.
 
-use std::collections::HashMap;
+use std::{
+    collections::{HashMap, VecDeque},
+    time::Duration,
+};
 
-use app::App;
+use app::{App, untrusted};
 use tauri::{AppHandle, Manager, Runtime};
 use tauri_plugin_notification::NotificationExt;
 use tokio_util::sync::CancellationToken;
@@ -19,6 +22,17 @@ use crate::tray::Tray;
 /// Shorter work ends before anybody looks away.
 const LONG_MS: u64 = 10_000;
 
+/// How long the notification server may take to say what it can.
+const ANSWER: Duration = Duration::from_secs(2);
+
+/// Notifications within [`PERIOD_MS`]: the inside can have as many cells fail, and ask for as many
+/// evolves, as it likes.
+const MOST: usize = 5;
+const PERIOD_MS: u64 = 60_000;
+
+/// Letters of a notification's text: systems show two to four lines of it.
+const LONGEST: usize = 240;
+
 /// Goes on until `stop`.
 pub async fn listen<R: Runtime>(
     window: AppHandle<R>,
@@ -28,6 +42,8 @@ pub async fn listen<R: Runtime>(
 ) {
     let mut events = app.subscribe(0);
     let mut begun = Begun::default();
+    let mut recent = Recent::default();
+    let mut reads_markup = None;
     loop {
         let event = tokio::select! {
             () = stop.cancelled() => return,
@@ -37,20 +53,25 @@ pub async fn listen<R: Runtime>(
         if let (Event::Machine { status }, Some(tray)) = (&event.event, &tray) {
             tray.show(status);
         }
-        let Some((title, body)) = begun.take(&event) else {
+        let Some(notice) = begun.take(&event) else {
             continue;
         };
         let looked_at = window
             .get_webview_window("main")
             .is_some_and(|window| window.is_focused().unwrap_or(false));
-        if looked_at || !app.settings().settings.notify {
+        if looked_at || !app.settings().settings.notify || !recent.has_room(event.at_ms) {
             continue;
         }
+        let is_markup = match reads_markup {
+            Some(known) => known,
+            None => *reads_markup.insert(ask_whether_markup().await),
+        };
+        let body = notice.body_for(is_markup);
         if let Err(error) = window
             .notification()
             .builder()
-            .title(title)
-            .body(as_text(&body))
+            .title(notice.title)
+            .body(body)
             .show()
         {
             tracing::debug!(%error, "a notification could not be shown");
@@ -58,27 +79,76 @@ pub async fn listen<R: Runtime>(
     }
 }
 
-/// Characters of a notification.
-const LONGEST: usize = 300;
+/// When the last notifications were shown, in Unix milliseconds.
+#[derive(Debug, Default)]
+struct Recent(VecDeque<u64>);
 
-/// Text of the machine's as a notification may show it: desktops read markup in it, obey control
-/// characters or let it turn the order of letters.
-fn as_text(text: &str) -> String {
-    let plain = |c: char| match c {
-        '<' => '‹',
-        '>' => '›',
-        '&' => '＆',
-        '\n' | '\t' => ' ',
-        '\u{61c}' | '\u{200e}' | '\u{200f}' => '\u{fffd}',
-        '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => '\u{fffd}',
-        c if c.is_control() => '\u{fffd}',
-        c => c,
-    };
-    let mut shown: String = text.chars().take(LONGEST).map(plain).collect();
-    if text.chars().nth(LONGEST).is_some() {
-        shown.push('…');
+impl Recent {
+    /// Whether one more may be shown now; it counts as shown then.
+    fn has_room(&mut self, now_ms: u64) -> bool {
+        while self
+            .0
+            .front()
+            .is_some_and(|shown| now_ms.saturating_sub(*shown) >= PERIOD_MS)
+        {
+            self.0.pop_front();
+        }
+        let has_room = self.0.len() < MOST;
+        if has_room {
+            self.0.push_back(now_ms);
+        }
+        has_room
     }
-    shown
+}
+
+/// What a person is told.
+#[derive(Debug, PartialEq, Eq)]
+struct Notice {
+    /// Always our own words.
+    title: &'static str,
+    /// One line. It may quote what runs inside, or a failure that does.
+    body: String,
+}
+
+impl Notice {
+    fn new(title: &'static str, body: &str) -> Self {
+        Self {
+            title,
+            body: untrusted::sentence(body, LONGEST),
+        }
+    }
+
+    /// The text for a notification server. One that reads markup would draw links and pictures of
+    /// it, so nothing in it is markup there.
+    fn body_for(&self, reads_markup: bool) -> String {
+        if !reads_markup {
+            return self.body.clone();
+        }
+        let escaped = self.body.replace('&', "&amp;");
+        escaped.replace('<', "&lt;").replace('>', "&gt;")
+    }
+}
+
+/// Asks the notification server whether it takes bodies for markup. One that does not answer in time
+/// is taken for such a one.
+async fn ask_whether_markup() -> bool {
+    let asking = tokio::task::spawn_blocking(server_reads_markup);
+    matches!(
+        tokio::time::timeout(ANSWER, asking).await,
+        Err(_) | Ok(Err(_) | Ok(true))
+    )
+}
+
+/// The capability `body-markup` of the desktop notifications specification.
+#[cfg(target_os = "linux")]
+fn server_reads_markup() -> bool {
+    notify_rust::get_capabilities()
+        .map_or(true, |found| found.iter().any(|one| one == "body-markup"))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn server_reads_markup() -> bool {
+    false
 }
 
 /// When what goes on began, in Unix milliseconds.
@@ -94,8 +164,8 @@ struct Begun {
 
 impl Begun {
     /// The words for an event that is worth a notification.
-    fn take(&mut self, StreamEvent { at_ms, event, .. }: &StreamEvent) -> Option<(String, String)> {
-        let failed = |what: &str, failure: &Failure| Some((what.to_owned(), failure.to_string()));
+    fn take(&mut self, StreamEvent { at_ms, event, .. }: &StreamEvent) -> Option<Notice> {
+        let failed = |what, failure: &Failure| Some(Notice::new(what, &failure.to_string()));
         match event {
             Event::RunProgress { run_id, .. } => {
                 self.at_ms.entry(run_id.clone()).or_insert(*at_ms);
@@ -127,10 +197,7 @@ impl Begun {
                     Some(failure) if failure.code == wire::failure::FailureCode::Cancelled => None,
                     Some(failure) => failed("The machine did not come up", failure),
                     None => long.then(|| {
-                        (
-                            "The machine is ready".into(),
-                            "Its image is built, and it runs.".into(),
-                        )
+                        Notice::new("The machine is ready", "Its image is built, and it runs.")
                     }),
                 }
             }
@@ -148,7 +215,7 @@ impl Begun {
                     (Some(answer), None) if answer.status == ExecStatus::Completed => {
                         self.cells.is_empty().then(|| {
                             let took = format!("It took {} s.", answer.timing_ms / 1000);
-                            ("A cell has ended".into(), took)
+                            Notice::new("A cell has ended", &took)
                         })
                     }
                     // It only waited: it was taken out of the queue.
@@ -164,7 +231,7 @@ impl Begun {
                         let why = answer.error.as_ref().map_or_else(String::new, |error| {
                             format!("{}: {}", error.kind, error.message)
                         });
-                        Some(("A cell has failed".into(), why))
+                        Some(Notice::new("A cell has failed", &why))
                     }
                     (None, None) => None,
                 }
@@ -175,7 +242,7 @@ impl Begun {
     }
 
     /// A run that waits for the person, or has ended; once.
-    fn evolve(&mut self, run: &EvolveRun) -> Option<(String, String)> {
+    fn evolve(&mut self, run: &EvolveRun) -> Option<Notice> {
         let now = (run.run_id.clone(), run.state);
         if self.told.as_ref() == Some(&now) {
             return None;
@@ -190,7 +257,7 @@ impl Begun {
             }
         };
         let body = run.error.as_ref().or(run.note.as_ref());
-        Some((title.into(), body.cloned().unwrap_or_default()))
+        Some(Notice::new(title, body.map_or("", String::as_str)))
     }
 }
 
@@ -224,16 +291,6 @@ mod tests {
     }
 
     #[test]
-    fn what_the_machine_says_is_text() {
-        let note = "<a href=x>\u{1b}]0;owned\u{7}\n\u{202e}txt &amp; ä";
-        assert_eq!(
-            as_text(note),
-            "‹a href=x›\u{fffd}]0;owned\u{fffd} \u{fffd}txt ＆amp; ä"
-        );
-        assert_eq!(as_text(&"x".repeat(1 << 20)).chars().count(), LONGEST + 1);
-    }
-
-    #[test]
     fn long_work_and_failures_are_told() {
         let mut begun = Begun::default();
         let run = || "r".to_owned();
@@ -253,8 +310,8 @@ mod tests {
         begun.take(&at(0, progress()));
         assert!(begun.take(&at(10_000, ended(None))).is_some());
         let broken = Failure::new(FailureCode::BuildFailed, "Step 3 failed");
-        let (_, body) = begun.take(&at(1, ended(Some(broken)))).unwrap();
-        assert_eq!(body, "Step 3 failed");
+        let notice = begun.take(&at(1, ended(Some(broken)))).unwrap();
+        assert_eq!(notice.body, "Step 3 failed");
         let cancelled = Failure::new(FailureCode::Cancelled, "Cancelled");
         assert_eq!(begun.take(&at(1, ended(Some(cancelled)))), None);
         assert!(begun.at_ms.is_empty());
@@ -288,10 +345,10 @@ mod tests {
             begun.take(&at(0, queued(cell)));
         }
         assert_eq!(begun.take(&at(20_000, ended("a", "completed"))), None);
-        let (title, _) = begun.take(&at(21_000, ended("b", "failed"))).unwrap();
-        assert_eq!(title, "A cell has failed");
-        let (_, body) = begun.take(&at(22_000, ended("c", "completed"))).unwrap();
-        assert_eq!(body, "It took 2 s.");
+        let notice = begun.take(&at(21_000, ended("b", "failed"))).unwrap();
+        assert_eq!(notice.title, "A cell has failed");
+        let notice = begun.take(&at(22_000, ended("c", "completed"))).unwrap();
+        assert_eq!(notice.body, "It took 2 s.");
 
         // One that this window takes up late.
         begun.take(&at(60_000, queued("d")));
@@ -315,10 +372,74 @@ mod tests {
                 },
             )
         };
-        let (_, body) = begun.take(&run("awaits_yes")).unwrap();
-        assert_eq!(body, "ripgrep");
+        let notice = begun.take(&run("awaits_yes")).unwrap();
+        assert_eq!(notice.body, "ripgrep");
         assert_eq!(begun.take(&run("awaits_yes")), None);
         assert_eq!(begun.take(&run("running")), None);
         assert!(begun.take(&run("undone")).is_some());
+    }
+
+    #[test]
+    fn a_flood_of_notifications_is_a_few() {
+        let mut recent = Recent::default();
+        let shown = (0..10_000).filter(|at| recent.has_room(at * 10)).count();
+        // In 100 seconds.
+        assert_eq!(shown, 2 * MOST);
+        assert!(recent.has_room(10 * PERIOD_MS));
+    }
+
+    #[test]
+    fn what_the_inside_says_is_one_short_line_without_commands_or_markup() {
+        let mut begun = Begun::default();
+        let hostile = format!(
+            "\x1b]0;owned\x07two\nlines \u{202e}reversed\u{2029} <a href=\"https://evil.example\">&amp;</a> {}",
+            "long ".repeat(10_000)
+        );
+        let answer = serde_json::json!({
+            "id": "c", "execution_id": "e", "status": "failed", "stdout": "", "stderr": "", "result": null,
+            "error": {"type": "E\u{202e}\n", "message": hostile, "traceback": ""},
+            "timing_ms": 20_000, "execution_count": 1, "outputs": [],
+        });
+        let run = serde_json::json!({
+            "run_id": "r", "kind": "evolve", "state": "awaits_yes", "asked_by": "machine", "note": hostile,
+            "started_at": 1, "ended_at": null, "steps": [], "error": null, "failure": null,
+            "generation": null, "from_generation": null, "commit": null, "report": {"proof": null, "downtime_ms": null},
+        });
+        let (cell_id, run_id) = ("c".to_owned(), String::new());
+        let queued = Event::CellQueued {
+            cell_id: cell_id.clone(),
+            run_id: run_id.clone(),
+        };
+        begun.take(&at(0, queued));
+        let told = [
+            Event::CellEnded {
+                cell_id,
+                run_id: run_id.clone(),
+                answer: Some(serde_json::from_value(answer).unwrap()),
+                failure: None,
+            },
+            Event::Evolve {
+                run: serde_json::from_value(run).unwrap(),
+            },
+            Event::RunEnded {
+                run_id,
+                work: Work::Up,
+                failure: Some(
+                    Failure::new(FailureCode::BuildFailed, "Step 3 failed").because(&*hostile),
+                ),
+            },
+        ];
+        for event in told {
+            let notice = begun.take(&at(20_000, event)).unwrap();
+            let body = &notice.body;
+            assert!(body.contains("two lines"), "{body}");
+            assert!(!body.chars().any(untrusted::is_unseen), "{body}");
+            assert!(body.chars().count() <= LONGEST, "{body}");
+            assert_eq!(&notice.body_for(false), body);
+            let markup = notice.body_for(true);
+            assert!(!markup.contains(['<', '>']), "{markup}");
+            assert!(markup.contains("&lt;a href"), "{markup}");
+            assert!(markup.contains("&amp;amp;"), "{markup}");
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! The tray: the machine's state at a glance, and what is done most.
 
+use app::untrusted;
 use serde_json::json;
 use tauri::{
     AppHandle, Manager, Runtime,
@@ -10,6 +11,9 @@ use tauri::{
 use wire::machine::{MachineState, MachineStatus};
 
 use crate::commands::Host;
+
+/// Letters of a machine's name in the tray.
+const LONGEST_NAME: usize = 60;
 
 /// The tray's icon with what changes in it.
 pub struct Tray<R: Runtime> {
@@ -76,7 +80,10 @@ impl<R: Runtime> Tray<R> {
             MachineState::Starting => ("starting", true),
             MachineState::Running => ("running", true),
         };
-        let words = format!("{} · {words}", status.name);
+        let words = format!(
+            "{} · {words}",
+            untrusted::sentence(&status.name, LONGEST_NAME)
+        );
         let _ = self.state.set_text(&words);
         let _ = self.start.set_enabled(!running);
         let _ = self.stop.set_enabled(running);

@@ -178,6 +178,16 @@ export async function open(browser: Browser, from: Server | string): Promise<{ p
   return { page, errors };
 }
 
+let pictures = 0;
+
+/** Keeps a picture of the page in the folder that `VIVARIUM_TEST_PICTURES` names, for people. */
+async function keepPicture(page: Page, what: string): Promise<void> {
+  const folder = process.env["VIVARIUM_TEST_PICTURES"];
+  if (folder === undefined) return;
+  const name = (expect.getState().currentTestName ?? "page").replaceAll(/\W+/g, "-").slice(0, 80);
+  await page.screenshot({ path: join(folder, `${name}-${++pictures}-${what}.png`) });
+}
+
 /** Fails with what axe finds against WCAG A and AA, and with what is wider than the window. */
 export async function looksRight(page: Page): Promise<void> {
   for (const colorScheme of ["light", "dark"] as const) {
@@ -185,6 +195,7 @@ export async function looksRight(page: Page): Promise<void> {
       await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
       await page.setViewportSize({ width, height: 720 });
       await page.evaluate(() => Promise.allSettled(document.getAnimations().map((animation) => animation.finished)));
+      await keepPicture(page, `${colorScheme}-${width}`);
       // The page's policy lets no script in: axe comes through the browser's own door.
       const found = await page.evaluate(`${AXE}; axe.run({ runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"] }).then((result) =>
         result.violations.flatMap(({ id, nodes }) => nodes.map((node) => id + ": " + node.target + " " + node.failureSummary)))`);

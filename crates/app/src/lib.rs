@@ -13,12 +13,14 @@ mod machine;
 mod machines;
 mod mcp;
 mod notebook;
+mod page_policy;
 mod rpc;
 mod runs;
 #[cfg(feature = "serve")]
 mod serve;
 mod settings;
 mod sse;
+pub mod untrusted;
 mod usage;
 mod watch;
 mod weight;
@@ -32,6 +34,7 @@ pub use handle::MachineHandle;
 pub use journal::Subscription;
 use lifecycle::{EngineChoice, MachineOptions};
 pub use notebook::CellTold;
+pub use page_policy::page_policy;
 pub use rpc::{APP_COMMANDS, MACHINE_COMMANDS};
 #[cfg(feature = "serve")]
 pub use serve::{Addresses, ServeOptions, Served};

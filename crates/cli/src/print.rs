@@ -1,12 +1,12 @@
 //! How answers and failures look on a terminal. All that may come from inside a machine goes
-//! through [`shown`]; only what a person's own program says ([`Program`]) reaches a pipe as it is.
+//! through [`untrusted`] or [`shown`]; only what a person's own program says ([`Program`]) reaches a pipe as it is.
 
 use std::{
     borrow::Cow,
     io::{IsTerminal, Write},
 };
 
-use app::{Check, Verdict};
+use app::{Check, Verdict, untrusted};
 use serde_json::Value;
 use wire::{
     failure::{Failure, FailureCode},
@@ -45,22 +45,22 @@ fn err(text: &str) {
 
 /// Text of several lines on stdout.
 pub fn text(text: &str) {
-    out(&shown::text(text));
+    out(&untrusted::text(text));
 }
 
 /// Text of one line or more on stdout, with an end of line.
 pub fn line(line: &str) {
-    out(&format!("{}\n", shown::text(line)));
+    out(&format!("{}\n", untrusted::text(line)));
 }
 
 /// A line of a list on stdout: nothing in it begins another.
 pub fn row(row: &str) {
-    out(&format!("{}\n", shown::row(row)));
+    out(&format!("{}\n", untrusted::row(row)));
 }
 
 /// Text of one line or more on stderr, with an end of line.
 pub fn note(note: &str) {
-    err(&format!("{}\n", shown::text(note)));
+    err(&format!("{}\n", untrusted::text(note)));
 }
 
 /// What would be done and why, and a question whose answer is read behind it.
@@ -200,7 +200,7 @@ impl ProgressPrinter {
                 self.lasting(&format!("[{index}/{total}] {}{cached}", cut(title, 100)));
             }
             Progress::Line { text } if self.terminal => {
-                err(&format!("\r\x1b[2K    {}", cut(&shown::row(text), 72)));
+                err(&format!("\r\x1b[2K    {}", cut(&untrusted::row(text), 72)));
                 self.passing = true;
             }
             Progress::Line { text } => note(&format!("    {text}")),
@@ -262,7 +262,7 @@ impl Program {
                 let traceback = lines(&output["traceback"]) + "\n";
                 match self.err {
                     Some(_) => self.err(&traceback),
-                    None => err(&shown::text(&plain(&traceback))),
+                    None => err(&untrusted::text(&plain(&traceback))),
                 }
             }
             Some("execute_result" | "display_data") => {

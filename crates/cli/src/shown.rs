@@ -1,70 +1,30 @@
-//! Text that comes from inside a machine, as a terminal may draw it: a machine must not move the
-//! cursor, set titles, write to the clipboard or pass for another line of ours.
+//! What comes from inside a machine in forms that only a terminal has: JSON that is printed, and a
+//! program's own output with its colours. Plain text is [`app::untrusted`]'s.
 
 use std::borrow::Cow;
+
+use app::untrusted::{is_unseen, push_visible, text};
 
 /// Longest colour sequence that is waited for; real ones are far shorter.
 const LONGEST_COLOUR: usize = 64;
 
-/// Text of several lines: control characters other than newline and tab are made visible.
-pub fn text(text: &str) -> Cow<'_, str> {
-    visible(text, |c| c == '\n' || c == '\t')
-}
-
-/// Text of one line: its newlines are made visible too.
-pub fn row(text: &str) -> Cow<'_, str> {
-    visible(text, |_| false)
-}
-
-/// JSON in which nothing is left that a terminal would take for a command. It means the same.
+/// JSON in which nothing is left that can't be seen, or that a terminal would take for a command. It
+/// means the same.
 pub fn json(text: &str) -> Cow<'_, str> {
-    if !text.chars().any(is_command) {
+    if !text.chars().any(is_unseen) {
         return text.into();
     }
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
-        if is_command(c) {
-            out.push_str(&format!("\\u{:04x}", u32::from(c)));
+        if is_unseen(c) {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                out.push_str(&format!("\\u{unit:04x}"));
+            }
         } else {
             out.push(c);
         }
     }
     out.into()
-}
-
-fn visible(text: &str, keep: impl Fn(char) -> bool) -> Cow<'_, str> {
-    let odd = |c: char| is_command(c) && !keep(c);
-    if !text.chars().any(odd) {
-        return text.into();
-    }
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        if odd(c) {
-            push_visible(&mut out, c);
-        } else {
-            out.push(c);
-        }
-    }
-    out.into()
-}
-
-/// Control characters of both sets, what ends a line, and what changes the order of letters.
-fn is_command(c: char) -> bool {
-    c.is_control()
-        || matches!(
-            c,
-            '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}' | '\u{2029}'
-        )
-        || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-}
-
-/// Unicode has pictures of the first control characters; others are written as their number.
-fn push_visible(out: &mut String, c: char) {
-    match u32::from(c) {
-        code @ 0..0x20 => out.extend(char::from_u32(0x2400 + code)),
-        0x7f => out.push('\u{2421}'),
-        code => out.push_str(&format!("\\u{{{code:x}}}")),
-    }
 }
 
 /// What a person's own program says, on a terminal: colours and carriage returns work, as progress
@@ -82,7 +42,7 @@ impl ProgramText {
         let whole = std::mem::take(&mut self.rest) + piece;
         let mut out = String::with_capacity(whole.len());
         let mut left = whole.as_str();
-        while let Some(at) = left.find(is_command) {
+        while let Some(at) = left.find(is_unseen) {
             out.push_str(&left[..at]);
             left = &left[at..];
             match colour(left) {
@@ -154,20 +114,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_terminal_would_obey_is_made_visible() {
-        let copies = "a\x1b]52;c;aGk=\x07b\n\tc\x1b[2J";
-        assert_eq!(text(copies), "a␛]52;c;aGk=␇b\n\tc␛[2J");
-        assert_eq!(row("one\ntwo\r"), "one␊two␍");
-        assert_eq!(text("\u{9b}2J\u{7f}"), "\\u{9b}2J␡");
-        assert_eq!(text("txt.\u{202e}exe"), "txt.\\u{202e}exe");
-        assert!(matches!(text("plain ä 漢 👩‍💻"), Cow::Borrowed(_)));
-    }
-
-    #[test]
     fn json_means_the_same_and_commands_nothing() {
-        let value = serde_json::json!({"a": "\u{9b}2J\u{7f}\u{202e}\x1b"});
+        let value = serde_json::json!({"a": "\u{9b}2J\u{7f}\u{202e}\x1b\u{e0041}"});
         let shown = json(&value.to_string()).into_owned();
-        assert!(!shown.chars().any(is_command), "{shown}");
+        assert!(!shown.chars().any(is_unseen), "{shown}");
         let read: serde_json::Value = serde_json::from_str(&shown).unwrap();
         assert_eq!(read, value);
     }

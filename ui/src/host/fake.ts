@@ -23,7 +23,16 @@ const BUILD_FAILED: Failure = {
   detail: "E: Unable to locate package tigervnc-standalone-servr\nThe command returned a non-zero code: 100",
 };
 
-/** Scenes: absent, stopped, running, building, build-failed, no-engine, evolving, asked; on every page: new, full, loading, failing, hostile. */
+/** As the engine says it of a machine whose spec was changed. */
+const WOULD_RECREATE: Failure = {
+  code: "would_recreate",
+  message: "The machine os-host would be recreated",
+  cause: "ports and mounts changed, and that takes a new container",
+  next: "Recreate it with vivarium up --recreate, or undo the change.",
+  detail: "Recreating it ends everything that runs in it (the kernel's variables, terminals, windows) and removes what was changed outside mounts and the home folder, such as installed packages. The home folder, /repo, /data and other mounts stay.",
+};
+
+/** Scenes: absent, stopped, running, recreate, desktop, building, build-failed, no-engine, evolving, asked, asked-reading, asked-failing; on every page: new, full, loading, failing, hostile. */
 export class FakeHost implements Host {
   #scene: string;
   #machines = ["os-host", "research"];
@@ -31,11 +40,17 @@ export class FakeHost implements Host {
   #seq = 0;
   #takeover: Answer<"takeover_get"> = { on: false, by: null, since_ms: null };
 
+  /** What the page asked for, oldest first. */
+  #asked: { command: Command; request: unknown }[] = [];
+
   constructor(scene: string) {
     this.#scene = scene;
+    // For tests.
+    Object.assign(globalThis, { asked: this.#asked });
   }
 
   async call<C extends Command>(command: C, request: Request<C>): Promise<Answer<C>> {
+    this.#asked.push({ command, request });
     const answers: { [K in Command]?: (request: Request<K>) => unknown } = {
       engine_info: () => {
         if (this.#scene === "no-engine") throw ENGINE_AWAY;
@@ -85,12 +100,21 @@ export class FakeHost implements Host {
       }),
       snapshot_list: () => ({ snapshots: [{ name: "2026-11-21-0812", created_at_s: Date.now() / 1000 - 4000, size_bytes: 3.4e6, values: 3, damaged: null }] }),
       snapshot_show: ({ name }) => ({ name, created_at_s: Date.now() / 1000 - 4000, python: "3.13.5", size_bytes: 3.4e6, values: [{ name: "frame", type: "DataFrame", size_bytes: 3.2e6 }, { name: "t", type: "ndarray", size_bytes: 3312 }], skipped: [{ name: "server", type: "Socket", reason: "a socket can't be stored" }] }),
+      snapshot_store: () => ({ saved: ["frame"], skipped: [] }),
+      snapshot_reload: () => ({ restored: ["frame"], failed: [] }),
       machine_logs: () => ({ lines: LOG }),
-      machine_up: () => {
+      machine_up: ({ recreate }) => {
+        const run_id = `fake-${this.#asked.length}`;
+        if (this.#scene === "recreate" && !recreate) {
+          this.#tell({ kind: "run_progress", run_id, progress: { kind: "phase", name: "create" } });
+          this.#tell({ kind: "run_ended", work: "up", run_id, failure: WOULD_RECREATE });
+          return { run_id };
+        }
         this.#scene = "running";
         this.#tell({ kind: "machine", status: this.#status() });
-        return { run_id: "fake" };
+        return { run_id };
       },
+      machine_restart: () => this.#status(),
       machine_down: () => {
         this.#scene = "stopped";
         return this.#status();
@@ -100,6 +124,8 @@ export class FakeHost implements Host {
         return this.#status();
       },
       desktop_open: () => {
+        // For tests, which answer there themselves.
+        if (this.#scene === "desktop") return { url: "ws://127.0.0.1:9/vnc?ticket=fake", password: "fake" };
         throw { code: "not_running", message: "The fake host has no desktop", cause: null, next: null, detail: null } satisfies Failure;
       },
       kernel_exec: ({ cell_id, run_id, code }) => {
@@ -141,7 +167,7 @@ export class FakeHost implements Host {
       state,
       image: "os",
       image_present: here,
-      image_stale: this.#scene === "stopped",
+      image_stale: this.#scene === "stopped" || this.#scene === "recreate",
       container_id: here ? "8f2c1e0b77aa4d3390c5" : null,
       started_at_ms: here ? Date.now() - 1000 * 60 * 47 : null,
       addresses:

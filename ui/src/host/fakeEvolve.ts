@@ -1,6 +1,6 @@
 // Evolves of the fake host: scenes to look at.
 
-import type { EvolveRun, Generation, RepoDiff, StepName } from "../wire";
+import type { EvolveRun, Failure, Generation, RepoDiff, StepName } from "../wire";
 import type { Command, Request } from "./host";
 
 const now = Date.now();
@@ -37,7 +37,7 @@ function run(scene: string): EvolveRun {
   const base = { run_id: "r6", kind: "evolve" as const, asked_by: "person" as const, note: "ripgrep for everybody", running_cell: "wait" as const, started_at: now - 20_000, ended_at: null, error: null, failure: null, generation: 6, from_generation: 5, commit: "77aa" };
   const report = { proof: null, kernels: [], lost_files: [], lost_files_count: 0, downtime_ms: null, warnings: [] };
   if (scene === "evolving") return { ...base, state: "running", steps: [done("prepare", 20_000, 400), done("build", 19_600, 11_000, "os:gen-6, 43 steps of which 40 were there"), { name: "prove", state: "running", started_at: now - 8000, ended_at: null, note: null }], report };
-  if (scene === "asked") return { ...base, state: "awaits_yes", asked_by: "machine", steps: [], report };
+  if (scene.startsWith("asked")) return { ...base, state: "awaits_yes", asked_by: "machine", steps: [], report };
   const proof = { ok: false, checks: [{ name: "display", ok: true, detail: "1280 × 800", took_ms: 210 }, { name: "kernel", ok: true, detail: "1+1 is 2", took_ms: 340 }, { name: "mcp filesystem", ok: false, detail: "it ended with exit code 1 before it answered initialize", took_ms: 2210 }] };
   return { ...base, state: "failed", ended_at: now - 60_000, error: "The candidate is not well: mcp filesystem", steps: [done("prepare", 90_000, 300), done("build", 89_000, 9000), { name: "prove", state: "failed", started_at: now - 70_000, ended_at: now - 62_000, note: "mcp filesystem: it ended with exit code 1" }], report: { ...report, proof, warnings: [] } };
 }
@@ -49,7 +49,11 @@ const PAST: EvolveRun[] = [
 ];
 
 export const fakeEvolve = (scene: string): { [K in Command]?: (request: Request<K>) => unknown } => ({
-  evolve_preview: () => DIFF,
+  evolve_preview: () => {
+    if (scene === "asked-reading") return new Promise(() => {});
+    if (scene === "asked-failing") throw { code: "internal", message: "The repo can't be read", cause: "too many files", next: null, detail: null } satisfies Failure;
+    return DIFF;
+  },
   evolve_status: () => ({ latest_run: run(scene), interrupted: false, executor: "host", needs_yes: true, repo: "/home/ada/.local/share/vivarium/machines/os-host/repo" }),
   evolve_runs: () => ({ runs: [run(scene), ...PAST] }),
   evolve_log: () => ({ lines: ["prepare: the repo is committed on vivarium/run-r6", "build: step 41 of 43", "prove: the candidate is up"], next: 3 }),

@@ -5,3 +5,9 @@ export function size(bytes: number): string {
   const value = bytes / 1000 ** power;
   return `${value >= 100 || power === 0 ? value.toFixed(0) : value.toFixed(1)} ${units[power]}`;
 }
+
+/** Bytes in words, such as `3 MiB`; powers of 1024, as limits of memory are, and rounded up. */
+export function binarySize(bytes: number): string {
+  const mib = Math.ceil(bytes / (1 << 20));
+  return mib > 1 ? `${mib} MiB` : `${Math.ceil(bytes / 1024)} KiB`;
+}

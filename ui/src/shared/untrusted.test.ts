@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 
-import { asJson, asText, clip, isDeeper, name, own, paragraph, put, visible } from "./untrusted";
+import unseen from "./unseen.json";
+import { asJson, asText, bytesOf, clip, isDeeper, name, own, paragraph, put, visible } from "./untrusted";
 
 test("what can't be seen is made visible", () => {
   expect(visible("a\u202egpj.sh")).toBe("a⟨U+202E⟩gpj.sh");
@@ -8,6 +9,25 @@ test("what can't be seen is made visible", () => {
   expect(visible("zero\u200bwidth \u{e0041}tag \ud800")).toBe("zero⟨U+200B⟩width ⟨U+E0041⟩tag ⟨U+D800⟩");
   expect(visible("two\r\nlines\tand a tab, 日本語, é, 👩‍💻")).toBe("two\nlines\tand a tab, 日本語, é, 👩‍💻");
   expect(visible("10%\r20%")).toBe("10%⟨U+000D⟩20%");
+});
+
+test("the app takes the same characters for unseen", () => {
+  // The list that `crates/app/src/untrusted.rs` is compared with, too.
+  const found: [number, number][] = [];
+  const BLOCK = 4096;
+  for (let first = 0; first <= 0x10ffff; first += BLOCK) {
+    const codes = Array.from({ length: BLOCK }, (_, at) => first + at).filter((code) => code < 0xd800 || code > 0xdfff);
+    const block = String.fromCodePoint(...codes);
+    if (visible(block) === block) continue;
+    for (const code of codes) {
+      const sign = String.fromCodePoint(code);
+      if (visible(sign) === sign) continue;
+      const last = found.at(-1);
+      if (last?.[1] === code - 1) last[1] = code;
+      else found.push([code, code]);
+    }
+  }
+  expect(found).toEqual(unseen);
 });
 
 test("a name is one line and has nothing unseen in it", () => {
@@ -35,4 +55,5 @@ test("types are looked at, and names of an object's prototype are ordinary names
   expect(asJson(deep)).toMatch(/nested too deeply|^\[/);
   expect([isDeeper(deep, 100), isDeeper({ a: [[1], 2] }, 2), isDeeper({ a: [[1], 2] }, 1), isDeeper("x", 0)]).toEqual([true, false, true, false]);
   expect(asJson(undefined)).toBe("undefined");
+  expect([bytesOf("abc"), bytesOf({ a: ["bc", null] }), bytesOf(deep)]).toEqual([3, 1 + 1 + 2 + 1 + 8, 99_999]);
 });

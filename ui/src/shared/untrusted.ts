@@ -82,6 +82,23 @@ export function isDeeper(value: unknown, limit: number): boolean {
   return false;
 }
 
+/** About how many bytes a value takes, however deeply it is nested: what is printed has few letters that take more than one. */
+export function bytesOf(value: unknown): number {
+  let bytes = 0;
+  const left = [value];
+  while (left.length > 0) {
+    const one = left.pop();
+    if (typeof one === "string") bytes += one.length;
+    else if (typeof one !== "object" || one === null) bytes += 8;
+    else
+      for (const [key, inside] of Object.entries(one)) {
+        bytes += key.length;
+        left.push(inside);
+      }
+  }
+  return bytes;
+}
+
 /** JSON of a value in one line or laid out; the words for it if it is nested too deeply to be written. */
 export function asJson(value: unknown, indent?: number): string {
   try {

@@ -33,14 +33,9 @@ impl MachineHandle {
     /// does not answer.
     pub(super) async fn wish(&self) -> Option<EvolveRun> {
         let run = self.latest_of_machine().await?;
-        // Its name becomes that of files and of a branch here, and no other run's.
-        let plain = |id: &str| id.len() <= 40 && id.chars().all(|c| c.is_ascii_alphanumeric());
         let waits = matches!(run.state, RunState::Asked | RunState::AwaitsYes);
-        let is_new = || {
-            let machine = self.machine().ok()?;
-            (!machine.knows_run(&run.run_id).ok()?).then_some(())
-        };
-        (waits && plain(&run.run_id) && is_new().is_some()).then_some(run)
+        let is_new = || self.machine().ok()?.is_new_run_id(&run.run_id).ok();
+        (waits && is_new() == Some(true)).then_some(run)
     }
 
     /// The newest run of the machine's own history, as it says.
@@ -92,11 +87,8 @@ impl MachineHandle {
         run.state = RunState::Refused;
         run.error = Some("The person said no".into());
         run.ended_at = Some(now_ms());
-        self.report(&EvolveReport {
-            run: run.clone(),
-            log: Vec::new(),
-        })
-        .await?;
+        self.machine()?.keep_refused(&run)?;
+        self.tell_end(&run).await;
         self.inner.journal.publish(Event::Evolve { run });
         Ok(())
     }
@@ -164,7 +156,7 @@ impl MachineHandle {
         // The machine hears that we are here, whether it asks for something or not.
         self.claim(executor, None).await.ok()?;
         let Some(mut run) = self.wish().await else {
-            self.tell_taken_back(told).await;
+            self.tell_what_was_missed(told).await;
             return None;
         };
         if !machine.spec().evolve.needs_yes {
@@ -184,16 +176,33 @@ impl MachineHandle {
         None
     }
 
-    /// One that waits for a person's yes and was taken back inside.
-    async fn tell_taken_back(&self, told: &mut HashSet<String>) {
-        if told.is_empty() {
+    /// The view hears of a run that waited for a person's yes and was taken back inside; the machine
+    /// hears how one ended that it still waits for.
+    async fn tell_what_was_missed(&self, told: &mut HashSet<String>) {
+        let Some(run) = self.latest_of_machine().await else {
             return;
-        }
-        if let Some(run) = self.latest_of_machine().await
-            && run.state == RunState::Cancelled
-            && told.remove(&run.run_id)
+        };
+        if run.state == RunState::Cancelled {
+            if told.remove(&run.run_id) {
+                self.inner.journal.publish(Event::Evolve { run });
+            }
+        } else if run.ended_at.is_none()
+            && let Some(mut ours) = self.machine().ok().and_then(|machine| machine.runs().ok())
+            && let Some(at) = ours.iter().position(|one| one.run_id == run.run_id)
+            && ours[at].ended_at.is_some()
         {
-            self.inner.journal.publish(Event::Evolve { run });
+            self.tell_end(&ours.swap_remove(at)).await;
+        }
+    }
+
+    /// Tells the machine how a run ended. One that does not hear it now hears it when it is here again.
+    async fn tell_end(&self, run: &EvolveRun) {
+        let report = EvolveReport {
+            run: run.clone(),
+            log: Vec::new(),
+        };
+        if let Err(failure) = self.report(&report).await {
+            tracing::debug!(%failure, "the machine did not hear how its run ended");
         }
     }
 

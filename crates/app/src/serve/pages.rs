@@ -10,6 +10,8 @@ use axum::{
 use rust_embed::RustEmbed;
 use wire::failure::{Failure, FailureCode};
 
+use crate::page_policy;
+
 /// What `npm run build` made, or nothing.
 #[derive(RustEmbed)]
 #[folder = "../../ui/dist/"]
@@ -52,11 +54,7 @@ impl Pages {
 
     /// `/` and every file of the UI. They hold no secret, so they want no token.
     pub(super) fn routes(self, bridge_port: u16) -> Router {
-        let policy = format!(
-            "default-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; \
-             font-src 'self'; frame-src 'self'; object-src 'none'; base-uri 'none'; frame-ancestors 'none'; \
-             connect-src 'self' ws://127.0.0.1:{bridge_port}"
-        );
+        let policy = page_policy(&format!("'self' ws://127.0.0.1:{bridge_port}"));
         let index = {
             let policy = policy.clone();
             move || async move { file("index.html", &policy) }

@@ -16,16 +16,13 @@ const SAME_ORIGIN: HeaderValue = HeaderValue::from_static("same-origin");
 pub(super) async fn apply(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
-    let policy = match headers.get(header::CONTENT_SECURITY_POLICY) {
-        None => Ok(HeaderValue::from_static(NOTHING)),
-        Some(policy) => {
-            let page = String::from_utf8_lossy(policy.as_bytes());
-            HeaderValue::try_from(format!("{page}; form-action 'none'"))
-        }
-    };
-    // A policy of ours has only letters that a header takes.
-    let policy = policy.unwrap_or(HeaderValue::from_static(NOTHING));
-    headers.insert(header::CONTENT_SECURITY_POLICY, policy);
+    // The pages' own has all of it.
+    if !headers.contains_key(header::CONTENT_SECURITY_POLICY) {
+        headers.insert(
+            header::CONTENT_SECURITY_POLICY,
+            HeaderValue::from_static(NOTHING),
+        );
+    }
     for (name, value) in [
         ("cross-origin-opener-policy", SAME_ORIGIN),
         ("cross-origin-resource-policy", SAME_ORIGIN),

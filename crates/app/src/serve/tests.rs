@@ -6,7 +6,7 @@ use tokio::{
 };
 
 use super::*;
-use crate::AppOptions;
+use crate::{AppOptions, page_policy};
 
 /// What the UI's build makes its `index.html` of.
 const INDEX: &[u8] = include_bytes!("../../../../ui/index.html");
@@ -252,6 +252,21 @@ async fn every_answer_has_a_policy() {
         let policies = head.matches("\ncontent-security-policy:").count();
         assert_eq!(policies, 1, "{head}");
     }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_page_has_the_windows_policy_but_for_what_it_reaches() {
+    let server = Fixture::new(true).await;
+    let (head, _) = server.answer("GET /", &[], "").await;
+    let policy = head
+        .lines()
+        .find_map(|line| line.strip_prefix("content-security-policy: "));
+    let own = page_policy(&format!(
+        "'self' ws://127.0.0.1:{}",
+        server.app.bridge_port()
+    ));
+    assert_eq!(policy, Some(own.as_str()), "{head}");
     server.stop().await;
 }
 

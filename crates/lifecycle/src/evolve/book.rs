@@ -125,14 +125,19 @@ impl Book {
 
     /// Puts an ended run into the history.
     pub(crate) fn end(&self, run: &EvolveRun) -> Result<(), LifecycleError> {
-        write(&self.run_file(&run.run_id, "json"), run)?;
+        self.keep(run)?;
         let state = self.state_file();
         match fs::remove_file(&state) {
             Err(error) if error.kind() != ErrorKind::NotFound => {
-                return Err(LifecycleError::file("remove", &state)(error));
+                Err(LifecycleError::file("remove", &state)(error))
             }
-            _ => {}
+            _ => Ok(()),
         }
+    }
+
+    /// Writes a run that is over into the history, from which the oldest go.
+    pub(crate) fn keep(&self, run: &EvolveRun) -> Result<(), LifecycleError> {
+        write(&self.run_file(&run.run_id, "json"), run)?;
         for old in self.runs()?.iter().skip(KEPT_RUNS) {
             for end in ["json", "log"] {
                 let _ = fs::remove_file(self.run_file(&old.run_id, end));

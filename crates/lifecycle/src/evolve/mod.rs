@@ -174,32 +174,47 @@ impl Machine {
         })
     }
 
-    /// Refuses a name that isn't a new run's: the machine chooses it where the machine asks, and files
-    /// and a branch are named after it.
-    fn check_run_id(&self, run_id: &str) -> Result<(), LifecycleError> {
-        let is_plain =
-            (1..=40).contains(&run_id.len()) && run_id.chars().all(|c| c.is_ascii_alphanumeric());
-        if !is_plain || self.knows_run(run_id)? {
-            return Err(LifecycleError::RunName {
-                run_id: kept::note(run_id),
-            });
-        }
-        Ok(())
-    }
-
-    /// Whether a run of this name was carried out, also where only its generation is remembered.
+    /// Whether a run that is asked for may be called so: the machine chooses the name where the machine
+    /// asks, and files and a branch are named after it. It is plain, and no earlier run's; one of which
+    /// only the generation is remembered counts too.
     ///
     /// # Errors
     /// [`LifecycleError::File`].
-    pub fn knows_run(&self, run_id: &str) -> Result<bool, LifecycleError> {
+    pub fn is_new_run_id(&self, run_id: &str) -> Result<bool, LifecycleError> {
+        let is_plain =
+            (1..=40).contains(&run_id.len()) && run_id.chars().all(|c| c.is_ascii_alphanumeric());
+        if !is_plain {
+            return Ok(false);
+        }
         let all = self.read_generations()?;
         let made = all
             .records
             .iter()
             .filter_map(|record| record.run_id.as_deref());
         let saved = all.saved.iter().map(|saved| saved.run_id.as_str());
-        Ok(made.chain(saved).any(|known| known == run_id)
-            || self.runs()?.iter().any(|run| run.run_id == run_id))
+        Ok(made.chain(saved).all(|known| known != run_id)
+            && self.runs()?.iter().all(|run| run.run_id != run_id))
+    }
+
+    /// Puts a run into the history that a person refused: nothing was carried out, and it can't be
+    /// asked for again.
+    ///
+    /// # Errors
+    /// [`LifecycleError::RunName`] where its name isn't a new one; [`LifecycleError::File`].
+    pub fn keep_refused(&self, run: &EvolveRun) -> Result<(), LifecycleError> {
+        self.check_run_id(&run.run_id)?;
+        let mut run = run.clone();
+        kept::run(&mut run);
+        self.book().keep(&run)
+    }
+
+    fn check_run_id(&self, run_id: &str) -> Result<(), LifecycleError> {
+        if self.is_new_run_id(run_id)? {
+            return Ok(());
+        }
+        Err(LifecycleError::RunName {
+            run_id: kept::note(run_id),
+        })
     }
 
     /// Whether a run was cut off and nobody works on it.

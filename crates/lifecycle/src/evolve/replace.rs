@@ -342,11 +342,7 @@ impl Run<'_> {
             RunKind::Rollback => Duration::ZERO,
         };
         tokio::time::sleep_until(steady_since + steady).await;
-        let same_life = machine
-            .ours(engine)
-            .await?
-            .is_some_and(|now| now.state == first.state && is_running(now.state));
-        if !same_life || !machine.inside(engine, &first.id).answers().await {
+        if !self.still_well(&first, limit).await? {
             return Err(LifecycleError::Unhealthy {
                 name: machine.names.container.clone(),
                 cause: "it was well, and then no longer".into(),
@@ -371,6 +367,30 @@ impl Run<'_> {
         Ok(Done::With(downtime.map(|ms| {
             format!("it answered {ms} ms after the old one was stopped")
         })))
+    }
+
+    /// Whether the new machine still lives the life that it was seen in, and answers. On a busy computer
+    /// one answer may come late, so that it is asked until the limit.
+    async fn still_well(
+        &self,
+        first: &containers::Container,
+        limit: Duration,
+    ) -> Result<bool, LifecycleError> {
+        let (machine, engine) = (self.machine, self.engine);
+        let deadline = tokio::time::Instant::now() + limit;
+        loop {
+            let now = machine.ours(engine).await?;
+            if !now.is_some_and(|now| now.state == first.state && is_running(now.state)) {
+                return Ok(false);
+            }
+            if machine.inside(engine, &first.id).answers().await {
+                return Ok(true);
+            }
+            if tokio::time::Instant::now() >= deadline {
+                return Ok(false);
+            }
+            tokio::time::sleep(LOOK).await;
+        }
     }
 
     /// The namespaces: those that were carried, or those with which the generation was left.

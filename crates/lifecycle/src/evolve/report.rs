@@ -250,7 +250,7 @@ impl Machine {
             let Some(run) = self.own_status(engine).await?.latest_run else {
                 return Ok(None);
             };
-            if run.state != RunState::Asked || self.knows_run(&run.run_id)? {
+            if run.state != RunState::Asked || !self.is_new_run_id(&run.run_id)? {
                 return Ok(None);
             }
             let wish = EvolveWish {

@@ -30,7 +30,7 @@ use crate::{
 /// Between two looks at a lock that another process holds.
 const LOOK: Duration = Duration::from_millis(100);
 /// How long restarters may take until one of them works.
-const BEGIN: Duration = Duration::from_secs(20);
+const BEGIN: Duration = Duration::from_secs(60);
 /// Says that a machine is being replaced.
 const FLAG: &str = "restart_requested";
 

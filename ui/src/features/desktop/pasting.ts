@@ -4,10 +4,9 @@
 import type RFB from "@novnc/novnc";
 
 interface Keys {
-  /** What is pasted. */
-  read: () => Promise<string>;
+  /** Gives the machine what is pasted; false if it can't have it. */
+  give: () => Promise<boolean>;
   rfb: () => RFB | null;
-  failed: (thrown: unknown) => void;
 }
 
 const CONTROL = 0xffe3;
@@ -15,16 +14,13 @@ const SHIFT = 0xffe1;
 const INSERT = 0xff63;
 
 /** Ctrl+V, Ctrl+Shift+V and Shift+Insert, on their way to the display. */
-export function pasteKeys(target: HTMLElement, { read, rfb, failed }: Keys): () => void {
+export function pasteKeys(target: HTMLElement, { give, rfb }: Keys): () => void {
   let held = { ctrl: false, shift: false };
   const track = (event: KeyboardEvent) => (held = { ctrl: event.ctrlKey || event.metaKey, shift: event.shiftKey });
 
   async function paste(event: KeyboardEvent) {
-    try {
-      rfb()?.clipboardPasteFrom(await read());
-    } catch (thrown) {
-      failed(thrown);
-    }
+    // The keys would paste something else.
+    if (!(await give())) return;
     const display = rfb();
     if (!display) return;
     // Reading took a moment: the keys go as they were, whatever is held by now.

@@ -1,13 +1,13 @@
 // One view of the machine's display: connects with a ticket of the engine's, and again by itself
 // when the connection is lost, until it is told to leave.
 
-import RFB from "@novnc/novnc";
-
 import { toFailure } from "../../host";
 import type { Live } from "../../shared/live/live.svelte";
 import type { Failure } from "../../wire";
+import { CopiedText, refusal, TOO_LARGE } from "./clipboard";
 import { Latency } from "./latency";
 import { pasteKeys } from "./pasting";
+import RFB from "./rfb";
 
 export type ScreenState =
   | { kind: "off" }
@@ -31,6 +31,7 @@ export class Screen {
   trouble = $state<Failure | null>(null);
   #live: Live;
   #target: HTMLElement;
+  #copied: CopiedText;
   #rfb: RFB | null = null;
   #retry: ReturnType<typeof setTimeout> | undefined;
   #wait_ms = FIRST_RETRY_MS;
@@ -39,11 +40,12 @@ export class Screen {
   constructor(live: Live, target: HTMLElement) {
     this.#live = live;
     this.#target = target;
-    pasteKeys(target, {
-      read: () => live.host.clipboard.read(),
-      rfb: () => this.#rfb,
-      failed: (thrown) => (this.trouble = toFailure(thrown, "This computer's clipboard can't be read")),
+    this.#copied = new CopiedText({
+      write: (text) => live.host.clipboard.write(text),
+      isWanted: () => this.#isAttended(),
+      failed: (thrown) => (this.trouble = toFailure(thrown, "This computer's clipboard can't be written")),
     });
+    pasteKeys(target, { give: () => this.#give(), rfb: () => this.#rfb });
   }
 
   /** Connects, and stays connected. */
@@ -93,12 +95,24 @@ export class Screen {
 
   /** Puts this computer's clipboard on the machine's. */
   async giveClipboard(): Promise<void> {
+    await this.#give();
+    this.focus();
+  }
+
+  /** False if it is too large, so that what the machine's clipboard holds is something else. */
+  async #give(): Promise<boolean> {
     try {
-      this.#rfb?.clipboardPasteFrom(await this.#live.host.clipboard.read());
+      const text = await this.#live.host.clipboard.read();
+      const refused = refusal(text);
+      if (refused) {
+        this.trouble = refused;
+        return false;
+      }
+      this.#rfb?.clipboardPasteFrom(text);
     } catch (thrown) {
       this.trouble = toFailure(thrown, "This computer's clipboard can't be read");
     }
-    this.focus();
+    return true;
   }
 
   /** The picture as a PNG. */
@@ -133,7 +147,10 @@ export class Screen {
       // A connection that comes back takes the keyboard from nothing: what is typed elsewhere is not for the machine.
       if (free()) this.focus();
     });
-    rfb.addEventListener("clipboard", (event) => void this.#takeClipboard(event.detail.text));
+    rfb.addEventListener("clipboard", (event) => void this.#copied.take(event.detail.text));
+    rfb.addEventListener("clipboardtoolarge", () => {
+      if (this.#isAttended()) this.trouble = TOO_LARGE;
+    });
     rfb.addEventListener("securityfailure", (event) => (refused = event.detail.reason ?? "The password was refused"));
     rfb.addEventListener("disconnect", () => {
       if (this.#rfb !== rfb) return;
@@ -149,14 +166,9 @@ export class Screen {
     });
   }
 
-  /** What was copied in the machine, while the person is at it: an idle machine changes nothing here. */
-  async #takeClipboard(text: string): Promise<void> {
-    if (text === "" || this.viewOnly || !document.hasFocus() || !this.#target.contains(document.activeElement)) return;
-    try {
-      await this.#live.host.clipboard.write(text);
-    } catch (thrown) {
-      this.trouble = toFailure(thrown, "This computer's clipboard can't be written");
-    }
+  /** Whether the person is at the desktop: an idle machine, or one in the background, changes nothing on this computer. */
+  #isAttended(): boolean {
+    return !this.viewOnly && document.visibilityState === "visible" && document.hasFocus() && this.#target.contains(document.activeElement);
   }
 
   #lose(failure: Failure): void {
@@ -170,5 +182,5 @@ export class Screen {
 /** Whether nothing has the keyboard that somebody types into. */
 function free(): boolean {
   const active = document.activeElement;
-  return active === null || active === document.body || active.matches("[data-home]");
+  return active === null || active === document.body || active.matches("main > .held");
 }

@@ -3,11 +3,10 @@
 
 import { toFailure } from "../../host";
 import type { Live } from "../../shared/live/live.svelte";
+import { addLine, logOf, newLog, type Log } from "../../shared/log";
 import type { EvolveRequest, EvolveRun, EvolveStatus, Event, Failure, Generation, RepoDiff, RollbackRequest, SavedFiles } from "../../wire";
 
 export type Diff = { kind: "reading" } | { kind: "read"; diff: RepoDiff } | { kind: "failed"; failure: Failure };
-
-const LOG_LINES = 5000;
 
 export class Evolve {
   status = $state.raw<EvolveStatus | null>(null);
@@ -18,12 +17,14 @@ export class Evolve {
   /** What rollbacks put aside. */
   saved = $state.raw<SavedFiles[]>([]);
   keeps = $state(0);
-  lines = $state.raw<{ number: number; text: string }[]>([]);
+  /** The log of `run`. */
+  log = $state(newLog());
   failure = $state.raw<Failure | null>(null);
   /** Whether the generations were ever read. */
   known = $state(false);
   #live: Live;
-  #log = { run_id: "", next: 0 };
+  /** The run that the log is of. */
+  #log_of = "";
 
   constructor(live: Live) {
     this.#live = live;
@@ -91,9 +92,9 @@ export class Evolve {
   }
 
   /** A run's whole log. */
-  async logOf(run_id: string): Promise<{ number: number; text: string }[]> {
+  async logOf(run_id: string): Promise<Log> {
     const { lines } = await this.#live.call("evolve_log", { run_id, after: 0 });
-    return numbered(0, lines);
+    return logOf(lines);
   }
 
   changesOf(number: number): Promise<RepoDiff> {
@@ -136,25 +137,20 @@ export class Evolve {
   /** The log of a run that this page has not followed from its beginning. */
   async #readLog(): Promise<void> {
     const run_id = this.run?.run_id;
-    if (run_id === undefined || this.#log.run_id === run_id) return;
-    this.#log = { run_id, next: 0 };
-    this.lines = (await this.logOf(run_id)).slice(-LOG_LINES);
-  }
-
-  #show(before: { number: number; text: string }[], lines: string[]): void {
-    const first = (before.at(-1)?.number ?? -1) + 1;
-    this.lines = [...before, ...numbered(first, lines)].slice(-LOG_LINES);
+    if (run_id === undefined || this.#log_of === run_id) return;
+    this.#log_of = run_id;
+    this.log = await this.logOf(run_id);
   }
 
   #take(event: Event): void {
     switch (event.kind) {
       case "evolve":
         if (this.run?.run_id !== event.run.run_id) {
-          this.#log = { run_id: event.run.run_id, next: 0 };
-          this.lines = [];
+          this.#log_of = event.run.run_id;
+          this.log = newLog();
         }
         // What is to be approved is read when it is asked for: what was read before may be something else.
-        if (event.run.state === "awaits_yes" && this.run?.state !== "awaits_yes") {
+        if (event.run.state === "awaits_yes" && (this.run?.state !== "awaits_yes" || this.run.run_id !== event.run.run_id)) {
           this.diff = { kind: "reading" };
           void this.read();
         }
@@ -162,7 +158,7 @@ export class Evolve {
         if (event.run.ended_at !== null) void this.look();
         break;
       case "evolve_log":
-        if (event.run_id === this.run?.run_id) this.#show(this.lines, event.lines);
+        if (event.run_id === this.run?.run_id) for (const line of event.lines) addLine(this.log, line);
         break;
       case "generations":
         void this.#list();
@@ -170,5 +166,3 @@ export class Evolve {
     }
   }
 }
-
-const numbered = (first: number, lines: string[]) => lines.map((text, at) => ({ number: first + at, text }));

@@ -2,14 +2,16 @@
 
 import { toFailure } from "../../host";
 import type { Failure } from "../../wire";
-import { asJson, isRecord, type Json } from "../../shared/untrusted";
+import { asJson, bytesOf, isRecord, type Json } from "../../shared/untrusted";
 import { Refusal, type Session } from "./session.svelte";
 
 export type Outcome =
   | { kind: "going"; id: number }
   | { kind: "done"; result: Json; duration_ms: number; failed: boolean }
   | { kind: "refused"; code: number; message: string; data: unknown }
-  | { kind: "broken"; failure: Failure };
+  | { kind: "broken"; failure: Failure }
+  /** Its answer is kept no longer: newer ones took its room. */
+  | { kind: "gone" };
 
 export class Call {
   /** Large answers stay as they came. */
@@ -33,6 +35,8 @@ export class Call {
 }
 
 const KEPT = 200;
+/** What the kept answers take together, about; the newest one is kept, however large it is. */
+export const KEPT_BYTES = 64 << 20;
 /** So long a server has to say that it cancelled a call. */
 const CANCEL_MS = 5000;
 
@@ -40,6 +44,8 @@ export class Calls {
   /** Newest first. */
   list = $state.raw<Call[]>([]);
   #number = 0;
+  /** What each answer takes. */
+  #bytes = new WeakMap<Call, number>();
 
   async make(session: Session, method: string, name: string, params: { [key: string]: Json }): Promise<Call> {
     const id = session.nextId();
@@ -56,7 +62,21 @@ export class Calls {
           ? { kind: "refused", code: thrown.code, message: thrown.message, data: thrown.data }
           : { kind: "broken", failure: toFailure(thrown) };
     }
+    this.#bytes.set(call, bytesOf(call.outcome));
+    this.#forget(call);
     return call;
+  }
+
+  /** Lets go of old answers until there is room for the newest one. */
+  #forget(newest: Call): void {
+    let left = KEPT_BYTES - (this.#bytes.get(newest) ?? 0);
+    for (const call of this.list) {
+      if (call === newest || call.outcome.kind === "going") continue;
+      left -= this.#bytes.get(call) ?? 0;
+      if (left >= 0) continue;
+      call.outcome = { kind: "gone" };
+      this.#bytes.delete(call);
+    }
   }
 
   /** Asks the server to give a call up; one that doesn't answer is waited for no longer. */
@@ -85,6 +105,7 @@ export function text(call: Call): string {
     case "broken":
       return outcome.failure.message;
     case "going":
+    case "gone":
       return "";
   }
 }

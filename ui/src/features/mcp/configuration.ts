@@ -1,6 +1,6 @@
 // How other programs are told of this endpoint: each client's own form.
 
-import { commandLine } from "./entry";
+import { shellLine } from "./entry";
 
 export interface Target {
   id: string;
@@ -22,7 +22,7 @@ export const TARGETS: Target[] = [
     word: "Claude Code",
     where: "a terminal",
     // A server's name comes from inside, and a shell reads this.
-    text: (url, token, name) => commandLine("claude", ["mcp", "add", "--transport", "http", clean(name), url, "--header", `Authorization: Bearer ${token}`]),
+    text: (url, token, name) => shellLine(["claude", "mcp", "add", "--transport", "http", clean(name), url, "--header", `Authorization: Bearer ${token}`]),
   },
   {
     id: "claude-desktop",

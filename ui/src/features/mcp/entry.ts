@@ -24,10 +24,17 @@ export function splitCommand(text: string): string[] {
   return words;
 }
 
-/** The command line that these words come from. */
+const quoted = (word: string) => `'${word.replaceAll("'", "'\\''")}'`;
+
+/** The command line that these words come from, as it is typed here: nothing but quotes and backslashes means anything. */
 export function commandLine(command: string, args: string[]): string {
-  const plain = (word: string) => (/^[\w@%+=:,./${}*-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`);
+  const plain = (word: string) => (/^[\w@%+=:,./${}*-]+$/.test(word) ? word : quoted(word));
   return [command, ...args].filter((word, at) => at > 0 || word !== "").map(plain).join(" ");
+}
+
+/** The line that makes a shell run a program with these arguments, whichever shell it is. */
+export function shellLine(words: string[]): string {
+  return words.map((word) => (/^[\w@%+=:,./-]+$/.test(word) ? word : quoted(word))).join(" ");
 }
 
 /** `NAME=value` lines; others are left out. */

@@ -25,5 +25,6 @@ test("pages are read to their end, if they have one", async () => {
   expect(await pages((at) => ({ tools: [at], nextCursor: String(at) }))).toEqual({ asked: 50, entries: 50, cut: true });
   expect(await pages((at) => ({ tools: Array(1500).fill(0), nextCursor: String(at) }))).toEqual({ asked: 2, entries: 2000, cut: true });
   expect(await pages(() => ({ tools: Array(300_000).fill(0) }))).toEqual({ asked: 1, entries: 2000, cut: true });
+  expect(await pages((at) => ({ tools: [{ name: `${at}`, description: "x".repeat(5 << 20) }], nextCursor: String(at) }))).toEqual({ asked: 7, entries: 6, cut: true });
   for (const odd of [null, 3, [], { tools: null }, { tools: {}, nextCursor: 3 }, { nextCursor: null }]) expect(await pages(() => odd)).toEqual({ asked: 1, entries: 0, cut: false });
 });

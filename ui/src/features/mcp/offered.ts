@@ -1,6 +1,6 @@
 // What a server says that it offers, read by its types: whatever has another shape is left out.
 
-import { asList, asRecord, isRecord, maybeText } from "../../shared/untrusted";
+import { asList, asRecord, bytesOf, isRecord, maybeText } from "../../shared/untrusted";
 import { asSchema, type Schema } from "./schema";
 
 export interface Tool {
@@ -75,6 +75,7 @@ export function readAll<T>(given: unknown[], read: (one: unknown) => T | null, k
 /** At most so much is asked for and kept of a list that comes in pages. */
 const PAGES = 50;
 const ENTRIES = 2000;
+const LIST_BYTES = 32 << 20;
 /** Empty pages in a row that are taken for an end. */
 const EMPTY_PAGES = 3;
 
@@ -87,10 +88,15 @@ export async function readPages(field: string, ask: (cursor: string | undefined)
   const places = new Set<string>();
   let cursor: string | undefined;
   let empty = 0;
+  let bytes = 0;
   for (let pages = 0; pages < PAGES; pages++) {
     const page = asRecord(await ask(cursor));
     const found = asList(page[field]);
-    for (const one of found.slice(0, ENTRIES - entries.length)) entries.push(one);
+    for (const one of found.slice(0, ENTRIES - entries.length)) {
+      bytes += bytesOf(one);
+      if (bytes > LIST_BYTES) return { entries, cut: true };
+      entries.push(one);
+    }
     cursor = maybeText(page["nextCursor"]);
     if (cursor === undefined) return { entries, cut: entries.length === ENTRIES && found.length > 0 };
     empty = found.length === 0 ? empty + 1 : 0;

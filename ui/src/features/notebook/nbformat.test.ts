@@ -1,30 +1,7 @@
 import { expect, test } from "vitest";
 
-import { newCellId, putTogether, takeApart, takeOutput, type FileCell, type NotebookFile, type Output } from "./nbformat";
+import { newCellId, putTogether, takeApart, type FileCell, type NotebookFile, type Output } from "./nbformat";
 import { show } from "./shown";
-
-const text = (name: string, text: string): Output => ({ output_type: "stream", name, text });
-
-test("text of one stream grows, another stream begins anew", () => {
-  const outputs: Output[] = [];
-  takeOutput(outputs, text("stdout", "a"));
-  takeOutput(outputs, text("stdout", "b"));
-  takeOutput(outputs, text("stderr", "!"));
-  takeOutput(outputs, text("stdout", "c"));
-  expect(outputs).toEqual([text("stdout", "ab"), text("stderr", "!"), text("stdout", "c")]);
-});
-
-test("an update replaces the display of its id and nothing else", () => {
-  const display = (id: string, words: string): Output => ({
-    output_type: "display_data",
-    data: { "text/plain": words },
-    metadata: {},
-    transient: { display_id: id },
-  });
-  const outputs = [display("one", "1"), display("two", "2")];
-  takeOutput(outputs, { output_type: "update_display_data", data: { "text/plain": "new" }, transient: { display_id: "one" } });
-  expect(outputs).toEqual([display("one", "new"), display("two", "2")]);
-});
 
 test("a file comes back as it was, whatever it holds", () => {
   const file: NotebookFile = {

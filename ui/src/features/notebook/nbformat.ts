@@ -1,4 +1,4 @@
-// Notebook files as nbformat 4.5 has them, and outputs as they grow.
+// Notebook files as nbformat 4.5 has them.
 // https://nbformat.readthedocs.io/en/latest/format_description.html
 
 import { asText, isRecord } from "../../shared/untrusted";
@@ -12,6 +12,8 @@ export interface StreamOutput {
   output_type: "stream";
   name: string;
   text: Multiline;
+  /** Of a note that output was cut here: how much. */
+  transient?: { missing_bytes?: number };
 }
 
 export interface DataOutput {
@@ -57,29 +59,6 @@ export interface NotebookFile extends Head {
 
 export function joined(text: Multiline | undefined): string {
   return Array.isArray(text) ? text.map((line) => asText(line)).join("") : asText(text);
-}
-
-/**
- * Takes the next output in: text of the same stream joins the text before it, an update replaces
- * every display of its id, `clear_output` is not an output and comes as an empty list elsewhere.
- */
-export function takeOutput(outputs: Output[], next: Output): void {
-  const last = outputs.at(-1);
-  if (next.output_type === "stream" && last?.output_type === "stream" && last.name === next.name) {
-    last.text = joined(last.text) + joined(next.text);
-    return;
-  }
-  if (next.output_type === "update_display_data") {
-    const id = next.transient?.display_id;
-    for (const output of outputs) {
-      if (output.output_type === "display_data" && id !== undefined && output.transient?.display_id === id) {
-        output.data = next.data;
-        output.metadata = next.metadata ?? {};
-      }
-    }
-    return;
-  }
-  outputs.push(next);
 }
 
 /** Ids that nbformat 4.5 allows: 1 to 64 of letters, digits, `-`, `_`. */
@@ -133,12 +112,12 @@ export function hasData(output: Output): output is DataOutput {
 /** An output as a file has it; one that is not known stays as it is. */
 export function kept(output: Output): Output {
   if (!isRecord(output)) return output;
-  if (output.output_type === "stream") return { ...output, text: lines(joined(output.text)) };
-  if (!hasData(output)) return output;
+  if (output.output_type !== "stream" && !hasData(output)) return output;
   const rest = { ...output };
   delete rest.transient;
-  const data = Object.entries(output.data).map(([type, value]) => [type, typeof value === "string" && isText(type) ? lines(value) : value]);
-  return { ...rest, metadata: output.metadata ?? {}, data: Object.fromEntries(data) as Bundle };
+  if (rest.output_type === "stream") return { ...rest, text: lines(joined(rest.text)) };
+  const data = Object.entries(rest.data).map(([type, value]) => [type, typeof value === "string" && isText(type) ? lines(value) : value]);
+  return { ...rest, metadata: rest.metadata ?? {}, data: Object.fromEntries(data) as Bundle };
 }
 
 function isText(type: string): boolean {

@@ -3,9 +3,10 @@
 
 import { toFailure } from "../../host";
 import type { Live } from "../../shared/live/live.svelte";
-import { isDeeper, isRecord } from "../../shared/untrusted";
+import { bytesOf, isDeeper, isRecord } from "../../shared/untrusted";
 import type { Event, ExecStatus, Failure, InputPrompt } from "../../wire";
-import { joined, newCellId, takeOutput, type FileCell, type Output } from "./nbformat";
+import { joined, newCellId, type FileCell, type Output } from "./nbformat";
+import { takeOutput } from "./outputs";
 
 export type CellState =
   | { kind: "idle" }
@@ -35,6 +36,9 @@ export interface Cell {
 
 /** An output that is nested more deeply could neither be kept in the draft nor saved, and all else with it. */
 const DEEPEST_OUTPUT = 100;
+/** What waits for the next frame, and what each takes beside its content. */
+const MOST_PENDING_BYTES = 4 << 20;
+const PENDING_BYTES = 200;
 const TOO_DEEP = { output_type: "stream", name: "stderr", text: "(This output is nested too deeply to be kept.)\n" };
 
 export function newCell(kind: Cell["kind"] = "code", source = ""): Cell {
@@ -69,6 +73,7 @@ export class Notebook {
   ended = $state(0);
   #live: Live;
   #pending: Told[] = [];
+  #pending_bytes = 0;
   #frame = 0;
   /** Told of every change that a file would show. */
   #changed: () => void;
@@ -302,12 +307,16 @@ export class Notebook {
         if (cell) cell.outputs = [];
         return;
       }
-      case "cell_output":
+      case "cell_output": {
         if (!this.#of(event) || !isRecord(event.output)) return;
-        this.#pending.push(isDeeper(event.output, DEEPEST_OUTPUT) ? { ...event, output: { ...TOO_DEEP } } : event);
-        // A flood of outputs becomes one change a frame.
+        const output = isDeeper(event.output, DEEPEST_OUTPUT) ? { ...TOO_DEEP } : event.output;
+        this.#pending.push({ ...event, output });
+        // A flood of outputs becomes one change a frame. A window that nobody sees has no frames.
         this.#frame ||= requestAnimationFrame(() => this.#flush());
+        this.#pending_bytes += PENDING_BYTES + bytesOf(output);
+        if (this.#pending_bytes > MOST_PENDING_BYTES) this.#flush();
         return;
+      }
       case "cell_ended": {
         this.#flush();
         // Whoever ran it: the namespace may have changed.
@@ -336,6 +345,7 @@ export class Notebook {
     this.#frame = 0;
     const pending = this.#pending;
     this.#pending = [];
+    this.#pending_bytes = 0;
     for (const { of, output } of joinText(pending)) {
       const cell = this.#of(of);
       if (cell) takeOutput(cell.outputs, output);

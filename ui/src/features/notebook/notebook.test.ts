@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 
+import { bytesOf } from "../../shared/untrusted";
 import { FakeLive } from "./fakeLive";
 import { Notebook, newCell } from "./notebook.svelte";
 
@@ -47,6 +48,17 @@ test("a cell that is taken up shows its outputs once", async () => {
   fake.says("a", "0");
   fake.end("a");
   expect(text()).toEqual(["0"]);
+});
+
+test("a flood reaches the cell also while no frame is drawn, and is bounded there", async () => {
+  const { fake, notebook } = opened();
+  await notebook.run("a");
+  const line = `${"x".repeat(1 << 16)}\n`;
+  for (let at = 0; at < 320; at++) fake.says("a", line);
+  const { outputs } = notebook.cells[0]!;
+  expect(bytesOf(outputs)).toBeGreaterThan(8 << 20);
+  expect(bytesOf(outputs)).toBeLessThan(15 << 20);
+  expect(outputs.some((output) => "text" in output && String(output.text).includes("[output cut: "))).toBe(true);
 });
 
 test("a question that is over is asked no more", async () => {

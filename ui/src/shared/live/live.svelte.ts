@@ -32,6 +32,8 @@ export class Live {
   doing = $state<Doing>(null);
   /** The newest run of evolve that was heard of. */
   evolve = $state.raw<EvolveRun | null>(null);
+  /** The run that this window asked for last. */
+  #wanted = $state.raw<{ run_id: string; rebuild: boolean } | null>(null);
   /** What the last click could not do. */
   trouble = $state<Failure | null>(null);
   #listeners = new Set<(event: Event, at_ms: number) => void>();
@@ -92,11 +94,27 @@ export class Live {
     this.#timer = setTimeout(() => void this.look(), well ? LOOK_HERE_MS : LOOK_AWAY_MS);
   }
 
-  /** Fails with `would_recreate` if a machine that runs would be replaced and `recreate` is false. */
+  /** The run fails with `would_recreate` if a machine that runs would be replaced and `recreate` is false. */
   async up(rebuild: boolean, recreate = false): Promise<void> {
     await this.#do("starting", async () => {
-      await this.call("machine_up", { rebuild, recreate });
+      const { run_id } = await this.call("machine_up", { rebuild, recreate });
+      this.#wanted = { run_id, rebuild };
     });
+  }
+
+  /**
+   * The failure of the last run if it waits for a word on replacing the machine. Only the window that
+   * asked for the run has it: one that is opened later, or another one, asks nobody.
+   */
+  get wouldRecreate(): Failure | null {
+    const { run } = this;
+    if (run?.outcome.kind !== "failed" || run.outcome.failure.code !== "would_recreate") return null;
+    return run.id === this.#wanted?.run_id ? run.outcome.failure : null;
+  }
+
+  /** Does what the last run was to do, and replaces the machine that runs. */
+  async recreate(): Promise<void> {
+    await this.up(this.#wanted?.rebuild ?? false, true);
   }
 
   async down(): Promise<void> {

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 
-import { advance, beginRun, endRun, KEPT_LINES } from "./run";
+import { advance, beginRun, endRun, FIRST_STEPS, LAST_STEPS } from "./run";
 
 const step = (index: number, title: string, cached = false) => ({ kind: "step" as const, index, total: 3, title, cached });
 
@@ -32,9 +32,19 @@ test("a failing step stays open, so that it can be shown as the one that failed"
   expect(run.ended_at).toBe(5);
 });
 
-test("only the last lines are kept, with their numbers", () => {
+test("a build that prints for ever, and claims any number of steps, is bounded", () => {
   const run = beginRun("a", 0);
-  for (let at = 0; at < KEPT_LINES * 3; at++) advance(run, { kind: "line", text: `${at}` }, at);
-  expect(run.lines.length).toBeLessThanOrEqual(KEPT_LINES * 1.25);
-  expect(run.lines.at(-1)).toEqual({ number: KEPT_LINES * 3, text: `${KEPT_LINES * 3 - 1}` });
+  for (let at = 1; at <= 1500; at++) {
+    advance(run, { kind: "line", text: `${at} ${"x".repeat(20_000)}` }, at);
+    advance(run, step(at, `RUN ${at} ${"y".repeat(20_000)}`), at);
+  }
+  expect(JSON.stringify(run).length).toBeLessThan(6 << 20);
+  expect(run.log.lines[0]!.text).toMatch(/^1 x/);
+  expect(run.log.lines.at(-1)!.text).toMatch(/^1500 x/);
+  const { steps, missing_steps } = run.phases[0]!;
+  expect(steps.length).toBe(FIRST_STEPS + LAST_STEPS);
+  expect(missing_steps).toBe(1500 - steps.length);
+  expect([steps[0]!.index, steps[FIRST_STEPS - 1]!.index, steps.at(-1)!.index]).toEqual([1, FIRST_STEPS, 1500]);
+  for (let at = 0; at < 1000; at++) advance(run, { kind: "phase", name: "p" }, at);
+  expect(run.phases.length).toBeLessThanOrEqual(100);
 });

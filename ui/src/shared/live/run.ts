@@ -1,7 +1,8 @@
 // Long work (bringing a machine up) as a person reads it: phases, steps, times, lines.
 
 import type { Failure, Progress } from "../../wire";
-import { name as asName, own } from "../untrusted";
+import { addLine, newLog, type Log } from "../log";
+import { clip, name as asName, own } from "../untrusted";
 
 export interface Step {
   index: number;
@@ -17,13 +18,10 @@ export interface Phase {
   name: string;
   started_at: number;
   ended_at: number | null;
+  /** The first and the last ones. */
   steps: Step[];
-}
-
-export interface Line {
-  /** Grows by one. */
-  number: number;
-  text: string;
+  /** How many are missing between them. */
+  missing_steps: number;
 }
 
 export type Outcome = { kind: "going" } | { kind: "done" } | { kind: "failed"; failure: Failure };
@@ -33,13 +31,16 @@ export interface Run {
   started_at: number;
   ended_at: number | null;
   phases: Phase[];
-  /** The last lines of the log. */
-  lines: Line[];
+  log: Log;
   outcome: Outcome;
 }
 
-/** Lines of a run that are kept for the eye; the engine's log has them all. */
-export const KEPT_LINES = 2000;
+/** Steps of a phase that are kept: a build's output may claim any number of them. */
+export const FIRST_STEPS = 100;
+export const LAST_STEPS = 400;
+/** Characters of a step's title, and phases of a run, that are kept. */
+const LONGEST_TITLE = 2000;
+const MOST_PHASES = 100;
 
 const WORDS: Record<string, string> = {
   base: "Base image",
@@ -55,7 +56,7 @@ export function phaseWords(name: string): string {
 }
 
 export function beginRun(id: string, at: number): Run {
-  return { id, started_at: at, ended_at: null, phases: [], lines: [], outcome: { kind: "going" } };
+  return { id, started_at: at, ended_at: null, phases: [], log: newLog(), outcome: { kind: "going" } };
 }
 
 /** Takes one report of progress into the run. */
@@ -63,11 +64,11 @@ export function advance(run: Run, progress: Progress, at: number): void {
   switch (progress.kind) {
     case "phase":
       close(run, at);
-      run.phases.push({ name: progress.name, started_at: at, ended_at: null, steps: [] });
+      beginPhase(run, progress.name, at);
       return;
     case "step": {
       // An engine that names no phase first is building.
-      if (run.phases.length === 0) run.phases.push({ name: "build", started_at: at, ended_at: null, steps: [] });
+      if (run.phases.length === 0) beginPhase(run, "build", at);
       const phase = run.phases.at(-1)!;
       const last = phase.steps.at(-1);
       if (last?.index === progress.index) {
@@ -76,12 +77,15 @@ export function advance(run: Run, progress: Progress, at: number): void {
       }
       if (last) last.ended_at ??= at;
       const { index, total, title, cached } = progress;
-      phase.steps.push({ index, total, title, cached, started_at: at, ended_at: null });
+      phase.steps.push({ index, total, title: clip(title, LONGEST_TITLE), cached, started_at: at, ended_at: null });
+      if (phase.steps.length > FIRST_STEPS + LAST_STEPS) {
+        phase.steps.splice(FIRST_STEPS, 1);
+        phase.missing_steps += 1;
+      }
       return;
     }
     case "line":
-      run.lines.push({ number: (run.lines.at(-1)?.number ?? 0) + 1, text: progress.text });
-      if (run.lines.length > KEPT_LINES * 1.25) run.lines.splice(0, run.lines.length - KEPT_LINES);
+      addLine(run.log, progress.text);
   }
 }
 
@@ -89,6 +93,11 @@ export function endRun(run: Run, failure: Failure | null, at: number): void {
   if (failure === null) close(run, at);
   run.ended_at = at;
   run.outcome = failure === null ? { kind: "done" } : { kind: "failed", failure };
+}
+
+function beginPhase(run: Run, name: string, at: number): void {
+  run.phases.push({ name, started_at: at, ended_at: null, steps: [], missing_steps: 0 });
+  if (run.phases.length > MOST_PHASES) run.phases.shift();
 }
 
 function close(run: Run, at: number): void {
