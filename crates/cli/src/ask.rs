@@ -2,9 +2,10 @@
 
 use std::io::IsTerminal;
 
+use app::untrusted;
 use wire::failure::{Failure, FailureCode};
 
-use crate::{print, shown};
+use crate::print;
 
 /// Whether the machine may be recreated, with all that is lost by it; `false` if nobody can be
 /// asked.
@@ -35,7 +36,7 @@ pub async fn remove(name: &str, home_volume: bool) -> Result<(), Failure> {
         FailureCode::Cancelled,
         format!(
             "The container of {} and what was installed in it are removed",
-            shown::row(name)
+            untrusted::row(name)
         ),
     )
     .because(home);

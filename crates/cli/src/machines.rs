@@ -1,6 +1,6 @@
 //! `vivarium machine`: which machines there are, and how one is added, renamed and removed.
 
-use app::App;
+use app::{App, untrusted};
 use serde_json::{Value, json};
 use wire::{
     failure::{Failure, FailureCode},
@@ -8,7 +8,7 @@ use wire::{
     machines::{MachineCreateRequest, MachineList, MachineMount},
 };
 
-use crate::{arguments::MachineCommand, ask, commands::call, print, shown};
+use crate::{arguments::MachineCommand, ask, commands::call, print};
 
 /// Carries one of them out; answers the exit code.
 ///
@@ -58,7 +58,7 @@ pub async fn carry_out(app: &App, command: MachineCommand, json: bool) -> Result
         print::json(&list);
     } else {
         for machine in list.machines {
-            print::line(&shown::row(&machine.name));
+            print::line(&untrusted::row(&machine.name));
         }
     }
     Ok(0)
@@ -90,7 +90,10 @@ async fn ls(app: &App, json: bool) -> Result<u8, Failure> {
             Ok(Err(_)) => ("unknown".to_owned(), String::new()),
             Err(failure) => (failure.message, String::new()),
         };
-        let line = format!("{:<20} {state:<12} {addresses}", shown::row(&machine.name));
+        let line = format!(
+            "{:<20} {state:<12} {addresses}",
+            untrusted::row(&machine.name)
+        );
         print::line(line.trim_end());
     }
     Ok(0)
