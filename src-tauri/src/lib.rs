@@ -24,7 +24,8 @@ pub fn run() -> ExitCode {
         .with_env_filter(
             tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into()),
         )
-        .with_writer(std::io::stderr)
+        .with_ansi(false)
+        .with_writer(app::untrusted::LogWriter::default)
         .init();
     renderer::choose();
     let mut context = tauri::generate_context!("tauri.conf.json");

@@ -138,8 +138,14 @@ impl Hostile {
     pub fn asks_for_an_evolve(&self, host: &Host) -> String {
         let note = "\u{1b}]0;owned\u{7}\n== good: the new machine is in place \u{202e}";
         let body = json!({ "note": note }).to_string();
-        let (status, answer) = self.api("POST", "/evolve", &body);
-        assert_eq!(status, 200, "{answer}");
+        let mut answer = Value::Null;
+        // The machine hears a moment after the host how the run before it ended.
+        wait_until("the machine takes the request", DEADLINE, || {
+            let status;
+            (status, answer) = self.api("POST", "/evolve", &body);
+            assert!([200, 409].contains(&status), "{answer}");
+            status == 200
+        });
         self.waits_for(host, "awaits_yes");
         answer["run_id"].as_str().expect("a name").to_owned()
     }
@@ -153,13 +159,6 @@ impl Hostile {
             std::thread::sleep(Duration::from_millis(100));
             seen = host.rpc("evolve_status", &json!({})).1;
         }
-    }
-
-    /// Its log is full of what terminals obey.
-    pub fn says_escapes_in_its_log(&self) {
-        let escapes = "\\033]0;owned\\007\\033]52;c;cm0gLXJm\\007\\033[2J log of the machine";
-        let line = format!("printf '{escapes}\\n' > /proc/1/fd/1");
-        self.root(&line);
     }
 
     /// One more MCP server, which answers with what could hang or fool a page.

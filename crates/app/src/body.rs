@@ -63,6 +63,10 @@ impl MachineHandle {
 /// changes things takes as long as it takes.
 const LOOK: Duration = Duration::from_secs(20);
 
+/// The most that a look at something answers, unless the caller expects more: what the machine sends
+/// is in memory as text and as values.
+const LOOK_BYTES: usize = 32 << 20;
+
 /// One question in JSON at one of the body's doors: a port, and what it lets in.
 ///
 /// # Errors
@@ -73,7 +77,12 @@ pub(crate) async fn ask<T: DeserializeOwned>(
     path: &str,
     body: Option<Vec<u8>>,
 ) -> Result<T, Failure> {
-    ask_up_to(ANSWER_BYTES, door, method, path, body).await
+    let limit_bytes = if method == Method::GET {
+        LOOK_BYTES
+    } else {
+        ANSWER_BYTES
+    };
+    ask_up_to(limit_bytes, door, method, path, body).await
 }
 
 async fn ask_up_to<T: DeserializeOwned>(

@@ -34,6 +34,8 @@ const PROTOCOL: &str = "2025-11-25";
 const SESSION_HEADER: &str = "mcp-session-id";
 /// Before the stream of what the server says by itself is opened again.
 const AGAIN: Duration = Duration::from_secs(1);
+/// How long a server may take to open a session; the relay may have to start it first.
+const OPENING: Duration = Duration::from_secs(60);
 /// How long a farewell may take.
 const FAREWELL: Duration = Duration::from_secs(2);
 
@@ -91,10 +93,22 @@ impl Sessions {
             "capabilities": capabilities,
             "clientInfo": {"name": "vivarium", "title": "Vivarium", "version": wire::VERSION},
         }});
-        let answer = session.post(&hello).await?;
-        let remote = answer.headers.get(SESSION_HEADER);
-        session.remote = remote.and_then(|value| value.to_str().ok().map(str::to_owned));
-        let said = session.until_answer(answer, &json!(0)).await?;
+        let asking = async {
+            let answer = session.post(&hello).await?;
+            let remote = answer.headers.get(SESSION_HEADER);
+            let remote = remote.and_then(|value| value.to_str().ok().map(str::to_owned));
+            let said = session.until_answer(answer, &json!(0)).await?;
+            Ok::<_, Failure>((remote, said))
+        };
+        let asked = tokio::time::timeout(OPENING, asking).await;
+        let (remote, said) = asked.unwrap_or_else(|_| {
+            Err(
+                Failure::new(FailureCode::Unhealthy, "The server did not open a session")
+                    .because(format!("no answer within {} s", OPENING.as_secs()))
+                    .next("Look at its log: the page's Log, or vivarium mcp list."),
+            )
+        })?;
+        session.remote = remote;
         if let Some(error) = said.get("error") {
             return Err(
                 Failure::new(FailureCode::Unhealthy, "The server refused the session")
@@ -341,4 +355,36 @@ fn lock(
     open: &Mutex<HashMap<String, Arc<Session>>>,
 ) -> MutexGuard<'_, HashMap<String, Arc<Session>>> {
     open.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::{io::AsyncReadExt, net::TcpListener};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_server_that_never_answers_is_given_up() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let opening = tokio::spawn(async move {
+            let request = McpOpenRequest {
+                server: None,
+                answers: false,
+            };
+            let (journal, tasks) = (Journal::new(), TaskTracker::new());
+            let stop = CancellationToken::new();
+            let sessions = Sessions::default();
+            let token = "t".to_owned();
+            let opened = sessions.open(port, token, &request, &journal, &tasks, &stop);
+            opened.await.err()
+        });
+        let (mut stream, _) = listener.accept().await.unwrap();
+        // Only when it waits for the answer does the time that it may take pass at once.
+        let mut head = [0; 4];
+        stream.read_exact(&mut head).await.unwrap();
+        tokio::time::pause();
+        let failure = opening.await.unwrap().unwrap();
+        assert_eq!(failure.cause.as_deref(), Some("no answer within 60 s"));
+    }
 }

@@ -8,7 +8,7 @@ pub(crate) mod file;
 use futures_util::future::BoxFuture;
 use lifecycle::{
     MachineOptions,
-    http::{Answer, Call},
+    http::{ANSWER_BYTES, Answer, Call},
     json,
 };
 use serde_json::Value;
@@ -299,7 +299,7 @@ impl MachineHandle {
 
     /// Cells that the kernel knows.
     pub(crate) async fn cells(&self) -> Result<KernelCells, Failure> {
-        let list: CellList = self.get("/executions").await?;
+        let list: CellList = self.get_up_to(ANSWER_BYTES, "/executions").await?;
         let cells = list.executions.into_iter().map(|cell| KernelCell {
             cell_id: cell.id,
             execution_id: cell.execution_id,

@@ -76,10 +76,16 @@ impl Run<'_> {
             log: Vec::new(),
         };
         // Its supervisor listens a moment after its start; `body prove` waits for the rest.
+        let proof = async {
+            while began.elapsed() < limit && !inside.listens().await {
+                tokio::time::sleep(LOOK).await;
+            }
+            inside.prove(limit).await
+        };
         let proof = tokio::select! {
             ended = self.candidates_end(name) => return Err(not_proved(ended?)),
             () = self.cancel.cancelled() => return Err(LifecycleError::Cancelled),
-            proof = inside.prove(limit) => proof,
+            proof = proof => proof,
         };
         let proof = match proof {
             Ok(proof) => proof,

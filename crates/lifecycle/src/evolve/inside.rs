@@ -25,6 +25,9 @@ const MOST_KERNELS: usize = 100;
 const MOST_CELLS: usize = 1000;
 const MOST_PATHS: usize = 100_000;
 
+/// How `body call` ends if nobody answers.
+const UNREACHABLE: i64 = 7;
+
 /// A running container's inside.
 #[derive(Clone, Copy)]
 pub(crate) struct Inside<'a> {
@@ -59,6 +62,15 @@ impl Inside<'_> {
             })?;
         kept::proof(&mut proof);
         Ok(proof)
+    }
+
+    /// Whether its supervisor answers this user, in whatever words. PID 1 gives the user the id that
+    /// the machine's files have: what was run in the container before that has the earlier id, and is
+    /// refused for as long as it runs.
+    pub(crate) async fn listens(&self) -> bool {
+        let ping = ["body", "call", "GET", "/ping"];
+        let asked = self.exec(&ping, Duration::from_secs(5)).await;
+        asked.is_ok_and(|output| output.exit_code != UNREACHABLE)
     }
 
     /// Whether the main kernel takes cells.

@@ -122,3 +122,25 @@ async fn so_does_one_that_never_answers_in_its_place() {
     let limit = ["evolve.settle_s=20"];
     are_undone("never", &limit, &cases).await.tidy().await;
 }
+
+/// What runs in a container before PID 1 gave the machine's user its id has another one, and the
+/// supervisor's socket refuses it for as long as it runs. On a busy computer that was the proof.
+#[tokio::test]
+async fn a_candidate_proves_itself_when_its_user_has_its_id() {
+    if !super::wanted() {
+        return;
+    }
+    let tiny = Tiny::up("late-user", &[]).await;
+    let enters = "if (candidate()) { select(undef, undef, undef, 1.5); open(my $f, '>', '/tmp/entered'); close $f }";
+    let before = r#"if ($ENV{VIVARIUM_CANDIDATE} && !-e "/tmp/entered") { exit 7 }"#;
+    let denied = r#"-e "/tmp/entered" or say_('{"ok":false,"checks":[{"name":"kernel","ok":false,"detail":"Permission denied","took_ms":1}]}');"#;
+    let call = format!("{before}\nmy ($name)");
+    tiny.edit("body/rootfs/usr/local/bin/machine", &machine(enters));
+    let program = body(denied).replace("my ($name)", &call);
+    tiny.edit("body/rootfs/usr/local/bin/body", &program);
+    tiny.edit("body/rootfs/version", "2");
+    let run = tiny.evolve().await;
+    assert_eq!(run.state, RunState::Good, "{run:?}");
+    tiny.is_whole("2", "after a late user").await;
+    tiny.tidy().await;
+}
