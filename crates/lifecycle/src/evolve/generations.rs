@@ -1,6 +1,6 @@
 //! The generations of a machine: which there are, which one it is made of, their numbers.
 
-use std::{fs::File, path::Path};
+use std::{fs::File, os::unix::fs::OpenOptionsExt, path::Path};
 
 use containers::Engine;
 use futures_util::future::BoxFuture;
@@ -313,6 +313,7 @@ fn held(path: &Path) -> Result<File, LifecycleError> {
         .create(true)
         .truncate(false)
         .write(true)
+        .mode(0o600)
         .open(path)
         .map_err(LifecycleError::file("create", path))?;
     file.lock().map_err(LifecycleError::file("lock", path))?;
