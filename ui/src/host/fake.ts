@@ -19,7 +19,7 @@ const BUILD_FAILED: Failure = {
   code: "build_failed",
   message: "Step 7 of 21 of the build failed",
   cause: "RUN apt-get install ended with exit code 100",
-  next: "Look at the last lines, mend the Dockerfile, and try again.",
+  next: "Look at the last lines, fix the Dockerfile, and try again.",
   detail: "E: Unable to locate package tigervnc-standalone-servr\nThe command returned a non-zero code: 100",
 };
 
