@@ -89,7 +89,7 @@ fn a_machine_evolves_keeps_its_namespace_and_finds_back() {
     assert_eq!(diff["files"][0]["path"], "body/rootfs/etc/vivarium/evolved");
     assert_eq!(diff["compiles"], false);
     let told = instance.ok(&["evolve", "--note", "a file more"]);
-    assert!(told.contains("is in place"), "{told}");
+    assert!(told.contains("is current"), "{told}");
     let first = machine.current();
     assert_eq!(
         instance.inside("cat /etc/vivarium/evolved /root/kept"),
@@ -272,7 +272,7 @@ fn a_locked_machine_of_another_user_evolves_too() {
     let shell = |command: &str| instance.ok(&["shell", command]);
     shell("printf 'RUN useradd --uid 4321 added\\n' >> /repo/body/Dockerfile");
     let told = instance.ok(&["evolve"]);
-    assert!(told.contains("is in place"), "{told}");
+    assert!(told.contains("is current"), "{told}");
     let users = "id -un; id -un 4321 2>/dev/null || true; stat -c %U /root; cat /root/kept";
     assert_eq!(shell(users).trim_end(), "os\nadded\nos\nhome");
     assert_eq!(machine.cell("kept"), "7");

@@ -27,7 +27,7 @@ export function verdict(run: EvolveRun): { tone: Tone; words: string } {
     case "good":
       return { tone: "good", words: run.kind === "rollback" ? `Rolled back to generation${to}` : `Generation${to} is current` };
     case "undone":
-      return { tone: "bad", words: `${kind} failed. The old machine was restored.` };
+      return { tone: "bad", words: `${kind} failed. The old machine was kept.` };
     case "failed":
       return { tone: "bad", words: `${kind} failed. Nothing was changed.` };
     case "refused":
