@@ -127,7 +127,7 @@ fn a_worker_that_can_not_start_is_not_put_in_place() {
     assert_eq!(failed.status.code(), Some(1));
     let words = String::from_utf8_lossy(&failed.stderr).into_owned();
     assert!(
-        words.contains("The candidate did not prove itself"),
+        words.contains("The new machine failed its health checks"),
         "{words}"
     );
     // What it was made as is the only good one, and in place.
@@ -154,10 +154,10 @@ fn what_runs_inside_asks_for_an_evolve_and_the_host_carries_it_out() {
     );
 
     // As long as nobody has taken it, it can be taken back.
-    assert_eq!(instance.inside("evolve --cancel"), "The run is taken back.");
+    assert_eq!(instance.inside("evolve --cancel"), "The run was withdrawn.");
     assert_eq!(machine.newest_run()["state"], "cancelled");
     let again = instance.inside("evolve --cancel 2>&1; true");
-    assert!(again.contains("no run waits"), "{again}");
+    assert!(again.contains("no run is waiting"), "{again}");
     machine.cell("runtime.evolve(note='from a cell')['status']");
 
     // A host that needs a person's yes: first it gets a no.
@@ -207,7 +207,7 @@ fn what_runs_inside_asks_for_an_evolve_and_the_host_carries_it_out() {
     let path = format!("/evolve/runs/{}/log", id(&run));
     let (_, log) = instance.api("GET", &path, "");
     assert!(
-        log["lines"].to_string().contains("prove the candidate"),
+        log["lines"].to_string().contains("test the new machine"),
         "{log}"
     );
     assert_eq!(machine.cell("kept"), "7");

@@ -120,7 +120,7 @@ pub fn given() {
     let token = token
         .unwrap_or_else(|| panic!("no token in {log}"))
         .to_owned();
-    assert!(log.contains("No VNC password was given"), "{log}");
+    assert!(log.contains("No VNC password was set"), "{log}");
     assert!(log.contains("/repo/.env; chmod 600"), "{log}");
     fs::write(machine.home.path().join("os_token"), &token).expect("written");
     post(machine, "/exec", &json!({"code": "kept = 1"}));

@@ -40,7 +40,7 @@ test("a change of the repo becomes a new generation, and goes again", async () =
   // The run before it is told with its steps and its log.
   const past = machine.page.getByTestId("evolve-past");
   await past.getByRole("button", { name: /Generation 2 is current.*says hello/ }).click();
-  await expect.poll(() => past.textContent()).toContain("good: the new machine is in place");
+  await expect.poll(() => past.textContent()).toContain("good: the new machine is running");
   await looksRight(machine.page);
 }, 5 * SLOW_MS);
 

@@ -160,7 +160,7 @@ test("a settings file damaged by hand is told of, the defaults hold, and it is k
   writeFileSync(join(folder, "settings.toml"), "theme = \"da");
   const page = await appOn(instance);
   await page.getByTestId("settings-trouble").click();
-  await page.getByText("can't be read; the defaults hold").waitFor();
+  await page.getByText("can't be read; using the default settings").waitFor();
   await looksRight(page);
   expect(readFileSync(join(folder, "settings.toml"), "utf8")).toBe("theme = \"da");
   await page.getByRole("radio", { name: "Dark" }).check({ force: true });

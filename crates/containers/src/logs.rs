@@ -72,13 +72,13 @@ impl Newest {
         if self.left_out {
             let kept = KEPT_BYTES >> 20;
             lines.push(format!(
-                "(what came before is left out: these are the last {kept} MiB)"
+                "(log truncated: only the last {kept} MiB are shown)"
             ));
         }
         for line in String::from_utf8_lossy(self.text.make_contiguous()).lines() {
             let end = line.floor_char_boundary(LINE_BYTES);
             lines.push(match line.len() > end {
-                true => format!("{} (cut)", &line[..end]),
+                true => format!("{} (truncated)", &line[..end]),
                 false => line.to_owned(),
             });
         }

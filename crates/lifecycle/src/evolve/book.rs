@@ -197,7 +197,7 @@ impl Book {
             }
             file.write_all(format!("{line}\n").as_bytes())?;
             if length + line.len() as u64 >= LOG_BYTES && length <= LOG_BYTES {
-                file.write_all(b"(the log is full: the rest is left out)\n")?;
+                file.write_all(b"(log truncated: the size limit was reached)\n")?;
             }
             Ok(())
         });
