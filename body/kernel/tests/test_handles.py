@@ -113,7 +113,7 @@ class Handles(CryoCase):
 
     def test_one_of_which_the_place_is_not_known_is_named(self):
         self.write("one\ntwo\n")
-        self.assertIn("loop over its lines", self.skipped("log = open(p); next(log)")["log"])
+        self.assertIn("while a loop reads its lines", self.skipped("log = open(p); next(log)")["log"])
 
     def test_one_of_a_file_that_is_gone_or_something_else_is_named(self):
         self.cell("written = open(p, 'w'); appended = open(p + '2', 'a'); read = open(p + '3', 'w+'); x = 1")
@@ -186,7 +186,7 @@ class Handles(CryoCase):
                   "with zipfile.ZipFile(p + '2.zip', 'w') as closed: closed.writestr('a', 'A')")
         skipped = {one["name"]: one["reason"] for one in self.store()["skipped"]}
         self.assertEqual({"writes", "texts", "tz"}, set(skipped))
-        self.assertIn("before that is closed", skipped["writes"])
+        self.assertIn("only complete when it is closed", skipped["writes"])
         self.assertEqual({}, self.reload_elsewhere())
         self.assertEqual("(b'34', '45', b'56', b'67')", self.run_cell(
             "packed.read(2), text.read(2), b.read(2), x.read(2)"))

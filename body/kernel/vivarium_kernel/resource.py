@@ -20,7 +20,7 @@ class Resource:
 
     def __init__(self, factory, args=(), kwargs=None):
         if not callable(factory):
-            raise TypeError("a resource wants a function that connects, and its arguments")
+            raise TypeError("a resource requires a function that connects, and its arguments")
         self._factory, self._args, self._kwargs = factory, tuple(args), dict(kwargs or {})
         self._connected, self._valid, self._ends = [], [], []
         self._attempts, self._base, self._longest, self._backoff, self._jitter = 1, 0.2, 5.0, 2.0, 0.2
@@ -76,7 +76,7 @@ class Resource:
         """
         factor = backoff if backoff_base is None else backoff_base
         if max_attempts < 1 or base_delay_s < 0 or max_delay_s < 0 or factor < 1 or not 0 <= jitter <= 1:
-            raise ValueError("retry wants max_attempts >= 1, delays >= 0, backoff >= 1 and 0 <= jitter <= 1")
+            raise ValueError("retry requires max_attempts >= 1, delays >= 0, backoff >= 1 and 0 <= jitter <= 1")
         self._attempts, self._base, self._longest = int(max_attempts), base_delay_s, max_delay_s
         self._backoff, self._jitter = factor, jitter
         return self

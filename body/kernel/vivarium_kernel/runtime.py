@@ -38,7 +38,7 @@ class Shell:
         with self._lock:
             target = os.path.realpath(os.path.join(self._cwd, os.path.expanduser(os.fspath(path))))
             if not os.path.isdir(target):
-                raise NotADirectoryError(f"{target} is no folder")
+                raise NotADirectoryError(f"{target} is not a folder")
             self._cwd = target
             self._tell({"cwd": target})
         return target
@@ -75,7 +75,7 @@ class Shell:
         program = "/bin/bash" if os.path.exists("/bin/bash") else "/bin/sh"
         # As POST /shell: a text is a line for the shell, a list is a program and its arguments.
         if not cmd and not isinstance(cmd, str):
-            raise ValueError("a command that is a list begins with a program; this list is empty")
+            raise ValueError("the list of arguments is empty; it must start with a program")
         words = [cmd] if isinstance(cmd, str) else ['"$@"', program, *cmd]
         return subprocess.Popen([program, "-c", *words], cwd=cwd, env=env, start_new_session=True, **how)
 
@@ -162,11 +162,11 @@ class Runtime:
 def _check_variable(key, value):
     """As POST /shell/env: what a shell can't name or no program can be given would fail every later command."""
     if not isinstance(key, str) or not _NAME.fullmatch(key):
-        raise ValueError(f"{key!r} can't be the name of a variable: letters, digits and _ can, not beginning with a digit")
+        raise ValueError(f"invalid variable name {key!r}: use letters, digits and _; the first character must not be a digit")
     if "\0" in value:
-        raise ValueError(f"the value of {key} holds a zero byte, which no variable can")
+        raise ValueError(f"the value of {key} can't contain a zero byte")
     if (size := len(os.fsencode(value))) > LONGEST_VALUE:
-        raise ValueError(f"the value of {key} has {size} bytes, and a variable holds {LONGEST_VALUE}: write it to a file")
+        raise ValueError(f"the value of {key} has {size} bytes; the limit is {LONGEST_VALUE}: write it to a file")
 
 
 def _is_variable(key, value):

@@ -55,7 +55,7 @@ pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// Why a question to a kernel has no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum AskError {
-    #[error("the kernel ended before it answered; a new one starts")]
+    #[error("the kernel exited before it responded; a new one is starting")]
     Gone,
     #[error("{0}")]
     Failed(String),

@@ -15,7 +15,7 @@ use wire::table::{TableAnswer, TableEntry, TableRequest};
 /// PID 1 can't be asked, or refused.
 #[derive(Debug, thiserror::Error)]
 pub enum TableError {
-    #[error("PID 1 does not answer: {0}")]
+    #[error("PID 1 is not responding: {0}")]
     Connection(#[from] std::io::Error),
     #[error("{0}")]
     Refused(String),

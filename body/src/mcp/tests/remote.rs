@@ -239,7 +239,7 @@ async fn one_that_can_not_be_used_says_why() {
     let said = refusal(Router::new().route("/mcp", status(200)), "/mcp").await;
     assert!(said.contains("something else"), "{said}");
     let said = refusal(Router::new(), "/mcp").await;
-    assert!(said.contains("is this the address"), "{said}");
+    assert!(said.contains("check that this is the address"), "{said}");
     let told = post(async || (StatusCode::BAD_GATEWAY, r#"{"error": "no backend"}"#));
     let said = refusal(Router::new().route("/mcp", told), "/mcp").await;
     assert!(
