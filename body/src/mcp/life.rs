@@ -199,7 +199,7 @@ async fn live(upstream: &Arc<Upstream>, orders: &mut mpsc::UnboundedReceiver<Ord
 enum NoHello {
     #[error("ended")]
     Ended,
-    #[error("did not answer initialize within {} s", HELLO.as_secs())]
+    #[error("did not respond to initialize within {} s", HELLO.as_secs())]
     Late,
     #[error("rejected initialize: {0}")]
     Refused(String),
