@@ -119,7 +119,8 @@ def rust(path: str, source: str, documented: bool = False) -> list[Text]:
 
 
 SCRIPT = re.compile(
-    r'(?P<comment>//[^\n]*|/\*.*?\*/)|"(?P<double>(?:[^"\\\n]|\\.)*)"|`(?P<template>(?:[^`\\]|\\.)*)`',
+    r'(?P<regex>(?:(?<=[=(,:?|&] )|(?<=\())/(?![/*])(?:[^/\\\n\[]|\\.|\[(?:[^\]\\\n]|\\.)*\])+/)'
+    r'|(?P<comment>//[^\n]*|/\*.*?\*/)|"(?P<double>(?:[^"\\\n]|\\.)*)"|`(?P<template>(?:[^`\\]|\\.)*)`',
     re.DOTALL,
 )
 

@@ -145,7 +145,7 @@ fn what_runs_inside_asks_for_an_evolve_and_the_host_carries_it_out() {
     machine.cell("kept = 7");
     // Nobody is there: it is said, and waits.
     let asked = machine.cell("runtime.evolve(note='from a cell')['message']");
-    assert!(asked.contains("No executor is there"), "{asked}");
+    assert!(asked.contains("No executor is present"), "{asked}");
     assert_eq!(machine.newest_run()["state"], "asked");
     let (status, answer) = instance.api("POST", "/evolve", "{}");
     assert_eq!(

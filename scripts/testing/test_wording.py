@@ -80,6 +80,10 @@ mod tests {{ const OTHER: &str = "{BAD}"; }}
 '''
         self.assertEqual({3, 6, 7}, {text.line for text in wording.svelte("a.svelte", source) if wording.check(text)} - {5})
 
+    def test_quotes_in_an_expression_of_typescript_open_no_text(self):
+        source = f'const a = /[`"-~]/g;\n// {BAD}\nconst b = text.replace(/`/g, "{BAD}");\n'
+        self.assertEqual([3], [text.line for text in wording.typescript("a.ts", source) if wording.check(text)])
+
     def test_python_is_read_without_docstrings(self):
         source = f'"""{BAD}"""\nraise ValueError(f"{{name}} is no folder")\nTOLD = ("It comes "\n        "back.")\n'
         self.assertEqual([2, 3], [text.line for text in wording.python("a.py", source) if wording.check(text)])

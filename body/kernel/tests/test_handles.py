@@ -70,7 +70,7 @@ class Handles(CryoCase):
                 self.run_cell(f"log.write({b}'two'); log.close()")
                 failed = self.reload_elsewhere()
                 self.assertEqual({"log", "raw"}, set(failed))
-                self.assertIn(f"{self.at()} changed after the snapshot was stored", failed["log"])
+                self.assertIn(f"{self.at()} changed after the snapshot was saved", failed["log"])
                 self.assertEqual((b"onetwo", "1"), (self.read(), self.run_cell("other")))
 
     def test_one_that_appends_stands_at_the_end(self):

@@ -136,11 +136,11 @@ impl Evolve {
         self.write(&run)?;
         drop(now);
         let message = if self.executor == ExecutorKind::Socket {
-            "It is carried out through the engine's socket.".to_owned()
+            "The machine carries it out through the engine's socket.".to_owned()
         } else if self.executor_present() {
-            "The host takes it up.".to_owned()
+            "The host carries it out.".to_owned()
         } else {
-            "No executor is there: it waits until the app runs on the host, or `vivarium evolve --watch`."
+            "No executor is present: the run waits until the app or `vivarium evolve --watch` is running on the host."
                 .to_owned()
         };
         Ok((run, message))
@@ -176,7 +176,7 @@ impl Evolve {
             return Err(EvolveError::GoesOn(run.run_id));
         }
         run.state = RunState::Cancelled;
-        run.error = Some("It was taken back".into());
+        run.error = Some("It was withdrawn".into());
         run.ended_at = Some(self.clock.unix_ms());
         self.write(&run)?;
         Ok(run.run_id)

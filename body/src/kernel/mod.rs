@@ -64,7 +64,7 @@ pub enum AskError {
 /// Too much waits for the kernel already.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "{waiting} cells wait already; interrupt the one that runs, take some out (DELETE /executions/{{id}}), or wait"
+    "{waiting} cells are already queued; interrupt the running one, cancel some (DELETE /executions/{{id}}), or wait"
 )]
 pub struct QueueFull {
     waiting: usize,

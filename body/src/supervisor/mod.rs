@@ -140,7 +140,7 @@ async fn supervise() -> Result<(), Box<dyn std::error::Error>> {
     );
     if parts.evolve.executor == ExecutorKind::Socket {
         tracing::warn!(
-            "the container engine's socket is mounted: all that runs in this machine can become root on its host"
+            "the container engine's socket is mounted: any program in this machine can become root on its host"
         );
         executor::start(&tasks, stop.clone());
     }

@@ -70,7 +70,9 @@ impl TableClient {
     pub async fn list(&self) -> Result<Vec<TableEntry>, TableError> {
         match self.ask(&TableRequest::List).await? {
             TableAnswer::Services { services } => Ok(services),
-            other => Err(TableError::Refused(format!("unexpected response: {other:?}"))),
+            other => Err(TableError::Refused(format!(
+                "unexpected response: {other:?}"
+            ))),
         }
     }
 

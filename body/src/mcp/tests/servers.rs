@@ -148,7 +148,11 @@ async fn processes_of_one_session_have_a_cap_and_end_with_it() {
     assert_ne!(second.call("pid", json!({})).await.unwrap(), pid);
     let path = "/servers/bad/mcp";
     let third = super::client::begin(&machine, path, sampling(), "2025-11-25").await;
-    assert!(third.text.contains("has reached the limit"), "{}", third.text);
+    assert!(
+        third.text.contains("has reached the limit"),
+        "{}",
+        third.text
+    );
     let headers = [("mcp-session-id", &*first.session)];
     let reply = machine.ask(hyper::Method::DELETE, path, &headers, "").await;
     assert_eq!(reply.status, 204);
