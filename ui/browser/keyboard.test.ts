@@ -152,7 +152,7 @@ test("a machine that runs is recreated by whoever says so, and by no key that wa
   await dialog.waitFor();
   expect(await dialog.getAttribute("aria-labelledby")).not.toBeNull();
   expect(await dialog.textContent()).toContain("Recreate os-host?");
-  expect(await dialog.textContent()).toContain("ports and mounts changed, and that takes a new container.");
+  expect(await dialog.textContent()).toContain("its ports and its folders changed, which requires a new container.");
   expect(await dialog.textContent()).toContain("the kernel's variables, terminals, windows");
   await looksRight(page);
   // It opens by itself: a hasty Enter says no.

@@ -35,7 +35,7 @@ pub fn make() {
         );
         let left = super::tree::end(&name);
         if left > 0 {
-            eprintln!("body init: could not stop {left} processes of {name}");
+            eprintln!("body init: could not stop all processes of {name}, still running: {left}");
         }
     }
 }

@@ -73,7 +73,9 @@ impl Table {
             TableRequest::End { name } => match super::tree::end(&name) {
                 0 => TableAnswer::Done,
                 left => TableAnswer::Refused {
-                    reason: format!("could not stop {left} processes of {name}"),
+                    reason: format!(
+                        "could not stop all processes of {name}, still running: {left}"
+                    ),
                 },
             },
             TableRequest::Forget { name } => match self.entry(&name) {

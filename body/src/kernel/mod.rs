@@ -64,7 +64,7 @@ pub enum AskError {
 /// Too much waits for the kernel already.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "{waiting} cells are already queued; interrupt the running one, cancel some (DELETE /executions/{{id}}), or wait"
+    "the queue is full, queued cells: {waiting}; interrupt the running cell, cancel some (DELETE /executions/{{id}}), or wait"
 )]
 pub struct QueueFull {
     waiting: usize,
