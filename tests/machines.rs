@@ -125,5 +125,5 @@ fn a_machine_is_renamed_with_what_runs_in_it_and_removed() {
     assert_eq!(two.list(), [pair("os-host", "absent")]);
     let gone = two.0.vivarium(&["--machine", "other", "status"]);
     let said = String::from_utf8_lossy(&gone.stderr);
-    assert!(said.contains("There is no machine other"), "{said}");
+    assert!(said.contains("Machine not found: other"), "{said}");
 }

@@ -211,7 +211,7 @@ class Handles(CryoCase):
             "spilt = tempfile.SpooledTemporaryFile(1); spilt.write(b'three')\n"
             "with tempfile.NamedTemporaryFile() as over: pass")
         self.assertEqual({"named", "nameless", "place", "spilt"}, set(skipped))
-        self.assertIn("goes with", skipped["named"])
+        self.assertIn("is deleted with", skipped["named"])
         self.assertEqual({}, self.reload_elsewhere())
         self.assertEqual("(True, 3, True)", self.run_cell("stays.name == name, memory.tell(), over.closed"))
         self.run_cell("stays.write('two'); stays.close()")

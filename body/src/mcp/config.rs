@@ -408,7 +408,10 @@ mod tests {
             "ä",
             &long,
         ] {
-            assert!(refused(odd, entry("x")).contains("no name"), "{odd:?}");
+            assert!(
+                refused(odd, entry("x")).contains("invalid server name"),
+                "{odd:?}"
+            );
             // In a file too, also if the entry only turns a server off.
             for entry in [json!({"command": "x"}), json!({"disabled": true})] {
                 let text = json!({ "mcpServers": { odd: entry } }).to_string();

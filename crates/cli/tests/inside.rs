@@ -253,7 +253,10 @@ fn up_replaces_no_machine_that_runs_unasked() {
         let output = machine.vivarium(&[&["--repo", &path, "up"], recreate].concat());
         let text = said(&output);
         assert_eq!(output.status.code(), Some(1), "{text}");
-        assert!(text.contains("no folder") && text.contains(&path), "{text}");
+        assert!(
+            text.contains("Folder not found") && text.contains(&path),
+            "{text}"
+        );
     }
     assert!(!typo.exists());
     assert_eq!(*machine.changed.lock().expect("whole"), [""; 0]);

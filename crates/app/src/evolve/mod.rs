@@ -201,7 +201,7 @@ fn too_late(run: &EvolveRun) -> Option<Failure> {
     let failure = |message: &str| Failure::new(FailureCode::Busy, message);
     match step {
         StepName::Swap | StepName::Settle | StepName::Tidy => Some(
-            failure("Too late to cancel the run")
+            failure("It is too late to cancel the run")
                 .because("the new machine is already replacing the old one")
                 .next("Wait until it has finished, then roll back."),
         ),
