@@ -114,7 +114,7 @@ mod tests {
         assert!(newest.text.len() <= KEPT_BYTES);
         let lines = newest.lines();
         assert_eq!(lines.len(), 3);
-        assert!(lines[0].contains("left out") && lines[1].ends_with("(cut)"));
+        assert!(lines[0].contains("log truncated") && lines[1].ends_with("(truncated)"));
         assert!(lines[1].len() < LINE_BYTES + 10);
         assert_eq!(lines[2], "last");
     }

@@ -286,6 +286,6 @@ mod tests {
     async fn an_unknown_name_is_refused() {
         let failure = failure("nowhere").await;
         assert_eq!(failure.code, FailureCode::EngineMissing);
-        assert!(failure.cause.unwrap().contains("contexts"));
+        assert!(failure.cause.unwrap().contains("Docker context"));
     }
 }
