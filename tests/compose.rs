@@ -263,17 +263,17 @@ fn a_machine_of_compose_evolves_by_itself() {
     assert_eq!(machine.cell("kept"), "7");
     assert!(composed.is_reached());
     let log = machine.log_of(&run);
-    for words in ["prove the candidate", "put the new machine in place"] {
+    for words in ["test the new machine", "replace the old machine"] {
         assert!(log.contains(words), "{log}");
     }
-    assert!(!log.contains("it is compiled"), "{log}");
+    assert!(!log.contains("Rust sources changed"), "{log}");
     machine.is_alone();
 
     // A rollback, which nothing wished for, stands in the history too.
     machine.shell("setsid body-evolve rollback </dev/null >/tmp/said 2>&1 &");
     let run = machine.ended(|run| run["kind"] == "rollback");
     assert_eq!(run["state"], "good", "{run}");
-    assert!(machine.log_of(&run).contains("put the new machine"));
+    assert!(machine.log_of(&run).contains("replace the old machine"));
     assert_eq!(machine.inside(&format!("{seen} 2>/dev/null")), "home\nhost");
     assert_eq!(machine.cell("kept"), "7");
 
@@ -299,7 +299,7 @@ fn a_machine_of_vivarium_evolves_by_itself_and_the_host_sees_it() {
     // Nobody could keep whatever has the socket from saying the yes itself.
     let refused = machine.evolves("without a yes");
     let reason = refused["error"].as_str().unwrap_or_default();
-    assert!(reason.contains("could give it itself"), "{refused}");
+    assert!(reason.contains("could approve itself"), "{refused}");
     assert_eq!(refused["state"], "failed");
 
     machine.ok(&["up", "--recreate"]);
@@ -309,7 +309,7 @@ fn a_machine_of_vivarium_evolves_by_itself_and_the_host_sees_it() {
     let run = machine.evolves("from inside");
     assert_eq!(run["state"], "good", "{run}");
     Seated::took_layers_from_the_cache(&run);
-    assert!(!machine.log_of(&run).contains("it is compiled"));
+    assert!(!machine.log_of(&run).contains("Rust sources changed"));
     machine.is_alone();
 
     // It is the host's generation too, and `up` leaves the machine alone.

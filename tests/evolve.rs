@@ -89,7 +89,7 @@ fn a_machine_evolves_keeps_its_namespace_and_finds_back() {
     assert_eq!(diff["files"][0]["path"], "body/rootfs/etc/vivarium/evolved");
     assert_eq!(diff["compiles"], false);
     let told = instance.ok(&["evolve", "--note", "a file more"]);
-    assert!(told.contains("is in place"), "{told}");
+    assert!(told.contains("is current"), "{told}");
     let first = machine.current();
     assert_eq!(
         instance.inside("cat /etc/vivarium/evolved /root/kept"),
@@ -127,7 +127,7 @@ fn a_worker_that_can_not_start_is_not_put_in_place() {
     assert_eq!(failed.status.code(), Some(1));
     let words = String::from_utf8_lossy(&failed.stderr).into_owned();
     assert!(
-        words.contains("The candidate did not prove itself"),
+        words.contains("The new machine failed its health checks"),
         "{words}"
     );
     // What it was made as is the only good one, and in place.
@@ -145,7 +145,7 @@ fn what_runs_inside_asks_for_an_evolve_and_the_host_carries_it_out() {
     machine.cell("kept = 7");
     // Nobody is there: it is said, and waits.
     let asked = machine.cell("runtime.evolve(note='from a cell')['message']");
-    assert!(asked.contains("No executor is there"), "{asked}");
+    assert!(asked.contains("No executor is present"), "{asked}");
     assert_eq!(machine.newest_run()["state"], "asked");
     let (status, answer) = instance.api("POST", "/evolve", "{}");
     assert_eq!(
@@ -154,10 +154,10 @@ fn what_runs_inside_asks_for_an_evolve_and_the_host_carries_it_out() {
     );
 
     // As long as nobody has taken it, it can be taken back.
-    assert_eq!(instance.inside("evolve --cancel"), "The run is taken back.");
+    assert_eq!(instance.inside("evolve --cancel"), "The run was withdrawn.");
     assert_eq!(machine.newest_run()["state"], "cancelled");
     let again = instance.inside("evolve --cancel 2>&1; true");
-    assert!(again.contains("no run waits"), "{again}");
+    assert!(again.contains("no run is waiting"), "{again}");
     machine.cell("runtime.evolve(note='from a cell')['status']");
 
     // A host that needs a person's yes: first it gets a no.
@@ -207,7 +207,7 @@ fn what_runs_inside_asks_for_an_evolve_and_the_host_carries_it_out() {
     let path = format!("/evolve/runs/{}/log", id(&run));
     let (_, log) = instance.api("GET", &path, "");
     assert!(
-        log["lines"].to_string().contains("prove the candidate"),
+        log["lines"].to_string().contains("test the new machine"),
         "{log}"
     );
     assert_eq!(machine.cell("kept"), "7");
@@ -272,7 +272,7 @@ fn a_locked_machine_of_another_user_evolves_too() {
     let shell = |command: &str| instance.ok(&["shell", command]);
     shell("printf 'RUN useradd --uid 4321 added\\n' >> /repo/body/Dockerfile");
     let told = instance.ok(&["evolve"]);
-    assert!(told.contains("is in place"), "{told}");
+    assert!(told.contains("is current"), "{told}");
     let users = "id -un; id -un 4321 2>/dev/null || true; stat -c %U /root; cat /root/kept";
     assert_eq!(shell(users).trim_end(), "os\nadded\nos\nhome");
     assert_eq!(machine.cell("kept"), "7");

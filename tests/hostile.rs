@@ -239,7 +239,7 @@ fn it_evolves_as_approved_and_not_otherwise(used: &mut Used<'_>) {
     let log = used.host.rpc("evolve_log", &json!({ "run_id": id })).1;
     assert!(
         log.to_string()
-            .contains("left out, since it may hold secrets"),
+            .contains("skipped because it may contain secrets"),
         "{log}"
     );
     let told = used.ok(&["generations"]);

@@ -75,7 +75,7 @@ fn one_evolves_while_a_cell_runs_in_the_other() {
         let running = scope.spawn(|| two.0.ok(&["exec", cell]));
         let evolved = two.second(&["--set", "evolve.steady_s=1", "evolve"]);
         two.0.ok(&["shell", "touch /tmp/evolved"]);
-        assert!(evolved.contains("is in place"), "{evolved}");
+        assert!(evolved.contains("is current"), "{evolved}");
         assert_eq!(running.join().expect("a cell").trim(), "'first went on'");
     });
     assert_eq!(two.second(&["exec", "who"]).trim(), "'second'");
@@ -125,5 +125,5 @@ fn a_machine_is_renamed_with_what_runs_in_it_and_removed() {
     assert_eq!(two.list(), [pair("os-host", "absent")]);
     let gone = two.0.vivarium(&["--machine", "other", "status"]);
     let said = String::from_utf8_lossy(&gone.stderr);
-    assert!(said.contains("There is no machine other"), "{said}");
+    assert!(said.contains("Machine not found: other"), "{said}");
 }

@@ -45,7 +45,7 @@ async fn a_person_starts_a_machine_sees_its_desktop_runs_a_cell_and_removes_it()
 
     // What is copied is on the system's clipboard, which pages of WebKit can't reach.
     page.find(fantoccini::Locator::Css(
-        "[aria-label=\"Copy the kernel's address\"]",
+        "[aria-label=\"Copy kernel address\"]",
     ))
     .await
     .expect("a button")

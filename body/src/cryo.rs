@@ -31,17 +31,17 @@ const UNNAMED: &str = "auto-";
 /// A snapshot can't be stored, found or loaded.
 #[derive(Debug, thiserror::Error)]
 pub enum CryoError {
-    #[error("there is no snapshot {0:?}")]
+    #[error("snapshot {0:?} not found")]
     Unknown(String),
-    #[error("there is no snapshot yet")]
+    #[error("no snapshots yet")]
     None,
-    #[error("a snapshot's name has 1 to 64 letters, digits, -, _ and . inside; {0:?} is none")]
+    #[error("invalid snapshot name {0:?}: use 1 to 64 letters, digits, -, _ and .")]
     BadName(String),
     #[error("the snapshot {name:?} is damaged: {reason}")]
     Damaged { name: String, reason: String },
-    #[error("the snapshots can't be read or written: {0}")]
+    #[error("could not read or write the snapshots: {0}")]
     Disk(std::io::Error),
-    #[error("the disk of /data is full; the snapshots before this one are whole")]
+    #[error("the disk of /data is full; earlier snapshots are intact")]
     Full,
     #[error(transparent)]
     Kernel(#[from] AskError),
@@ -60,9 +60,9 @@ impl From<std::io::Error> for CryoError {
 /// A manifest is not what was written.
 #[derive(Debug, thiserror::Error)]
 enum Unreadable {
-    #[error("its manifest is cut short")]
+    #[error("its manifest is incomplete")]
     Cut,
-    #[error("its manifest has another checksum")]
+    #[error("the checksum of its manifest does not match")]
     Checksum,
     #[error("its manifest can't be read: {0}")]
     Shape(#[from] serde_json::Error),

@@ -37,9 +37,9 @@ const FITTING: std::ops::RangeInclusive<u16> = 1..=1000;
 /// A terminal can't be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum TerminalError {
-    #[error("no terminal could be made: {0}")]
+    #[error("could not open a terminal: {0}")]
     Io(#[from] std::io::Error),
-    #[error("there are {MOST} terminals already; close one first")]
+    #[error("the limit of {MOST} terminals is reached; close one first")]
     TooMany,
 }
 

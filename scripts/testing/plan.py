@@ -120,6 +120,7 @@ def jobs(project: Project) -> list[Job]:
         Job("runner", "runner", ["python3", "-m", "unittest", "discover", "-q", "-s", "scripts/testing", "-t", "scripts"], cores=0.5),
         Job("format", "format", ["cargo", "fmt", "--all", "--check"]),
         Job("rooms", "rooms", ["./scripts/rooms.sh"], cores=0.5),
+        Job("rooms", "wording", ["python3", "scripts/wording.py"], cores=0.5),
         *ui(project),
         *builds(project),
         timed(project, Job("worker", "worker", ["./body/kernel/tests/run.sh"], limit_s=600)),

@@ -16,7 +16,7 @@ impl Clipboard {
         work: impl FnOnce(&mut arboard::Clipboard) -> Result<T, arboard::Error>,
     ) -> Result<T, Failure> {
         let told = |error: arboard::Error| {
-            Failure::new(FailureCode::Internal, "The clipboard can't be reached")
+            Failure::new(FailureCode::Internal, "The clipboard is not available")
                 .because(error.to_string())
         };
         let mut slot = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -53,7 +53,7 @@ pub fn open_link(url: String) -> Result<(), Failure> {
         .and_then(outward)
         .ok_or_else(|| {
             Failure::new(FailureCode::Invalid, "The link can't be opened")
-                .because("it is no address of the web or of mail")
+                .because("only http, https and mailto links can be opened")
         })?;
     open::that_detached(url.as_str()).map_err(|error| {
         Failure::new(FailureCode::Internal, "The link could not be opened")
@@ -128,10 +128,7 @@ pub fn ask_path(app: AppHandle, save: bool, suggestion: String) -> Option<PathBu
 #[tauri::command(async)]
 pub fn keep_file(app: AppHandle, request: Request<'_>) -> Result<Option<PathBuf>, Failure> {
     let InvokeBody::Raw(bytes) = request.body() else {
-        return Err(Failure::new(
-            FailureCode::Invalid,
-            "There are no bytes to keep",
-        ));
+        return Err(Failure::new(FailureCode::Invalid, "The file is empty"));
     };
     let name = request
         .headers()

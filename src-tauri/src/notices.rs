@@ -195,9 +195,12 @@ impl Begun {
                 let long = was_long(self.at_ms.remove(run_id), *at_ms);
                 match failure {
                     Some(failure) if failure.code == wire::failure::FailureCode::Cancelled => None,
-                    Some(failure) => failed("The machine did not come up", failure),
+                    Some(failure) => failed("The machine failed to start", failure),
                     None => long.then(|| {
-                        Notice::new("The machine is ready", "Its image is built, and it runs.")
+                        Notice::new(
+                            "The machine is ready",
+                            "Its image is built and it is running.",
+                        )
                     }),
                 }
             }
@@ -210,12 +213,12 @@ impl Begun {
                 let long = was_long(self.cells.remove(cell_id), *at_ms);
                 match (answer, failure) {
                     _ if !long => None,
-                    (_, Some(failure)) => failed("A cell was not run to its end", failure),
+                    (_, Some(failure)) => failed("Cell did not finish", failure),
                     // Of many that were run at once, the last one.
                     (Some(answer), None) if answer.status == ExecStatus::Completed => {
                         self.cells.is_empty().then(|| {
                             let took = format!("It took {} s.", answer.timing_ms / 1000);
-                            Notice::new("A cell has ended", &took)
+                            Notice::new("Cell finished", &took)
                         })
                     }
                     // It only waited: it was taken out of the queue.
@@ -231,7 +234,7 @@ impl Begun {
                         let why = answer.error.as_ref().map_or_else(String::new, |error| {
                             format!("{}: {}", error.kind, error.message)
                         });
-                        Some(Notice::new("A cell has failed", &why))
+                        Some(Notice::new("Cell failed", &why))
                     }
                     (None, None) => None,
                 }
@@ -249,9 +252,9 @@ impl Begun {
         }
         self.told = Some(now);
         let title = match run.state {
-            RunState::AwaitsYes => "The machine asks for an evolve",
+            RunState::AwaitsYes => "Evolve requested from inside the machine",
             RunState::Good => "The machine has evolved",
-            RunState::Undone | RunState::Failed => "The evolve failed; the old machine is in place",
+            RunState::Undone | RunState::Failed => "Evolve failed. The old machine was kept.",
             RunState::Asked | RunState::Running | RunState::Refused | RunState::Cancelled => {
                 return None;
             }
@@ -346,7 +349,7 @@ mod tests {
         }
         assert_eq!(begun.take(&at(20_000, ended("a", "completed"))), None);
         let notice = begun.take(&at(21_000, ended("b", "failed"))).unwrap();
-        assert_eq!(notice.title, "A cell has failed");
+        assert_eq!(notice.title, "Cell failed");
         let notice = begun.take(&at(22_000, ended("c", "completed"))).unwrap();
         assert_eq!(notice.body, "It took 2 s.");
 

@@ -75,7 +75,7 @@ impl<R: Runtime> Tray<R> {
     /// Shows this state. A tray that can't be changed is not worth a failure.
     pub fn show(&self, status: &MachineStatus) {
         let (words, running) = match status.state {
-            MachineState::Absent => ("not made yet", false),
+            MachineState::Absent => ("not created", false),
             MachineState::Stopped => ("stopped", false),
             MachineState::Starting => ("starting", true),
             MachineState::Running => ("running", true),

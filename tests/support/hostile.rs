@@ -136,7 +136,7 @@ impl Hostile {
 
     /// Asks for an evolve, and waits until the host has it; answers the run's name.
     pub fn asks_for_an_evolve(&self, host: &Host) -> String {
-        let note = "\u{1b}]0;owned\u{7}\n== good: the new machine is in place \u{202e}";
+        let note = "\u{1b}]0;owned\u{7}\n== good: the new machine is running \u{202e}";
         let body = json!({ "note": note }).to_string();
         let mut answer = Value::Null;
         // The machine hears a moment after the host how the run before it ended.

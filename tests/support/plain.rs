@@ -120,8 +120,8 @@ pub fn given() {
     let token = token
         .unwrap_or_else(|| panic!("no token in {log}"))
         .to_owned();
-    assert!(log.contains("No VNC password was given"), "{log}");
-    assert!(log.contains("/repo/.env; chmod 600"), "{log}");
+    assert!(log.contains("No VNC password was set"), "{log}");
+    assert!(log.contains("/repo/.env; run chmod 600"), "{log}");
     fs::write(machine.home.path().join("os_token"), &token).expect("written");
     post(machine, "/exec", &json!({"code": "kept = 1"}));
     machine.inside("pkill -9 -f 'body supervise'");

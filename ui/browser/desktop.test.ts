@@ -56,7 +56,7 @@ test("what is copied in the machine reaches this computer while the person is at
     ],
     "the person only looks": [
       () => page.getByRole("button", { name: "View only" }).click().then(() => canvas().focus()),
-      () => page.getByRole("button", { name: "Take part" }).click().then(() => canvas().focus()),
+      () => page.getByRole("button", { name: "Take control" }).click().then(() => canvas().focus()),
     ],
   };
   for (const [at, [what, [leave, come]]] of Object.entries(elsewhere).entries()) {
@@ -114,7 +114,7 @@ test("what is pasted there has the same limit, and nothing else is pasted in its
   await expect.poll(() => display.pressed, { timeout: TURN_MS }).toContain(V);
   display.pressed.length = 0;
   await copy("x".repeat(LIMIT_BYTES));
-  for (const paste of [() => page.keyboard.press("Control+v"), () => page.getByRole("button", { name: "Give it this computer's clipboard" }).click()]) {
+  for (const paste of [() => page.keyboard.press("Control+v"), () => page.getByRole("button", { name: "Send clipboard to machine" }).click()]) {
     await canvas().focus();
     await paste();
     await page.getByText("too large to paste").waitFor();

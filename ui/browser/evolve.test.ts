@@ -34,13 +34,13 @@ test("a change of the repo becomes a new generation, and goes again", async () =
   await machine.page.getByTestId("generation-back").click();
   await looksRight(machine.page);
   await machine.page.getByTestId("evolve-back-yes").click();
-  await expect.poll(() => machine.page.getByTestId("evolve-run").textContent(), { timeout: SLOW_MS }).toContain("Went back to generation 1");
+  await expect.poll(() => machine.page.getByTestId("evolve-run").textContent(), { timeout: SLOW_MS }).toContain("Rolled back to generation 1");
   expect(machine.instance.vivarium("exec", "import os; print(kept, os.path.exists('/usr/share/vivarium/hello.txt'))")).toContain("41 False");
 
   // The run before it is told with its steps and its log.
   const past = machine.page.getByTestId("evolve-past");
-  await past.getByRole("button", { name: /Generation 2 is in place.*says hello/ }).click();
-  await expect.poll(() => past.textContent()).toContain("good: the new machine is in place");
+  await past.getByRole("button", { name: /Generation 2 is current.*says hello/ }).click();
+  await expect.poll(() => past.textContent()).toContain("good: the new machine is running");
   await looksRight(machine.page);
 }, 5 * SLOW_MS);
 

@@ -84,7 +84,7 @@ test("the engine is away, comes, goes and comes back", async () => {
   after.push(() => door.remove());
   const instance = await made("door");
   const page = await appOn(Object.assign(Object.create(instance) as Instance, { environment: { ...instance.environment, DOCKER_HOST: `unix://${door.path}` } }));
-  await page.getByText("No container engine answers").waitFor();
+  await page.getByText("No container engine is running").waitFor();
   await looksRight(page);
   // Another can be chosen, and tried first.
   await page.getByText("Choose another engine").click();
@@ -103,7 +103,7 @@ test("the engine is away, comes, goes and comes back", async () => {
   await state(page, "desktop-screen", "connected");
   await page.getByTestId("nav-machine").click();
   await door.down();
-  await page.getByText("No container engine answers").waitFor();
+  await page.getByText("No container engine is running").waitFor();
   await door.up();
   await state(page, "machine-state", "running");
   await page.getByTestId("machine-stop").waitFor();
@@ -160,7 +160,7 @@ test("a settings file damaged by hand is told of, the defaults hold, and it is k
   writeFileSync(join(folder, "settings.toml"), "theme = \"da");
   const page = await appOn(instance);
   await page.getByTestId("settings-trouble").click();
-  await page.getByText("can't be read; the defaults hold").waitFor();
+  await page.getByText("can't be read; using the default settings").waitFor();
   await looksRight(page);
   expect(readFileSync(join(folder, "settings.toml"), "utf8")).toBe("theme = \"da");
   await page.getByRole("radio", { name: "Dark" }).check({ force: true });
@@ -195,5 +195,5 @@ test("a build that fails shows its last lines, and can be tried again", async ()
   await page.getByText("the disk is made of cheese").first().waitFor();
   await page.getByTestId("failure").waitFor();
   await looksRight(page);
-  expect(await page.getByRole("button", { name: "Try again" }).isEnabled()).toBe(true);
+  expect(await page.getByRole("button", { name: "Retry" }).isEnabled()).toBe(true);
 }, SLOW_MS);

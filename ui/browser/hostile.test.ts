@@ -38,12 +38,12 @@ test("each tool has its own form, whatever its schema", async () => {
     expect(await page.getByTestId("mcp-form").getByLabel("path").count()).toBe(0);
     await page.getByTestId("mcp-call").click();
     // No value is right for a schema that needs itself: the form says so.
-    if (name === "self") await page.getByRole("button", { name: "Call all the same" }).click();
+    if (name === "self") await page.getByRole("button", { name: "Call anyway" }).click();
     await expect.poll(() => outcome("done").textContent(), { timeout: TURN_MS }).toContain(`called ${name} `);
     expect(await page.getByTestId("mcp-result").textContent()).not.toContain("typed for safe");
   }
   expect(await page.getByRole("list", { name: "tools" }).textContent()).toContain("⟨U+202E⟩exe");
-  expect(await page.getByRole("list", { name: "tools" }).textContent()).toContain("has no end");
+  expect(await page.getByRole("list", { name: "tools" }).textContent()).toContain("is endless");
   await looksRight(page);
   expect(errors).toEqual([]);
 }, TEST_MS);
@@ -58,7 +58,7 @@ test("neither a pattern nor an answer holds up the page", async () => {
   await outcome("done").waitFor();
   await page.getByText("takes too long to check").waitFor();
 
-  for (const [name, kind, words] of [["odd", "done", "the end"], ["deep", "done", "deep"], ["wide", "done", "k59"], ["broken", "broken", "unexpected shape"]] as const) {
+  for (const [name, kind, words] of [["odd", "done", "the end"], ["deep", "done", "deep"], ["wide", "done", "k59"], ["broken", "broken", "Unexpected response"]] as const) {
     await tool(name);
     await page.getByTestId("mcp-call").click();
     await outcome(kind).waitFor();
@@ -78,7 +78,7 @@ test("a question without content holds up no other, and keys meant for something
   await question.waitFor();
   await page.keyboard.press("Enter");
   await page.keyboard.press("Space");
-  expect(await question.textContent()).toContain("wants a model's answer");
+  expect(await question.textContent()).toContain("requests a model response");
   await looksRight(page);
   await page.getByTestId("mcp-decline").click();
   await page.getByText("second ⟨U+202E⟩question").waitFor();
@@ -162,8 +162,8 @@ test("outputs of any shape and number are drawn", async () => {
   await expect.poll(() => page.getByTestId("cell-outputs").textContent(), { timeout: TURN_MS }).toContain("visible ⟨U+202E⟩end");
   expect(await page.getByTestId("cell-outputs").textContent()).not.toContain("owned");
   await cell("many");
-  await page.getByText("4,800 outputs are not shown").waitFor();
+  await page.getByText("4,800 outputs hidden").waitFor();
   await page.getByRole("button", { name: "Show more" }).click();
-  await page.getByText("3,000 outputs are not shown").waitFor();
+  await page.getByText("3,000 outputs hidden").waitFor();
   expect(errors).toEqual([]);
 }, TEST_MS);

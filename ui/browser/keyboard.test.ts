@@ -53,9 +53,9 @@ test("the machine is started, stopped and restarted once, and so are its service
   await open("machine", "absent");
   await startsOnce(testid("machine-start"), "machine_up");
   await open("machine", "build-failed");
-  await startsOnce(page.getByRole("button", { name: "Try again" }), "machine_up");
+  await startsOnce(page.getByRole("button", { name: "Retry" }), "machine_up");
   await open("machine", "no-engine");
-  await page.getByRole("button", { name: "Look again" }).press("Enter");
+  await page.getByRole("button", { name: "Retry" }).press("Enter");
   expect(await page.evaluate(() => document.activeElement?.matches("[data-home]"))).toBe(true);
   await open("settings");
   await startsOnce(testid("engine-test"), "engine_test");
@@ -87,8 +87,8 @@ test("a tool is called once, also by a key that is held, and the keyboard goes t
   await page.locator("[data-testid=mcp-outcome][data-outcome=done]").waitFor();
   expect(await page.getByLabel("command").evaluate((one) => document.activeElement === one)).toBe(true);
 
-  await page.getByRole("radiogroup", { name: "What to look at" }).getByText("History", { exact: true }).click();
-  await startsOnce(page.getByRole("button", { name: /^Ask again/ }).first(), "mcp_request", isCall);
+  await page.getByRole("radiogroup", { name: "View" }).getByText("History", { exact: true }).click();
+  await startsOnce(page.getByRole("button", { name: /^Call again/ }).first(), "mcp_request", isCall);
   await testid("mcp-server-weather").click();
   await startsOnce(testid("mcp-restart"), "mcp_server_order");
   await startsOnce(testid("mcp-disable"), "mcp_server_order");
@@ -104,8 +104,8 @@ test("cells run once, and snapshots are stored and brought back once", async () 
   await startsOnce(testid("cell-run"), "kernel_exec");
   await testid("variables-toggle").click();
   await startsOnce(testid("snapshot-store"), "snapshot_store");
-  await startsOnce(page.getByRole("button", { name: /^Bring .* back$/ }), "snapshot_reload");
-  await page.getByLabel(/^Remove 2026/).press("Enter");
+  await startsOnce(page.getByRole("button", { name: /^Restore / }), "snapshot_reload");
+  await page.getByLabel(/^Delete 2026/).press("Enter");
   await testid("snapshot-remove-yes").press("Enter");
   await expect.poll(async () => (await asked("snapshot_remove")).length, { timeout: TURN_MS }).toBe(1);
   await testid("snapshot-remove-yes").waitFor({ state: "detached" });
@@ -125,7 +125,7 @@ test("an evolve begins once, and nothing is approved before what it changes was 
   await expect.poll(async () => (await asked("evolve_start")).length, { timeout: TURN_MS }).toBe(3);
   expect((await asked("evolve_start")).map((request) => request["tree"])).toEqual(["9c1e", "9c1e", "9c1e"]);
 
-  for (const [scene, words] of [["asked-reading", "Reading what it would change"], ["asked-failing", "so it can't be approved"]] as const) {
+  for (const [scene, words] of [["asked-reading", "Reading the changes"], ["asked-failing", "so they can't be approved"]] as const) {
     await open("evolve", scene);
     await testid("evolve-asks").getByText(words).waitFor();
     expect(await testid("evolve-yes").isDisabled(), scene).toBe(true);
@@ -152,7 +152,7 @@ test("a machine that runs is recreated by whoever says so, and by no key that wa
   await dialog.waitFor();
   expect(await dialog.getAttribute("aria-labelledby")).not.toBeNull();
   expect(await dialog.textContent()).toContain("Recreate os-host?");
-  expect(await dialog.textContent()).toContain("ports and mounts changed, and that takes a new container.");
+  expect(await dialog.textContent()).toContain("its ports and its folders changed, which requires a new container.");
   expect(await dialog.textContent()).toContain("the kernel's variables, terminals, windows");
   await looksRight(page);
   // It opens by itself: a hasty Enter says no.

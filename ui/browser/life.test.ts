@@ -29,7 +29,7 @@ afterAll(async () => {
 
 test("a page without the token is told so, and gets nothing", async () => {
   const { page } = await open(browser, `http://${server.address}/`);
-  await page.getByText("This page is not let in").first().waitFor();
+  await page.getByText("Not authorised").first().waitFor();
   await looksRight(page);
   await page.context().close();
 });
@@ -74,14 +74,14 @@ test("the AI's input is paused and given back, also from elsewhere", async () =>
   await button.click();
   await expect.poll(kept).toContain('"on":true');
   await expect.poll(() => button.getAttribute("aria-pressed")).toBe("true");
-  await page.getByText("AI's input paused").waitFor();
+  await page.getByText("AI input paused").waitFor();
   await looksRight(page);
   instance.vivarium("shell", `${ask} --json '{"on": false}' http://localhost/takeover`);
   await expect.poll(() => button.getAttribute("aria-pressed")).toBe("false");
 });
 
 test("a picture of the desktop becomes a file", async () => {
-  const [download] = await Promise.all([page.waitForEvent("download"), page.getByLabel("Save a picture").click()]);
+  const [download] = await Promise.all([page.waitForEvent("download"), page.getByLabel("Save screenshot").click()]);
   const bytes = readFileSync(await download.path());
   expect(bytes.subarray(1, 4).toString()).toBe("PNG");
 });
@@ -92,7 +92,7 @@ test("cells run, and a flood of lines does not stop the page", async () => {
   await page.keyboard.insertText("for i in range(100_000): print(i)");
   await page.keyboard.press("Control+Enter");
   await state(page, "cell", "completed", SLOW_MS);
-  await page.getByText("lines are not shown").waitFor();
+  await page.getByText("lines hidden").waitFor();
   const outputs = page.getByTestId("cell-outputs");
   await expect.poll(() => outputs.innerText()).toContain("99999");
   // The page answers at once.
@@ -139,7 +139,7 @@ test("input is answered, names are completed, variables shown, stored and brough
   await page.getByTestId("failure").waitFor();
   await page.getByTestId("snapshot-name").fill("lizard.1");
   await page.getByTestId("snapshot-store").click();
-  await page.getByText(/\d+ stored/).waitFor();
+  await page.getByText(/\d+ variables? saved/).waitFor();
   await page.getByTestId("snapshot-lizard.1").click();
   await expect.poll(() => page.getByTestId("snapshot-inside").innerText()).toContain("lizard");
   await looksRight(page);
@@ -147,8 +147,8 @@ test("input is answered, names are completed, variables shown, stored and brough
   await page.getByTestId("kernel-restart-confirm").click();
   await run("'lizard' in globals()");
   await expect.poll(() => cell.getByTestId("cell-outputs").innerText()).toContain("False");
-  await page.getByLabel(/^Bring .* back$/).click();
-  await page.getByText(/are back/).waitFor();
+  await page.getByLabel(/^Restore /).click();
+  await page.getByText(/variables? restored/).waitFor();
   await run("lizard");
   await expect.poll(() => cell.getByTestId("cell-outputs").innerText()).toContain("ADA");
 
@@ -156,7 +156,7 @@ test("input is answered, names are completed, variables shown, stored and brough
   for (const name of ["lizard.2", "lizard.3"]) {
     await page.getByTestId("snapshot-name").fill(name);
     await page.getByTestId("snapshot-store").click();
-    await page.getByLabel(`Remove ${name}`, { exact: true }).click();
+    await page.getByLabel(`Delete ${name}`, { exact: true }).click();
     await page.getByTestId("snapshot-remove-yes").click();
     await expect.poll(() => page.getByTestId(`snapshot-${name}`).count()).toBe(0);
   }
@@ -193,16 +193,16 @@ test("services show, and one is restarted", async () => {
   await page.getByTestId("nav-machine").click();
   await state(page, "service-openbox", "ready");
   await page.getByLabel("Restart Window manager").click();
-  await page.getByTestId("service-openbox").getByText("started again once").waitFor();
+  await page.getByTestId("service-openbox").getByText("restarted once").waitFor();
   await state(page, "service-openbox", "ready");
   // One that holds variables is restarted on a word alone, and asks each time.
   for (let times = 0; times < 2; times++) {
-    await page.getByLabel("Restart Kernel main").click();
+    await page.getByLabel("Restart Main kernel").click();
     await page.getByTestId("service-restart-confirm").waitFor();
     await page.keyboard.press("Escape");
     await page.getByTestId("service-restart-confirm").waitFor({ state: "detached" });
   }
-  await page.getByLabel("Log of Kernel main").click();
+  await page.getByLabel("Log of Main kernel").click();
   await looksRight(page);
   await page.getByTestId("nav-notebook").click();
 }, SLOW_MS);
@@ -229,7 +229,7 @@ test("the notebook is saved, opened again, and a change by somebody else is not 
   await page.getByTestId("changed-outside").waitFor();
   expect(JSON.parse(readFileSync(path, "utf8"))).toEqual(file);
   await looksRight(page);
-  await page.getByText("Read it again").click();
+  await page.getByRole("button", { name: /^Reload/ }).click();
   await expect.poll(() => page.getByTestId("cell").count()).toBe(1);
   await expect.poll(() => page.getByTestId("changed-outside").count()).toBe(0);
 

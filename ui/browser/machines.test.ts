@@ -56,7 +56,7 @@ test("each page shows the machine that was chosen, while a cell runs in the othe
   await page.getByTestId("machine-new").click();
   await page.getByTestId("new-machine-name").fill("os-host");
   await page.getByTestId("new-machine-folders").fill("here:there");
-  await page.getByText("There already is a machine os-host.").waitFor();
+  await page.getByText("A machine named os-host already exists.").waitFor();
   await expect.poll(() => page.getByTestId("new-machine-create").isDisabled()).toBe(true);
   await looksRight(page);
   await page.getByTestId("new-machine-name").fill("second");

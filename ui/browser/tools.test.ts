@@ -13,7 +13,7 @@ const machine = running("tools");
 let letIn: string;
 
 const outcome = (kind: string) => machine.page.locator(`[data-testid=mcp-outcome][data-outcome=${kind}]`);
-const pick = (word: string) => machine.page.getByRole("radiogroup", { name: "What to look at" }).getByText(word, { exact: true }).click();
+const pick = (word: string) => machine.page.getByRole("radiogroup", { name: "View" }).getByText(word, { exact: true }).click();
 
 async function call(tool: string): Promise<void> {
   await machine.page.getByTestId(`mcp-offer-${tool}`).click();
@@ -83,7 +83,7 @@ test("calls are asked again and compared, and the trace has what was said", asyn
   await call("count");
   await machine.page.getByText("call 1").first().waitFor();
   await pick("History");
-  await machine.page.getByRole("button", { name: /^Ask again: count/ }).first().click();
+  await machine.page.getByRole("button", { name: /^Call again: count/ }).first().click();
   await expect.poll(() => machine.page.getByRole("button", { name: /^Compare/ }).first().isEnabled()).toBe(true);
   await looksRight(machine.page);
   await machine.page.getByRole("button", { name: /^Compare/ }).nth(0).click();
@@ -94,7 +94,7 @@ test("calls are asked again and compared, and the trace has what was said", asyn
   await machine.page.getByLabel("Search messages").fill("elicitation");
   await machine.page.getByText("elicitation/create").first().waitFor();
   await looksRight(machine.page);
-  const [download] = await Promise.all([machine.page.waitForEvent("download"), machine.page.getByLabel("Save these messages to a file").click()]);
+  const [download] = await Promise.all([machine.page.waitForEvent("download"), machine.page.getByLabel("Save messages to a file").click()]);
   const lines = readFileSync(await download.path(), "utf8").trim().split("\n");
   expect(lines.map((line) => (JSON.parse(line) as { server: string }).server)).toContain("asker");
 }, SLOW_MS);

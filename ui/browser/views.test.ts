@@ -55,21 +55,21 @@ test("a page that can't be drawn leaves the others, the side bar and the status 
 test("neither the side bar nor the status line takes the page along", async () => {
   await open("machine", ["Sidebar", "StatusLine"]);
   await page.getByTestId("machine-stop").waitFor();
-  await eachComesBack("The side bar", "The status line");
+  await eachComesBack("The sidebar", "The status line");
   await page.getByTestId("nav-machine").waitFor();
 }, TEST_MS);
 
 test("parts of the machine's page", async () => {
   await open("machine", ["Resources", "Services", "LogLines"]);
   await page.getByTestId("machine-stop").waitFor();
-  await eachComesBack("The use of resources", "The list of services", "The log");
+  await eachComesBack("The list of resources", "The list of services", "The log");
   await page.getByTestId("service-openbox").waitFor();
 
   await open("machine", ["Overview"]);
   await page.getByTestId("machine-stop").waitFor();
   await eachComesBack("The machine's state");
   await open("machine", ["RunView"], "build-failed");
-  await page.getByRole("button", { name: "Try again" }).waitFor();
+  await page.getByRole("button", { name: "Retry" }).waitFor();
   await eachComesBack("This run");
 }, TEST_MS);
 
@@ -133,12 +133,12 @@ test("a dialog that can't be drawn is told of on its page, and can be opened aga
   await open("evolve", ["BackDialog"]);
   await page.getByTestId("generation-menu-3").click();
   await page.getByTestId("generation-back").click();
-  await told("The question before going back").waitFor();
+  await told("The confirmation to roll back").waitFor();
   await looksRight(page);
 
   await open("machine", ["AskRecreate"], "recreate");
   await page.getByTestId("machine-rebuild").click();
-  await told("The question before the machine is recreated").waitFor();
+  await told("The confirmation to recreate the machine").waitFor();
   await mend();
   await page.getByTestId("machine-rebuild").click();
   await page.getByTestId("machine-recreate-confirm").waitFor();

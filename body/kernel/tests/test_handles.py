@@ -70,7 +70,7 @@ class Handles(CryoCase):
                 self.run_cell(f"log.write({b}'two'); log.close()")
                 failed = self.reload_elsewhere()
                 self.assertEqual({"log", "raw"}, set(failed))
-                self.assertIn(f"{self.at()} changed after the snapshot was stored", failed["log"])
+                self.assertIn(f"{self.at()} changed after the snapshot was saved", failed["log"])
                 self.assertEqual((b"onetwo", "1"), (self.read(), self.run_cell("other")))
 
     def test_one_that_appends_stands_at_the_end(self):
@@ -113,7 +113,7 @@ class Handles(CryoCase):
 
     def test_one_of_which_the_place_is_not_known_is_named(self):
         self.write("one\ntwo\n")
-        self.assertIn("loop over its lines", self.skipped("log = open(p); next(log)")["log"])
+        self.assertIn("while a loop reads its lines", self.skipped("log = open(p); next(log)")["log"])
 
     def test_one_of_a_file_that_is_gone_or_something_else_is_named(self):
         self.cell("written = open(p, 'w'); appended = open(p + '2', 'a'); read = open(p + '3', 'w+'); x = 1")
@@ -186,7 +186,7 @@ class Handles(CryoCase):
                   "with zipfile.ZipFile(p + '2.zip', 'w') as closed: closed.writestr('a', 'A')")
         skipped = {one["name"]: one["reason"] for one in self.store()["skipped"]}
         self.assertEqual({"writes", "texts", "tz"}, set(skipped))
-        self.assertIn("before that is closed", skipped["writes"])
+        self.assertIn("only complete when it is closed", skipped["writes"])
         self.assertEqual({}, self.reload_elsewhere())
         self.assertEqual("(b'34', '45', b'56', b'67')", self.run_cell(
             "packed.read(2), text.read(2), b.read(2), x.read(2)"))
@@ -211,7 +211,7 @@ class Handles(CryoCase):
             "spilt = tempfile.SpooledTemporaryFile(1); spilt.write(b'three')\n"
             "with tempfile.NamedTemporaryFile() as over: pass")
         self.assertEqual({"named", "nameless", "place", "spilt"}, set(skipped))
-        self.assertIn("goes with", skipped["named"])
+        self.assertIn("is deleted with", skipped["named"])
         self.assertEqual({}, self.reload_elsewhere())
         self.assertEqual("(True, 3, True)", self.run_cell("stays.name == name, memory.tell(), over.closed"))
         self.run_cell("stays.write('two'); stays.close()")

@@ -28,7 +28,7 @@ class Live(CryoCase):
             "del read, write")
         self.assertEqual({"one", "other", "lines", "packets", "reads", "writes", "db", "cursor", "mapped", "poll",
                           "table", "shelf", "end", "far", "served"}, set(skipped))
-        for name, word in {"one": "socket", "lines": "isn't kept", "reads": "a pipe", "writes": "a pipe",
+        for name, word in {"one": "socket", "lines": "can't be saved", "reads": "a pipe", "writes": "a pipe",
                            "db": "runtime.resource", "table": "open it again"}.items():
             self.assertIn(word, skipped[name])
         self.assertEqual({}, self.reload_elsewhere())

@@ -218,7 +218,7 @@ class Worker(WorkerCase):
         self.assertEqual("back\n", self.text(self.client.execute("sys.stdout = kept\nprint('back')")[1]))
 
     def test_an_output_that_is_too_large_is_told_as_such(self):
-        told = "<65 MiB were not shown: one output has room for 64 MiB. Show a part of it, or write it to a file.>"
+        told = "<65 MiB were not shown: the limit for one output is 64 MiB. Show a part of it, or write it to a file.>"
         self.client.execute("large = 'x' * (65 << 20)")
         done, outputs = self.client.execute("large")
         self.assertEqual(("completed", told, {"text/plain": told}), (done["status"], done["result"], outputs[0]["data"]))

@@ -126,7 +126,7 @@ class Worker:
 
     def _work(self, message):
         """A job of the main thread that is no cell."""
-        answer = {"type": "answer", "ask": message.get("ask"), "error": "It was interrupted."}
+        answer = {"type": "answer", "ask": message.get("ask"), "error": "The request was interrupted."}
 
         def work():
             answer["value"] = self._jobs[message["what"]](**(message.get("arguments") or {}))
@@ -157,7 +157,7 @@ class Worker:
         kind = message.get("type")
         if kind == "execute":
             if not isinstance(message.get("code"), str) or not isinstance(message.get("execution_id"), str):
-                raise ValueError("execute wants code and execution_id")
+                raise ValueError("execute requires code and execution_id")
             return True
         if kind == "interrupt":
             self._interrupts.send(early=self._server.waiting > 0)

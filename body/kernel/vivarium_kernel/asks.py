@@ -133,5 +133,5 @@ def _short(value):
             return repr(value)[:LONGEST_REPR]
         text = " ".join(_SHORT.repr(value).split())
     except BaseException as error:
-        return f"<its repr fails: {type(error).__name__}>"
+        return f"<repr failed: {type(error).__name__}>"
     return text if len(text) <= LONGEST_REPR else text[:LONGEST_REPR - 1] + "…"

@@ -33,7 +33,7 @@ def save_enum(pickler, kind):
             kind.__qualname__)
     bare = _make_enum(*made)
     if kind._member_type_ is not object and list(bare) != list(kind):
-        raise PicklingError(f"the members of {kind.__qualname__} can't be made again from their values")
+        raise PicklingError(f"the members of {kind.__qualname__} can't be recreated from their values")
     usual = vars(bare)
     state = {name: value for name, value in vars(kind).items() if _is_own(name, value, usual) and name not in values}
     of_members = {name: {key: value for key, value in vars(member).items() if key not in vars(bare[name])}
@@ -127,7 +127,7 @@ def _make_exception(kind, arguments):
 def save_module(pickler, module):
     """By its name. dill would bring back what was in it, over what its file says by then."""
     if sys.modules.get(module.__name__) is not module:
-        raise PicklingError(f"no module {module.__name__} can be imported that is this one")
+        raise PicklingError(f"the module {module.__name__} can't be imported")
     pickler.save_reduce(importlib.import_module, (module.__name__,), obj=module)
 
 

@@ -27,7 +27,7 @@ class Circular(pickle.PicklingError):
     """A class was met again before it was made; `kinds` are those to make bare."""
 
     def __init__(self, kinds):
-        super().__init__(f"{qualified(kinds[0])} is needed to make what is in it")
+        super().__init__(f"{qualified(kinds[0])} is needed to restore its contents")
         self.kinds = kinds
 
 

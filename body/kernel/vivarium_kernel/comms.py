@@ -42,7 +42,7 @@ def hear(message):
         return
     one = _manager.comms.get(comm_id)
     if one is None:
-        raise Unknown(f"there is no comm {comm_id!r}")
+        raise Unknown(f"comm {comm_id!r} not found")
     if kind == "comm_close":
         # It is closed already for the one that says so: nothing is sent back.
         one._closed = True
@@ -55,7 +55,7 @@ def hear(message):
 def _open(target, comm_id, told):
     made = _manager.targets.get(target)
     if made is None:
-        raise Unknown(f"nothing in this kernel opens comms of the target {target!r}")
+        raise Unknown(f"no handler for comms of the target {target!r} in this kernel")
     told["content"]["target_name"] = target
     one = comm.create_comm(comm_id=comm_id, primary=False, target_name=target)
     _manager.register_comm(one)

@@ -147,7 +147,7 @@ class Pickler(dill.Pickler):
         """By its name: only what another process finds by it."""
         name = name or getattr(obj, "__qualname__", None) or obj.__name__
         if pickle.whichmodule(obj, name) == "__main__":
-            raise pickle.PicklingError(f"{name} is defined in a cell, and a {type(obj).__name__} can only be kept by name")
+            raise pickle.PicklingError(f"{name} is defined in a cell, but a {type(obj).__name__} can only be saved by name")
         super().save_global(obj, name)
 
     def _save_bytes(self, obj):
@@ -182,7 +182,7 @@ def _values(shell):
     values, skipped = {}, []
     for name, value in list(shell.user_ns.items()):
         if not isinstance(name, str):
-            skipped.append(_skipped(reprlib.repr(name), value, "its name is no text"))
+            skipped.append(_skipped(reprlib.repr(name), value, "its name is not a string"))
         elif not _OF_IPYTHON.fullmatch(name) and not shell.is_hidden(name, value):
             values[name] = value
     return values, skipped
@@ -254,7 +254,7 @@ def _groups(values, skipped, shell):
         except KeyboardInterrupt:
             raise
         except BaseException as error:
-            reason = f"together with what it shares values with: {reason_of(error)}"
+            reason = f"together with the variables that it shares values with: {reason_of(error)}"
             skipped += [_skipped(name, values[name], reason) for name in names]
             continue
         groups.append((names, stream, buffers))
@@ -355,10 +355,10 @@ def _read_manifest(path):
     except FileNotFoundError:
         raise Damaged("its manifest is missing") from None
     if blake3(text).hexdigest().encode() != checksum:
-        raise Damaged("its manifest has another checksum")
+        raise Damaged("the checksum of its manifest does not match")
     manifest = json.loads(text)
     if manifest["schema"] != SCHEMA:
-        raise Damaged(f"it is of schema {manifest['schema']}; {SCHEMA} is understood")
+        raise Damaged(f"its schema is {manifest['schema']}, but only {SCHEMA} is supported")
     return manifest
 
 

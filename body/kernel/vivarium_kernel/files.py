@@ -51,11 +51,11 @@ def save_text(pickler, text):
         # What is no file would fail at its position, with a reason that says less.
         places.of(raw.fileno())
     elif not text.seekable() or text.writable() and not isinstance(raw, io.BytesIO):
-        raise NotStorable(f"it is open on a {type(raw).__name__}, which isn't kept: open it again")
+        raise NotStorable(f"it is open on a {type(raw).__name__}, which can't be saved: open it again")
     try:
         position = text.tell()
     except OSError as error:
-        raise NotStorable(f"its place isn't known while a loop over its lines goes on ({error})") from None
+        raise NotStorable(f"its position is unknown while a loop reads its lines ({error})") from None
     how["newline"] = _newline(text)
     pickler.save_reduce(text_again, (text.buffer, how, _kept(raw, position), vars(text)), obj=text)
 
@@ -105,7 +105,7 @@ def save_buffered(pickler, file):
         _save_closed(pickler, file, {})
         return
     if not isinstance(file.raw, io.FileIO):
-        raise NotStorable(f"it is open on a {type(file.raw).__name__}, which isn't kept: open it again")
+        raise NotStorable(f"it is open on a {type(file.raw).__name__}, which can't be saved: open it again")
     places.of(file.raw.fileno())
     if file.writable():
         file.flush()
@@ -196,7 +196,7 @@ def of_dill(name, mode, position, closed, *_):
         kind = "TextIOWrapper" if "b" not in mode else _kind(mode)
         return closed_again(kind, name, raw_mode, {}, {} if "b" in mode else {"mode": mode})
     if not isinstance(name, (str, bytes)):
-        raise FileChanged(f"it was on the descriptor {name} of another process: open it again")
+        raise FileChanged(f"it used the file descriptor {name} of another process: open it again")
     access = os.O_RDWR if "+" in mode else os.O_RDONLY if "r" in mode else os.O_WRONLY
     size = os.stat(name).st_size
     place = {"path": name, "flags": access | (os.O_APPEND if "a" in mode else 0), "device": False,
@@ -215,12 +215,12 @@ def _kind(mode):
 def save_compressed(pickler, file):
     """Of gzip, bz2 and lzma. What one that writes was given is not all in its file."""
     if file.closed or not file.readable():
-        raise NotStorable("what is compressed is not whole in its file before that is closed: open it again"
+        raise NotStorable("a compressed file is only complete when it is closed: open it again"
                           if not file.closed else "it is closed")
     own = next((one for one in (getattr(file, name, None) for name in ("fileobj", "_fp")) if one is not None), None)
     raw = getattr(own, "raw", None)
     if not isinstance(raw, io.FileIO):
-        raise NotStorable(f"it reads from a {type(own).__name__}, of which the beginning isn't known: open it again")
+        raise NotStorable(f"it reads from a {type(own).__name__} whose start is unknown: open it again")
     pickler.save_reduce(compressed_again, (type(file), places.of(raw.fileno()), raw.name, file.tell()), obj=file)
 
 
@@ -240,7 +240,7 @@ def compressed_again(kind, place, name, position):
 def save_temporary(pickler, wrapper):
     """Of `NamedTemporaryFile`, if the file is not to go with it."""
     if not wrapper.file.closed and wrapper._closer.delete:
-        raise NotStorable("a temporary file goes with its handle: copy it, or make it with delete=False")
+        raise NotStorable("a temporary file is deleted with its handle: copy it, or create it with delete=False")
     pickler.save_reduce(temporary_again, (wrapper.file, wrapper.name), obj=wrapper)
 
 

@@ -14,7 +14,7 @@ import threading
 from . import files, logs
 from .errors import NotStorable
 
-_AGAIN = "open it again, or keep it as runtime.resource(...)"
+_AGAIN = "open it again, or use runtime.resource(...)"
 
 
 def _always(_):
@@ -26,20 +26,20 @@ _REFUSED = {
     ("socket", "socket"): (_always, f"a socket is a connection of this process: {_AGAIN}"),
     ("socket", "SocketIO"): (_always, f"a socket is a connection of this process: {_AGAIN}"),
     ("mmap", "mmap"): (_always, "mapped memory belongs to this process: map it again"),
-    ("select", "epoll"): (_always, "it watches descriptors of this process: make it again"),
+    ("select", "epoll"): (_always, "it watches file descriptors of this process: create it again"),
     ("subprocess", "Popen"): (
         lambda one: one.returncode is None,
-        "a process that runs belongs to this kernel: runtime.shell.resource(...) starts it again"),
+        "a running process belongs to this kernel: use runtime.shell.resource(...) to start it again"),
     ("multiprocessing.process", "BaseProcess"): (
-        lambda one: one._popen is not None, "a process that was started belongs to this kernel: start it again"),
+        lambda one: one._popen is not None, "a started process belongs to this kernel: start it again"),
     # It holds a descriptor's number, and closes what has that number at its end.
     ("multiprocessing.connection", "_ConnectionBase"): (_always, f"a pipe is a connection of this process: {_AGAIN}"),
-    ("threading", "Thread"): (_always, "a thread belongs to this process: make it again"),
-    ("concurrent.futures._base", "Executor"): (_always, "an executor's threads belong to this process: make it again"),
-    ("concurrent.futures._base", "Future"): (lambda one: not one.done(), "what it waits for runs in this process alone"),
-    ("asyncio.events", "AbstractEventLoop"): (_always, "an event loop belongs to this process: make it again"),
+    ("threading", "Thread"): (_always, "a thread belongs to this process: create it again"),
+    ("concurrent.futures._base", "Executor"): (_always, "an executor's threads belong to this process: create it again"),
+    ("concurrent.futures._base", "Future"): (lambda one: not one.done(), "it waits for work that runs only in this process"),
+    ("asyncio.events", "AbstractEventLoop"): (_always, "an event loop belongs to this process: create it again"),
     ("asyncio.events", "AbstractServer"): (_always, f"a server listens in this process: {_AGAIN}"),
-    ("asyncio.events", "Handle"): (_always, "what an event loop is to call belongs to this process"),
+    ("asyncio.events", "Handle"): (_always, "a callback of an event loop belongs to this process"),
     ("asyncio.transports", "BaseTransport"): (_always, f"a transport is a connection of this process: {_AGAIN}"),
     ("asyncio.streams", "StreamReader"): (_always, f"a stream is a connection of this process: {_AGAIN}"),
     ("asyncio.streams", "StreamWriter"): (_always, f"a stream is a connection of this process: {_AGAIN}"),
@@ -51,10 +51,10 @@ _REFUSED = {
     ("sqlite3", "Blob"): (_always, f"a database connection belongs to this process: {_AGAIN}"),
     # It would write what the file held when the snapshot was stored over what it holds by then.
     ("dbm.dumb", "_Database"): (lambda one: one._index is not None,
-                                f"a database that is open belongs to this process: {_AGAIN}"),
+                                f"an open database belongs to this process: {_AGAIN}"),
     ("tempfile", "TemporaryDirectory"): (
         lambda one: one._finalizer.alive,
-        "a temporary folder goes with this process: tempfile.mkdtemp() makes one that stays"),
+        "a temporary folder is deleted with this process: use tempfile.mkdtemp() for one that is kept"),
 }
 # (module, class): how such a one is kept, and not as pickle or dill would.
 _KEPT = {
@@ -87,7 +87,7 @@ def _save_capsule(_, capsule):
 
 
 def _save_handle_of_python(_, file):
-    raise NotStorable(f"a {type(file).__name__} of _pyio isn't kept: open it again with open()")
+    raise NotStorable(f"a {type(file).__name__} of _pyio can't be saved: open it again with open()")
 
 
 def exact():

@@ -26,9 +26,9 @@ _REPLACED = {
     ("dill._dill", "_create_filehandle"): files.of_dill,
     ("dill._dill", "_create_lock"): lambda *_: threading.Lock(),
     ("dill._dill", "_create_rlock"): lambda *_: threading.RLock(),
-    ("dbm.dumb", "_Database"): NotStorable("an open database isn't kept: open it again"),
-    ("tempfile", "_TemporaryFileCloser"): NotStorable("a temporary file isn't kept"),
-    ("tempfile", "_TemporaryFileWrapper"): NotStorable("a temporary file isn't kept"),
+    ("dbm.dumb", "_Database"): NotStorable("an open database can't be saved: open it again"),
+    ("tempfile", "_TemporaryFileCloser"): NotStorable("a temporary file can't be saved"),
+    ("tempfile", "_TemporaryFileWrapper"): NotStorable("a temporary file can't be saved"),
 }
 _BY_NAME = (type, types.FunctionType, types.BuiltinFunctionType)
 # Their contents are the process's, not a value's.

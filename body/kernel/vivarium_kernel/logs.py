@@ -74,7 +74,7 @@ def complete_file_handler(handler, state):
     state, opened, named = state
     vars(handler).update(state)
     if opened and named and not os.path.isfile(handler.baseFilename):
-        raise FileChanged(f"{handler.baseFilename} isn't there any more: make the handler again")
+        raise FileChanged(f"{handler.baseFilename} was deleted: create the handler again")
     handler.stream = None
     handler.createLock()
     logging._addHandlerRef(handler)

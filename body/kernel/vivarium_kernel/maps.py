@@ -25,9 +25,9 @@ def save_if_mapped(pickler, array):
     while not isinstance(memmap, numpy.memmap):
         memmap = memmap.base
         if not isinstance(memmap, numpy.ndarray):
-            raise NotStorable("it lies in a mapped file, of which only np.memmap knows enough: map it again")
+            raise NotStorable("it is in a mapped file that only np.memmap can restore: map it again")
     if memmap.mode == "c":
-        raise NotStorable("what was changed in a copy-on-write map lies in no file: keep a copy, np.array(...)")
+        raise NotStorable("changes in a copy-on-write map are not in a file: save a copy, np.array(...)")
     if memmap.mode != "r":
         base.flush()
     start, offset, path = found
@@ -50,10 +50,10 @@ def _mapping(low, high):
                 if inode == "0" or path[0].startswith("/dev/zero"):
                     return None
                 if high > end:
-                    raise NotStorable("it lies in several mappings of a file: map it again")
+                    raise NotStorable("it is in several mappings of a file: map it again")
                 path = path[0].replace("\\012", "\n")
                 if not os.path.exists(path):
-                    raise NotStorable("its file was deleted: what is in it goes with this process")
+                    raise NotStorable("its file was deleted: its contents are lost with this process")
                 return start, int(offset, 16), path
     return None
 

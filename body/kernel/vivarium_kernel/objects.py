@@ -138,7 +138,7 @@ class Objects:
         except Damaged as error:
             raise Damaged(f"object {name} {error}") from None
         if found != name.removesuffix(".zst"):
-            raise Damaged(f"object {name} has another checksum")
+            raise Damaged(f"the checksum of object {name} does not match")
         return memory
 
     def set_aside(self, name):

@@ -35,7 +35,7 @@ def seen(path, status):
     except OSError:
         is_there = False
     if not is_there:
-        raise NotStorable("its file was deleted, or has no name: what is in it goes with this process")
+        raise NotStorable("its file was deleted or has no name: its contents are lost with this process")
     return {"path": path, "size": status.st_size, "mtime_ns": status.st_mtime_ns, "inode": status.st_ino}
 
 
@@ -58,10 +58,10 @@ def _check(place, position, status):
     path, flags = place["path"], place["flags"]
     if place["device"]:
         if status.st_rdev not in _DEVICES or not stat.S_ISCHR(status.st_mode):
-            raise FileChanged(f"{path} is no device any more")
+            raise FileChanged(f"{path} is no longer a device")
         return
     if not stat.S_ISREG(status.st_mode):
-        raise FileChanged(f"{path} is no regular file any more")
+        raise FileChanged(f"{path} is no longer a regular file")
     if flags & os.O_APPEND and flags & os.O_ACCMODE == os.O_WRONLY:
         return
     # Earlier versions told less of it.
@@ -69,4 +69,4 @@ def _check(place, position, status):
     grown = status.st_ino == place["inode"] and status.st_size > place["size"]
     harmless = flags & os.O_ACCMODE == os.O_RDONLY or flags & os.O_APPEND
     if not same and not (grown and harmless and position <= status.st_size):
-        raise FileChanged(f"{path} changed after the snapshot was stored: open it again")
+        raise FileChanged(f"{path} changed after the snapshot was saved: open it again")

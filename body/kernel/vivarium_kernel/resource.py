@@ -7,20 +7,20 @@ import time
 
 
 class Resource:
-    """Something that has to be connected: a database, a browser, a session, a process.
+    """A handle of a connection: to a database, a browser, a session, a process.
 
     >>> db = runtime.resource(sqlite3.connect, "/data/app.db")
     >>> db.get().execute("select 1")
 
-    The factory is called at the first `get()`, and again when the connection is stale: after
-    `invalidate()`, when a `validate` function says no, and after a snapshot (cryo, CRIU) was
-    restored, for a snapshot holds how to connect and never the connection. A handle can be stored as
-    long as its functions and arguments can.
+    The factory is called on the first `get()`, and again when the connection is stale: after
+    `invalidate()`, when a `validate` function returns a false value, and after a snapshot (cryo, CRIU)
+    was restored: a snapshot saves how to connect, but never the connection. A handle can be saved if
+    its functions and arguments can.
     """
 
     def __init__(self, factory, args=(), kwargs=None):
         if not callable(factory):
-            raise TypeError("a resource wants a function that connects, and its arguments")
+            raise TypeError("a resource requires a function that connects, and its arguments")
         self._factory, self._args, self._kwargs = factory, tuple(args), dict(kwargs or {})
         self._connected, self._valid, self._ends = [], [], []
         self._attempts, self._base, self._longest, self._backoff, self._jitter = 1, 0.2, 5.0, 2.0, 0.2
@@ -31,7 +31,7 @@ class Resource:
         self._value, self._live, self._pid = None, False, None
 
     def get(self):
-        """The connection: the one there is while it is good, else a new one."""
+        """Returns the current connection if it is valid, else a new one."""
         with self._lock:
             if self._live and self._is_good():
                 return self._value
@@ -48,7 +48,7 @@ class Resource:
             return value
 
     def invalidate(self):
-        """Tears the connection down; the next `get()` makes a new one."""
+        """Closes the connection; the next `get()` opens a new one."""
         with self._lock:
             self._drop()
         return self
@@ -59,24 +59,24 @@ class Resource:
         return self
 
     def validate(self, function):
-        """Adds a function that says whether a connection is still good; a failing one says no."""
+        """Adds a function that returns whether a connection is still valid; an exception means that it isn't."""
         self._valid.append(_function(function))
         return self
 
     def teardown(self, function):
-        """Adds a function that is called with a connection that is given up."""
+        """Adds a function that is called with a connection before it is discarded."""
         self._ends.append(_function(function))
         return self
 
     def retry(self, max_attempts=10, base_delay_s=0.2, max_delay_s=5.0, backoff=2.0, jitter=0.2, *, backoff_base=None):
-        """Lets connecting fail so often: waits `base_delay_s`, then `backoff` times as long each time.
+        """Sets the number of attempts to connect: waits `base_delay_s`, then `backoff` times as long each time.
 
-        No wait is longer than `max_delay_s`; each is up to the share `jitter` shorter or longer.
-        Without this, connecting is tried once. `backoff_base` is another name of `backoff`.
+        No wait is longer than `max_delay_s`; each varies randomly by up to the fraction `jitter`.
+        Without this, connecting is tried once. `backoff_base` is an alias of `backoff`.
         """
         factor = backoff if backoff_base is None else backoff_base
         if max_attempts < 1 or base_delay_s < 0 or max_delay_s < 0 or factor < 1 or not 0 <= jitter <= 1:
-            raise ValueError("retry wants max_attempts >= 1, delays >= 0, backoff >= 1 and 0 <= jitter <= 1")
+            raise ValueError("retry requires max_attempts >= 1, delays >= 0, backoff >= 1 and 0 <= jitter <= 1")
         self._attempts, self._base, self._longest = int(max_attempts), base_delay_s, max_delay_s
         self._backoff, self._jitter = factor, jitter
         return self

@@ -13,10 +13,10 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 class Shell:
-    """Commands in the folder and environment that the machine's shell uses too.
+    """Runs commands in the folder and environment of the machine's shell.
 
-    `cd` and `env` hold for the commands that follow and are told to the supervisor; they leave
-    the kernel's own working folder and environment alone.
+    `cd` and `env` apply to later commands and are shared with POST /shell; they don't change
+    the kernel's own working folder and environment.
     """
 
     def __init__(self, changed):
@@ -34,17 +34,17 @@ class Shell:
         return {"stdout": stdout, "stderr": stderr, "returncode": process.returncode}
 
     def cd(self, path):
-        """Changes the folder of the commands that follow; returns it."""
+        """Changes the folder of later commands; returns it."""
         with self._lock:
             target = os.path.realpath(os.path.join(self._cwd, os.path.expanduser(os.fspath(path))))
             if not os.path.isdir(target):
-                raise NotADirectoryError(f"{target} is no folder")
+                raise NotADirectoryError(f"{target} is not a folder")
             self._cwd = target
             self._tell({"cwd": target})
         return target
 
     def env(self, key, value):
-        """Sets a variable for the commands that follow."""
+        """Sets an environment variable for later commands."""
         value = str(value)
         _check_variable(key, value)
         with self._lock:
@@ -52,14 +52,14 @@ class Shell:
             self._tell({"env": {key: value}})
 
     def start(self, cmd):
-        """Starts a command line and returns its `subprocess.Popen`; what it writes is the cell's output."""
+        """Starts a command line and returns its `subprocess.Popen`; its output is shown in the cell."""
         return self._popen(cmd, stdin=subprocess.DEVNULL)
 
     def resource(self, factory, *args, **kwargs):
-        """A handle as `runtime.resource` makes, of something that lives in this folder and environment.
+        """Returns a handle like `runtime.resource`, for something that uses this folder and environment.
 
-        It is connected again when `cd` or `env` changed either. A text as factory is a command line:
-        the handle's value is its running process, started again when it has ended.
+        It reconnects when `cd` or `env` changed either. If the factory is a string, it is a command line:
+        the handle's value is its running process, which is restarted when it has exited.
         """
         if isinstance(factory, str):
             handle = Resource(Process(self, factory), args, kwargs)
@@ -75,7 +75,7 @@ class Shell:
         program = "/bin/bash" if os.path.exists("/bin/bash") else "/bin/sh"
         # As POST /shell: a text is a line for the shell, a list is a program and its arguments.
         if not cmd and not isinstance(cmd, str):
-            raise ValueError("a command that is a list begins with a program; this list is empty")
+            raise ValueError("the list of arguments is empty; it must start with a program")
         words = [cmd] if isinstance(cmd, str) else ['"$@"', program, *cmd]
         return subprocess.Popen([program, "-c", *words], cwd=cwd, env=env, start_new_session=True, **how)
 
@@ -119,24 +119,24 @@ class Shell:
 
 
 class Runtime:
-    """What the machine offers to cells, in the namespace as `runtime`.
+    """Functions of the machine for cells, available as `runtime`.
 
-    runtime.resource(factory, *args, **kwargs)   a connection that is made again when it is lost
-    runtime.shell.run(cmd)                       {"stdout", "stderr", "returncode"} of a command: a
-                                                 line for bash, or a list of a program and its arguments
-    runtime.shell.cd(path), .env(key, value)     folder and environment of the commands that follow
-    runtime.shell.resource(...)                  a connection that lives in that folder and environment
-    runtime.evolve(note=...)                     a new machine, built from /repo, takes this one's place
+    runtime.resource(factory, *args, **kwargs)   a connection that reconnects when it is lost
+    runtime.shell.run(cmd)                       {"stdout", "stderr", "returncode"} of a command: a line
+                                                 for bash, or a list of a program and its arguments
+    runtime.shell.cd(path), .env(key, value)     folder and environment of later commands
+    runtime.shell.resource(...)                  a connection that uses that folder and environment
+    runtime.evolve(note=...)                     replaces the machine with a new one built from /repo
 
-    `help(runtime.resource)` and `help(runtime.shell)` tell more. Handles and the shell's context are
-    kept in snapshots (POST /cryo/store).
+    See also `help(runtime.resource)` and `help(runtime.shell)`. Handles and the shell's context are
+    saved in snapshots (POST /cryo/store).
     """
 
     def __init__(self, changed):
         self.shell = Shell(changed)
 
     def resource(self, factory, *args, **kwargs):
-        """A handle of what `factory(*args, **kwargs)` connects to, with `get()` and these, which chain:
+        """Returns a handle of what `factory(*args, **kwargs)` connects to, with `get()` and these methods, which can be chained:
 
         `invalidate()`, `on_connect(fn)`, `validate(fn)`, `teardown(fn)`,
         `retry(max_attempts=10, base_delay_s=0.2, max_delay_s=5.0, backoff=2.0, jitter=0.2)`.
@@ -144,10 +144,10 @@ class Runtime:
         return Resource(factory, args, kwargs)
 
     def evolve(self, note=None, running_cell=None):
-        """Asks for a new machine, built from /repo; returns `{"status", "run_id", "message"}` at once.
+        """Requests a new machine, built from /repo; returns `{"status", "run_id", "message"}` at once.
 
-        It is built and tried beside this one; then cells are waited for (`running_cell="interrupt"`
-        ends them), the namespace is stored, and the new machine takes this one's place.
+        It is built and tested beside this one; then the run waits for running cells (or interrupts them
+        with `running_cell="interrupt"`), saves the variables, and replaces this machine.
         """
         wish = {"note": note, "running_cell": running_cell}
         return _ask("POST", "/evolve", {name: value for name, value in wish.items() if value is not None})
@@ -162,11 +162,11 @@ class Runtime:
 def _check_variable(key, value):
     """As POST /shell/env: what a shell can't name or no program can be given would fail every later command."""
     if not isinstance(key, str) or not _NAME.fullmatch(key):
-        raise ValueError(f"{key!r} can't be the name of a variable: letters, digits and _ can, not beginning with a digit")
+        raise ValueError(f"invalid variable name {key!r}: use letters, digits and _; the first character must not be a digit")
     if "\0" in value:
-        raise ValueError(f"the value of {key} holds a zero byte, which no variable can")
+        raise ValueError(f"the value of {key} can't contain a zero byte")
     if (size := len(os.fsencode(value))) > LONGEST_VALUE:
-        raise ValueError(f"the value of {key} has {size} bytes, and a variable holds {LONGEST_VALUE}: write it to a file")
+        raise ValueError(f"the value of {key} has {size} bytes; the limit is {LONGEST_VALUE}: write it to a file")
 
 
 def _is_variable(key, value):

@@ -63,9 +63,9 @@ def encode_fitting(message):
     if message["type"] not in ("answer", "done", "event"):
         # For a program, as a comm's message is: whole, or not at all.
         if len(frame) > LONGEST_FRAME:
-            raise ValueError(f"a message of {len(frame) >> 20} MiB can't be sent: {LONGEST_FRAME >> 20} MiB can")
+            raise ValueError(f"a message of {len(frame) >> 20} MiB can't be sent; the limit is {LONGEST_FRAME >> 20} MiB")
         return frame
-    return encode(_without_bulk(message, f"{len(frame) >> 20} MiB were not shown: one output has room for "
+    return encode(_without_bulk(message, f"{len(frame) >> 20} MiB were not shown: the limit for one output is "
                                          f"{LARGEST_BYTES >> 20} MiB. Show a part of it, or write it to a file."))
 
 

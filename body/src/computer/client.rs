@@ -71,7 +71,7 @@ impl Client {
             .map_err(unreachable)?;
         if status.is_success() {
             return serde_json::from_slice(&bytes).map_err(|error| {
-                ComputerError::Internal(format!("an answer can't be read: {error}"))
+                ComputerError::Internal(format!("a response can't be read: {error}"))
             });
         }
         Err(match serde_json::from_slice::<ErrorAnswer>(&bytes) {
@@ -79,7 +79,7 @@ impl Client {
                 code: answer.error.code,
                 message: answer.error.message,
             },
-            Err(_) => ComputerError::Internal(format!("the machine answered {status}")),
+            Err(_) => ComputerError::Internal(format!("the machine responded with {status}")),
         })
     }
 }

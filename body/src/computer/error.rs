@@ -11,28 +11,28 @@ use x11rb::errors::{ConnectError, ConnectionError, ReplyError, ReplyOrIdError};
 #[derive(Debug, thiserror::Error)]
 pub enum ComputerError {
     #[error(
-        "the display can't be reached: {0}. The desktop may be starting or restarting: try again in a moment, or look at `systemctl status xvnc`"
+        "the display is unreachable: {0}. The desktop may be starting or restarting: try again in a moment, or check `systemctl status xvnc`"
     )]
     NoDisplay(#[from] ConnectError),
     #[error(
-        "the display went away in the middle: {0}. It is started again by itself: try again in a moment"
+        "the connection to the display was lost: {0}. The display restarts automatically: try again in a moment"
     )]
     Lost(#[from] ConnectionError),
-    #[error("the display refused it: {0}")]
+    #[error("the display rejected the request: {0}")]
     Refused(String),
-    #[error("there is no window {0}; list_windows tells which there are")]
+    #[error("window {0} not found; use list_windows to list them")]
     NoWindow(u32),
     #[error("{0}")]
     Invalid(String),
-    #[error("nobody answered with the clipboard's contents in time")]
+    #[error("the program that owns the clipboard did not respond in time")]
     ClipboardSilent,
     #[error(
-        "The person has the mouse and keyboard{}; wait_for_handback waits until they give them back. Screenshots and everything but the desktop's input go on.",
+        "The person has control of mouse and keyboard{}; wait_for_handback waits until they release it. Screenshots and all tools except mouse and keyboard input still work.",
         .by.as_ref().map(|by| format!(" ({by})")).unwrap_or_default()
     )]
     TakenOver { by: Option<String> },
     #[error(
-        "the machine's supervisor can't be reached: {0}. It is started again by itself: try again in a moment"
+        "the machine's supervisor is unreachable: {0}. It restarts automatically: try again in a moment"
     )]
     NoSupervisor(String),
     #[error("{message} ({code})")]
@@ -60,7 +60,7 @@ impl From<ReplyOrIdError> for ComputerError {
         match error {
             ReplyOrIdError::ConnectionError(error) => Self::Lost(error),
             ReplyOrIdError::X11Error(error) => ReplyError::X11Error(error).into(),
-            ReplyOrIdError::IdsExhausted => Self::Refused("no ids are left".to_owned()),
+            ReplyOrIdError::IdsExhausted => Self::Refused("no IDs are left".to_owned()),
         }
     }
 }

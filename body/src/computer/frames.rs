@@ -64,7 +64,9 @@ impl Frames {
     pub fn place(&self, x: f64, y: f64, view: View) -> Result<(i32, i32), ComputerError> {
         if let Some(scale) = view.scale {
             if !scale.is_finite() || scale <= 0.0 {
-                return Err(ComputerError::Invalid("scale must be above 0".to_owned()));
+                return Err(ComputerError::Invalid(
+                    "scale must be greater than 0".to_owned(),
+                ));
             }
             return Ok(((x / scale).floor() as i32, (y / scale).floor() as i32));
         }
@@ -73,7 +75,7 @@ impl Frames {
         };
         frame.on_screen(x, y).ok_or_else(|| {
             ComputerError::Invalid(format!(
-                "({x}, {y}) is outside of screenshot {id}, which is {} x {}",
+                "({x}, {y}) is outside screenshot {id}, which is {} x {}",
                 frame.width, frame.height
             ))
         })
@@ -83,7 +85,7 @@ impl Frames {
     pub fn area(&self, region: &Region) -> Result<Area, ComputerError> {
         if region.width <= 0.0 || region.height <= 0.0 {
             return Err(ComputerError::Invalid(
-                "a region has a width and a height".to_owned(),
+                "a region must have a width and a height".to_owned(),
             ));
         }
         let scale = match (region.view.scale, self.of(region.view)?) {
@@ -115,7 +117,7 @@ impl Frames {
                 .map(Some)
                 .ok_or_else(|| {
                     ComputerError::Invalid(format!(
-                        "screenshot {id} is not remembered (any more): take a new one"
+                        "screenshot {id} is unknown or too old: take a new one"
                     ))
                 }),
         }
@@ -125,12 +127,12 @@ impl Frames {
 /// In which picture a place is meant.
 #[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
 pub struct View {
-    /// The screenshot that the coordinates are of; the last one where left out. Say it where several
+    /// Screenshot that the coordinates refer to; defaults to the last one. Set it if several
     /// clients use this server.
     #[serde(default)]
     pub screenshot_id: Option<u64>,
-    /// Instead of a screenshot: picture pixels per screen pixel, from the screen's top left. 1 means
-    /// that the coordinates are screen pixels, as list_windows tells them.
+    /// Alternative to a screenshot: picture pixels per screen pixel, from the screen's top left. 1 means
+    /// that the coordinates are screen pixels, as returned by list_windows.
     #[serde(default)]
     pub scale: Option<f64>,
 }
@@ -138,9 +140,9 @@ pub struct View {
 /// A rectangle, in a screenshot's coordinates.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 pub struct Region {
-    /// Of its left edge.
+    /// Position of the left edge.
     pub x: f64,
-    /// Of its top edge.
+    /// Position of the top edge.
     pub y: f64,
     pub width: f64,
     pub height: f64,

@@ -23,9 +23,9 @@ use super::{
 /// Where a mouse tool acts.
 #[derive(Deserialize, JsonSchema)]
 pub struct Place {
-    /// From the left of the screenshot.
+    /// Pixels from the left edge of the screenshot.
     x: f64,
-    /// From its top.
+    /// Pixels from the top edge of the screenshot.
     y: f64,
     #[serde(flatten)]
     view: View,
@@ -37,24 +37,24 @@ pub struct ClickRequest {
     place: Place,
     #[serde(default)]
     button: Button,
-    /// Held meanwhile: ctrl, shift, alt, super.
+    /// Modifier keys to hold: ctrl, shift, alt, super.
     #[serde(default)]
     modifiers: Vec<String>,
 }
 
 #[derive(Deserialize, JsonSchema)]
 pub struct DragRequest {
-    /// Where the button is pressed.
+    /// Position where the button is pressed.
     from_x: f64,
     from_y: f64,
-    /// Where it is released.
+    /// Position where the button is released.
     to_x: f64,
     to_y: f64,
     #[serde(flatten)]
     view: View,
     #[serde(default)]
     button: Button,
-    /// Held meanwhile: ctrl, shift, alt, super.
+    /// Modifier keys to hold: ctrl, shift, alt, super.
     #[serde(default)]
     modifiers: Vec<String>,
 }
@@ -64,10 +64,10 @@ pub struct ScrollRequest {
     #[serde(flatten)]
     place: Place,
     direction: Direction,
-    /// Of the wheel; 3 where left out, at most 100.
+    /// Number of wheel notches; defaults to 3, at most 100.
     #[serde(default)]
     notches: Option<u32>,
-    /// Held meanwhile: ctrl zooms in many programs.
+    /// Modifier keys to hold; ctrl zooms in many programs.
     #[serde(default)]
     modifiers: Vec<String>,
 }
@@ -84,23 +84,23 @@ pub struct Pointer {
 pub struct TypeRequest {
     /// Any Unicode text; a newline presses Return, a tab the Tab key.
     text: String,
-    /// Between two characters, for programs that lose some; 3 where left out.
+    /// Milliseconds between two characters, for programs that lose some; defaults to 3.
     #[serde(default)]
     pause_ms: Option<u64>,
 }
 
 #[derive(Deserialize, JsonSchema)]
 pub struct KeyRequest {
-    /// Such as `Return`, `ctrl+c`, `ctrl+shift+t`, `alt+F4`, `Page_Down`, `super`.
+    /// Key or chord, such as `Return`, `ctrl+c`, `ctrl+shift+t`, `alt+F4`, `Page_Down`, `super`.
     keys: String,
-    /// How many times; once where left out, at most 100.
+    /// Number of times to press it; defaults to 1, at most 100.
     #[serde(default)]
     times: Option<u32>,
 }
 
 #[derive(Deserialize, JsonSchema)]
 pub struct WindowRequest {
-    /// Its id from list_windows.
+    /// Window ID from list_windows.
     window: u32,
 }
 
@@ -108,7 +108,7 @@ pub struct WindowRequest {
 pub struct LaunchRequest {
     /// A shell command line, such as `chromium https://example.org` or `xterm`.
     command: String,
-    /// How long to wait for its first window; 10 where left out.
+    /// Seconds to wait for its first window; defaults to 10.
     #[serde(default)]
     wait_s: Option<f64>,
 }
@@ -132,7 +132,7 @@ const DONE: Json<Done> = Json(Done { done: true });
 
 #[tool_router(router = input_tools, vis = "pub(super)")]
 impl Computer {
-    /// Moves the mouse pointer without pressing anything, so that what is under it shows itself.
+    /// Moves the mouse pointer without pressing a button, for example to show a tooltip.
     #[tool(annotations(
         title = "Move the mouse",
         destructive_hint = false,
@@ -147,7 +147,7 @@ impl Computer {
         self.input(move |screen| screen.point_at(at)).await
     }
 
-    /// Clicks once at a place of a screenshot, with the left button unless another is said.
+    /// Clicks at a position of a screenshot, with the left button by default.
     #[tool(annotations(title = "Click", destructive_hint = true, open_world_hint = true))]
     async fn click(
         &self,
@@ -156,7 +156,7 @@ impl Computer {
         self.clicks(request, 1).await
     }
 
-    /// Clicks twice quickly at a place of a screenshot: opens an icon, selects a word.
+    /// Double-clicks at a position of a screenshot: opens an icon, selects a word.
     #[tool(annotations(
         title = "Double-click",
         destructive_hint = true,
@@ -169,7 +169,7 @@ impl Computer {
         self.clicks(request, 2).await
     }
 
-    /// Presses a mouse button at one place, moves to another and releases it there: moves a window by
+    /// Presses a mouse button at one position and releases it at another: moves a window by
     /// its title bar, selects text, moves a slider.
     #[tool(annotations(title = "Drag", destructive_hint = true, open_world_hint = false))]
     async fn drag(
@@ -188,7 +188,7 @@ impl Computer {
             .await
     }
 
-    /// Turns the mouse wheel at a place of a screenshot.
+    /// Turns the mouse wheel at a position of a screenshot.
     #[tool(annotations(title = "Scroll", destructive_hint = false, open_world_hint = false))]
     async fn scroll(
         &self,
@@ -204,8 +204,8 @@ impl Computer {
         .await
     }
 
-    /// Types text into the window that has the focus, as the keyboard would; any Unicode. Click where
-    /// it belongs first. Long texts go quicker through clipboard_set and key ctrl+v.
+    /// Types text, including any Unicode character, into the focused window. Click where
+    /// the text belongs first. For long texts, clipboard_set and key ctrl+v are faster.
     #[tool(annotations(title = "Type", destructive_hint = true, open_world_hint = true))]
     async fn type_text(
         &self,
@@ -216,8 +216,8 @@ impl Computer {
             .await
     }
 
-    /// Presses a key or a chord, such as Return, ctrl+c or ctrl+shift+t, in the window that has the
-    /// focus.
+    /// Presses a key or a chord, such as Return, ctrl+c or ctrl+shift+t, in the focused
+    /// window.
     #[tool(annotations(title = "Press keys", destructive_hint = true, open_world_hint = true))]
     async fn key(
         &self,
@@ -229,9 +229,9 @@ impl Computer {
             .await
     }
 
-    /// Puts text into that clipboard; `key ctrl+v` (`ctrl+shift+v` in some terminals) then pastes it.
+    /// Copies text to the clipboard; `key ctrl+v` (`ctrl+shift+v` in some terminals) then pastes it.
     #[tool(annotations(
-        title = "Fill the clipboard",
+        title = "Write to clipboard",
         destructive_hint = true,
         idempotent_hint = true,
         open_world_hint = false
@@ -246,7 +246,7 @@ impl Computer {
         Ok(DONE)
     }
 
-    /// Brings a window to the front, out of the task bar where it was minimised, and gives it the keys.
+    /// Brings a window to the front and gives it the keyboard focus; restores it if it is minimised.
     #[tool(annotations(
         title = "Focus a window",
         destructive_hint = false,
@@ -263,8 +263,8 @@ impl Computer {
         Ok(DONE)
     }
 
-    /// Starts a program on the display and waits for its first window. It goes on when this server
-    /// ends. A program that fails at once is told with what it said.
+    /// Starts a program on the display and waits for its first window. It keeps running when this server
+    /// stops. If the program fails at once, the result contains its output.
     #[tool(annotations(
         title = "Start a program",
         destructive_hint = true,
@@ -287,7 +287,7 @@ impl Computer {
             let said = answer.stdout.trim();
             let code = answer.returncode.unwrap_or(-1);
             return Err(ComputerError::Invalid(format!(
-                "it ended at once with exit status {code}: {said}"
+                "it exited at once with code {code}: {said}"
             )));
         }
         let pid = answer.stdout.trim().parse().ok();

@@ -32,10 +32,10 @@ pub struct ScreenshotRequest {
     /// A part of the screen, in the coordinates of an earlier screenshot: a closer look.
     #[serde(default)]
     region: Option<Region>,
-    /// A window's id from list_windows: the part of the screen that it takes. What covers it is seen.
+    /// Window ID from list_windows: captures the part of the screen with the window, including windows that cover it.
     #[serde(default)]
     window: Option<u32>,
-    /// The picture is scaled down until no edge is longer, in pixels; 1280 where left out.
+    /// Longest edge of the picture in pixels: larger pictures are scaled down; defaults to 1280.
     #[serde(default)]
     longest_edge: Option<u32>,
 }
@@ -43,7 +43,7 @@ pub struct ScreenshotRequest {
 /// What a screenshot shows.
 #[derive(Serialize, JsonSchema)]
 pub struct Shot {
-    /// Names the picture for tools that take coordinates.
+    /// ID of the picture, for tools that take coordinates.
     screenshot_id: u64,
     /// Of the picture, in its pixels.
     width: u32,
@@ -72,10 +72,10 @@ pub struct WindowList {
 
 #[derive(Deserialize, JsonSchema)]
 pub struct ChangeRequest {
-    /// A part of the screen, in the coordinates of an earlier screenshot; all of it where left out.
+    /// A part of the screen, in the coordinates of an earlier screenshot; defaults to the whole screen.
     #[serde(default)]
     region: Option<Region>,
-    /// How long to wait, in seconds; 10 where left out.
+    /// Seconds to wait; defaults to 10.
     #[serde(default)]
     timeout_s: Option<f64>,
 }
@@ -84,14 +84,14 @@ pub struct ChangeRequest {
 #[derive(Serialize, JsonSchema)]
 pub struct ChangeSeen {
     changed: bool,
-    /// What changed first, in screen pixels: x, y, width, height.
+    /// Area that changed first, in screen pixels: x, y, width, height.
     area: Option<[i64; 4]>,
     waited_ms: u64,
 }
 
 #[derive(Deserialize, JsonSchema)]
 pub struct HandbackRequest {
-    /// How long to wait, in seconds; 300 where left out.
+    /// Seconds to wait; defaults to 300.
     #[serde(default)]
     timeout_s: Option<f64>,
 }
@@ -104,12 +104,12 @@ pub struct Handback {
 
 #[tool_router(router = looking_tools, vis = "pub(super)")]
 impl Computer {
-    /// Takes a picture of the display that you and the person share: all of it, a region or a window.
-    /// Coordinates for click, drag, scroll and regions are pixels of the last picture taken, from its
-    /// top left; say screenshot_id for another.
+    /// Takes a screenshot of the display that you share with the person: the whole screen, a region or a window.
+    /// Coordinates for click, drag, scroll and regions are pixels of the last screenshot, from its
+    /// top left corner; pass screenshot_id to use another one.
     #[tool(
         output_schema = rmcp::handler::server::tool::schema_for_output::<Shot>(),
-        annotations(title = "Look at the screen", read_only_hint = true, open_world_hint = false)
+        annotations(title = "Take a screenshot", read_only_hint = true, open_world_hint = false)
     )]
     async fn screenshot(
         &self,
@@ -120,7 +120,7 @@ impl Computer {
             .map(|region| self.area(&region))
             .transpose()?;
         if region.is_some() && request.window.is_some() {
-            let both = "say a region or a window, not both".to_owned();
+            let both = "pass a region or a window, not both".to_owned();
             return Err(ComputerError::Invalid(both));
         }
         let longest = request
@@ -163,7 +163,7 @@ impl Computer {
         Ok(result)
     }
 
-    /// The windows on the display, the topmost first, with their titles, programs and places in screen
+    /// Lists the windows on the display, topmost first, with titles, programs and positions in screen
     /// pixels (for tools that take coordinates: scale 1).
     #[tool(annotations(title = "List windows", read_only_hint = true, open_world_hint = false))]
     async fn list_windows(&self) -> Result<Json<WindowList>, ComputerError> {
@@ -171,8 +171,8 @@ impl Computer {
         Ok(Json(WindowList { windows }))
     }
 
-    /// Waits until something on the screen, or in a region of it, looks different from when this was
-    /// called: a page that loads, a dialog, a command's output. A blinking cursor counts too: leave it
+    /// Waits until the screen, or a region of it, looks different from when this was
+    /// called: a page that loads, a dialog, a command's output. A blinking cursor is also a change: leave it
     /// out of the region.
     #[tool(annotations(
         title = "Wait for a change",
@@ -221,10 +221,10 @@ impl Computer {
         }
     }
 
-    /// The text in the clipboard that programs of the display and its viewers share; empty where there
+    /// Reads the text in the clipboard that the display's programs and viewers share; empty if there
     /// is none.
     #[tool(annotations(
-        title = "Read the clipboard",
+        title = "Read clipboard",
         read_only_hint = true,
         open_world_hint = false
     ))]
@@ -233,8 +233,8 @@ impl Computer {
         Ok(Json(ClipboardText { text }))
     }
 
-    /// Waits until the person gives mouse and keyboard back, after a tool was refused because they
-    /// have them. Answers at once where nobody has taken them.
+    /// Waits until the person releases mouse and keyboard, after a tool was refused because they
+    /// have control. Returns at once if nobody has taken control.
     #[tool(annotations(
         title = "Wait for the person",
         read_only_hint = true,
@@ -258,7 +258,7 @@ impl Computer {
 /// The part of an area that is on the screen.
 fn seen(area: Area, whole: Area) -> Result<Area, ComputerError> {
     area.within(whole)
-        .ok_or_else(|| ComputerError::Invalid("nothing of it is on the screen".to_owned()))
+        .ok_or_else(|| ComputerError::Invalid("it is outside the screen".to_owned()))
 }
 
 /// A time to wait, of so many seconds.
@@ -268,7 +268,7 @@ pub(super) fn limit(seconds: Option<f64>, otherwise: f64) -> Result<Duration, Co
         Ok(Duration::from_secs_f64(seconds))
     } else {
         Err(ComputerError::Invalid(format!(
-            "a wait lasts from 0 to {LONGEST_WAIT_S} s"
+            "the wait must be between 0 and {LONGEST_WAIT_S} s"
         )))
     }
 }

@@ -23,13 +23,13 @@ const PICTURES: usize = 8;
 
 #[derive(Deserialize, JsonSchema)]
 pub struct PythonRequest {
-    /// Python source, as in a notebook's cell: the last expression's value is the result; `await`
+    /// Python source, as in a notebook cell: the value of the last expression is the result; `await`
     /// and IPython's magics work.
     code: String,
     /// Seconds until the cell is interrupted; none means no limit.
     #[serde(default)]
     timeout_s: Option<f64>,
-    /// Which kernel; `main` where left out.
+    /// Kernel name; defaults to `main`.
     #[serde(default)]
     kernel: Option<String>,
 }
@@ -49,25 +49,25 @@ pub struct PythonAnswer {
 
 #[derive(Deserialize, JsonSchema)]
 pub struct CommandRequest {
-    /// For bash. cwd and variables that `cd` and `export` set in it end with it.
+    /// Command line for bash. `cd` and `export` affect only this command.
     command: String,
-    /// Seconds until it and its children are killed; none means no limit.
+    /// Seconds until the command and its children are killed; none means no limit.
     #[serde(default)]
     timeout_s: Option<f64>,
 }
 
 #[derive(Deserialize, JsonSchema)]
 pub struct EvolveRequest {
-    /// What changed in /repo, and why.
+    /// Note that describes what changed in /repo and why.
     #[serde(default)]
     note: Option<String>,
 }
 
 #[tool_router(router = machine_tools, vis = "pub(super)")]
 impl Computer {
-    /// Runs Python code in the machine's kernel, a notebook's: variables, imports and open files stay
-    /// for the next call. numpy, pandas and matplotlib are there; plots come back as images. Cells
-    /// wait for each other.
+    /// Runs Python code in the machine's kernel, as in a notebook: variables, imports and open files are kept
+    /// for the next call. numpy, pandas and matplotlib are installed; plots are returned as images. Cells
+    /// run one after the other.
     #[tool(
         output_schema = rmcp::handler::server::tool::schema_for_output::<PythonAnswer>(),
         annotations(title = "Run Python", destructive_hint = true, open_world_hint = true)
@@ -105,10 +105,7 @@ impl Computer {
             text.part("", &error.traceback);
         }
         if shown.status != ExecStatus::Completed {
-            text.part(
-                "",
-                &format!("The cell did not complete: {:?}.", shown.status).to_lowercase(),
-            );
+            text.part("", unfinished(shown.status));
         }
         let failed = shown.status != ExecStatus::Completed;
         let mut result = answered(text, &shown, failed)?;
@@ -116,9 +113,9 @@ impl Computer {
         Ok(result)
     }
 
-    /// Runs a bash command in the machine, as its user in the machine's current folder (a cell's
-    /// `runtime.shell.cd()` changes it), and answers with its output once it has ended. What it puts
-    /// in the background goes on; sudo works unless the machine is locked.
+    /// Runs a bash command in the machine as its user, in the machine's current folder (a cell's
+    /// `runtime.shell.cd()` changes it), and returns its output when it has finished. Processes that it
+    /// starts in the background keep running; sudo works unless the machine is locked.
     #[tool(
         output_schema = rmcp::handler::server::tool::schema_for_output::<ShellAnswer>(),
         annotations(title = "Run a command", destructive_hint = true, open_world_hint = true)
@@ -142,17 +139,17 @@ impl Computer {
             (ExecStatus::Completed, code) => {
                 text.part("", &format!("exit status {}", code.unwrap_or(-1)))
             }
-            _ => text.part("", "The time limit passed; the command was ended."),
+            _ => text.part("", "The command timed out and was stopped."),
         }
         // A command that exits non-zero has run: what it says is the answer.
         let failed = answer.status != ExecStatus::Completed;
         answered(text, &answer, failed)
     }
 
-    /// Stores the kernel's variables and imports on the disk, where they outlive the machine's
-    /// container. Says what could not be stored, and why.
+    /// Saves the kernel's variables and imports to disk, where they survive the machine's
+    /// container. The result lists what could not be saved, and why.
     #[tool(annotations(
-        title = "Store the kernel's state",
+        title = "Save kernel state",
         destructive_hint = false,
         open_world_hint = false
     ))]
@@ -163,10 +160,10 @@ impl Computer {
         self.client.post("/cryo/store", &request).await.map(Json)
     }
 
-    /// Brings variables and imports back that cryo_store stored, over those of the same names; the
-    /// newest snapshot where no name is given.
+    /// Restores variables and imports that cryo_store saved and overwrites those of the same names;
+    /// uses the newest snapshot if no name is given.
     #[tool(annotations(
-        title = "Bring the kernel's state back",
+        title = "Restore kernel state",
         destructive_hint = true,
         idempotent_hint = true,
         open_world_hint = false
@@ -178,9 +175,9 @@ impl Computer {
         self.client.post("/cryo/reload", &request).await.map(Json)
     }
 
-    /// Has the machine rebuilt from /repo and replaced by what was built, with everything that runs
-    /// in it ended: change /repo first, store what matters with cryo_store, then call this. It begins
-    /// and answers at once; the build and its tests decide whether the new machine takes over.
+    /// Rebuilds the machine from /repo and replaces the current one, which stops everything that runs
+    /// in it: change /repo first, save state with cryo_store, then call this. It starts the run
+    /// and returns at once; the new machine takes over only if its build and health checks succeed.
     #[tool(annotations(
         title = "Rebuild the machine",
         destructive_hint = true,
@@ -196,6 +193,17 @@ impl Computer {
         }
         let answer: Value = self.client.post("/evolve", &body).await?;
         Ok(CallToolResult::structured(answer))
+    }
+}
+
+/// How a cell ended that did not complete.
+fn unfinished(status: ExecStatus) -> &'static str {
+    match status {
+        ExecStatus::Completed => "The cell completed.",
+        ExecStatus::Failed => "The cell failed.",
+        ExecStatus::Interrupted => "The cell was interrupted.",
+        ExecStatus::Timeout => "The cell timed out.",
+        ExecStatus::Died => "The kernel died while the cell was running.",
     }
 }
 
@@ -253,7 +261,7 @@ fn cut(text: String) -> String {
     let head = text.floor_char_boundary(LONGEST / 2);
     let tail = text.ceil_char_boundary(text.len() - LONGEST / 2);
     format!(
-        "{}\n[… {} bytes left out …]\n{}",
+        "{}\n[… {} bytes omitted …]\n{}",
         &text[..head],
         tail - head,
         &text[tail..]
@@ -280,7 +288,7 @@ mod tests {
         let long = format!("<{}>", "ä".repeat(LONGEST));
         let short = cut(long);
         assert!(
-            short.starts_with("<ä") && short.ends_with("ä>") && short.contains("bytes left out")
+            short.starts_with("<ä") && short.ends_with("ä>") && short.contains("bytes omitted")
         );
         assert!(short.len() < LONGEST + 100);
     }

@@ -37,11 +37,11 @@ struct Computer {
 #[tool_handler(
     router = self.tools,
     name = "computer",
-    instructions = "A whole Linux machine that you share with a person: what you do on its display they see at once. \
+    instructions = "A Linux machine that you share with a person, who sees everything you do on its display. \
         exec_python runs code in a Python kernel that keeps its variables; run_shell runs bash commands. \
         For the display: take a screenshot, act with click, type_text, key, scroll or drag in that picture's \
-        coordinates, and look again (wait_for_change waits until something happened). The person may take mouse \
-        and keyboard for themselves: then input is refused and wait_for_handback waits for them."
+        coordinates, and take another screenshot (wait_for_change waits until the screen changes). The person may take \
+        control of mouse and keyboard: then input is refused and wait_for_handback waits until they release it."
 )]
 impl ServerHandler for Computer {}
 

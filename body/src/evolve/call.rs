@@ -21,7 +21,7 @@ pub enum CallError {
     #[error(transparent)]
     Unreachable(#[from] Error),
     /// The answer is no JSON of that kind.
-    #[error("the answer can't be read: {0}")]
+    #[error("the response can't be read: {0}")]
     Unreadable(#[from] serde_json::Error),
 }
 
@@ -75,7 +75,7 @@ pub fn exchange(
     }
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer)?;
-    let odd = || Error::new(ErrorKind::InvalidData, "what answered speaks no HTTP");
+    let odd = || Error::new(ErrorKind::InvalidData, "the response is not HTTP");
     let end = answer
         .windows(4)
         .position(|four| four == b"\r\n\r\n")

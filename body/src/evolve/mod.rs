@@ -37,19 +37,19 @@ const LONGEST_CLOSED_S: u32 = 3600;
 /// Why a request about a run can't be met.
 #[derive(Debug, thiserror::Error)]
 pub enum EvolveError {
-    #[error("the run {0} is not over")]
+    #[error("run {0} has not finished")]
     Busy(String),
-    #[error("another executor has taken the run")]
+    #[error("the run was taken by another executor")]
     Taken,
-    #[error("there is no run {0:?}")]
+    #[error("run {0:?} not found")]
     Unknown(String),
-    #[error("no run waits that could be taken back")]
+    #[error("no run is waiting that could be withdrawn")]
     NothingWaits,
-    #[error("the run {0} goes on already: it is cancelled on the host, in the app or with Ctrl-C")]
+    #[error("run {0} is already in progress: cancel it on the host, in the app or with Ctrl-C")]
     GoesOn(String),
-    #[error("the run {0} is over")]
+    #[error("run {0} has finished")]
     Over(String),
-    #[error("the history in /data/evolve can't be used: {0}")]
+    #[error("could not use the history in /data/evolve: {0}")]
     Disk(#[from] std::io::Error),
 }
 
@@ -136,11 +136,11 @@ impl Evolve {
         self.write(&run)?;
         drop(now);
         let message = if self.executor == ExecutorKind::Socket {
-            "It is carried out through the engine's socket.".to_owned()
+            "The machine carries it out through the engine's socket.".to_owned()
         } else if self.executor_present() {
-            "The host takes it up.".to_owned()
+            "The host carries it out.".to_owned()
         } else {
-            "No executor is there: it waits until the app runs on the host, or `vivarium evolve --watch`."
+            "No executor is present: the run waits until the app or `vivarium evolve --watch` is running on the host."
                 .to_owned()
         };
         Ok((run, message))
@@ -176,7 +176,7 @@ impl Evolve {
             return Err(EvolveError::GoesOn(run.run_id));
         }
         run.state = RunState::Cancelled;
-        run.error = Some("It was taken back".into());
+        run.error = Some("It was withdrawn".into());
         run.ended_at = Some(self.clock.unix_ms());
         self.write(&run)?;
         Ok(run.run_id)

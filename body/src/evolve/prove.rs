@@ -49,7 +49,7 @@ pub fn run(words: &[String]) -> ExitCode {
         serde_json::to_string(&proof).unwrap_or_default()
     } else {
         let line = |check: &ProofCheck| {
-            let mark = if check.ok { "ok " } else { "BAD" };
+            let mark = if check.ok { "ok    " } else { "FAILED" };
             format!("{mark}  {:<16} {}", check.name, check.detail)
         };
         proof.checks.iter().map(line).collect::<Vec<_>>().join("\n")
@@ -109,7 +109,7 @@ fn all_servers() -> Vec<ProofCheck> {
         let ended = begun.into_iter().zip(&servers);
         ended
             .map(|(check, (name, _))| {
-                let broken = |_| checked(name, &|| Err(odd("the check itself failed")));
+                let broken = |_| checked(name, &|| Err(odd("the check crashed")));
                 check.join().unwrap_or_else(broken)
             })
             .collect()
@@ -121,12 +121,15 @@ fn kernel() -> Seen {
     let begin = Instant::now();
     loop {
         let seen = match call::request("GET", "/ping", "") {
-            Ok((200, _)) => return Ok("takes cells".into()),
+            Ok((200, _)) => return Ok("accepts cells".into()),
             Ok((status, body)) => format!("{status}: {}", String::from_utf8_lossy(&body)),
             Err(error) => error.to_string(),
         };
         if begin.elapsed() > BOOT {
-            return Err(odd(format!("not within {} s: {seen}", BOOT.as_secs())));
+            return Err(odd(format!(
+                "not ready within {} s: {seen}",
+                BOOT.as_secs()
+            )));
         }
         std::thread::sleep(LOOK);
     }
@@ -137,16 +140,16 @@ fn cells() -> Seen {
     let code = "import sys\nprint('out')\nprint('err', file=sys.stderr)\n6 * 7";
     let answer = post("/exec", &json!({ "code": code, "timeout_s": 30 }))?;
     if answer["status"] != "completed" || answer["result"] != "42" || answer["stdout"] != "out\n" {
-        return Err(odd(format!("6 * 7 gave {answer}")));
+        return Err(odd(format!("6 * 7 returned {answer}")));
     }
     let answer = post("/exec", &json!({ "code": "1 / 0", "timeout_s": 30 }))?;
     if answer["error"]["type"] != "ZeroDivisionError" {
-        return Err(odd(format!("1 / 0 gave {answer}")));
+        return Err(odd(format!("1 / 0 returned {answer}")));
     }
     let code = "runtime.shell.run('echo from a cell')['stdout']";
     let answer = post("/exec", &json!({ "code": code, "timeout_s": 30 }))?;
     if answer["result"] != "'from a cell\\n'" {
-        return Err(odd(format!("runtime.shell gave {answer}")));
+        return Err(odd(format!("runtime.shell returned {answer}")));
     }
     Ok("output, value, failure, runtime".into())
 }
@@ -155,7 +158,7 @@ fn shell() -> Seen {
     let answer = post("/shell", &json!({ "command": "id -un", "timeout_s": 30 }))?;
     match (answer["returncode"].as_i64(), answer["stdout"].as_str()) {
         (Some(0), Some(user)) => Ok(format!("runs as {}", user.trim())),
-        _ => Err(odd(format!("id -un gave {answer}"))),
+        _ => Err(odd(format!("id -un returned {answer}"))),
     }
 }
 
@@ -174,7 +177,10 @@ fn services() -> Seen {
             .map(|service| service.name.as_str())
             .collect();
         if waiting.is_empty() && !list.services.is_empty() {
-            return Ok(format!("{} are ready", list.services.len()));
+            return Ok(match list.services.len() {
+                1 => "1 service ready".to_owned(),
+                count => format!("{count} services ready"),
+            });
         }
         if begin.elapsed() > BOOT {
             return Err(odd(format!("not ready: {}", waiting.join(", "))));
@@ -200,8 +206,8 @@ fn display() -> Seen {
         .and_then(|mut stream| std::io::Read::read_exact(&mut stream, &mut hello));
     match greeted {
         Ok(()) if &hello == b"RFB " => Ok(size.replace(' ', "×")),
-        Ok(()) => Err(odd("what listens for VNC speaks no RFB")),
-        Err(error) => Err(odd(format!("nobody answers for VNC: {error}"))),
+        Ok(()) => Err(odd("the program on the VNC port is not a VNC server")),
+        Err(error) => Err(odd(format!("the VNC port is not responding: {error}"))),
     }
 }
 
@@ -216,7 +222,7 @@ fn servers() -> Vec<(String, Made)> {
     }
     let asked = || match ask(port, "GET", "/status", "", "")? {
         answer if answer.status == 200 => Ok(serde_json::from_slice::<McpStatus>(&answer.body)?),
-        answer => Err(odd(format!("GET /status answers {}", answer.status))),
+        answer => Err(odd(format!("GET /status returned {}", answer.status))),
     };
     let status = match asked() {
         Ok(status) => status,
@@ -233,7 +239,7 @@ fn servers() -> Vec<(String, Made)> {
         let missing = matches!(server.state, McpServerState::Missing);
         let name = format!("mcp {}", server.name);
         let made: Made = Box::new(move || match missing {
-            true => Err(odd("its program is not in the image")),
+            true => Err(odd("its program is missing in the image")),
             false => tools(port, &server.name),
         });
         (name, made)
@@ -250,7 +256,7 @@ fn tools(port: u16, server: &str) -> Seen {
     }});
     let (first, session) = rpc(port, &path, &hello, None)?;
     if first["result"]["serverInfo"].is_null() {
-        return Err(odd(format!("initialize gave {first}")));
+        return Err(odd(format!("initialize returned {first}")));
     }
     let told = json!({"jsonrpc": "2.0", "method": "notifications/initialized"});
     // A notification has no answer.
@@ -258,8 +264,11 @@ fn tools(port: u16, server: &str) -> Seen {
     let ask = json!({"jsonrpc": "2.0", "id": 2, "method": "tools/list", "params": {}});
     let (answer, _) = rpc(port, &path, &ask, session.as_deref())?;
     match answer["result"]["tools"].as_array() {
-        Some(tools) if !tools.is_empty() => Ok(format!("{} tools", tools.len())),
-        _ => Err(odd(format!("tools/list gave {answer}"))),
+        Some(tools) if !tools.is_empty() => Ok(match tools.len() {
+            1 => "1 tool".to_owned(),
+            count => format!("{count} tools"),
+        }),
+        _ => Err(odd(format!("tools/list returned {answer}"))),
     }
 }
 
@@ -324,13 +333,13 @@ fn tests(path: &Path) -> Seen {
             None if begin.elapsed() > TESTS => {
                 let _ = child.kill();
                 let _ = child.wait();
-                break format!("it took longer than {} s", TESTS.as_secs());
+                break format!("it timed out after {} s", TESTS.as_secs());
             }
             None => std::thread::sleep(LOOK),
         }
     };
     if ended == "exit status: 0" {
-        return Ok(format!("{} is well", path.display()));
+        return Ok(format!("{} passed", path.display()));
     }
     let text = std::fs::read(&log).unwrap_or_default();
     let text = String::from_utf8_lossy(&text[text.len().saturating_sub(TAIL)..]).into_owned();
@@ -343,7 +352,7 @@ fn post(path: &str, body: &Value) -> Result<Value, CallError> {
     if status == 200 {
         Ok(answer)
     } else {
-        Err(odd(format!("POST {path} answers {status}: {answer}")))
+        Err(odd(format!("POST {path} returned {status}: {answer}")))
     }
 }
 

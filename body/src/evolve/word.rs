@@ -3,7 +3,7 @@
 use std::{process::ExitCode, time::Duration};
 
 use wire::{
-    evolve::{EvolveMachineStatus, EvolveStarted, RunState},
+    evolve::{EvolveMachineStatus, EvolveStarted, RunState, StepName},
     kernel::ErrorAnswer,
 };
 
@@ -70,7 +70,7 @@ fn ask(wish: &serde_json::Value) -> Result<(), CallError> {
             return Ok(());
         }
         for step in run.steps.iter().skip(seen) {
-            println!("{:?}", step.name);
+            println!("{}", step_name(step.name));
         }
         seen = run.steps.len();
         match run.state {
@@ -78,17 +78,41 @@ fn ask(wish: &serde_json::Value) -> Result<(), CallError> {
             RunState::Asked | RunState::AwaitsYes | RunState::Running => {}
             RunState::Good => return Ok(()),
             state => {
-                let why = run.error.unwrap_or_else(|| "no reason was told".into());
-                return Err(CallError::Odd(format!("{state:?}: {why}")));
+                let why = run.error.unwrap_or_else(|| "no reason given".into());
+                return Err(CallError::Odd(format!("{}: {why}", ended(state))));
             }
         }
+    }
+}
+
+fn step_name(step: StepName) -> &'static str {
+    match step {
+        StepName::Prepare => "Prepare",
+        StepName::Build => "Build",
+        StepName::Prove => "Prove",
+        StepName::Carry => "Carry",
+        StepName::Swap => "Swap",
+        StepName::Settle => "Settle",
+        StepName::Tidy => "Tidy",
+        StepName::Undo => "Undo",
+    }
+}
+
+fn ended(state: RunState) -> &'static str {
+    match state {
+        RunState::Undone => "failed, the old machine was kept",
+        RunState::Failed => "failed, nothing was changed",
+        RunState::Refused => "declined",
+        RunState::Cancelled => "cancelled",
+        RunState::Asked | RunState::AwaitsYes | RunState::Running => "not finished",
+        RunState::Good => "successful",
     }
 }
 
 fn cancel() -> Result<(), CallError> {
     match call::request("POST", "/evolve/cancel", "")? {
         (200, _) => {
-            println!("The run is taken back.");
+            println!("The run was withdrawn.");
             Ok(())
         }
         (status, body) => Err(refusal(status, &body)),
@@ -98,7 +122,7 @@ fn cancel() -> Result<(), CallError> {
 fn refusal(status: u16, body: &[u8]) -> CallError {
     CallError::Odd(match serde_json::from_slice::<ErrorAnswer>(body) {
         Ok(answer) => answer.error.message,
-        Err(_) => format!("the machine answered {status}"),
+        Err(_) => format!("the machine responded with {status}"),
     })
 }
 

@@ -45,7 +45,7 @@ impl Access {
             (token, made) => {
                 if made {
                     println!(
-                        "No token was given. This one is good until the next boot: http://127.0.0.1:{port}/?token={token}"
+                        "No token was set. This one is valid until the next boot: http://127.0.0.1:{port}/?token={token}"
                     );
                 }
                 Some(token)
@@ -70,7 +70,7 @@ impl Access {
 
     fn refusal(&self, uri: &Uri, headers: &HeaderMap) -> Option<ApiError> {
         if let Some(name) = repeated(headers) {
-            let message = format!("the header {name} stands there more than once");
+            let message = format!("the header {name} is set more than once");
             return Some(ApiError::new(
                 StatusCode::BAD_REQUEST,
                 "repeated_header",
@@ -81,7 +81,7 @@ impl Access {
         let named = uri.authority().map(|authority| authority.as_str());
         if !self.is_asked_by_own_name(headers) || named.is_some_and(|name| !self.is_own_host(name))
         {
-            let message = "this Host is none of this machine's names; OS_ALLOWED_HOSTS adds more";
+            let message = "Host header not allowed; add it to OS_ALLOWED_HOSTS";
             return Some(ApiError::new(
                 StatusCode::FORBIDDEN,
                 "foreign_host",
@@ -89,8 +89,7 @@ impl Access {
             ));
         }
         if headers.contains_key(header::ORIGIN) && self.allowed_origin(headers).is_none() {
-            let message =
-                "web pages of this Origin may not use this machine; OS_ALLOWED_ORIGINS adds some";
+            let message = "Origin header not allowed; add it to OS_ALLOWED_ORIGINS";
             return Some(ApiError::new(
                 StatusCode::FORBIDDEN,
                 "foreign_origin",
@@ -107,7 +106,7 @@ impl Access {
         if given.is_some_and(|given| bool::from(given.as_bytes().ct_eq(token.as_bytes()))) {
             return None;
         }
-        let message = "a valid token is needed: Authorization: Bearer <token>";
+        let message = "missing or invalid token: send Authorization: Bearer <token>";
         Some(ApiError::new(
             StatusCode::UNAUTHORIZED,
             "unauthorized",

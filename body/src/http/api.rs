@@ -138,7 +138,7 @@ impl Operation {
             content["text/event-stream"] = events;
         }
         let error = json!({
-            "description": "It was refused, or failed.",
+            "description": "The request was rejected or failed.",
             "content": {"application/json": {"schema": schemas.subschema_for::<ErrorAnswer>()}},
         });
         let mut described = json!({

@@ -48,13 +48,13 @@ pub fn limit(timeout_s: Option<f64>) -> Result<Option<std::time::Duration>, ApiE
                 ApiError::new(
                     StatusCode::BAD_REQUEST,
                     "invalid_request",
-                    format!("timeout_s is no time limit: {error}"),
+                    format!("invalid timeout_s: {error}"),
                 )
             }),
         Some(_) => Err(ApiError::new(
             StatusCode::BAD_REQUEST,
             "invalid_request",
-            "timeout_s must be above 0",
+            "timeout_s must be greater than 0",
         )),
     }
 }
@@ -70,7 +70,7 @@ pub async fn exec(
         return Err(ApiError::new(
             StatusCode::SERVICE_UNAVAILABLE,
             "evolving",
-            "the machine is being replaced: the new one takes cells in a moment",
+            "the machine is being replaced: the new one accepts cells in a moment",
         ));
     }
     let execution = parts
@@ -135,7 +135,7 @@ pub async fn input(
     if kernel.input(&execution, request.value).await {
         Ok(COMPLETED)
     } else {
-        let message = "this cell asks for no input now";
+        let message = "this cell is not waiting for input";
         Err(ApiError::new(
             StatusCode::CONFLICT,
             "no_input_wanted",
@@ -169,7 +169,7 @@ fn find(parts: &Parts, id: &str) -> Result<(Arc<Kernel>, Arc<Execution>), ApiErr
     parts
         .kernels
         .execution(id)
-        .ok_or_else(|| ApiError::not_found(format!("there is no execution {id:?}")))
+        .ok_or_else(|| ApiError::not_found(format!("execution {id:?} not found")))
 }
 
 /// A cell's events: first which cell it is, then when the kernel begins with it, then what it puts

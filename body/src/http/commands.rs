@@ -95,7 +95,11 @@ fn stream_of(pieces: mpsc::Receiver<ShellOutput>, answer: Answer) -> impl IntoRe
             let event = match answer.await {
                 Ok(Ok(answer)) => named("done", None, &answer),
                 Ok(Err(error)) => named("error", None, &json!({"message": error.to_string()})),
-                Err(_) => named("error", None, &json!({"message": "the machine is ending"})),
+                Err(_) => named(
+                    "error",
+                    None,
+                    &json!({"message": "the machine is shutting down"}),
+                ),
             };
             Some((event, (pieces, None, seq)))
         },

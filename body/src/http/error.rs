@@ -36,7 +36,7 @@ impl ApiError {
         Self::new(
             StatusCode::METHOD_NOT_ALLOWED,
             "method_not_allowed",
-            "this route does not take that method",
+            "method not allowed for this route",
         )
     }
 }

@@ -73,12 +73,12 @@ async fn bytes<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Api
     read.map_err(|rejection: BytesRejection| {
         if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
             let message = format!(
-                "a body may have {} MiB at the most",
+                "the body is larger than the limit of {} MiB",
                 super::LARGEST_BODY >> 20
             );
             ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", message)
         } else {
-            ApiError::bad_request("the body could not be read to its end")
+            ApiError::bad_request("the body could not be read completely")
         }
     })
 }
@@ -93,7 +93,7 @@ fn kernel_of(request: &Request) -> Result<Option<String>, ApiError> {
 fn parsed<T: DeserializeOwned>(bytes: &[u8], kernel: Option<String>) -> Result<T, ApiError> {
     // serde would take a list for a struct too, by place.
     if bytes.trim_ascii_start().first() == Some(&b'[') {
-        let message = "the body is a list; this route takes an object";
+        let message = "expected a JSON object, not a list";
         return Err(ApiError::new(
             StatusCode::BAD_REQUEST,
             "invalid_request",
@@ -107,7 +107,7 @@ fn parsed<T: DeserializeOwned>(bytes: &[u8], kernel: Option<String>) -> Result<T
     match fields.get("kernel") {
         Some(named) if !named.is_null() && *named != kernel => {
             let message = format!(
-                "the body names the kernel {named} and the query {kernel:?}; one of them is enough"
+                "the body sets kernel {named} but the query sets {kernel:?}; set only one of them"
             );
             return Err(ApiError::new(
                 StatusCode::BAD_REQUEST,
@@ -126,7 +126,7 @@ fn not_taken(error: serde_json::Error) -> ApiError {
     } else {
         "malformed_json"
     };
-    let message = format!("the body is not what this route takes: {error}");
+    let message = format!("invalid body: {error}");
     ApiError::new(StatusCode::BAD_REQUEST, code, message)
 }
 

@@ -121,7 +121,7 @@ pub async fn restart(
     let name = choice.kernel.as_deref().unwrap_or(MAIN);
     let restarted = tokio::time::timeout(START, parts.kernels.restart(name)).await;
     restarted.map_err(|_| {
-        let message = "the new process takes no cells yet; GET /services/{name}/logs tells more";
+        let message = "the new process is not accepting cells yet; see GET /services/{name}/logs";
         ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "kernel_starting", message)
     })??;
     Ok(COMPLETED)
@@ -165,7 +165,7 @@ pub async fn asked<T: DeserializeOwned>(
 ) -> Result<Json<T>, ApiError> {
     let answer = tokio::time::timeout(PATIENCE, kernel.ask(what, arguments)).await;
     let value = answer.map_err(|_| {
-        let message = "the kernel is held up by what it runs and can't be asked now";
+        let message = "the kernel is busy and not responding";
         ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "kernel_busy", message)
     })??;
     read(value)
@@ -177,7 +177,7 @@ pub fn read<T: DeserializeOwned>(value: Value) -> Result<Json<T>, ApiError> {
         ApiError::new(
             StatusCode::INTERNAL_SERVER_ERROR,
             "internal",
-            format!("the kernel's answer can't be read: {error}"),
+            format!("the kernel's response can't be read: {error}"),
         )
     })
 }

@@ -34,8 +34,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 const RESTART: Duration = Duration::from_secs(30);
 
 /// Why no kernel's process is frozen.
-const NO_CRIU: &str = "freezing a kernel's process is not built in yet; POST /cryo/store and \
-                       POST /cryo/reload keep its namespace instead";
+const NO_CRIU: &str = "freezing a kernel's process is not supported yet; use POST /cryo/store and \
+                       POST /cryo/reload to keep its variables";
 
 /// `GET /ping`: `ok` only when the main kernel takes cells.
 pub async fn ping(State(parts): State<Parts>) -> Result<Json<PingAnswer>, ApiError> {
@@ -45,7 +45,7 @@ pub async fn ping(State(parts): State<Parts>) -> Result<Json<PingAnswer>, ApiErr
             version: wire::VERSION.to_owned(),
         }))
     } else {
-        let message = "the main kernel does not take cells yet";
+        let message = "the main kernel is not accepting cells yet";
         Err(ApiError::new(
             StatusCode::SERVICE_UNAVAILABLE,
             "kernel_starting",
@@ -101,7 +101,7 @@ pub async fn restart(
         Err(_) => Err(ApiError::new(
             StatusCode::SERVICE_UNAVAILABLE,
             "service_starting",
-            format!("{name} is not ready yet; its log tells more"),
+            format!("{name} is not ready yet; see its log"),
         )),
     }
 }
@@ -165,7 +165,7 @@ pub async fn take_over(
     Body(request): Body<TakeoverRequest>,
 ) -> Result<Json<Takeover>, ApiError> {
     let (takeover, changed) = parts.takeovers.set(request).map_err(|error| {
-        let message = format!("it could not be kept: {error}");
+        let message = format!("it could not be saved: {error}");
         ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", message)
     })?;
     if changed {
@@ -212,11 +212,11 @@ fn page(name: &str, after: u64) -> Result<LogPage, ApiError> {
         ApiError::new(
             StatusCode::INTERNAL_SERVER_ERROR,
             "internal",
-            format!("the log of {name} can't be read: {error}"),
+            format!("could not read the log of {name}: {error}"),
         )
     })
 }
 
 fn no_service(name: &str) -> ApiError {
-    ApiError::not_found(format!("there is no service {name:?}"))
+    ApiError::not_found(format!("service {name:?} not found"))
 }

@@ -22,12 +22,12 @@ fn text(parts: &Parts) -> String {
     let kernels = parts.kernels.all();
     let services = parts.keeper.status();
     let mut page = Page::default();
-    page.metric("vivarium_info", "gauge", "Version of the body.");
+    page.metric("vivarium_info", "gauge", "Version of the supervisor.");
     page.line(&[("version", wire::VERSION)], 1);
     page.metric(
         "vivarium_kernel_ready",
         "gauge",
-        "Whether a kernel takes cells.",
+        "Whether a kernel accepts cells.",
     );
     let shown: Vec<_> = kernels
         .iter()
@@ -39,7 +39,7 @@ fn text(parts: &Parts) -> String {
     page.metric(
         "vivarium_kernel_cells_waiting",
         "gauge",
-        "Cells that wait or run.",
+        "Number of queued and running cells.",
     );
     for (_, shown) in &shown {
         page.line(&[("kernel", &shown.name)], shown.waiting);
@@ -47,7 +47,7 @@ fn text(parts: &Parts) -> String {
     page.metric(
         "vivarium_cells_total",
         "counter",
-        "Cells that ended, by how.",
+        "Number of finished cells by status.",
     );
     for (kernel, shown) in &shown {
         for (status, count) in kernel.counts() {
@@ -66,7 +66,7 @@ fn text(parts: &Parts) -> String {
     page.metric(
         "vivarium_service_restarts_total",
         "counter",
-        "How often a service was started again.",
+        "Number of restarts of a service.",
     );
     for service in &services {
         page.line(&[("service", &service.name)], service.restarts);

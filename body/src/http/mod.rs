@@ -127,7 +127,7 @@ impl Http {
 
 fn routes(parts: Parts) -> Router {
     api::router(routes::operations())
-        .fallback(|| async { ApiError::not_found("there is no such route") })
+        .fallback(|| async { ApiError::not_found("route not found") })
         .method_not_allowed_fallback(|| async { ApiError::method_not_allowed() })
         .layer(DefaultBodyLimit::max(LARGEST_BODY))
         .with_state(parts)

@@ -31,21 +31,21 @@ pub fn operations() -> Vec<Operation> {
         operation(
             get.clone(),
             "/ping",
-            "Whether the main kernel takes cells.",
+            "Health check: whether the main kernel accepts cells.",
             machine::ping,
         )
         .answers::<PingAnswer>(),
         operation(
             get.clone(),
             "/health",
-            "The same, by the name that other services use.",
+            "The same health check under another path.",
             machine::ping,
         )
         .answers::<PingAnswer>(),
         operation(
             get.clone(),
             "/status",
-            "What a kernel does.",
+            "The state of a kernel.",
             machine::status,
         )
         .query("kernel", "string")
@@ -55,35 +55,35 @@ pub fn operations() -> Vec<Operation> {
         operation(
             get.clone(),
             "/metrics",
-            "Numbers for Prometheus.",
+            "Metrics for Prometheus.",
             metrics::metrics,
         )
         .answers_text("text/plain"),
         operation(
             get.clone(),
             "/events",
-            "What changes: services, kernels, snapshots, who has the desktop.",
+            "Events about services, kernels, snapshots and the desktop.",
             machine::events,
         )
         .events(),
         operation(
             get.clone(),
             "/services",
-            "What the supervisor runs.",
+            "Lists the services of the supervisor.",
             machine::services,
         )
         .answers::<ServiceList>(),
         operation(
             post.clone(),
             "/services/{name}/restart",
-            "Ends a service and starts it again.",
+            "Restarts a service.",
             machine::restart,
         )
         .answers::<Completed>(),
         operation(
             get.clone(),
             "/services/{name}/logs",
-            "What a service wrote.",
+            "The log of a service.",
             machine::logs,
         )
         .query("after", "integer")
@@ -93,14 +93,14 @@ pub fn operations() -> Vec<Operation> {
         operation(
             get.clone(),
             "/takeover",
-            "Whether the person has the desktop's mouse and keyboard.",
+            "Whether the person has taken control of the desktop.",
             machine::takeover,
         )
         .answers::<Takeover>(),
         operation(
             post.clone(),
             "/takeover",
-            "Takes them, or gives them back.",
+            "Takes or releases control of the desktop.",
             machine::take_over,
         )
         .takes::<TakeoverRequest>()
@@ -113,16 +113,22 @@ pub fn operations() -> Vec<Operation> {
         operation(
             get.clone(),
             "/executions",
-            "Cells that wait, run, or are recently over.",
+            "Lists queued, running and recent cells.",
             cells::list,
         )
         .query("kernel", "string")
         .answers::<CellList>(),
-        operation(get.clone(), "/executions/{id}", "One cell.", cells::one).answers::<CellShown>(),
+        operation(
+            get.clone(),
+            "/executions/{id}",
+            "The state of a cell.",
+            cells::one,
+        )
+        .answers::<CellShown>(),
         operation(
             delete.clone(),
             "/executions/{id}",
-            "Takes a cell out of the queue, or interrupts it.",
+            "Cancels a queued cell or interrupts a running one.",
             cells::remove,
         )
         .answers::<CellRemoved>(),
@@ -145,7 +151,7 @@ pub fn operations() -> Vec<Operation> {
         operation(
             post.clone(),
             "/interrupt",
-            "Interrupts the cell that runs.",
+            "Interrupts the running cell.",
             kernels::interrupt,
         )
         .may_take::<KernelChoice>()
@@ -154,7 +160,7 @@ pub fn operations() -> Vec<Operation> {
         operation(
             post.clone(),
             "/reset",
-            "Clears the namespace, in its turn.",
+            "Clears all variables after the queued cells.",
             kernels::reset,
         )
         .may_take::<KernelChoice>()
@@ -163,7 +169,7 @@ pub fn operations() -> Vec<Operation> {
         operation(
             post.clone(),
             "/restart",
-            "Gives a kernel a new process.",
+            "Restarts a kernel's process.",
             kernels::restart,
         )
         .may_take::<KernelChoice>()
@@ -181,7 +187,7 @@ pub fn operations() -> Vec<Operation> {
         operation(
             post.clone(),
             "/inspect",
-            "Documentation of what is at a cursor.",
+            "Documentation for the name at a cursor.",
             kernels::inspect,
         )
         .takes::<CursorRequest>()
@@ -190,7 +196,7 @@ pub fn operations() -> Vec<Operation> {
         operation(
             get.clone(),
             "/variables",
-            "The namespace.",
+            "Lists the variables of a kernel.",
             kernels::variables,
         )
         .query("kernel", "string")
@@ -198,7 +204,7 @@ pub fn operations() -> Vec<Operation> {
         operation(
             get.clone(),
             "/comms",
-            "The comms of a kernel that are open.",
+            "Lists the open comms of a kernel.",
             comms::list,
         )
         .query("kernel", "string")
@@ -206,7 +212,7 @@ pub fn operations() -> Vec<Operation> {
         operation(
             post.clone(),
             "/comms",
-            "Opens a comm in a kernel, in its turn.",
+            "Opens a comm in a kernel after the queued cells.",
             comms::open,
         )
         .takes::<CommOpen>()
@@ -216,7 +222,7 @@ pub fn operations() -> Vec<Operation> {
         operation(
             post.clone(),
             "/comms/{id}",
-            "Sends a comm a message, in its turn.",
+            "Sends a message to a comm after the queued cells.",
             comms::say,
         )
         .may_take::<CommRequest>()
@@ -226,18 +232,24 @@ pub fn operations() -> Vec<Operation> {
         operation(
             delete.clone(),
             "/comms/{id}",
-            "Closes a comm, in its turn.",
+            "Closes a comm after the queued cells.",
             comms::close,
         )
         .query("kernel", "string")
         .answers::<ExecAnswer>()
         .streams(),
-        operation(get.clone(), "/kernels", "The kernels.", kernels::list).answers::<KernelList>(),
-        operation(post.clone(), "/kernels", "Starts one more.", kernels::start)
+        operation(get.clone(), "/kernels", "Lists the kernels.", kernels::list)
+            .answers::<KernelList>(),
+        operation(post.clone(), "/kernels", "Starts a kernel.", kernels::start)
             .takes::<NewKernel>()
             .answers::<KernelShown>(),
-        operation(delete.clone(), "/kernels/{name}", "Ends one.", kernels::end)
-            .answers::<Completed>(),
+        operation(
+            delete.clone(),
+            "/kernels/{name}",
+            "Stops a kernel.",
+            kernels::end,
+        )
+        .answers::<Completed>(),
         operation(post.clone(), "/shell", "Runs a command.", commands::run)
             .takes::<ShellRequest>()
             .answers::<ShellAnswer>()
@@ -245,7 +257,7 @@ pub fn operations() -> Vec<Operation> {
         operation(
             post.clone(),
             "/shell/cd",
-            "Changes the folder of commands.",
+            "Changes the working directory of commands.",
             commands::cd,
         )
         .takes::<CdRequest>()
@@ -253,7 +265,7 @@ pub fn operations() -> Vec<Operation> {
         operation(
             post.clone(),
             "/shell/env",
-            "Sets a variable of commands.",
+            "Sets an environment variable for commands.",
             commands::env,
         )
         .takes::<EnvRequest>()
@@ -271,7 +283,7 @@ pub fn operations() -> Vec<Operation> {
         operation(
             post.clone(),
             "/cryo/store",
-            "Stores a kernel's namespace.",
+            "Saves a kernel's variables to a snapshot.",
             cryo::store,
         )
         .may_take::<CryoRequest>()
@@ -280,26 +292,27 @@ pub fn operations() -> Vec<Operation> {
         operation(
             post.clone(),
             "/cryo/reload",
-            "Brings a stored namespace back.",
+            "Restores a kernel's variables from a snapshot.",
             cryo::reload,
         )
         .may_take::<CryoRequest>()
         .query("kernel", "string")
         .answers::<CryoReloaded>(),
-        operation(get.clone(), "/cryo", "The snapshots.", cryo::list).answers::<SnapshotList>(),
+        operation(get.clone(), "/cryo", "Lists the snapshots.", cryo::list)
+            .answers::<SnapshotList>(),
         operation(
             get.clone(),
             "/cryo/{name}",
-            "What is inside a snapshot.",
+            "Lists the contents of a snapshot.",
             cryo::one,
         )
         .answers::<Snapshot>(),
-        operation(delete, "/cryo/{name}", "Removes a snapshot.", cryo::remove)
+        operation(delete, "/cryo/{name}", "Deletes a snapshot.", cryo::remove)
             .answers::<Completed>(),
         operation(
             post.clone(),
             "/evolve",
-            "Asks for a new machine, built from the repo.",
+            "Requests an evolve: a new machine built from the repo.",
             evolve::wish,
         )
         .may_take::<EvolveWish>()
@@ -307,23 +320,23 @@ pub fn operations() -> Vec<Operation> {
         operation(
             post.clone(),
             "/evolve/cancel",
-            "Takes a run back that nobody carries out yet.",
+            "Withdraws a requested run that has not started.",
             evolve::cancel,
         )
         .answers::<Completed>(),
         operation(
             get.clone(),
             "/evolve/status",
-            "Whether a run is asked for or goes on, and the newest one.",
+            "The latest run and whether an executor is present.",
             evolve::status,
         )
         .answers::<EvolveMachineStatus>(),
-        operation(get.clone(), "/evolve/runs", "The runs.", evolve::runs)
+        operation(get.clone(), "/evolve/runs", "Lists the runs.", evolve::runs)
             .answers::<EvolveRunList>(),
         operation(
             get.clone(),
             "/evolve/runs/{id}/log",
-            "A run's log.",
+            "The log of a run.",
             evolve::log,
         )
         .query("after", "integer")
@@ -331,7 +344,7 @@ pub fn operations() -> Vec<Operation> {
         operation(
             post.clone(),
             "/evolve/claim",
-            "An executor is here, and takes a run.",
+            "Registers an executor and claims a run.",
             evolve::claim,
         )
         .takes::<EvolveClaim>()
@@ -339,7 +352,7 @@ pub fn operations() -> Vec<Operation> {
         operation(
             post.clone(),
             "/evolve/runs/{id}/report",
-            "An executor tells where a run stands.",
+            "Reports the progress of a run.",
             evolve::report,
         )
         .takes::<EvolveReport>()
@@ -354,14 +367,14 @@ pub fn operations() -> Vec<Operation> {
         operation(
             post.clone(),
             "/criu/restore",
-            "Brings a frozen process back.",
+            "Restores a frozen process.",
             machine::no_criu,
         )
         .answers::<Completed>(),
         operation(
             post,
             "/evolve/queue",
-            "Closes the queue of cells for a while, or opens it.",
+            "Closes the queue of cells temporarily, or opens it.",
             evolve::queue,
         )
         .takes::<EvolveQueue>()

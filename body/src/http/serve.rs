@@ -57,7 +57,7 @@ pub async fn serve(
             if !full {
                 tracing::warn!(
                     limit = limits.connections,
-                    "too many connections; new ones are closed until some end"
+                    "too many connections; new ones are closed until others end"
                 );
             }
             full = true;

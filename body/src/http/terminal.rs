@@ -50,7 +50,7 @@ pub async fn open(
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, ApiError> {
     let upgrade = upgrade.map_err(|_| {
-        let message = "a terminal is a WebSocket; this request is none";
+        let message = "this route requires a WebSocket request";
         ApiError::new(StatusCode::UPGRADE_REQUIRED, "upgrade_required", message)
     })?;
     let terminal = parts

@@ -97,7 +97,7 @@ fn read(dotenv: &Path) -> Vec<(String, String)> {
         Err(error) => {
             if error.kind() != std::io::ErrorKind::NotFound {
                 let path = dotenv.display();
-                eprintln!("body init: {path} can't be read, and nothing of it counts: {error}");
+                eprintln!("body init: could not read {path}, it is ignored: {error}");
             }
             return Vec::new();
         }
@@ -113,7 +113,7 @@ fn readable_by_others(dotenv: &Path) -> Option<String> {
     (mode & 0o044 != 0).then(|| {
         let path = dotenv.display();
         format!(
-            "warning: others on this computer can read {path}; chmod 600 {path} keeps its secrets"
+            "warning: other users on this computer can read {path}; run chmod 600 {path} to protect its secrets"
         )
     })
 }

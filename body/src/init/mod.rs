@@ -103,7 +103,7 @@ fn serve(given: Given) -> std::io::Result<()> {
             if supervisor == Some(pid) {
                 supervisor = None;
                 if stop_by.is_none() {
-                    eprintln!("body init: the supervisor ended with {code}; starting it again");
+                    eprintln!("body init: the supervisor exited with code {code}; restarting it");
                     if failures.count(Some(started_at.elapsed())) {
                         room::make();
                     }
@@ -120,7 +120,7 @@ fn serve(given: Given) -> std::io::Result<()> {
             (supervisor, respawn_at) = match start_supervisor(&given) {
                 Ok(pid) => (Some(pid), None),
                 Err(error) => {
-                    eprintln!("body init: the supervisor can't be started yet: {error}");
+                    eprintln!("body init: could not start the supervisor yet: {error}");
                     if failures.count(None) {
                         room::make();
                     }

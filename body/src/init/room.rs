@@ -35,7 +35,7 @@ pub fn make() {
         );
         let left = super::tree::end(&name);
         if left > 0 {
-            eprintln!("body init: {left} processes of {name} can't be ended");
+            eprintln!("body init: could not stop all processes of {name}, still running: {left}");
         }
     }
 }

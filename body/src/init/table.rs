@@ -73,12 +73,14 @@ impl Table {
             TableRequest::End { name } => match super::tree::end(&name) {
                 0 => TableAnswer::Done,
                 left => TableAnswer::Refused {
-                    reason: format!("{left} processes of {name} can't be ended"),
+                    reason: format!(
+                        "could not stop all processes of {name}, still running: {left}"
+                    ),
                 },
             },
             TableRequest::Forget { name } => match self.entry(&name) {
                 Some(entry) if entry.exit.is_none() => TableAnswer::Refused {
-                    reason: format!("{name} runs, as {}", entry.pid),
+                    reason: format!("{name} is running as process {}", entry.pid),
                 },
                 _ => {
                     self.entries.remove(&name);
@@ -112,7 +114,7 @@ impl Table {
             && entry.exit.is_none()
         {
             return Err(std::io::Error::other(format!(
-                "it runs already, as {}",
+                "it is already running as process {}",
                 entry.pid
             )));
         }
@@ -150,7 +152,7 @@ impl Table {
         let running = |held: &&Held| held.entry.exit.is_none();
         let Some(held) = self.entries.get(name).filter(running) else {
             return TableAnswer::Refused {
-                reason: format!("{name} does not run"),
+                reason: format!("{name} is not running"),
             };
         };
         let pid = Pid::from_raw(held.entry.pid);

@@ -81,7 +81,7 @@ impl Ending {
 
     /// It was taken out of the queue.
     pub fn interrupted_in_queue() -> Self {
-        let message = "the cell was taken out of the queue";
+        let message = "the cell was removed from the queue";
         Self::without_value(
             ExecStatus::Interrupted,
             "Cancelled",
@@ -92,19 +92,19 @@ impl Ending {
 
     /// The kernel ended under it.
     pub fn died(ran: Duration) -> Self {
-        let message = "the kernel process ended while the cell ran";
+        let message = "the kernel process died while the cell was running";
         Self::without_value(ExecStatus::Died, "KernelDied", message, ran)
     }
 
     /// The kernel ended under it because somebody wanted a new one.
     pub fn restarted(ran: Duration) -> Self {
-        let message = "the kernel was restarted while the cell ran";
+        let message = "the kernel was restarted while the cell was running";
         Self::without_value(ExecStatus::Died, "KernelRestarted", message, ran)
     }
 
     /// Its limit passed, and it goes on.
     pub fn stuck(ran: Duration) -> Self {
-        let message = "the cell ran past its time limit and ignores the interrupt; restart the kernel to end it";
+        let message = "the cell timed out and ignores the interrupt; restart the kernel to stop it";
         Self::without_value(ExecStatus::Timeout, "TimeoutError", message, ran)
     }
 }

@@ -55,7 +55,7 @@ pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// Why a question to a kernel has no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum AskError {
-    #[error("the kernel ended before it answered; a new one starts")]
+    #[error("the kernel exited before it responded; a new one is starting")]
     Gone,
     #[error("{0}")]
     Failed(String),
@@ -64,7 +64,7 @@ pub enum AskError {
 /// Too much waits for the kernel already.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "{waiting} cells wait already; interrupt the one that runs, take some out (DELETE /executions/{{id}}), or wait"
+    "the queue is full, queued cells: {waiting}; interrupt the running cell, cancel some (DELETE /executions/{{id}}), or wait"
 )]
 pub struct QueueFull {
     waiting: usize,

@@ -99,7 +99,7 @@ impl Outputs {
     /// Says in its place that so many pieces of output are missing.
     pub fn lost(&mut self, pieces: u64) {
         let text = format!(
-            "\n[output cut: {pieces} pieces are missing, as the cell put out more than could be fetched]\n"
+            "\n[output truncated: {pieces} outputs omitted, because the cell printed more than could be read]\n"
         );
         self.push(What::Output(
             json!({"output_type": "stream", "name": "stderr", "text": text}),
@@ -248,7 +248,7 @@ impl Event {
 
 fn missing(bytes: usize) -> Value {
     let text = format!(
-        "\n[output cut: {} MiB are missing here]\n",
+        "\n[output truncated: {} MiB omitted]\n",
         bytes.div_ceil(1 << 20)
     );
     json!({"output_type": "stream", "name": "stderr", "text": text})
@@ -332,7 +332,7 @@ mod tests {
         assert_eq!(merged.len(), 3);
         let said = |index: usize| merged[index]["text"].as_str().unwrap();
         assert!(said(0).starts_with("first") && said(2).ends_with("last"));
-        assert!(said(1).contains("MiB are missing here"), "{}", said(1));
+        assert!(said(1).contains("MiB omitted"), "{}", said(1));
         assert!(said(0).len() + said(2).len() < 13 << 20);
         // A reader that keeps up misses nothing; one that lags hears of the gap.
         assert_eq!(outputs.since(100).len(), 2);

@@ -33,15 +33,15 @@ const MOST: usize = 32;
 /// A kernel can't be made, or found.
 #[derive(Debug, thiserror::Error)]
 pub enum KernelError {
-    #[error("there is no kernel {0:?}")]
+    #[error("kernel {0:?} not found")]
     Unknown(String),
-    #[error("there is a kernel {0:?} already")]
+    #[error("kernel {0:?} already exists")]
     Exists(String),
-    #[error("a kernel's name has 1 to 32 letters, digits, - and _; {0:?} is none")]
+    #[error("invalid kernel name {0:?}: use 1 to 32 letters, digits, - and _")]
     BadName(String),
-    #[error("the kernel main is always there; POST /restart gives it a new process")]
+    #[error("the main kernel can't be stopped; use POST /restart to restart it")]
     Main,
-    #[error("there are {MOST} kernels already; end one first")]
+    #[error("the limit of {MOST} kernels is reached; stop one first")]
     TooMany,
 }
 

@@ -72,7 +72,7 @@ enum Unanswered {
     NoProcess(#[from] NoProcess),
     #[error(transparent)]
     NotReady(#[from] NotReady),
-    #[error("the MCP server {0:?} is gone")]
+    #[error("the MCP server {0:?} was removed")]
     Gone(Arc<str>),
     /// In the server's own words.
     #[error("{0}")]
@@ -130,7 +130,7 @@ async fn handle(
         "initialize" => Err(Answer::refusal(
             id,
             code::INVALID_REQUEST,
-            "this session is initialized already",
+            "this session is already initialized",
         )),
         "ping" => done(json!({})),
         "tools/list" => list(relay, session, id, sink, "tools", "tools/list").await,
@@ -170,7 +170,7 @@ async fn handle(
                     server
                 })
             };
-            let server = server.ok_or_else(|| invalid("nobody has what params.ref names"))?;
+            let server = server.ok_or_else(|| invalid("params.ref not found"))?;
             let reference = reference.to_string();
             let place = place.unwrap_or_default();
             pass(session, &server, message, sink, &[(place, &reference)]).map(Some)
@@ -179,7 +179,7 @@ async fn handle(
             let level = fields
                 .level
                 .and_then(|place| Level::read(message.at(place)));
-            session.set_level(level.ok_or_else(|| invalid("params.level is no level"))?);
+            session.set_level(level.ok_or_else(|| invalid("invalid params.level"))?);
             for upstream in session.upstreams() {
                 upstream.level();
             }
@@ -188,7 +188,7 @@ async fn handle(
         other => Err(Answer::refusal(
             id,
             code::METHOD_NOT_FOUND,
-            &format!("the endpoint over all servers has no method {other:?}"),
+            &format!("method not supported by the endpoint of all servers: {other:?}"),
         )),
     }
 }

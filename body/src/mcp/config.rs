@@ -20,16 +20,16 @@ use super::entry::{self, ServerError, check, check_name, names_server, plain};
 pub enum ConfigError {
     #[error(transparent)]
     Invalid(#[from] ServerError),
-    #[error("there is no file to write to")]
+    #[error("no file to write to is configured")]
     NoFile,
-    #[error("there is no server {0:?}")]
+    #[error("server {0:?} not found")]
     Unknown(String),
     #[error("{path} could not be written: {source}")]
     Unwritten {
         path: String,
         source: std::io::Error,
     },
-    #[error("{path} is broken, and would be lost: {problem}")]
+    #[error("refusing to overwrite {path}: it can't be parsed: {problem}")]
     Broken { path: String, problem: String },
 }
 
@@ -38,7 +38,7 @@ pub enum ConfigError {
 enum FileError {
     #[error("it can't be read: {0}")]
     Unreadable(#[from] std::io::Error),
-    #[error("it is not as it should be: {0}")]
+    #[error("it is not valid: {0}")]
     Odd(#[from] serde_json::Error),
     #[error(transparent)]
     Server(#[from] ServerError),
@@ -349,7 +349,7 @@ mod tests {
                 .error
                 .as_ref()
                 .unwrap()
-                .contains("not as it should be")
+                .contains("it is not valid")
         );
         assert!(matches!(
             made.config.put("c", entry("w")),
@@ -408,7 +408,10 @@ mod tests {
             "ä",
             &long,
         ] {
-            assert!(refused(odd, entry("x")).contains("no name"), "{odd:?}");
+            assert!(
+                refused(odd, entry("x")).contains("invalid server name"),
+                "{odd:?}"
+            );
             // In a file too, also if the entry only turns a server off.
             for entry in [json!({"command": "x"}), json!({"disabled": true})] {
                 let text = json!({ "mcpServers": { odd: entry } }).to_string();

@@ -133,7 +133,7 @@ pub fn request(
         _ => {}
     }
     if message.method() == "initialize" {
-        let text = "this session is initialized already";
+        let text = "this session is already initialized";
         return at_once(Answer::refusal(id, code::INVALID_REQUEST, text));
     }
     let asker = Asker {

@@ -32,7 +32,7 @@ pub fn plain(entry: &McpServerEntry) -> Value {
 #[derive(Debug, thiserror::Error)]
 pub enum ServerError {
     #[error(
-        "{0:?} is no name for a server: 1 to 48 letters, digits, '-', '_' and '.', with a letter or digit among them and without '__'"
+        "invalid server name {0:?}: use 1 to 48 letters, digits, '-', '_' and '.', with at least one letter or digit and without '__'"
     )]
     Name(String),
     #[error("{name}: {source}")]
@@ -42,31 +42,31 @@ pub enum ServerError {
 /// Why an entry can't be served.
 #[derive(Debug, thiserror::Error)]
 pub enum EntryError {
-    #[error("\"type\" of a command may only be \"stdio\"; a server elsewhere has a \"url\"")]
+    #[error("the \"type\" of a command must be \"stdio\"; set a \"url\" for a remote server")]
     CommandType,
-    #[error("\"headers\" go with a \"url\"")]
+    #[error("\"headers\" require a \"url\"")]
     CommandHeaders,
-    #[error("a \"command\" or a \"url\" is needed")]
+    #[error("set a \"command\" or a \"url\"")]
     Neither,
-    #[error("it has a \"command\" or a \"url\", not both")]
+    #[error("set either a \"command\" or a \"url\", not both")]
     Both,
-    #[error("no word may contain a zero byte")]
+    #[error("values can't contain a zero byte")]
     ZeroByte,
-    #[error("{0:?} is no name of a variable")]
+    #[error("invalid variable name: {0:?}")]
     Variable(String),
-    #[error("\"type\" may be \"http\" or \"sse\", not {0:?}")]
+    #[error("\"type\" must be \"http\" or \"sse\", not {0:?}")]
     UrlType(String),
-    #[error("\"url\" is no address: {0}")]
+    #[error("invalid \"url\": {0}")]
     Address(#[from] InvalidUri),
-    #[error("\"url\" begins with http:// or https://")]
+    #[error("\"url\" must start with http:// or https://")]
     Scheme,
-    #[error("\"url\" has a user in it; give \"headers\" an Authorization instead")]
+    #[error("\"url\" must not contain a user; set Authorization in \"headers\" instead")]
     User,
     #[error("the header {0:?} is set by the transport itself")]
     OwnHeader(String),
-    #[error("{0:?} is no name of a header")]
+    #[error("invalid header name: {0:?}")]
     HeaderName(String),
-    #[error("the value of the header {0:?} has letters that can't be sent")]
+    #[error("the value of the header {0:?} contains invalid characters")]
     HeaderValue(String),
 }
 

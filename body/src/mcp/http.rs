@@ -51,7 +51,7 @@ pub fn routes(relay: Arc<Relay>) -> Router {
         .route("/servers/{name}/message", post(message))
         .route("/servers/{name}/mcp", any(one))
         .route("/mcp", any(all))
-        .fallback(|| async { ApiError::not_found("there is no such route") })
+        .fallback(|| async { ApiError::not_found("route not found") })
         .method_not_allowed_fallback(|| async { ApiError::method_not_allowed() })
         .with_state(relay)
 }
@@ -67,7 +67,7 @@ pub fn wants_events(headers: &HeaderMap) -> bool {
 
 fn server(relay: &Relay, name: &str) -> Result<Arc<super::server::Server>, ApiError> {
     let found = relay.server(name);
-    found.ok_or_else(|| ApiError::not_found(format!("there is no MCP server {name:?}")))
+    found.ok_or_else(|| ApiError::not_found(format!("MCP server {name:?} not found")))
 }
 
 async fn one(
@@ -106,7 +106,7 @@ async fn events(
         return Err(ApiError::new(
             StatusCode::NOT_ACCEPTABLE,
             "not_acceptable",
-            "this route is an event stream: Accept must name text/event-stream",
+            "this route is an event stream: Accept must include text/event-stream",
         ));
     }
     // The announced address is seen from outside, with what this router was nested below.
@@ -160,7 +160,7 @@ async fn enter(
     body: Bytes,
 ) -> Result<Json<McpServerShown>, ApiError> {
     let entry: McpServerEntry = serde_json::from_slice(&body)
-        .map_err(|error| ApiError::bad_request(format!("this is no entry of mcp.json: {error}")))?;
+        .map_err(|error| ApiError::bad_request(format!("invalid server entry: {error}")))?;
     relay.config.put(&name, entry).map_err(refusal)?;
     relay.apply();
     let servers = relay.config.servers();
@@ -176,14 +176,16 @@ async fn remove(
     let removed = relay.config.remove(&name).map_err(refusal)?;
     let below = relay.config.servers().contains_key(&name);
     let (outcome, message) = match (removed, below) {
-        (true, false) => (McpRemoval::Removed, format!("{name} is no server any more")),
+        (true, false) => (McpRemoval::Removed, format!("{name} was removed")),
         (true, true) => {
-            let message = format!("the entry of {name} is gone; the one below it counts again");
+            let message =
+                format!("the entry of {name} was removed; the one that it replaced is used again");
             (McpRemoval::Uncovered, message)
         }
         (false, _) => {
             relay.config.enable(&name, false).map_err(refusal)?;
-            let message = format!("{name} is built in or of the repo: it is turned off instead");
+            let message =
+                format!("{name} is built in or defined in the repo: it was turned off instead");
             (McpRemoval::Disabled, message)
         }
     };
@@ -240,7 +242,7 @@ async fn traces(
         None => None,
         Some(text) => Some(
             text.parse::<u64>()
-                .map_err(|_| ApiError::bad_request("after is a number"))?,
+                .map_err(|_| ApiError::bad_request("after must be a number"))?,
         ),
     };
     let resumed = headers.get("last-event-id");
@@ -282,7 +284,7 @@ async fn traces(
 }
 
 fn no_server(name: &str) -> ApiError {
-    ApiError::not_found(format!("there is no MCP server {name:?}"))
+    ApiError::not_found(format!("MCP server {name:?} not found"))
 }
 
 fn refusal(error: ConfigError) -> ApiError {

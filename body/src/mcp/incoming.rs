@@ -116,7 +116,7 @@ impl Upstream {
             let answer = if message.method() == "ping" {
                 Answer::result(id, b"{}")
             } else {
-                let text = "this client takes no requests";
+                let text = "this client does not accept requests";
                 Answer::refusal(id, code::METHOD_NOT_FOUND, text)
             };
             self.pass(answer.text);
@@ -205,7 +205,7 @@ impl Upstream {
 
     fn too_long(&self, head: &[u8], tail: &[u8], bytes: usize) {
         let text = format!(
-            "the answer has {} MiB; {} MiB is the most that passes",
+            "the response has {} MiB; the limit is {} MiB",
             bytes >> 20,
             message::LARGEST >> 20
         );

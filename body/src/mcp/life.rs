@@ -56,7 +56,7 @@ pub async fn keep(upstream: Arc<Upstream>, mut orders: mpsc::UnboundedReceiver<O
         if !process::exists(&upstream.core.entry()) {
             let problem = upstream
                 .core
-                .says("can't be started: its program is not in the machine");
+                .says("can't be started: its program was not found in the machine");
             upstream.close(None, Some(problem), true);
             upstream.set(State::Missing);
             continue;
@@ -199,11 +199,11 @@ async fn live(upstream: &Arc<Upstream>, orders: &mut mpsc::UnboundedReceiver<Ord
 enum NoHello {
     #[error("ended")]
     Ended,
-    #[error("did not answer initialize within {} s", HELLO.as_secs())]
+    #[error("did not respond to initialize within {} s", HELLO.as_secs())]
     Late,
-    #[error("refused initialize: {0}")]
+    #[error("rejected initialize: {0}")]
     Refused(String),
-    #[error("answered initialize with something else: {0}")]
+    #[error("sent an unexpected response to initialize: {0}")]
     Odd(#[from] serde_json::Error),
 }
 

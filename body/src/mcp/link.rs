@@ -100,14 +100,14 @@ impl Link {
     /// What is said of a conversation that broke.
     pub fn problem(&self, core: &Core, how: &str, was_ready: bool) -> String {
         match (self, was_ready) {
-            (Self::Pipes { .. }, true) => {
-                core.says(&format!("{how} before it answered, and is started again"))
-            }
-            (Self::Pipes { .. }, false) => core.says(&format!(
-                "could not be started: it {how}; its log tells more"
+            (Self::Pipes { .. }, true) => core.says(&format!(
+                "{how} before it responded, and is being restarted"
             )),
+            (Self::Pipes { .. }, false) => {
+                core.says(&format!("could not be started: it {how}; see its log"))
+            }
             (Self::Http(remote), true) => {
-                core.says(&format!("at {} is gone: it {how}", remote.shown))
+                core.says(&format!("at {} is unreachable: it {how}", remote.shown))
             }
             (Self::Http(remote), false) => {
                 core.says(&format!("at {} can't be used: it {how}", remote.shown))
@@ -158,7 +158,7 @@ async fn piped(
         None => tokio::time::timeout(DRAIN, process.ended()).await.ok(),
     };
     let how = match exit {
-        Some(exit) => format!("ended (exit code {exit})"),
+        Some(exit) => format!("exited with code {exit}"),
         None => "closed its output".to_owned(),
     };
     Broken { how, exit }

@@ -32,9 +32,9 @@ pub mod code {
 /// A message can't be read.
 #[derive(Debug, thiserror::Error)]
 pub enum Unreadable {
-    #[error("this is not JSON: {0}")]
+    #[error("not valid JSON: {0}")]
     Json(#[from] serde_json::Error),
-    #[error("this is no JSON-RPC message: {0}")]
+    #[error("not a JSON-RPC message: {0}")]
     Shape(&'static str),
 }
 
@@ -117,7 +117,7 @@ impl Message {
                 .get()
                 .starts_with(|first: char| first == '"' || first == '-' || first.is_ascii_digit())
         {
-            return Err(Unreadable::Shape("an id is a string or a number"));
+            return Err(Unreadable::Shape("id must be a string or a number"));
         }
         let kind = match (&found.method, found.id, found.result, found.error) {
             (Some(_), Some(_), None, None) => McpKind::Request,
@@ -190,7 +190,7 @@ impl Message {
             return Ok(Fields::default());
         };
         if !params.starts_with('{') {
-            return Err(Unreadable::Shape("params is no object"));
+            return Err(Unreadable::Shape("params must be an object"));
         }
         let raw: RawFields<'_> = serde_json::from_str(params)?;
         let place = |part: Option<&RawValue>| part.map(|part| place(&self.text, part.get()));

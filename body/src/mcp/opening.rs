@@ -95,9 +95,10 @@ impl Upstream {
             if exit.is_some() {
                 table.last_exit = exit;
             }
-            let text = problem
-                .clone()
-                .unwrap_or_else(|| self.core.says("was stopped while it worked on this"));
+            let text = problem.clone().unwrap_or_else(|| {
+                self.core
+                    .says("was stopped while it processed this request")
+            });
             let goes_on = problem.is_some() && !failed;
             if problem.is_some() {
                 table.problem = problem;

@@ -217,6 +217,6 @@ pub fn refused(status: StatusCode, code: i32, message: &str) -> Response {
 
 /// There is no such session: the client is to begin anew.
 pub fn no_session() -> Response {
-    let message = "there is no such session; initialize again";
+    let message = "session not found; initialize again";
     refused(StatusCode::NOT_FOUND, code::SESSION_NOT_FOUND, message)
 }

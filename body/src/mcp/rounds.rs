@@ -113,7 +113,7 @@ pub fn session(
 
 /// What a request would go on with is not there.
 #[derive(Debug, thiserror::Error)]
-#[error("requestState is of no call that waits for an answer")]
+#[error("unknown or expired requestState")]
 pub struct NoSuchCall;
 
 /// The call that a request goes on with; its answers are handed to the server.

@@ -185,13 +185,13 @@ pub fn alone() -> ExitCode {
             match ended {
                 Ok(()) => ExitCode::SUCCESS,
                 Err(error) => {
-                    eprintln!("the MCP relay can't go on: {error}");
+                    eprintln!("the MCP relay stopped: {error}");
                     ExitCode::FAILURE
                 }
             }
         }
         Err(error) => {
-            eprintln!("no runtime: {error}");
+            eprintln!("could not start the runtime: {error}");
             ExitCode::FAILURE
         }
     }

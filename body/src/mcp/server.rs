@@ -155,7 +155,7 @@ impl Core {
 #[derive(Debug, thiserror::Error)]
 pub enum NoProcess {
     #[error(
-        "the MCP server {server:?} has {most} processes of one session each, which is the most; close a session first"
+        "the MCP server {server:?} has reached the limit of {most} processes; close a session first"
     )]
     TooMany { server: String, most: usize },
 }
@@ -167,7 +167,7 @@ pub enum NotReady {
     Off(Arc<str>),
     #[error("the MCP server {0:?} was removed")]
     Removed(Arc<str>),
-    #[error("the MCP server {0:?} is not ready yet; its log tells more")]
+    #[error("the MCP server {0:?} is not ready yet; see its log")]
     Late(Arc<str>),
     /// What its last start came to, whole.
     #[error("{0}")]

@@ -100,7 +100,10 @@ pub async fn post(
     let body = match read(body).await {
         Read::Whole(body) => body,
         Read::TooLarge(Some(id)) => {
-            let text = format!("a message may have {} MiB at the most", LARGEST >> 20);
+            let text = format!(
+                "the message is larger than the limit of {} MiB",
+                LARGEST >> 20
+            );
             let _ = sink.put(Outgoing::Answer(Answer::refusal(
                 &id,
                 code::INVALID_REQUEST,
@@ -110,7 +113,7 @@ pub async fn post(
         }
         Read::TooLarge(None) => return super::streamable::too_large(None),
         Read::Broken => {
-            let text = "the body could not be read to its end";
+            let text = "the body could not be read completely";
             return refused(StatusCode::BAD_REQUEST, code::PARSE, text);
         }
     };
@@ -157,7 +160,7 @@ async fn one(server: &Server, session: &Arc<Session>, message: &Message, sink: &
     }
     let id = message.id().unwrap_or("null");
     if session.client().is_none() {
-        let text = "initialize comes first";
+        let text = "send initialize first";
         return answer(Answer::refusal(id, code::INVALID_REQUEST, text));
     }
     match session.attached(&server.core.name, || server.process(session)) {

@@ -64,7 +64,7 @@ pub fn is_meant(spoken: Option<&str>, message: &Message) -> bool {
 pub fn unsupported(message: &Message, spoken: &str) -> Response {
     let error = json!({
         "code": code::UNSUPPORTED_VERSION,
-        "message": format!("revision {spoken:?} is not spoken here"),
+        "message": format!("revision {spoken:?} is not supported"),
         "data": {"supported": version::all(), "requested": spoken},
     });
     let answer = Answer::error(message.id().unwrap_or("null"), error.to_string().as_bytes());
@@ -80,12 +80,12 @@ fn mismatch(headers: &HeaderMap, message: &Message, meta: &Map<String, Value>) -
     let version = meta.get("protocolVersion").and_then(Value::as_str);
     if version.is_some_and(|version| version != spoken) {
         return Some(format!(
-            "MCP-Protocol-Version says {spoken:?}, the body {version:?}"
+            "MCP-Protocol-Version is {spoken:?}, but the body has {version:?}"
         ));
     }
     let method = message.method();
     if word("mcp-method") != Some(method) {
-        return Some(format!("Mcp-Method is to be {method:?}"));
+        return Some(format!("Mcp-Method must be {method:?}"));
     }
     let fields = message.fields().unwrap_or_default();
     let place = match method {
@@ -95,7 +95,7 @@ fn mismatch(headers: &HeaderMap, message: &Message, meta: &Map<String, Value>) -
     };
     let name: Option<String> = place.and_then(|place| serde_json::from_str(message.at(place)).ok());
     let given = word("mcp-name").and_then(decoded);
-    (given != name).then(|| format!("Mcp-Name is to be {:?}", name.unwrap_or_default()))
+    (given != name).then(|| format!("Mcp-Name must be {:?}", name.unwrap_or_default()))
 }
 
 /// A header's value, which may be in Base64 between `=?base64?` and `?=`.
@@ -139,7 +139,8 @@ pub async fn post(
         McpKind::Notification => return StatusCode::ACCEPTED.into_response(),
         McpKind::Request => {}
         _ => {
-            let text = "a POST has one request; answers to servers go with a retried one";
+            let text =
+                "a POST must contain one request; send responses to servers with a retried request";
             return refused(StatusCode::BAD_REQUEST, code::INVALID_REQUEST, text);
         }
     }
@@ -153,7 +154,7 @@ pub async fn post(
     }
     if !meta.contains_key("protocolVersion") || !meta.contains_key("clientCapabilities") {
         let text =
-            "params._meta needs io.modelcontextprotocol/protocolVersion and /clientCapabilities";
+            "params._meta requires io.modelcontextprotocol/protocolVersion and /clientCapabilities";
         return refusal(StatusCode::BAD_REQUEST, code::INVALID_PARAMS, text);
     }
     if GONE.contains(&message.method()) {

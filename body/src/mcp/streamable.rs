@@ -100,7 +100,10 @@ pub async fn read(body: Body) -> Read {
 
 /// What is answered to a message that is too large.
 pub fn too_large(id: Option<String>) -> Response {
-    let text = format!("a message may have {} MiB at the most", LARGEST >> 20);
+    let text = format!(
+        "the message is larger than the limit of {} MiB",
+        LARGEST >> 20
+    );
     match id {
         Some(id) => json(
             StatusCode::OK,
@@ -128,7 +131,7 @@ pub async fn post(
         .to_lowercase()
         .starts_with("application/json")
     {
-        let text = "the Content-Type of a message is application/json";
+        let text = "Content-Type must be application/json";
         return refused(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             code::INVALID_REQUEST,
@@ -145,14 +148,14 @@ pub async fn post(
     .iter()
     .any(|kind| accept.contains(kind))
     {
-        let text = "Accept must name application/json and text/event-stream";
+        let text = "Accept must include application/json and text/event-stream";
         return refused(StatusCode::NOT_ACCEPTABLE, code::INVALID_REQUEST, text);
     }
     let body = match read(body).await {
         Read::Whole(body) => body,
         Read::TooLarge(id) => return too_large(id),
         Read::Broken => {
-            let text = "the body could not be read to its end";
+            let text = "the body could not be read completely";
             return refused(StatusCode::BAD_REQUEST, code::PARSE, text);
         }
     };
@@ -231,14 +234,14 @@ async fn batch(relay: &Arc<Relay>, at: &At, headers: &HeaderMap, body: &Bytes) -
     };
     let agreed = session.client().map_or("", |client| &*client.version);
     if agreed > version::BATCHES {
-        return bad("revisions after 2025-03-26 have no batches");
+        return bad("revisions after 2025-03-26 do not support batches");
     }
     let parts: Vec<&RawValue> = match serde_json::from_slice(body) {
         Ok(parts) => parts,
         Err(error) => return refused(StatusCode::BAD_REQUEST, code::PARSE, &error.to_string()),
     };
     if parts.is_empty() {
-        return bad("a batch has at least one message");
+        return bad("a batch must contain at least one message");
     }
     let (sink, outbox) = queue::queue();
     let mut post = Post::of(&session, &sink);
@@ -315,7 +318,7 @@ impl IntoResponse for NoSession {
     fn into_response(self) -> Response {
         match self {
             Self::Unnamed => {
-                let text = "Mcp-Session-Id is missing: initialize comes first";
+                let text = "Mcp-Session-Id is missing: send initialize first";
                 refused(StatusCode::BAD_REQUEST, code::INVALID_REQUEST, text)
             }
             Self::Unknown => no_session(),
@@ -343,13 +346,13 @@ pub fn get(relay: &Arc<Relay>, at: &At, headers: &HeaderMap) -> Response {
         Err(missing) => return missing.into_response(),
     };
     if !super::http::wants_events(headers) {
-        let text = "Accept must name text/event-stream";
+        let text = "Accept must include text/event-stream";
         return refused(StatusCode::NOT_ACCEPTABLE, code::INVALID_REQUEST, text);
     }
     let last = word(headers, "last-event-id");
     if let Some((post, after)) = last.and_then(resume::place) {
         return resume::resume(&session, post, after).unwrap_or_else(|| {
-            let text = "the stream that Last-Event-ID names is over";
+            let text = "the stream of this Last-Event-ID has ended";
             refused(StatusCode::BAD_REQUEST, code::INVALID_REQUEST, text)
         });
     }

@@ -259,7 +259,7 @@ impl Upstream {
             {
                 drop(table);
                 self.core.stats.failed();
-                return Err(refused(self.core.says("does not keep up; try again later")));
+                return Err(refused(self.core.says("is overloaded; try again later")));
             }
             let number = table.take_number();
             let ours = number.to_string();

@@ -55,34 +55,34 @@ pub struct ShellOutput {
 /// The shell can't do it.
 #[derive(Debug, thiserror::Error)]
 pub enum ShellError {
-    #[error("{0} is no folder")]
+    #[error("{0} is not a folder")]
     NoFolder(PathBuf),
-    #[error("{0:?} is no name of an environment variable")]
+    #[error("invalid name of an environment variable: {0:?}")]
     BadName(String),
-    #[error("the value of {0} can't hold a zero byte")]
+    #[error("the value of {0} can't contain a zero byte")]
     ZeroByteOf(String),
     #[error(
-        "a variable may have {} KiB at the most; write a longer value to a file",
+        "a variable is limited to {} KiB; write a longer value to a file",
         context::LONGEST_VARIABLE >> 10
     )]
     LongVariable,
     #[error(
-        "the shell's variables may have {} KiB together; make others shorter, or write {} to a file",
+        "the shell's variables are limited to {} KiB in total; shorten others, or write {} to a file",
         context::LARGEST_ENV >> 10, .0
     )]
     LargeEnv(String),
-    #[error("a command can't hold a zero byte")]
+    #[error("a command can't contain a zero byte")]
     ZeroByte,
-    #[error("a command that is a list of arguments begins with a program; this list is empty")]
+    #[error("the list of arguments is empty; it must start with a program")]
     NoProgram,
     #[error(
-        "a command may have {} KiB at the most; write a longer one to a file and run that",
+        "a command is limited to {} KiB; write a longer one to a file and run the file",
         command::LONGEST >> 10
     )]
     TooLong,
-    #[error("the shell's folder {0} is gone; POST /shell/cd names another")]
+    #[error("the shell's folder {0} was deleted; use POST /shell/cd to choose another")]
     FolderGone(PathBuf),
-    #[error("bash could not be started: {0}")]
+    #[error("could not start bash: {0}")]
     Start(#[source] std::io::Error),
 }
 
@@ -250,7 +250,7 @@ async fn read(
             } else if !cut {
                 cut = true;
                 kept.extend_from_slice(
-                    format!("\n[{name} cut after {} MiB]\n", KEPT_BYTES >> 20).as_bytes(),
+                    format!("\n[{name} truncated after {} MiB]\n", KEPT_BYTES >> 20).as_bytes(),
                 );
             }
         }

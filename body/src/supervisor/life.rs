@@ -179,6 +179,8 @@ async fn spawn(keeper: &Keeper, service: &Service) -> Result<i32, TableError> {
     };
     match keeper.table.ask(&request).await? {
         TableAnswer::Started { pid } => Ok(pid),
-        other => Err(TableError::Refused(format!("{other:?} is no start"))),
+        other => Err(TableError::Refused(format!(
+            "unexpected response: {other:?}"
+        ))),
     }
 }

@@ -51,7 +51,7 @@ pub fn run() -> ExitCode {
     match runtime.block_on(supervise()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            tracing::error!(%error, "the supervisor can't go on");
+            tracing::error!(%error, "the supervisor stopped");
             ExitCode::FAILURE
         }
     }
@@ -87,7 +87,7 @@ async fn supervise() -> Result<(), Box<dyn std::error::Error>> {
     if with_desktop {
         let (password, made) = crate::secrets::find_or_make("VNC_PASSWORD", 8);
         if made {
-            println!("No VNC password was given. This one is good until the next boot: {password}");
+            println!("No VNC password was set. This one is valid until the next boot: {password}");
         }
         crate::desktop::write_password(&crate::paths::run_dir().join("vnc.passwd"), &password)?;
         services.splice(0..0, crate::desktop::services(port("VNC_PORT", 5900)));
@@ -140,7 +140,7 @@ async fn supervise() -> Result<(), Box<dyn std::error::Error>> {
     );
     if parts.evolve.executor == ExecutorKind::Socket {
         tracing::warn!(
-            "the container engine's socket is mounted: all that runs in this machine can become root on its host"
+            "the container engine's socket is mounted: any program in this machine can become root on its host"
         );
         executor::start(&tasks, stop.clone());
     }

@@ -15,7 +15,7 @@ use wire::table::{TableAnswer, TableEntry, TableRequest};
 /// PID 1 can't be asked, or refused.
 #[derive(Debug, thiserror::Error)]
 pub enum TableError {
-    #[error("PID 1 does not answer: {0}")]
+    #[error("PID 1 is not responding: {0}")]
     Connection(#[from] std::io::Error),
     #[error("{0}")]
     Refused(String),
@@ -70,7 +70,9 @@ impl TableClient {
     pub async fn list(&self) -> Result<Vec<TableEntry>, TableError> {
         match self.ask(&TableRequest::List).await? {
             TableAnswer::Services { services } => Ok(services),
-            other => Err(TableError::Refused(format!("{other:?} is no list"))),
+            other => Err(TableError::Refused(format!(
+                "unexpected response: {other:?}"
+            ))),
         }
     }
 

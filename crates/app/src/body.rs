@@ -119,12 +119,9 @@ async fn within<T>(
 }
 
 fn silent(limit: Duration) -> Failure {
-    Failure::new(FailureCode::Unhealthy, "The machine did not answer")
-        .because(format!(
-            "it took the question and said nothing for {} s",
-            limit.as_secs()
-        ))
-        .next("See what keeps it busy (the Machine page, vivarium logs), or restart it.")
+    Failure::new(FailureCode::Unhealthy, "The machine is not responding")
+        .because(format!("no response within {} s", limit.as_secs()))
+        .next("Check the machine's services and log, or restart the machine.")
 }
 
 /// What may stand in a segment of a path as it is.
@@ -154,31 +151,33 @@ pub(crate) async fn accepted(answer: Answer) -> Result<Answer, Failure> {
     }
     let body = answer.bytes_up_to(WORD_BYTES).await.unwrap_or_default();
     let cause = serde_json::from_slice::<ErrorAnswer>(&body).map_or_else(
-        |_| format!("it answered {status}"),
+        |_| format!("the response was {status}"),
         |answer| answer.error.message,
     );
     let failure = match status {
-        StatusCode::UNAUTHORIZED => {
-            Failure::new(FailureCode::Internal, "The machine refused our token")
-                .next("Its secrets changed while it ran: restart it (vivarium restart).")
-        }
+        StatusCode::UNAUTHORIZED => Failure::new(
+            FailureCode::Internal,
+            "The machine rejected Vivarium's token",
+        )
+        .next("The secrets changed while the machine was running. Restart the machine."),
         StatusCode::SERVICE_UNAVAILABLE => {
-            Failure::new(FailureCode::Unhealthy, "The kernel takes no cells now")
+            Failure::new(FailureCode::Unhealthy, "The kernel is not accepting cells")
                 .next("Wait a moment, or restart the machine.")
         }
-        StatusCode::NOT_FOUND => Failure::new(
-            FailureCode::NotFound,
-            "The machine knows nothing of that name",
-        )
-        .next("List what there is, and look at the name again."),
-        StatusCode::CONFLICT => Failure::new(FailureCode::Busy, "The machine can't do that now")
-            .next("Wait until what stands in the way has ended, and try again."),
-        status if status.is_client_error() => {
-            Failure::new(FailureCode::Invalid, "The machine refused the request")
-                .next("Change what the reason names, and try again.")
+        StatusCode::NOT_FOUND => {
+            Failure::new(FailureCode::NotFound, "Not found in the machine").next("Check the name.")
         }
-        _ => Failure::new(FailureCode::Internal, "The machine failed at the request")
-            .next("Read its log (vivarium logs)."),
+        StatusCode::CONFLICT => Failure::new(FailureCode::Busy, "The machine is busy")
+            .next("Wait until the other operation has finished, then try again."),
+        status if status.is_client_error() => {
+            Failure::new(FailureCode::Invalid, "The machine rejected the request")
+                .next("Fix the request and try again.")
+        }
+        _ => Failure::new(
+            FailureCode::Internal,
+            "The machine failed to process the request",
+        )
+        .next("Check the machine's log."),
     };
     Err(failure.because(cause))
 }
@@ -194,19 +193,19 @@ pub(crate) fn unreachable(error: HttpError) -> Failure {
         HttpError::Broken(source) if !source.is_parse() => FailureCode::NotRunning,
         _ => FailureCode::Internal,
     };
-    Failure::new(code, "The machine could not be reached")
+    Failure::new(code, "The machine is unreachable")
         .because(error.to_string())
-        .next("See whether it runs (vivarium status).")
+        .next("Check that the machine is running.")
 }
 
 /// What comes from inside is kept up to a limit.
 pub(crate) fn too_large(error: &dyn std::error::Error) -> Failure {
     Failure::new(
         FailureCode::Unhealthy,
-        "The machine says more than can be taken",
+        "The machine's response is too large",
     )
     .because(error.to_string())
-    .next("Ask for less, or see what answers in the machine (vivarium logs).")
+    .next("Request less, or check the machine's log.")
 }
 
 pub(crate) fn json<T: serde::Serialize>(request: &T) -> Result<Vec<u8>, Failure> {
@@ -224,10 +223,10 @@ pub(crate) fn read<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, Fai
         JsonError::TooMany { .. } => too_large(&error),
         error => Failure::new(
             FailureCode::Internal,
-            "An answer of the machine could not be read",
+            "Unexpected response from the machine",
         )
         .because(error.to_string())
-        .next("App and image may be of different versions: vivarium up --rebuild."),
+        .next("The app and the image may have different versions. Rebuild the image."),
     })
 }
 

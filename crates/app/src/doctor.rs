@@ -137,7 +137,7 @@ fn disk(root: &Path) -> Option<Check> {
     let found = format!("{:.1} GB free at {}", free as f64 / 1e9, root.display());
     Some(if free < ROOM_BYTES {
         Check::new("disk", Verdict::Bad, found)
-            .next("Free some space: docker system prune shows what the engine can give back.")
+            .next("Free some space, for example with docker system prune.")
     } else {
         Check::new("disk", Verdict::Good, found)
     })
@@ -146,7 +146,7 @@ fn disk(root: &Path) -> Option<Check> {
 async fn base(engine: &Engine, machine: &Machine, status: &MachineStatus) -> Check {
     let name = &machine.spec().base;
     match engine.image(name).await {
-        Ok(Some(_)) => Check::new("base image", Verdict::Good, format!("{name} is here")),
+        Ok(Some(_)) => Check::new("base image", Verdict::Good, format!("{name} is available")),
         _ => {
             let needed = !status.image_present || status.image_stale;
             let when = if needed {
@@ -157,7 +157,7 @@ async fn base(engine: &Engine, machine: &Machine, status: &MachineStatus) -> Che
             Check::new(
                 "base image",
                 Verdict::Note,
-                format!("{name} is not here; {when} will pull it"),
+                format!("{name} is not available; {when} will pull it"),
             )
             .next("Without a registry, run docker/base/make-debian.sh.")
         }
@@ -167,23 +167,19 @@ async fn base(engine: &Engine, machine: &Machine, status: &MachineStatus) -> Che
 fn image(status: &MachineStatus) -> Check {
     let name = &status.image;
     match (status.image_present, status.image_stale) {
-        (true, false) => Check::new("image", Verdict::Good, format!("{name} is current")),
-        (true, true) => Check::new(
-            "image",
-            Verdict::Note,
-            format!("{name} is older than its inputs"),
-        )
-        .next("vivarium up builds it anew."),
+        (true, false) => Check::new("image", Verdict::Good, format!("{name} is up to date")),
+        (true, true) => Check::new("image", Verdict::Note, format!("{name} is out of date"))
+            .next("Run vivarium up to rebuild it."),
         (false, _) => Check::new("image", Verdict::Note, format!("{name} is not built yet"))
-            .next("vivarium up builds it."),
+            .next("Run vivarium up to build it."),
     }
 }
 
 fn ports(machine: &Machine, status: &MachineStatus) -> Vec<Check> {
     if matches!(status.state, MachineState::Running | MachineState::Starting) {
         let found = status.addresses.as_ref().map_or_else(
-            || "the machine runs, and publishes no ports".into(),
-            |at| format!("the machine has {}, {}, {}", at.kernel, at.mcp, at.vnc),
+            || "the machine is running but has no published ports".into(),
+            |at| format!("used by the machine: {}, {}, {}", at.kernel, at.mcp, at.vnc),
         );
         return vec![Check::new("ports", Verdict::Good, found)];
     }
@@ -201,16 +197,16 @@ fn ports(machine: &Machine, status: &MachineStatus) -> Vec<Check> {
         Check::new(
             "ports",
             Verdict::Bad,
-            format!("taken: {}", taken.join(", ")),
+            format!("already in use: {}", taken.join(", ")),
         )
-        .next("Stop what holds them, or choose others in the machine's settings file (0 takes any free one).")
+        .next("Stop the programs that use them, or choose other ports in the machine's settings file (0 for any free port).")
     }]
 }
 
 /// Only the window needs packages of the system.
 fn packages() -> Check {
     if !cfg!(target_os = "linux") {
-        return Check::new("packages", Verdict::Good, "nothing is needed here");
+        return Check::new("packages", Verdict::Good, "none required on this system");
     }
     let library = "libwebkit2gtk-4.1.so.0";
     let folders = std::fs::read_dir("/usr/lib")
@@ -222,13 +218,13 @@ fn packages() -> Check {
         .chain(["/usr/lib64".into(), "/usr/lib".into()])
         .any(|folder| folder.join(library).exists());
     if found {
-        Check::new("packages", Verdict::Good, "WebKitGTK 4.1 is here")
+        Check::new("packages", Verdict::Good, "WebKitGTK 4.1 is installed")
     } else {
         Check::new(
             "packages",
             Verdict::Note,
-            "WebKitGTK 4.1 is not here: the window can't open, all else works",
+            "WebKitGTK 4.1 is not installed: the window can't open, everything else works",
         )
-        .next("Install libwebkit2gtk-4.1-0 (Debian's name).")
+        .next("Install libwebkit2gtk-4.1-0 (the name of the Debian package).")
     }
 }

@@ -136,7 +136,7 @@ impl App {
             Some(other) => {
                 return Err(Failure::new(
                     FailureCode::Invalid,
-                    format!("There is no profile {other:?}"),
+                    format!("Invalid profile: {other:?}"),
                 )
                 .next("Choose default or locked."));
             }

@@ -38,7 +38,7 @@ macro_rules! router {
                 match command {
                     $(stringify!($name) => Box::pin(async move { answer($handlers::$name(self, request(command, params)?).await?) }),)*
                     _ => Box::pin(async move {
-                        Err(Failure::new(FailureCode::NotFound, format!("There is no command named {command}")))
+                        Err(Failure::new(FailureCode::NotFound, format!("Command not found: {command}")))
                     }),
                 }
             }
@@ -72,7 +72,7 @@ fn answer<T: Serialize>(answer: T) -> Result<Value, Failure> {
     serde_json::to_value(answer).map_err(|error| {
         Failure::new(
             FailureCode::Internal,
-            "An answer could not be written as JSON",
+            "A response could not be written as JSON",
         )
         .because(error.to_string())
     })
@@ -405,7 +405,7 @@ async fn on_disk<T: Send + 'static>(
         .await
         .unwrap_or_else(|error| {
             Err(
-                Failure::new(FailureCode::Internal, "The file was not worked on")
+                Failure::new(FailureCode::Internal, "The file operation was aborted")
                     .because(error.to_string()),
             )
         })

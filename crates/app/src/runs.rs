@@ -41,9 +41,9 @@ impl Runs {
             }
             None => Err(Failure::new(
                 FailureCode::NotFound,
-                "There is no such run, or it has ended",
+                "The run was not found or has already finished",
             )
-            .next("There is nothing to cancel: vivarium status shows the machine's state.")),
+            .next("Check the machine's state.")),
         }
     }
 

@@ -47,7 +47,7 @@ impl SettingsFile {
                 format!("{} could not be written", self.path.display()),
             )
             .because(error.to_string())
-            .next("The settings are as they were.")
+            .next("The settings were not changed.")
         })?;
         *state = SettingsState {
             settings: written,
@@ -83,10 +83,13 @@ fn text_of(path: &Path) -> io::Result<String> {
 fn damaged(path: &Path, why: &str) -> SettingsState {
     let trouble = Failure::new(
         FailureCode::Invalid,
-        format!("{} can't be read; the defaults hold", path.display()),
+        format!(
+            "{} can't be read; using the default settings",
+            path.display()
+        ),
     )
     .because(why.trim())
-    .next("Mend the file, or change a setting in the app: it is kept beside the new one then.");
+    .next("Fix the file, or change a setting in the app. A copy of the file is kept.");
     tracing::warn!(failure = %trouble, "settings");
     SettingsState {
         settings: Settings::default(),

@@ -7,7 +7,7 @@ const EVENT_BYTES: usize = 96 << 20;
 
 /// An event is larger than anything that is sent.
 #[derive(Debug, thiserror::Error)]
-#[error("an event of the stream has more than {} MiB", limit_bytes >> 20)]
+#[error("an event of the stream is larger than {} MiB", limit_bytes >> 20)]
 pub(crate) struct EventTooLarge {
     limit_bytes: usize,
 }

@@ -56,9 +56,7 @@ async fn connect() -> anyhow::Result<Engine> {
     let owner = |path: &str| std::fs::metadata(path).map_or(0, |found| found.uid());
     // What root writes there the machine's user could not read any more.
     if owner("/proc/self") == 0 && owner("/data/evolve") != 0 {
-        bail!(
-            "this machine's runs belong to its user, and this is root: run it in the machine's own terminal"
-        );
+        bail!("run this as the machine's user, not as root: use the machine's own terminal");
     }
     let choice = EngineChoice::new(Some(ENGINE.into()));
     choice.connect().await.map_err(|error| told(error.into()))
@@ -194,6 +192,6 @@ async fn generations() -> anyhow::Result<()> {
 /// For the image's build: by it a later run knows whether the sources are still those.
 fn sources(folder: &str) -> anyhow::Result<()> {
     let digest = lifecycle::context::sources_digest(std::path::Path::new(folder));
-    println!("{}", digest.context("the sources can't be read")?);
+    println!("{}", digest.context("could not read the sources")?);
     Ok(())
 }

@@ -4,13 +4,13 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-/// Keeps a machine: a container with a desktop, a browser, a Python kernel, a shell and MCP servers.
+/// Manage machines: containers with a desktop, a browser, a Python kernel, a shell and MCP servers.
 #[derive(Debug, Parser)]
 #[command(
     name = "vivarium",
     version,
-    after_help = "Exit codes: 0 ok, 1 failure, 2 usage, 3 the machine does not run, 4 no container engine, \
-                  5 the machine would be recreated."
+    after_help = "Exit codes: 0 ok, 1 failure, 2 usage, 3 machine not running, 4 no container engine, \
+                  5 machine would be recreated."
 )]
 pub struct Arguments {
     #[command(flatten)]
@@ -22,37 +22,37 @@ pub struct Arguments {
 /// What every command takes.
 #[derive(Args, Debug)]
 pub struct Global {
-    /// Prefix of every name: a second, separate Vivarium on this computer
+    /// Prefix of all names, for a second, separate Vivarium on this computer
     #[arg(long, global = true, env = "VIVARIUM_INSTANCE", value_parser = instance)]
     pub instance: Option<String>,
-    /// The machine that is meant; os-host or the only one if left out
+    /// Machine to use; defaults to os-host, or to the only one
     #[arg(long, global = true, env = "VIVARIUM_MACHINE", value_name = "NAME")]
     pub machine: Option<String>,
-    /// Where settings and data lie, instead of the XDG folders
+    /// Folder for settings and data, instead of the XDG folders
     #[arg(long, global = true, env = "VIVARIUM_HOME")]
     pub home: Option<PathBuf>,
-    /// Working copy mounted at /repo, instead of a copy of the template
+    /// Working copy to mount at /repo, instead of a copy of the template
     #[arg(long, global = true, env = "VIVARIUM_REPO")]
     pub repo: Option<PathBuf>,
-    /// Container engine: an address (unix://, tcp://, ssh://), or one of Docker's contexts
+    /// Container engine: an address (unix://, tcp://, ssh://) or a Docker context
     #[arg(long, global = true, env = "VIVARIUM_ENGINE")]
     pub engine: Option<String>,
-    /// Folder with body/Dockerfile; found by itself inside a checkout
+    /// Folder with body/Dockerfile; detected automatically inside a checkout
     #[arg(long, global = true, env = "VIVARIUM_TEMPLATE")]
     pub template: Option<PathBuf>,
-    /// Over the machine's spec for this call, such as limits.memory=4g; may repeat
+    /// Override a setting of the machine for this run, such as limits.memory=4g; can be repeated
     #[arg(long = "set", global = true, value_name = "KEY=VALUE")]
     pub set: Vec<String>,
-    /// Host port of the kernel API; 0 for any free one
+    /// Host port of the kernel API; 0 for any free port
     #[arg(long, global = true, env = "VIVARIUM_KERNEL_PORT", value_name = "PORT")]
     pub kernel_port: Option<u16>,
-    /// Host port of the MCP endpoint; 0 for any free one
+    /// Host port of the MCP endpoint; 0 for any free port
     #[arg(long, global = true, env = "VIVARIUM_MCP_PORT", value_name = "PORT")]
     pub mcp_port: Option<u16>,
-    /// Host port of VNC; 0 for any free one
+    /// Host port of VNC; 0 for any free port
     #[arg(long, global = true, env = "VIVARIUM_VNC_PORT", value_name = "PORT")]
     pub vnc_port: Option<u16>,
-    /// Answers as JSON on stdout, one object per line
+    /// Print JSON on stdout, one object per line
     #[arg(long, global = true)]
     pub json: bool,
 }
@@ -74,122 +74,122 @@ impl Global {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Builds the image
+    /// Build the image
     Build {
-        /// Also where it is current
+        /// Build even if the image is up to date
         #[arg(long)]
         rebuild: bool,
     },
-    /// Builds where needed, creates, starts, and waits until the machine answers
+    /// Build if needed, create and start the machine, and wait until it is ready
     Up {
-        /// Build also where the image is current
+        /// Build even if the image is up to date
         #[arg(long)]
         rebuild: bool,
-        /// Replaces a machine that runs if image or settings changed; without it, up asks first
+        /// Replace a running machine without asking if its image or settings changed
         #[arg(long)]
         recreate: bool,
     },
-    /// Stops the machine; it can be started again
+    /// Stop the machine; it can be started again
     Down,
-    /// Stops and starts it
+    /// Stop and start the machine
     Restart,
-    /// Removes container and network; files in mounts and the home volume stay
+    /// Remove the container and its network; mounted folders and the home volume are kept
     Rm {
-        /// The home volume too: logins, files in /root
+        /// Also delete the home volume: logins and files in /root
         #[arg(long)]
         home_volume: bool,
     },
-    /// State and addresses; exit code 3 where it does not run
+    /// Show state and addresses; exit code 3 if the machine is not running
     Status,
-    /// Last lines of the container's log
+    /// Show the last lines of the container's log
     Logs {
-        /// How many
+        /// Number of lines
         #[arg(short = 'n', long, default_value_t = 200)]
         tail: u32,
     },
-    /// Runs Python in the machine's kernel; exit code 1 where it fails
+    /// Run Python code in the machine's kernel; exit code 1 if it fails
     Exec {
-        /// The code; read from stdin where left out or `-`
+        /// Code to run; read from stdin if omitted or `-`
         code: Option<String>,
-        /// Seconds
+        /// Time limit in seconds
         #[arg(long, value_name = "SECONDS")]
         timeout: Option<f64>,
     },
-    /// Runs a command in the machine's shell; its exit code is this one's
+    /// Run a command in the machine's shell; exits with the command's exit code
     Shell {
-        /// One argument is a line for bash; several are a program and its arguments, passed on as they are
+        /// A single argument is run by bash; several are a program and its arguments
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         command: Vec<String>,
     },
-    /// Builds a new machine from the repo, proves it, and puts it in the old one's place
+    /// Build a new machine from the repo, test it, and replace the old one with it
     Evolve {
-        /// Why; it stands beside the generation
+        /// Note to show beside the generation
         #[arg(long)]
         note: Option<String>,
-        /// Only shows what changed in the repo since the machine's generation
+        /// Only show what changed in the repo since the machine's generation
         #[arg(long)]
         diff: bool,
-        /// Only evolves if the repo is still what --diff showed, whose last line names this
+        /// Only evolve if the repo still has this hash, which is the last line of --diff
         #[arg(long, value_name = "HASH", conflicts_with_all = ["diff", "watch"])]
         tree: Option<String>,
-        /// Interrupts cells that run, instead of waiting for them
+        /// Interrupt running cells instead of waiting for them
         #[arg(long, conflicts_with = "refuse_cells")]
         interrupt_cells: bool,
-        /// Gives up where a cell runs
+        /// Fail if a cell is running
         #[arg(long)]
         refuse_cells: bool,
-        /// Seconds to wait for cells that run
+        /// Seconds to wait for running cells
         #[arg(long, value_name = "SECONDS", default_value_t = 60)]
         cell_limit: u32,
-        /// Stays, and carries out what is asked for from inside, until Ctrl-C
+        /// Keep running and carry out evolves requested from inside, until Ctrl-C
         #[arg(long, conflicts_with_all = ["note", "diff"])]
         watch: bool,
     },
-    /// Lists the generations of the machine, or changes one
+    /// List the generations of the machine, or change one
     Generations {
-        /// Keeps this one whatever their number
+        /// Pin a generation
         #[arg(long, value_name = "N")]
         keep: Option<u32>,
-        /// Keeps this one no longer
+        /// Unpin a generation
         #[arg(long, value_name = "N")]
         release: Option<u32>,
-        /// Gives one a name (an empty one takes it away)
+        /// Name a generation; an empty name removes it
         #[arg(long, num_args = 2, value_names = ["N", "NAME"])]
         name: Option<Vec<String>>,
-        /// Removes this one and its image
+        /// Delete a generation and its image
         #[arg(long, value_name = "N")]
         remove: Option<u32>,
     },
-    /// Puts an earlier generation in place: its image and the repo's files
+    /// Roll back to an earlier generation: its image and the repo's files
     Rollback {
-        /// Which; the good one before the current one where left out
+        /// Generation to roll back to; defaults to the last successful one before the current one
         number: Option<u32>,
-        /// Leaves the repo's files as they are
+        /// Don't change the repo's files
         #[arg(long)]
         keep_repo: bool,
-        /// Brings the namespaces back with which it was left, instead of taking the present ones along
+        /// Restore the variables that generation had when it was replaced, instead of carrying over the current ones
         #[arg(long)]
         state: bool,
-        /// Interrupts cells that run, instead of waiting for them
+        /// Interrupt running cells instead of waiting for them
         #[arg(long)]
         interrupt_cells: bool,
     },
-    /// The machine's MCP servers
+    /// Show and use the machine's MCP servers
     #[command(subcommand)]
     Mcp(McpCommand),
-    /// Lists, creates, renames and removes machines
+    /// List, create, rename and remove machines
     #[command(subcommand)]
     Machine(MachineCommand),
-    /// Lists the container engines of this computer, and which of them answer
+    /// List the container engines on this computer and whether they are running
     Engines,
-    /// Looks at what is needed on this computer, and says what to do
+    /// Check what Vivarium needs on this computer and how to fix problems
     Doctor,
-    /// The app over HTTP on loopback, until Ctrl-C; prints the address with its token
+    /// Serve the app on localhost until Ctrl-C; prints the address with its token
     Serve {
-        /// With the window's pages, for a browser
+        /// Also serve the window's pages, for a browser
         #[arg(long)]
         ui: bool,
-        /// Loopback port; any free one where left out
+        /// Port on localhost; defaults to any free port
         #[arg(long, default_value_t = 0)]
         port: u16,
     },
@@ -198,44 +198,44 @@ pub enum Command {
 /// What `vivarium machine` does.
 #[derive(Debug, Subcommand)]
 pub enum MachineCommand {
-    /// Lists the machines and their states
+    /// List the machines and their states
     #[command(visible_alias = "list")]
     Ls,
-    /// Adds a machine; `vivarium --machine NAME up` builds and starts it
+    /// Create a machine; `vivarium --machine NAME up` builds and starts it
     Create {
         /// Letters, digits, _ . and -
         name: String,
         /// `default`, or `locked`: no capabilities, no new privileges, read-only root
         #[arg(long)]
         profile: Option<String>,
-        /// Base image; debian:trixie-slim if left out
+        /// Base image; defaults to debian:trixie-slim
         #[arg(long, value_name = "IMAGE")]
         base: Option<String>,
-        /// A folder of this computer that it sees: SOURCE:TARGET or SOURCE:TARGET:ro; may repeat
+        /// Folder on this computer to mount: SOURCE:TARGET or SOURCE:TARGET:ro; can be repeated
         #[arg(long = "mount", value_name = "SOURCE:TARGET")]
         mounts: Vec<String>,
         /// Memory limit, such as 4g
         #[arg(long, value_name = "SIZE")]
         memory: Option<String>,
-        /// Processors, such as 1.5
+        /// Number of CPUs, such as 1.5
         #[arg(long)]
         cpus: Option<f64>,
     },
-    /// Gives a machine another name; its home volume, files and images stay
+    /// Rename a machine; its home volume, files and images are kept
     Rename {
-        /// Its name now
+        /// Current name
         name: String,
-        /// Its new name
+        /// New name
         new_name: String,
     },
-    /// Removes a machine's container and takes it out of the list; its files stay
+    /// Remove a machine and its container; its files are kept
     Rm {
-        /// Which
+        /// Machine to remove
         name: String,
-        /// The home volume too: logins, files in /root
+        /// Also delete the home volume: logins and files in /root
         #[arg(long)]
         home_volume: bool,
-        /// Doesn't ask
+        /// Don't ask for confirmation
         #[arg(short, long)]
         yes: bool,
     },
@@ -244,28 +244,28 @@ pub enum MachineCommand {
 /// What `vivarium mcp` does.
 #[derive(Debug, Subcommand)]
 pub enum McpCommand {
-    /// How the servers stand
+    /// Show server status
     List,
-    /// Tools of a server, or of all of them
+    /// List the tools of one server or of all servers
     Tools {
-        /// Its name; all of them, with tools named server__tool, where left out
+        /// Server name; if omitted, all servers, with tools named server__tool
         server: Option<String>,
     },
-    /// Calls a tool and prints what it answers; exit code 1 where the tool says that it failed
+    /// Call a tool and print its result; exit code 1 if the tool returns an error
     Call {
-        /// Its name; server__tool where no server is given
+        /// Tool name; server__tool if no server is given
         tool: String,
-        /// A JSON object, `-` for one on stdin, or name=value pairs
+        /// JSON object, `-` to read one from stdin, or name=value pairs
         arguments: Vec<String>,
-        /// The server that has it
+        /// Server that provides the tool
         #[arg(long)]
         server: Option<String>,
     },
-    /// Prints what servers and their clients said to each other
+    /// Print the messages between servers and their clients
     Trace {
-        /// Of this server alone
+        /// Only messages of this server
         server: Option<String>,
-        /// Goes on with what they say, until Ctrl-C
+        /// Follow new messages until Ctrl-C
         #[arg(short, long)]
         follow: bool,
     },
@@ -279,7 +279,10 @@ fn instance(text: &str) -> Result<String, String> {
     if ok {
         Ok(text.into())
     } else {
-        Err("an instance is named with small letters, digits and dashes".into())
+        Err(
+            "use only lower-case letters, digits and dashes; the first must be a letter or a digit"
+                .into(),
+        )
     }
 }
 

@@ -17,7 +17,7 @@ pub async fn recreate(failure: &Failure) -> Result<bool, Failure> {
         return Ok(false);
     }
     print::question(failure, "Recreate the machine? [y/N] ");
-    let nothing = "Nothing was changed: the machine runs as before";
+    let nothing = "Cancelled. The machine keeps running unchanged";
     yes(nothing).await.map(|()| true)
 }
 
@@ -28,25 +28,25 @@ pub async fn recreate(failure: &Failure) -> Result<bool, Failure> {
 /// anything but yes.
 pub async fn remove(name: &str, home_volume: bool) -> Result<(), Failure> {
     let home = if home_volume {
-        "The home volume is removed too, with all files in /root."
+        "The home volume with all files in /root is deleted, too."
     } else {
-        "The home volume and the folders that it mounts stay."
+        "The home volume and mounted folders are kept."
     };
     let question = Failure::new(
         FailureCode::Cancelled,
         format!(
-            "The container of {} and what was installed in it are removed",
+            "The container of {} and everything installed in it will be deleted",
             untrusted::row(name)
         ),
     )
     .because(home);
     if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
         return Err(Failure::new(FailureCode::Invalid, question.message)
-            .because("nobody can be asked here")
-            .next("Add --yes to remove it without being asked."));
+            .because("there is no terminal to ask for confirmation")
+            .next("Use --yes to remove it without confirmation."));
     }
     print::question(&question, "Remove the machine? [y/N] ");
-    yes("Nothing was removed").await
+    yes("Cancelled. Nothing was removed").await
 }
 
 /// Reads the answer to a question.

@@ -32,7 +32,7 @@ pub async fn carry_out(app: &App, command: Command, json: bool) -> Result<u8, Fa
             if json {
                 print::json(&status);
             } else {
-                print::line(&format!("The image {} is current.", status.image));
+                print::line(&format!("The image {} is up to date.", status.image));
             }
             Ok(0)
         }
@@ -175,11 +175,9 @@ async fn follow(app: &App, run: RunStarted, after: u64, json: bool) -> Result<()
 
 async fn shell(app: &App, command: Vec<String>, json: bool) -> Result<u8, Failure> {
     let Some(command) = shell_command(command) else {
-        return Err(
-            Failure::new(FailureCode::Invalid, "There is no command to run")
-                .because("an interactive shell is not there yet")
-                .next("Give a command: vivarium shell 'ls -l /root'."),
-        );
+        return Err(Failure::new(FailureCode::Invalid, "No command given")
+            .because("interactive shells are not supported yet")
+            .next("Give a command: vivarium shell 'ls -l /root'."));
     };
     let request = ShellRequest {
         command,
@@ -232,7 +230,7 @@ async fn serve(app: &App, options: ServeOptions, json: bool) -> Result<u8, Failu
 /// Prints another address for each line on the terminal: one opens one browser. Never ends.
 async fn more_addresses(addresses: Addresses, wanted: bool) {
     if wanted && std::io::stdin().is_terminal() {
-        print::note("It opens one browser, within ten minutes. Press Enter for another address.");
+        print::note("The address works once, within ten minutes. Press Enter for a new one.");
         let (lines, mut asked) = mpsc::channel(1);
         // Nobody waits for its end, which comes with the process.
         tokio::task::spawn_blocking(move || {
@@ -281,7 +279,7 @@ pub async fn call<T: DeserializeOwned>(
 ) -> Result<T, Failure> {
     let answer = app.rpc(None, command, params).await?;
     serde_json::from_value(answer).map_err(|error| {
-        Failure::new(FailureCode::Internal, "The answer could not be read")
+        Failure::new(FailureCode::Internal, "The response could not be read")
             .because(error.to_string())
     })
 }

@@ -81,8 +81,11 @@ pub async fn carry_out(app: &App, command: Command, json: bool) -> Result<u8, Fa
             }
             if let Some([number, name]) = name.as_deref() {
                 let number: u32 = number.parse().map_err(|_| {
-                    Failure::new(FailureCode::Invalid, format!("{number} is no generation"))
-                        .next("Take a number that vivarium generations lists.")
+                    Failure::new(
+                        FailureCode::Invalid,
+                        format!("invalid generation: {number}"),
+                    )
+                    .next("Run vivarium generations to list them.")
                 })?;
                 change("generation_name", json!({ "number": number, "name": name })).await?;
             }
@@ -93,7 +96,7 @@ pub async fn carry_out(app: &App, command: Command, json: bool) -> Result<u8, Fa
             if json {
                 print::json(&list);
             } else if list.generations.is_empty() {
-                print::line("There are no generations yet: vivarium evolve makes the first.");
+                print::line("No generations yet. vivarium evolve creates the first one.");
             } else {
                 list.generations.iter().for_each(show_generation);
                 list.saved.iter().for_each(show_saved);
@@ -133,7 +136,7 @@ async fn watch(app: &App, json: bool) -> Result<u8, Failure> {
     app.machine(None)?.carry_out_wishes();
     let mut events = app.subscribe(app.last_seq());
     if !json {
-        print::line("Runs that the machine asks for are carried out now, until Ctrl-C.");
+        print::line("Waiting for evolves requested from inside the machine. Press Ctrl-C to stop.");
     }
     loop {
         let event = tokio::select! {
@@ -147,7 +150,7 @@ async fn watch(app: &App, json: bool) -> Result<u8, Failure> {
             Some(Event::Evolve { run }) if run.state == RunState::AwaitsYes => {
                 let note = run.note.as_deref().unwrap_or("no note");
                 print::row(&format!(
-                    "The machine asks for an evolve ({note}); {} waits for a yes in the app.",
+                    "Evolve requested from inside the machine ({note}). Approve {} in the app.",
                     run.run_id
                 ));
             }
@@ -174,14 +177,14 @@ fn show_end(run: &EvolveRun) {
         RunState::Good => {
             let number = run.generation.unwrap_or_default();
             print::line(&format!(
-                "Generation {number} is in place after {seconds:.1} s, {} steps.",
-                steps.count()
+                "Generation {number} is current after {seconds:.1} s, {}.",
+                print::count(steps.count() as u64, "step")
             ));
             if let Some(ms) = run.report.downtime_ms {
-                print::line(&format!("  down    {:.1} s", ms as f64 / 1000.0));
+                print::line(&format!("  downtime {:.1} s", ms as f64 / 1000.0));
             }
         }
-        state => print::line(&format!("{state:?} after {seconds:.1} s.")),
+        state => print::line(&format!("{} after {seconds:.1} s.", verdict(state))),
     }
     for kernel in &run.report.kernels {
         let lost = kernel.skipped.iter().map(|skipped| skipped.name.as_str());
@@ -189,17 +192,35 @@ fn show_end(run: &EvolveRun) {
             .chain(kernel.failed.iter().map(|failed| failed.name.as_str()))
             .collect();
         if !lost.is_empty() {
-            print::row(&format!("  lost    {}: {}", kernel.kernel, lost.join(", ")));
+            print::row(&format!(
+                "  lost     {}: {}",
+                kernel.kernel,
+                lost.join(", ")
+            ));
         }
     }
     if run.state == RunState::Good && run.report.lost_files_count > 0 {
         print::line(&format!(
-            "  lost    {} files outside volumes; the run's log names them",
-            run.report.lost_files_count
+            "  lost     {} outside the volumes; see the run's log",
+            print::count(u64::from(run.report.lost_files_count), "file")
         ));
     }
     for warning in &run.report.warnings {
-        print::row(&format!("  note    {warning}"));
+        print::row(&format!("  note     {warning}"));
+    }
+}
+
+/// How a run that made no generation ended.
+fn verdict(state: RunState) -> &'static str {
+    match state {
+        RunState::Asked => "Requested",
+        RunState::AwaitsYes => "Awaiting approval",
+        RunState::Running => "Running",
+        RunState::Good => "Successful",
+        RunState::Undone => "Failed. The old machine was kept",
+        RunState::Failed => "Failed. Nothing was changed",
+        RunState::Refused => "Declined",
+        RunState::Cancelled => "Cancelled. The old machine was kept",
     }
 }
 
@@ -207,17 +228,17 @@ fn show_generation(generation: &Generation) {
     let mark = if generation.current { "*" } else { " " };
     let state = match generation.state {
         GenerationState::Candidate => "candidate",
-        GenerationState::Good => "good",
+        GenerationState::Good => "successful",
         GenerationState::Failed => "failed",
     };
-    let mut words = vec![format!("{mark} {:>4}  {state:<9}", generation.number)];
+    let mut words = vec![format!("{mark} {:>4}  {state:<10}", generation.number)];
     words.push(if generation.image_present {
         format!("{:>6} MB", generation.size_bytes / 1_000_000)
     } else {
-        "   gone  ".to_owned()
+        "  deleted".to_owned()
     });
     if generation.kept {
-        words.push("kept".into());
+        words.push("pinned".into());
     }
     words.extend(generation.name.iter().map(|name| format!("\"{name}\"")));
     words.extend(generation.note.clone());
@@ -226,9 +247,12 @@ fn show_generation(generation: &Generation) {
 
 fn show_saved(saved: &SavedFiles) {
     let back = saved.to_generation.map_or_else(String::new, |number| {
-        format!(" when the machine went back to generation {number}")
+        format!(" before the rollback to generation {number}")
     });
-    print::line(&format!("The repo as it was{back} is on {}:", saved.branch));
+    print::line(&format!(
+        "The repo as it was{back} is kept on {}:",
+        saved.branch
+    ));
     print::line(&format!(
         "  git --git-dir='{}' archive {} | tar -x -C FOLDER",
         saved.history, saved.branch
@@ -241,7 +265,7 @@ fn show_diff(diff: &RepoDiff, json: bool) {
         return;
     }
     if diff.files.is_empty() {
-        print::line("Nothing changed in the repo since the machine's generation.");
+        print::line("No changes in the repo since the machine's generation.");
     }
     for file in &diff.files {
         let letter = match file.change {
@@ -254,15 +278,18 @@ fn show_diff(diff: &RepoDiff, json: bool) {
         print::row(&format!("{letter}  {}  {lines}", file.path));
     }
     if diff.more_files > 0 {
-        print::line(&format!("and {} more files", diff.more_files));
+        print::line(&format!(
+            "and {}",
+            print::count(u64::from(diff.more_files), "more file")
+        ));
     }
     if diff.compiles {
-        print::line("Sources of body changed: it is compiled, which takes minutes.");
+        print::line("Rust sources changed: compiling takes a few minutes.");
     }
     print::line("");
     print::text(&diff.patch);
     if diff.cut {
-        print::line("More changed than is shown here.");
+        print::line("The change is too long to be shown completely.");
     }
     print::line(&format!("tree {}", diff.tree));
 }

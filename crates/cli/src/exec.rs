@@ -26,10 +26,8 @@ pub async fn run(
     let code = match code {
         Some(code) if code != "-" => code,
         None if std::io::stdin().is_terminal() => {
-            return Err(
-                Failure::new(FailureCode::Invalid, "There is no code to run")
-                    .next("Give it as an argument (vivarium exec 'print(1)') or on stdin."),
-            );
+            return Err(Failure::new(FailureCode::Invalid, "No code given")
+                .next("Pass it as an argument (vivarium exec 'print(1)') or on stdin."));
         }
         _ => stdin()?,
     };
@@ -53,9 +51,9 @@ pub async fn run(
         match answer.status {
             ExecStatus::Completed | ExecStatus::Failed => {}
             ExecStatus::Interrupted => print::note("The cell was interrupted."),
-            ExecStatus::Timeout => print::note("The cell did not end within its time limit."),
+            ExecStatus::Timeout => print::note("The cell timed out."),
             ExecStatus::Died => {
-                print::note("The kernel's process ended under the cell; a new one starts.")
+                print::note("The kernel died while running the cell. A new kernel is starting.")
             }
         }
     }
@@ -109,8 +107,8 @@ async fn follow(
                     }
                     None => {
                         end(app, execution).await;
-                        return Err(Failure::new(FailureCode::Invalid, "The cell asks for a line, and stdin has none")
-                            .next("Give it one: echo yes | vivarium exec 'input()'."));
+                        return Err(Failure::new(FailureCode::Invalid, "The cell is waiting for input, but stdin is empty")
+                            .next("Pass the input on stdin: echo yes | vivarium exec 'input()'."));
                     }
                 }
             }
@@ -148,7 +146,7 @@ fn stdin() -> Result<String, Failure> {
         .map_err(|error| {
             Failure::new(FailureCode::Invalid, "The code on stdin could not be read")
                 .because(error.to_string())
-                .next("It has to be UTF-8 text.")
+                .next("Use UTF-8 text.")
         })?;
     Ok(code)
 }

@@ -117,7 +117,7 @@ fn mount(text: &str) -> Result<MachineMount, Failure> {
             FailureCode::Invalid,
             format!("{text:?} isn't a valid mount"),
         )
-        .because("a mount is SOURCE:TARGET or SOURCE:TARGET:ro, with an absolute path as target")
+        .because("expected SOURCE:TARGET or SOURCE:TARGET:ro, with an absolute path as target")
         .next("For example: --mount ~/Downloads:/host_downloads:ro")),
     }
 }

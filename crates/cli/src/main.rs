@@ -36,7 +36,7 @@ fn main() -> ExitCode {
     {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("vivarium: no threads could be started: {error}");
+            eprintln!("vivarium: could not start threads: {error}");
             return ExitCode::from(1);
         }
     };

@@ -58,21 +58,25 @@ async fn list(app: &App, json: bool) -> Result<u8, Failure> {
 
 fn words(server: &McpServerStatus) -> String {
     let state = match server.state {
-        McpServerState::Missing => "its program is missing".to_owned(),
+        McpServerState::Missing => "program not found".to_owned(),
         McpServerState::Disabled => "off".into(),
-        McpServerState::Idle => "starts when it is used".into(),
-        McpServerState::Starting { pid: None, .. } => "is being asked".into(),
-        McpServerState::Ready { pid: None, .. } => "answers, elsewhere".into(),
+        McpServerState::Idle => "starts on first use".into(),
+        McpServerState::Starting { pid: None, .. } => "connecting".into(),
+        McpServerState::Ready { pid: None, .. } => "connected".into(),
         McpServerState::Starting { pid: Some(pid), .. } => format!("starting, process {pid}"),
-        McpServerState::Ready { pid: Some(pid), .. } => format!("runs, process {pid}"),
+        McpServerState::Ready { pid: Some(pid), .. } => format!("running, process {pid}"),
         McpServerState::Backoff { retry_in_ms } => {
-            format!("ended, starts again in {} s", retry_in_ms.div_ceil(1000))
+            format!("exited, restarting in {} s", retry_in_ms.div_ceil(1000))
         }
     };
     match (server.calls, &server.problem) {
         (_, Some(problem)) => format!("{state} ({problem})"),
         (0, None) => state,
-        (calls, None) => format!("{state}, {calls} calls, {} failed", server.errors),
+        (calls, None) => format!(
+            "{state}, {}, {} failed",
+            print::count(calls, "call"),
+            server.errors
+        ),
     }
 }
 
@@ -173,7 +177,7 @@ fn show(result: &Value) {
                 print::line(block["resource"]["text"].as_str().unwrap_or_default());
             }
             (kind, _) => print::row(&format!(
-                "({} {}, {} characters of base64; --json has it)",
+                "({} {}, {} characters of base64; use --json to see it)",
                 kind.unwrap_or("content"),
                 block["mimeType"].as_str().unwrap_or_default(),
                 block["data"].as_str().unwrap_or_default().len()
@@ -187,7 +191,7 @@ fn show(result: &Value) {
 fn read_arguments(given: &[String]) -> Result<Value, Failure> {
     let invalid = |message: String| {
         Failure::new(FailureCode::Invalid, message).next(
-            "Give a JSON object, or name=value pairs: vivarium mcp call run_shell command='ls -l'.",
+            "Pass a JSON object or name=value pairs: vivarium mcp call run_shell command='ls -l'.",
         )
     };
     let text = match given {
@@ -206,7 +210,7 @@ fn read_arguments(given: &[String]) -> Result<Value, Failure> {
             for pair in pairs {
                 let (name, value) = pair
                     .split_once('=')
-                    .ok_or_else(|| invalid(format!("{pair:?} is no name=value")))?;
+                    .ok_or_else(|| invalid(format!("Expected NAME=VALUE, got {pair:?}")))?;
                 let value = serde_json::from_str(value).unwrap_or_else(|_| value.into());
                 object.insert(name.into(), value);
             }
@@ -215,8 +219,10 @@ fn read_arguments(given: &[String]) -> Result<Value, Failure> {
     };
     match serde_json::from_str::<Value>(&text) {
         Ok(object @ Value::Object(_)) => Ok(object),
-        Ok(_) => Err(invalid("The arguments are no JSON object".into())),
-        Err(error) => Err(invalid("The arguments are no JSON".into()).because(error.to_string())),
+        Ok(_) => Err(invalid("The arguments must be a JSON object".into())),
+        Err(error) => {
+            Err(invalid("The arguments are not valid JSON".into()).because(error.to_string()))
+        }
     }
 }
 
@@ -291,10 +297,10 @@ async fn ask(
         None => Ok(answer.result),
         Some(error) => Err(Failure::new(
             FailureCode::Invalid,
-            format!("The server refused {method}"),
+            format!("The server rejected {method}"),
         )
-        .because(error["message"].as_str().unwrap_or("it did not say why"))
-        .next("See what it takes: vivarium mcp tools NAME --json.")),
+        .because(error["message"].as_str().unwrap_or("no reason given"))
+        .next("Run vivarium mcp tools NAME --json to see the expected arguments.")),
     }
 }
 

@@ -94,10 +94,15 @@ pub fn failure(failure: &Failure, as_json: bool) {
     }
 }
 
+/// `1 call`, `3 calls`.
+pub fn count(number: u64, one: &str) -> String {
+    format!("{number} {one}{}", if number == 1 { "" } else { "s" })
+}
+
 /// A machine's state in a word.
 pub fn state(state: MachineState) -> &'static str {
     match state {
-        MachineState::Absent => "absent",
+        MachineState::Absent => "not created",
         MachineState::Stopped => "stopped",
         MachineState::Starting => "starting",
         MachineState::Running => "running",
@@ -110,12 +115,12 @@ pub fn status(status: &MachineStatus) {
     line(&format!("{}  {state}", status.name));
     let image = match (status.image_present, status.image_stale) {
         (false, _) => "not built",
-        (true, true) => "stale: vivarium up builds it anew",
-        (true, false) => "current",
+        (true, true) => "out of date: run vivarium up to rebuild it",
+        (true, false) => "up to date",
     };
     line(&format!("  image   {} ({image})", status.image));
     if let Some(version) = &status.body_version {
-        line(&format!("  body    {version}"));
+        line(&format!("  version {version}"));
     }
     if let Some(at) = &status.addresses {
         line(&format!("  kernel  {}", at.kernel));
@@ -146,7 +151,7 @@ pub fn engines(
         let told = match info {
             Ok(info) => named(info),
             Err(failure) => format!(
-                "does not answer: {}",
+                "not responding: {}",
                 failure.cause.as_deref().unwrap_or(&failure.message)
             ),
         };
@@ -336,6 +341,14 @@ mod tests {
         assert_eq!(
             plain("\x1b[0;31mZeroDivisionError\x1b[0m: x"),
             "ZeroDivisionError: x"
+        );
+    }
+
+    #[test]
+    fn a_number_agrees_with_what_it_counts() {
+        assert_eq!(
+            [0, 1, 2].map(|number| count(number, "call")),
+            ["0 calls", "1 call", "2 calls"]
         );
     }
 

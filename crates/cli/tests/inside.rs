@@ -253,7 +253,10 @@ fn up_replaces_no_machine_that_runs_unasked() {
         let output = machine.vivarium(&[&["--repo", &path, "up"], recreate].concat());
         let text = said(&output);
         assert_eq!(output.status.code(), Some(1), "{text}");
-        assert!(text.contains("no folder") && text.contains(&path), "{text}");
+        assert!(
+            text.contains("Folder not found") && text.contains(&path),
+            "{text}"
+        );
     }
     assert!(!typo.exists());
     assert_eq!(*machine.changed.lock().expect("whole"), [""; 0]);
@@ -290,6 +293,6 @@ fn an_answer_without_end_is_not_kept() {
         let output = running.wait_with_output().expect("its words");
         let text = said(&output);
         assert_eq!(output.status.code(), Some(1), "{arguments:?}: {text}");
-        assert!(text.contains("more than"), "{arguments:?}: {text}");
+        assert!(text.contains("larger than"), "{arguments:?}: {text}");
     }
 }

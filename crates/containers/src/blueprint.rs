@@ -45,7 +45,7 @@ impl Engine {
         name: &'a str,
     ) -> BoxFuture<'a, Result<Option<Blueprint>, EngineError>> {
         Box::pin(async move {
-            let doing = || format!("look at the container {name}");
+            let doing = || format!("inspect the container {name}");
             let found = self
                 .docker
                 .inspect_container(name, None::<InspectContainerOptions>)

@@ -108,7 +108,7 @@ impl Engine {
                 }),
                 None => Err(EngineError::Build {
                     step: reader.step(),
-                    message: "the build ended without an image".into(),
+                    message: "the build finished without an image".into(),
                     lines: reader.tail(),
                 }),
             }
@@ -131,7 +131,7 @@ fn pieces(file: File) -> impl Stream<Item = std::io::Result<Bytes>> + Send {
 /// Docker repeats the whole command, which may be a page long, and is in the step already.
 fn without_the_command(message: String) -> String {
     match message.rsplit_once("returned a non-zero code: ") {
-        Some((_, code)) => format!("its command ended with exit status {}", code.trim()),
+        Some((_, code)) => format!("the command exited with code {}", code.trim()),
         None => message,
     }
 }
@@ -145,7 +145,7 @@ mod tests {
         let message = "The command '/bin/sh -c long' returned a non-zero code: 100";
         assert_eq!(
             without_the_command(message.into()),
-            "its command ended with exit status 100"
+            "the command exited with code 100"
         );
         assert_eq!(without_the_command("COPY failed".into()), "COPY failed");
     }

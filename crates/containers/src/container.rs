@@ -187,7 +187,7 @@ impl Engine {
             };
             let updated = self.docker.update_container(name, update).await;
             updated.map(|_| ()).map_err(|error| {
-                EngineError::from_bollard(format!("change when {name} is started"), error)
+                EngineError::from_bollard(format!("change the restart policy of {name}"), error)
             })
         })
     }
@@ -238,8 +238,9 @@ impl Engine {
     pub fn most<'a>(&'a self) -> BoxFuture<'a, Result<Limits, EngineError>> {
         Box::pin(async move {
             let info = self.docker.info().await;
-            let info = info
-                .map_err(|error| EngineError::from_bollard("ask the engine about itself", error))?;
+            let info = info.map_err(|error| {
+                EngineError::from_bollard("read the engine's information", error)
+            })?;
             #[allow(clippy::cast_precision_loss)]
             Ok(Limits {
                 memory_bytes: info.mem_total.and_then(|bytes| bytes.try_into().ok()),
@@ -264,7 +265,10 @@ impl Engine {
                 None => {
                     let found = self.docker.container_changes(name).await;
                     let failed = |error| {
-                        EngineError::from_bollard(format!("see what changed in {name}"), error)
+                        EngineError::from_bollard(
+                            format!("list the changed files in {name}"),
+                            error,
+                        )
                     };
                     found.map_err(failed)?.unwrap_or_default()
                 }
@@ -301,7 +305,7 @@ impl Engine {
                     {
                         return Ok(Some(found.into()));
                     }
-                    match EngineError::from_bollard(format!("look at the container {name}"), error)
+                    match EngineError::from_bollard(format!("inspect the container {name}"), error)
                     {
                         error if error.is_not_found() => Ok(None),
                         error => Err(error),

@@ -7,7 +7,7 @@ use wire::failure::{Failure, FailureCode};
 #[non_exhaustive]
 pub enum EngineError {
     /// No engine answers there.
-    #[error("no container engine answers at {endpoint}")]
+    #[error("cannot connect to a container engine at {endpoint}")]
     Missing {
         /// Where it was looked for, and why there.
         endpoint: String,
@@ -15,7 +15,7 @@ pub enum EngineError {
         cause: String,
     },
     /// The socket is there, but this user may not use it.
-    #[error("this user may not use the container engine at {endpoint}")]
+    #[error("permission denied for the container engine at {endpoint}")]
     Denied {
         /// The socket.
         endpoint: String,
@@ -23,7 +23,7 @@ pub enum EngineError {
         cause: String,
     },
     /// What is chosen is no address that can be spoken to.
-    #[error("{endpoint} is no engine's address")]
+    #[error("invalid engine address: {endpoint}")]
     Address {
         /// What was given.
         endpoint: String,
@@ -31,7 +31,7 @@ pub enum EngineError {
         reason: String,
     },
     /// TLS: certificates that are not there, or that one side does not trust.
-    #[error("the connection to {endpoint} could not be encrypted")]
+    #[error("cannot set up TLS for {endpoint}")]
     Tls {
         /// Where the engine is.
         endpoint: String,
@@ -39,7 +39,7 @@ pub enum EngineError {
         cause: String,
     },
     /// ssh ended before an engine answered through it.
-    #[error("no container engine answers through {endpoint}")]
+    #[error("cannot connect to a container engine through {endpoint}")]
     Ssh {
         /// Where ssh led.
         endpoint: String,
@@ -47,7 +47,7 @@ pub enum EngineError {
         words: String,
     },
     /// Something answers there, and not as an engine does.
-    #[error("what answers at {endpoint} is no container engine")]
+    #[error("{endpoint} responded, but not as a container engine")]
     Strange {
         /// Where.
         endpoint: String,
@@ -184,24 +184,24 @@ impl From<EngineError> for Failure {
                 .next(how_to_get_one()),
             EngineError::Denied { cause, .. } => failure(FailureCode::EngineDenied)
                 .because(cause)
-                .next("Add yourself to the group docker (sudo usermod -aG docker $USER) and log in again, or use rootless Podman."),
+                .next("Add your user to the docker group (sudo usermod -aG docker $USER) and log in again, or use rootless Podman."),
             EngineError::Address { reason, .. } => failure(FailureCode::EngineMissing)
                 .because(reason)
-                .next("Choose another engine in the settings or with --engine, or correct DOCKER_HOST or Docker's context."),
+                .next("Choose another engine in the settings or with --engine, or fix DOCKER_HOST or the Docker context."),
             EngineError::Tls { cause, .. } => failure(FailureCode::EngineDenied)
                 .because(cause)
-                .next("Put ca.pem, cert.pem and key.pem of this engine into the folder that DOCKER_CERT_PATH names, or into Docker's context."),
+                .next("Put ca.pem, cert.pem and key.pem of this engine into the folder set in DOCKER_CERT_PATH, or into the Docker context."),
             EngineError::Ssh { words, .. } => failure(FailureCode::EngineMissing)
-                .because(format!("ssh said: {words}"))
-                .next("Try it by hand: ssh to that host without being asked for anything, and run there: docker version."),
+                .because(format!("ssh: {words}"))
+                .next("Check that ssh connects to that host without a prompt and that docker version works there."),
             EngineError::Strange { words, .. } => failure(FailureCode::EngineMissing)
-                .because(format!("it said: {words}"))
-                .next("See that the address and its port are the engine's; 2375 is for plain HTTP, 2376 for TLS."),
+                .because(if words.trim().is_empty() { "the response was empty".to_owned() } else { format!("it responded: {words}") })
+                .next("Check the address and port: 2375 is for plain HTTP, 2376 for TLS."),
             EngineError::Api { message: cause, .. } => {
                 if let Some(port) = port {
-                    Failure::new(FailureCode::PortTaken, format!("Port {port} is taken"))
+                    Failure::new(FailureCode::PortTaken, format!("Port {port} is already in use"))
                         .because(cause)
-                        .next("Stop what holds it, or choose another port in the machine's settings file (0 takes any free one).")
+                        .next("Stop the program that uses it, or choose another port in the machine's settings file (0 for any free port).")
                 } else if is_disk_full(&cause) {
                     disk_full(cause)
                 } else {
@@ -209,11 +209,11 @@ impl From<EngineError> for Failure {
                 }
             }
             EngineError::TooLarge { limit_bytes, .. } => failure(FailureCode::Unhealthy)
-                .because(format!("it says more than {} MiB", limit_bytes >> 20))
-                .next("See what answers in the machine: vivarium logs."),
+                .because(format!("the response is larger than {} MiB", limit_bytes >> 20))
+                .next("Check the machine's log."),
             EngineError::Transport { source, .. } => failure(FailureCode::Internal)
                 .because(deepest(&source))
-                .next("See whether the container engine still runs."),
+                .next("Check that the container engine is running."),
             EngineError::Build { message: cause, lines, .. } => {
                 let detail = lines.join("\n");
                 if is_disk_full(&cause) || is_disk_full(&detail) {
@@ -221,7 +221,7 @@ impl From<EngineError> for Failure {
                 }
                 failure(FailureCode::BuildFailed)
                     .because(cause)
-                    .next("Read the step's last lines, put the cause right and try again.")
+                    .next("Check the last lines of the step, fix the problem and try again.")
                     .detail(detail)
             }
             EngineError::Cancelled => failure(FailureCode::Cancelled),
@@ -249,19 +249,21 @@ fn how_to_get_one() -> String {
     let first = if has("dockerd") {
         "Start Docker: sudo systemctl start docker."
     } else if has("podman") {
-        "Podman is here, its socket is not: systemctl --user enable --now podman.socket."
+        "Podman is installed but its socket is not enabled: systemctl --user enable --now podman.socket."
     } else if cfg!(target_os = "macos") || has("docker") {
-        "Start Docker Desktop, OrbStack or Colima, or whatever engine you use."
+        "Start your container engine, such as Docker Desktop, OrbStack or Colima."
     } else {
-        "Install Docker or Podman, and start it."
+        "Install and start Docker or Podman."
     };
-    format!("{first} Or choose another engine in the settings, with --engine or with DOCKER_HOST.")
+    format!(
+        "{first} You can also choose another engine in the settings, with --engine or with DOCKER_HOST."
+    )
 }
 
 fn disk_full(cause: String) -> Failure {
     Failure::new(FailureCode::DiskFull, "The disk is full")
         .because(cause)
-        .next("Free some space (docker system prune shows what the engine can give back) and try again.")
+        .next("Free some space (for example with docker system prune) and try again.")
 }
 
 fn capitalised(text: &str) -> String {
@@ -301,7 +303,7 @@ mod tests {
         ] {
             let failure = Failure::from(api(message));
             assert_eq!(failure.code, FailureCode::PortTaken, "{message}");
-            assert_eq!(failure.message, format!("Port {port} is taken"));
+            assert_eq!(failure.message, format!("Port {port} is already in use"));
         }
         assert_eq!(api("no such image: os:latest").taken_port(), None);
     }

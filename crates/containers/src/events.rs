@@ -76,7 +76,7 @@ impl Engine {
             match message {
                 Ok(message) => read(message).map(Ok),
                 Err(error) => Some(Err(EngineError::from_bollard(
-                    "hear the engine's events",
+                    "read the engine's events",
                     error,
                 ))),
             }

@@ -67,7 +67,10 @@ impl Engine {
                     let size = answer.stdout.len() + answer.stderr.len() + chunk.as_ref().len();
                     if size > EXEC_BYTES {
                         return Err(EngineError::TooLarge {
-                            doing: format!("read what {} says in {container}", command.join(" ")),
+                            doing: format!(
+                                "read the output of {} in {container}",
+                                command.join(" ")
+                            ),
                             limit_bytes: EXEC_BYTES,
                         });
                     }

@@ -73,7 +73,7 @@ impl Engine {
                         .unwrap_or_default(),
                 })),
                 Err(error) => {
-                    match EngineError::from_bollard(format!("look at the image {name}"), error) {
+                    match EngineError::from_bollard(format!("inspect the image {name}"), error) {
                         error if error.is_not_found() => Ok(None),
                         error => Err(error),
                     }
@@ -100,7 +100,7 @@ impl Engine {
             let tagged = self.docker.tag_image(image, Some(options)).await;
             tagged.map_err(|error| {
                 EngineError::from_bollard(
-                    format!("name the image {image} {repository}:{tag}"),
+                    format!("tag the image {image} as {repository}:{tag}"),
                     error,
                 )
             })

@@ -72,13 +72,13 @@ impl Newest {
         if self.left_out {
             let kept = KEPT_BYTES >> 20;
             lines.push(format!(
-                "(what came before is left out: these are the last {kept} MiB)"
+                "(log truncated: only the last {kept} MiB are shown)"
             ));
         }
         for line in String::from_utf8_lossy(self.text.make_contiguous()).lines() {
             let end = line.floor_char_boundary(LINE_BYTES);
             lines.push(match line.len() > end {
-                true => format!("{} (cut)", &line[..end]),
+                true => format!("{} (truncated)", &line[..end]),
                 false => line.to_owned(),
             });
         }
@@ -114,7 +114,7 @@ mod tests {
         assert!(newest.text.len() <= KEPT_BYTES);
         let lines = newest.lines();
         assert_eq!(lines.len(), 3);
-        assert!(lines[0].contains("left out") && lines[1].ends_with("(cut)"));
+        assert!(lines[0].contains("log truncated") && lines[1].ends_with("(truncated)"));
         assert!(lines[1].len() < LINE_BYTES + 10);
         assert_eq!(lines[2], "last");
     }

@@ -66,7 +66,7 @@ impl Reader {
     /// The running step, for a failure's sentence.
     pub(crate) fn step(&self) -> String {
         self.step.as_ref().map_or_else(
-            || "its first step".into(),
+            || "the first step".into(),
             |step| format!("step {}/{}: {}", step.index, step.total, cut(&step.title)),
         )
     }

@@ -58,7 +58,7 @@ impl Engine {
                 None => Ok(None),
                 Some(Ok(sample)) => Ok(read(&sample)),
                 Some(Err(error)) => Err(EngineError::from_bollard(
-                    format!("ask what {name} uses"),
+                    format!("read the resource usage of {name}"),
                     error,
                 )),
             }
@@ -75,7 +75,7 @@ impl Engine {
             let options = InspectContainerOptionsBuilder::new().size(true).build();
             let found = self.docker.inspect_container(name, Some(options)).await;
             let found = found.map_err(|error| {
-                EngineError::from_bollard(format!("ask what {name} wrote to disk"), error)
+                EngineError::from_bollard(format!("read the disk usage of {name}"), error)
             })?;
             let bytes = found.size_rw.unwrap_or_default();
             Ok(u64::try_from(bytes).unwrap_or_default())

@@ -56,7 +56,7 @@ impl Machine {
         }
         if !rebuild {
             let text = format!(
-                "The image {} is gone: the machine is made from the template again.",
+                "The image {} was deleted: the machine is rebuilt from the template.",
                 self.image()
             );
             tell(Progress::Line { text });
@@ -81,7 +81,7 @@ impl Machine {
                 .map(|image| image.id)
                 .ok_or_else(|| LifecycleError::NoBase {
                     base: self.names.image.clone(),
-                    cause: "VIVARIUM_IMAGE names an image that is not here".into(),
+                    cause: "the image set in VIVARIUM_IMAGE does not exist".into(),
                     script: self.base_script(),
                 });
         }

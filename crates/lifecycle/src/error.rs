@@ -20,7 +20,7 @@ pub enum LifecycleError {
     #[error(transparent)]
     Engine(#[from] EngineError),
     /// There is no machine of that name.
-    #[error("there is no machine {name}")]
+    #[error("machine not found: {name}")]
     NoMachine {
         /// The name.
         name: String,
@@ -28,19 +28,19 @@ pub enum LifecycleError {
         known: Vec<String>,
     },
     /// Several machines are there, and none was named.
-    #[error("there are several machines")]
+    #[error("more than one machine exists")]
     WhichMachine {
         /// Their names.
         known: Vec<String>,
     },
     /// Another machine has that name, or had it first.
-    #[error("there already is a machine {name}")]
+    #[error("a machine named {name} already exists")]
     MachineExists {
         /// The name.
         name: String,
     },
     /// A name that no container can have.
-    #[error("{name:?} isn't a valid name for a machine")]
+    #[error("invalid machine name: {name:?}")]
     MachineName {
         /// The name.
         name: String,
@@ -70,13 +70,13 @@ pub enum LifecycleError {
         source: std::io::Error,
     },
     /// The template folder has no Dockerfile.
-    #[error("there is no machine template in {}", path.display())]
+    #[error("no machine template found in {}", path.display())]
     NoTemplate {
         /// Where it was looked for.
         path: PathBuf,
     },
     /// The base image is not here and can't be fetched.
-    #[error("the base image {base} is not here and could not be pulled")]
+    #[error("the base image {base} could not be pulled")]
     NoBase {
         /// Its name.
         base: String,
@@ -86,7 +86,7 @@ pub enum LifecycleError {
         script: PathBuf,
     },
     /// A published port is held by something else.
-    #[error("port {port} is taken")]
+    #[error("port {port} is already in use")]
     PortTaken {
         /// Host port.
         port: u16,
@@ -97,7 +97,7 @@ pub enum LifecycleError {
         source: Option<EngineError>,
     },
     /// `up` would replace a container that runs, and nobody said that it may.
-    #[error("the machine {name} would be recreated")]
+    #[error("machine {name} would be recreated")]
     WouldRecreate {
         /// Its name.
         name: String,
@@ -113,13 +113,13 @@ pub enum LifecycleError {
         runs: bool,
     },
     /// The folder given for `/repo` is not there.
-    #[error("there is no folder {}", path.display())]
+    #[error("folder not found: {}", path.display())]
     NoRepoFolder {
         /// The folder.
         path: PathBuf,
     },
     /// A folder that a machine's spec mounts is not there.
-    #[error("there is no {} to mount at {target}", path.display())]
+    #[error("folder to mount at {target} not found: {}", path.display())]
     NoSource {
         /// Path on this computer.
         path: PathBuf,
@@ -127,7 +127,7 @@ pub enum LifecycleError {
         target: String,
     },
     /// A folder that the machine sees lies in another that it can write to.
-    #[error("{} can't be given to a machine that writes to {}", inner.display(), outer.display())]
+    #[error("{} can't be mounted because the machine can write to {}", inner.display(), outer.display())]
     NestedMount {
         /// The folder in the other one.
         inner: PathBuf,
@@ -135,13 +135,13 @@ pub enum LifecycleError {
         outer: PathBuf,
     },
     /// The container does not run.
-    #[error("the machine {name} does not run")]
+    #[error("machine {name} is not running")]
     NotRunning {
         /// Its name.
         name: String,
     },
     /// It came up but its kernel did not answer.
-    #[error("the machine {name} did not become ready")]
+    #[error("machine {name} did not become ready")]
     Unhealthy {
         /// Its name.
         name: String,
@@ -151,7 +151,7 @@ pub enum LifecycleError {
         log: Vec<String>,
     },
     /// Its home could not be given to its user.
-    #[error("the home of the machine {name} could not be given to its user")]
+    #[error("could not change the owner of the home folder of machine {name}")]
     HandOver {
         /// Its name.
         name: String,
@@ -159,7 +159,7 @@ pub enum LifecycleError {
         log: Vec<String>,
     },
     /// A container of that name is there and is not ours.
-    #[error("a container named {name} exists and is not Vivarium's")]
+    #[error("a container named {name} exists that Vivarium did not create")]
     Foreign {
         /// Its name.
         name: String,
@@ -171,13 +171,13 @@ pub enum LifecycleError {
         endpoint: String,
     },
     /// The engine's user namespace makes this user root inside.
-    #[error("rootless {engine} can't keep this user's id inside")]
+    #[error("rootless {engine} can't keep your user ID in the machine")]
     Rootless {
         /// `Docker`.
         engine: String,
     },
     /// Another process works on this machine.
-    #[error("the machine {name} is being worked on by another run")]
+    #[error("machine {name} is busy with another operation")]
     Busy {
         /// Its name.
         name: String,
@@ -185,7 +185,7 @@ pub enum LifecycleError {
         holder: Option<u32>,
     },
     /// A run's name that isn't plain, or another run's.
-    #[error("{run_id:?} can't be a new run's name")]
+    #[error("invalid name for a new run: {run_id:?}")]
     RunName {
         /// The name.
         run_id: String,
@@ -194,7 +194,7 @@ pub enum LifecycleError {
     #[error(transparent)]
     History(#[from] HistoryError),
     /// The repo isn't what a person approved.
-    #[error("the machine's repo isn't what was approved")]
+    #[error("the machine's repo changed after approval")]
     RepoChanged {
         /// The tree that was approved.
         approved: String,
@@ -202,13 +202,13 @@ pub enum LifecycleError {
         found: String,
     },
     /// The engine's disk is nearly full.
-    #[error("there is too little space for a new image")]
+    #[error("not enough disk space for a new image")]
     NoSpace {
         /// What is free.
         free_bytes: u64,
     },
     /// A candidate did not show that it is well.
-    #[error("the candidate did not prove itself")]
+    #[error("the new machine failed its health checks")]
     NotProved {
         /// What it failed at.
         checks: Vec<String>,
@@ -216,7 +216,7 @@ pub enum LifecycleError {
         log: Vec<String>,
     },
     /// Cells run or wait, and the run was not to wait longer.
-    #[error("cells are not over ({count})")]
+    #[error("{} still running", crate::plural::count(*count, "cell"))]
     CellsRun {
         /// How many.
         count: u64,
@@ -230,28 +230,28 @@ pub enum LifecycleError {
         words: String,
     },
     /// There is no generation of that number.
-    #[error("there is no generation {number}")]
+    #[error("generation {number} not found")]
     NoGeneration {
         /// The number.
         number: u32,
     },
     /// There is no good generation before the current one.
-    #[error("there is no earlier generation to go back to")]
+    #[error("no earlier generation to roll back to")]
     NoEarlier,
     /// A generation's image is not here any more.
-    #[error("the image of generation {number} is gone")]
+    #[error("the image of generation {number} was deleted")]
     GenerationGone {
         /// The number.
         number: u32,
     },
     /// The machine is made of that generation.
-    #[error("the machine is made of generation {number}")]
+    #[error("generation {number} is the current one")]
     GenerationInUse {
         /// The number.
         number: u32,
     },
     /// A run failed, and the old machine could not be brought back yet.
-    #[error("the old machine could not be brought back yet")]
+    #[error("the old machine could not be restored yet")]
     NotUndone {
         /// Why.
         failure: Failure,
@@ -266,13 +266,13 @@ pub enum LifecycleError {
         target: &'static str,
     },
     /// The containers that were to replace the machine did not begin.
-    #[error("the machine's restarter did not begin")]
+    #[error("the machine's restarter did not start")]
     NoRestarter {
         /// Last lines of its log.
         log: Vec<String>,
     },
     /// The socket executor can't keep a person's yes.
-    #[error("this machine's evolves need a person's yes, which only the host can keep")]
+    #[error("evolving this machine requires approval, which only the host can record")]
     NoYes,
     /// Somebody asked for it.
     #[error("cancelled")]
@@ -291,8 +291,8 @@ impl LifecycleError {
 }
 
 /// What goes with a container that is replaced.
-const LOST_BY_RECREATING: &str = "Recreating it ends everything that runs in it (the kernel's variables, \
-    terminals, windows) and removes what was changed outside mounts and the home folder, such as installed \
+const LOST_BY_RECREATING: &str = "Recreating stops everything that runs in the machine (the kernel's variables, \
+    terminals, windows) and deletes all changes outside mounts and the home folder, such as installed \
     packages. The home folder, /repo, /data and other mounts stay.";
 
 impl From<LifecycleError> for Failure {
@@ -309,22 +309,22 @@ impl From<LifecycleError> for Failure {
         match error {
             LifecycleError::Engine(error) => error.into(),
             LifecycleError::NoMachine { known, .. } => failure(FailureCode::NotFound)
-                .because(format!("the machines are {}", known.join(", ")))
-                .next("Choose one of them, or create it: vivarium machine create NAME."),
+                .because(format!("existing machines: {}", known.join(", ")))
+                .next("Choose one of them, or create a new machine."),
             LifecycleError::WhichMachine { known } => failure(FailureCode::Invalid)
-                .because(format!("they are {}", known.join(", ")))
-                .next("Name one with --machine NAME or VIVARIUM_MACHINE."),
+                .because(format!("existing machines: {}", known.join(", ")))
+                .next("Choose one with --machine NAME or VIVARIUM_MACHINE."),
             LifecycleError::MachineExists { .. } => {
                 failure(FailureCode::Busy).next("Choose another name.")
             }
             LifecycleError::MachineName { .. } => failure(FailureCode::Invalid)
-                .because("it becomes the name of a container")
-                .next("Use letters, digits, _ . and -, beginning with a letter or digit; 60 at most."),
+                .because("the name is also used for a container")
+                .next("Use up to 60 letters, digits, _ . and -; the first character must be a letter or a digit."),
             LifecycleError::Covered { folder, .. } => failure(FailureCode::Invalid)
-                .because(format!("the new machine's files would lie in it, at {}", folder.display()))
-                .next("Mount a smaller folder there, or keep Vivarium's data elsewhere (XDG_DATA_HOME)."),
+                .because(format!("the new machine's files would be inside that folder, at {}", folder.display()))
+                .next("Mount a smaller folder there, or move Vivarium's data folder (XDG_DATA_HOME)."),
             LifecycleError::Spec(error) => failure(FailureCode::Invalid)
-                .next(format!("Correct {}, or remove it to get the default one again.", error.place())),
+                .next(format!("Fix {}, or delete it to restore the defaults.", error.place())),
             LifecycleError::File { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => {
                 failure(FailureCode::DiskFull)
                     .because(source.to_string())
@@ -332,30 +332,30 @@ impl From<LifecycleError> for Failure {
             }
             LifecycleError::File { source, .. } => failure(FailureCode::Internal)
                 .because(source.to_string())
-                .next("See who owns it and what may be done with it."),
+                .next("Check its owner and permissions."),
             LifecycleError::NoTemplate { path } => failure(FailureCode::NotFound)
                 .because(format!("{} does not exist", path.join("body/Dockerfile").display()))
-                .next("Name the folder of a Vivarium checkout with --template or VIVARIUM_TEMPLATE."),
+                .next("Set the folder of a Vivarium checkout with --template or VIVARIUM_TEMPLATE."),
             LifecycleError::NoBase { cause, script, .. } => failure(FailureCode::NotFound).because(cause).next(
-                format!("Run {}, which makes Debian's without a registry, or name another base in the machine's settings file.", script.display()),
+                format!("Run {} to build it without a registry, or set another base in the machine's settings file.", script.display()),
             ),
             LifecycleError::PortTaken { holder, source, .. } => {
                 let cause = match holder {
-                    Some(holder) => Some(format!("{holder} holds it")),
+                    Some(holder) => Some(format!("it is used by {holder}")),
                     None => source.and_then(|source| Failure::from(source).cause),
                 };
                 Failure { cause, ..failure(FailureCode::PortTaken) }
-                    .next("Stop what holds it, or choose another port in the machine's settings file (0 takes any free one).")
+                    .next("Stop the program that uses it, or choose another port in the machine's settings file (0 for any free port).")
             }
             LifecycleError::WouldRecreate { differences, .. } => failure(FailureCode::WouldRecreate)
-                .because(format!("{} changed, and that takes a new container", list(&differences)))
+                .because(format!("{} changed, which requires a new container", list(&differences)))
                 .next("Recreate it with vivarium up --recreate, or undo the change.")
                 .detail(LOST_BY_RECREATING),
             LifecycleError::NotRecreated { failure: why, runs } => {
                 let state = if runs {
-                    "The container from before runs again, with its files; what ran in it was ended."
+                    "The previous container is running again, with its files. Processes that ran in it were stopped."
                 } else {
-                    "The container from before is in place, stopped."
+                    "The previous container was kept and is stopped."
                 };
                 Failure {
                     next: Some(match why.next {
@@ -366,83 +366,83 @@ impl From<LifecycleError> for Failure {
                 }
             }
             LifecycleError::NoRepoFolder { .. } => failure(FailureCode::NotFound)
-                .because("--repo or VIVARIUM_REPO names it")
-                .next("Correct the path, or create the folder first."),
+                .because("it is set with --repo or VIVARIUM_REPO")
+                .next("Fix the path, or create the folder."),
             LifecycleError::NoSource { path, .. } => failure(FailureCode::NotFound)
-                .because("a mount in the machine's settings file names it")
-                .next(format!("Correct the path, or create it first: mkdir -p {}.", path.display())),
-            LifecycleError::NotRunning { .. } => failure(FailureCode::NotRunning).next("Start it: vivarium up."),
+                .because("it is a mount in the machine's settings file")
+                .next(format!("Fix the path, or create the folder: mkdir -p {}.", path.display())),
+            LifecycleError::NotRunning { .. } => failure(FailureCode::NotRunning).next("Start the machine."),
             LifecycleError::Unhealthy { cause, log, .. } => failure(FailureCode::Unhealthy)
                 .because(cause)
-                .next("Read its log (vivarium logs), then try vivarium restart, or vivarium up --rebuild.")
+                .next("Check the machine's log, then restart the machine or rebuild its image.")
                 .detail(log.join("\n")),
             LifecycleError::HandOver { log, .. } => failure(FailureCode::Unhealthy)
-                .because("it begins without root and as another user than the image's")
-                .next("Try again with vivarium up --rebuild, or choose the profile \"default\" in the machine's settings file.")
+                .because("it starts without root and as a different user than the image's")
+                .next("Rebuild the image, or set the profile \"default\" in the machine's settings file.")
                 .detail(log.join("\n")),
             LifecycleError::Foreign { .. } => failure(FailureCode::Busy)
-                .because("it has none of our labels")
+                .because("it does not have Vivarium's labels")
                 .next("Remove or rename that container, or choose another name in the machine's settings file."),
             LifecycleError::Far { .. } => failure(FailureCode::Invalid)
-                .because("a machine's folders and ports are those of the computer that its engine runs on")
-                .next("Run Vivarium there, or choose an engine of this computer in the settings or with --engine."),
+                .because("a machine uses folders and ports of the computer that its engine runs on")
+                .next("Run Vivarium there, or choose an engine on this computer in the settings or with --engine."),
             LifecycleError::Rootless { .. } => failure(FailureCode::Invalid)
                 .because("the machine's own user could neither read its secrets nor write your folders")
-                .next("Choose rootless Podman, which keeps ids, or an engine that runs as root."),
+                .next("Use rootless Podman, which keeps user IDs, or an engine that runs as root."),
             LifecycleError::Busy { holder, .. } => {
                 let ours = holder == Some(std::process::id());
                 let cause = holder.map(|holder| match ours {
-                    true => "another run of this app is not done yet".to_owned(),
-                    false => format!("{} works on it", process(holder)),
+                    true => "another operation of this app has not finished".to_owned(),
+                    false => format!("it is used by {}", process(holder)),
                 });
                 Failure { cause, ..failure(FailureCode::Busy) }
-                    .next("Wait until that run has ended, or cancel it.")
+                    .next("Wait until that operation has finished, or cancel it.")
             }
             LifecycleError::History(error) => error.told(message),
             LifecycleError::NestedMount { .. } => failure(FailureCode::Invalid)
-                .because("what runs inside could put a link to any of your folders in its place")
-                .next("Mount the outer folder read-only, or choose folders that don't lie in each other."),
+                .because("a program in the machine could replace it with a link to any of your folders")
+                .next("Mount the outer folder read-only, or choose folders that don't contain each other."),
             LifecycleError::RunName { .. } => failure(FailureCode::Invalid)
-                .because("the machine chose it, and a run before it has it or it isn't letters and digits")
-                .next("Ask for another run: evolve in the machine, or the Evolve page."),
+                .because("the machine chose a name that is already used or contains other characters than letters and digits")
+                .next("Request another run: run evolve in the machine, or use the Evolve page."),
             LifecycleError::RepoChanged { .. } => failure(FailureCode::Changed)
                 .because("files in /repo changed after they were reviewed")
                 .next("Review the changes again, then approve them or evolve."),
             LifecycleError::NoSpace { free_bytes } => failure(FailureCode::DiskFull)
-                .because(format!("{} MB are free where the engine keeps its images", free_bytes >> 20))
-                .next("Free some space (vivarium generations, docker system df) and try again."),
+                .because(format!("only {} MB are free on the engine's disk", free_bytes >> 20))
+                .next("Delete old generations or free space with docker system prune, then try again."),
             LifecycleError::NotProved { checks, log } => failure(FailureCode::Unhealthy)
                 .because(checks.join("; "))
-                .next("Correct the repo and try again; the machine is as it was.")
+                .next("Fix the repo and try again. The machine was not changed.")
                 .detail(log.join("\n")),
             LifecycleError::CellsRun { .. } => failure(FailureCode::Busy)
-                .because("their namespace is stored only between two cells")
-                .next("Wait for their end, interrupt them, or let the run do that."),
+                .because("variables can only be saved when no cell is running")
+                .next("Wait until they have finished, or interrupt them."),
             LifecycleError::Inside { words, .. } => failure(FailureCode::Internal).because(words),
             LifecycleError::NoGeneration { .. } | LifecycleError::NoEarlier => {
-                failure(FailureCode::NotFound).next("vivarium generations lists those that are there.")
+                failure(FailureCode::NotFound).next("Choose one of the listed generations.")
             }
             LifecycleError::GenerationGone { .. } => failure(FailureCode::NotFound)
-                .because("somebody removed it from the container engine")
-                .next("Choose another generation: vivarium generations."),
+                .because("it was removed from the container engine")
+                .next("Choose another generation."),
             LifecycleError::GenerationInUse { .. } => failure(FailureCode::Busy)
-                .next("Go back to another one first: vivarium rollback."),
+                .next("Roll back to another generation first."),
             LifecycleError::NotUndone { failure: why } => Failure { detail: why.detail, ..failure(FailureCode::Internal) }
                 .because(format!("{}{}", why.message, why.cause.map(|cause| format!(": {cause}")).unwrap_or_default()))
-                .next("vivarium up tries again, as does the next start of the app."),
+                .next("Vivarium tries again when the machine is started or the app is opened."),
             LifecycleError::NotInside => failure(FailureCode::NotFound)
                 .because("a machine evolves itself through the socket of the engine that runs it")
                 .next("Mount that engine's own socket at /var/run/docker.sock."),
             LifecycleError::NotMounted { .. } => failure(FailureCode::Invalid)
-                .because("a machine that replaces itself keeps its runs on /data, and is built from /repo")
-                .next("Mount a folder there: docker/docker-compose.yml shows how."),
+                .because("a machine that replaces itself stores its runs in /data and is built from /repo")
+                .next("Mount a folder there. See docker/docker-compose.yml for an example."),
             LifecycleError::NoRestarter { log } => failure(FailureCode::Unhealthy)
-                .because("it would have replaced the machine")
-                .next("See that the image has /usr/local/bin/body-evolve (build argument DOCKER_CLI=1), and try again.")
+                .because("the restarter replaces the machine")
+                .next("Check that the image contains /usr/local/bin/body-evolve (build argument DOCKER_CLI=1), then try again.")
                 .detail(log.join("\n")),
             LifecycleError::NoYes => failure(FailureCode::Invalid)
-                .because("whatever has the engine's socket could give it itself")
-                .next("Choose executor = \"host\" in the machine's settings file, or needs_yes = false."),
+                .because("a machine with the engine's socket could approve itself")
+                .next("Set executor = \"host\" in the machine's settings file, or needs_yes = false."),
             LifecycleError::Cancelled => failure(FailureCode::Cancelled),
         }
     }

@@ -38,7 +38,7 @@ pub enum HttpError {
     #[error("the connection broke")]
     Broken(#[from] hyper::Error),
     /// The answer is larger than anything that is asked for.
-    #[error("the answer has more than {} MiB", limit_bytes >> 20)]
+    #[error("the response is larger than {} MiB", limit_bytes >> 20)]
     TooLarge {
         /// The most that is taken.
         limit_bytes: usize,
@@ -227,17 +227,17 @@ pub async fn ping(port: u16) -> Ping {
     };
     let not_yet = |cause: String| Ping::NotYet { cause };
     match tokio::time::timeout(Duration::from_secs(2), ask).await {
-        Err(_) => not_yet("GET /ping did not answer within 2 s".into()),
+        Err(_) => not_yet("GET /ping timed out after 2 s".into()),
         Ok(Err(error)) => not_yet(format!("GET /ping failed: {error}")),
         Ok(Ok((StatusCode::OK, body))) => {
             match serde_json::from_slice::<serde_json::Value>(&body) {
                 Ok(body) if body["status"] == "ok" => Ping::Ready {
                     version: body["version"].as_str().map(version),
                 },
-                _ => not_yet("what answers GET /ping is no Vivarium body".into()),
+                _ => not_yet("the response to GET /ping is not from a Vivarium supervisor".into()),
             }
         }
-        Ok(Ok((status, _))) => not_yet(format!("GET /ping answers {status}")),
+        Ok(Ok((status, _))) => not_yet(format!("GET /ping returned {status}")),
     }
 }
 

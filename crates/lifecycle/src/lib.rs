@@ -16,6 +16,7 @@ mod machines;
 mod nesting;
 mod paths;
 mod plan;
+mod plural;
 mod ports;
 mod private;
 mod prune;

@@ -274,27 +274,27 @@ impl Machine {
         let cause = loop {
             let container = engine.container(&self.names.container).await?;
             let Some(container) = container else {
-                break "its container is gone".into();
+                break "its container was removed".into();
             };
             let cause = match container.state {
                 // The restart policy brings it back a moment later; a boot that ends is a failure now.
                 ContainerState::Stopped { exit_code }
                 | ContainerState::Restarting { exit_code } => {
                     self.keep_down(engine).await;
-                    break format!("it ended with exit status {exit_code}");
+                    break format!("it exited with code {exit_code}");
                 }
                 // Podman has it back before anybody could look.
                 ContainerState::Running { started_at_ms }
                     if *first_life_ms.get_or_insert(started_at_ms) != started_at_ms =>
                 {
                     self.keep_down(engine).await;
-                    break "it ended, and was started again".into();
+                    break "it exited and was restarted".into();
                 }
                 ContainerState::Running { .. } if self.seat.is_some() => {
                     if self.inside(engine, &container.id).answers().await {
                         return Ok(());
                     }
-                    "its kernel does not answer".into()
+                    "its kernel is not responding".into()
                 }
                 ContainerState::Running { .. } => match container.ports.get(&KERNEL_PORT) {
                     Some(&port) => match ping(port).await {

@@ -9,11 +9,11 @@ impl Spec {
         let mut warnings = Vec::new();
         if self.executor == Executor::Socket {
             let mut warning =
-                "executor = \"socket\": all that runs in this machine can use the container engine, \
+                "executor = \"socket\": all programs in this machine can use the container engine, \
                  and with it become root on this computer"
                     .to_owned();
             if self.profile == Profile::Locked {
-                warning.push_str("; the locked profile does not hold against that");
+                warning.push_str("; the locked profile does not protect against that");
             }
             warnings.push(warning);
         }

@@ -33,10 +33,10 @@ export function actions({ pages, go }: Places, live: Live, notebook: Notebook, p
     running && { group: "Machine", word: "Stop machine", also: ["down"], act: on("machine", () => live.down()) },
     running && { group: "Machine", word: "Restart machine", act: on("machine", () => live.restart()) },
     free && { group: "Machine", word: "Rebuild image and start", also: ["build"], act: on("machine", () => live.up(true)) },
-    live.going && { group: "Machine", word: "Cancel what goes on", act: on("machine", () => live.cancel()) },
+    live.going && { group: "Machine", word: "Cancel current operation", act: on("machine", () => live.cancel()) },
     live.running && { group: "Machine", word: "Evolve…", also: ["rebuild", "generation", "rollback"], act: () => go("evolve") },
     live.running && { group: "Notebook", word: "Run all cells", act: on("notebook", () => notebook.runAll()) },
-    notebook.busy && { group: "Notebook", word: "Interrupt", also: ["stop cell"], act: on("notebook", () => notebook.interrupt()) },
+    notebook.busy && { group: "Notebook", word: "Interrupt kernel", also: ["stop cell"], act: on("notebook", () => notebook.interrupt()) },
     { group: "Notebook", word: "Clear outputs", act: on("notebook", () => notebook.clear()) },
     ...copies(live),
     ...(["system", "light", "dark"] as const)
@@ -51,8 +51,8 @@ function copies(live: Live): Action[] {
   if (!addresses) return [];
   const copy = (word: string, text: string): Action => ({ group: "Copy", word, act: () => live.host.clipboard.write(text) });
   return [
-    copy("Copy the kernel's address", addresses.kernel),
-    copy("Copy the MCP address", addresses.mcp),
-    copy("Copy the VNC address", addresses.vnc),
+    copy("Copy kernel address", addresses.kernel),
+    copy("Copy MCP address", addresses.mcp),
+    copy("Copy VNC address", addresses.vnc),
   ];
 }

@@ -10,7 +10,7 @@ import { download, openTab, pageClipboard } from "./page";
 
 const ENGINE_AWAY: Failure = {
   code: "engine_missing",
-  message: "No container engine answers",
+  message: "Cannot connect to a container engine at unix:///var/run/docker.sock",
   cause: "unix:///var/run/docker.sock: No such file or directory",
   next: "Start Docker, or set DOCKER_HOST.",
   detail: null,
@@ -19,17 +19,17 @@ const BUILD_FAILED: Failure = {
   code: "build_failed",
   message: "Step 7 of 21 of the build failed",
   cause: "RUN apt-get install ended with exit code 100",
-  next: "Look at the last lines, mend the Dockerfile, and try again.",
+  next: "Look at the last lines, fix the Dockerfile, and try again.",
   detail: "E: Unable to locate package tigervnc-standalone-servr\nThe command returned a non-zero code: 100",
 };
 
 /** As the engine says it of a machine whose spec was changed. */
 const WOULD_RECREATE: Failure = {
   code: "would_recreate",
-  message: "The machine os-host would be recreated",
-  cause: "ports and mounts changed, and that takes a new container",
+  message: "Machine os-host would be recreated",
+  cause: "its ports and its folders changed, which requires a new container",
   next: "Recreate it with vivarium up --recreate, or undo the change.",
-  detail: "Recreating it ends everything that runs in it (the kernel's variables, terminals, windows) and removes what was changed outside mounts and the home folder, such as installed packages. The home folder, /repo, /data and other mounts stay.",
+  detail: "Recreating stops everything that runs in the machine (the kernel's variables, terminals, windows) and deletes all changes outside mounts and the home folder, such as installed packages. The home folder, /repo, /data and other mounts stay.",
 };
 
 /** Scenes: absent, stopped, running, recreate, desktop, building, build-failed, no-engine, evolving, asked, asked-reading, asked-failing; on every page: new, full, loading, failing, hostile. */

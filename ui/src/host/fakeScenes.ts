@@ -6,9 +6,9 @@ type Answers = Record<string, (answer: never) => unknown>;
 
 const OUT_OF_REACH: Failure = {
   code: "unhealthy",
-  message: "The machine does not answer",
+  message: "The machine is not responding",
   cause: "The connection to 127.0.0.1:8080 was refused.",
-  next: "Look at its log, or restart it.",
+  next: "Check the machine's log, or restart it.",
   detail: null,
 };
 

@@ -35,7 +35,7 @@ export interface Host {
 }
 
 /** Whatever was thrown, as the shape that views show. */
-export function toFailure(thrown: unknown, message = "The window's process did not answer as it should"): Failure {
+export function toFailure(thrown: unknown, message = "Unexpected response from Vivarium"): Failure {
   if (typeof thrown === "object" && thrown !== null && "code" in thrown && "message" in thrown) {
     return thrown as Failure;
   }

@@ -53,14 +53,14 @@ export class ServedHost implements Host {
     try {
       response = await this.#ask(`${of}/rpc/${command}`, { method: "POST", body: JSON.stringify(request) });
     } catch (thrown) {
-      throw toFailure(thrown, "The engine's process does not answer");
+      throw toFailure(thrown, "Vivarium's server is not responding");
     }
     if (response.headers.get("content-type")?.startsWith("application/json")) {
       const answer: unknown = await response.json();
       if (response.ok) return answer as Answer<C>;
       throw toFailure(answer);
     }
-    throw toFailure(await response.text(), response.status === 401 ? "This page is not let in" : undefined);
+    throw toFailure(await response.text(), response.status === 401 ? "Not authorised" : undefined);
   }
 
   readonly clipboard = pageClipboard;

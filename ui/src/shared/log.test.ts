@@ -12,10 +12,10 @@ test("of very many lines the beginning and the end are kept, and how many are mi
   expect(log.lines.slice(0, HEAD.lines).map(({ number, text }) => [number, text])).toEqual(Array.from({ length: HEAD.lines }, (_, at) => [at + 1, `line ${at + 1}`]));
   expect(log.lines.at(-1)).toEqual({ number: all, text: `line ${all}` });
   // No line between the two ends is lost without being counted.
-  const note = /^\[log cut: ([\d,]+) lines \(\d+ KiB\) are missing here\]$/.exec(log.lines[HEAD.lines]!.text);
+  const note = /^\[log truncated: ([\d,]+) lines \(\d+ KiB\) omitted\]$/.exec(log.lines[HEAD.lines]!.text);
   expect(Number(note?.[1]?.replaceAll(",", ""))).toBe(all - (log.lines.length - 1));
   expect(log.lines[HEAD.lines + 1]!.text).toBe(`line ${all - (log.lines.length - HEAD.lines - 2)}`);
-  expect(log.lines.filter(({ text }) => text.startsWith("[log cut"))).toHaveLength(1);
+  expect(log.lines.filter(({ text }) => text.startsWith("[log truncated"))).toHaveLength(1);
 });
 
 test("long lines take no more room than many short ones", () => {
@@ -23,7 +23,7 @@ test("long lines take no more room than many short ones", () => {
   expect(bytes(log.lines)).toBeLessThanOrEqual(HEAD.bytes + TAIL.bytes * 1.25 + LONGEST_LINE);
   expect(log.lines[0]!.text).toMatch(/^0 x+… \([\d,]+ more characters\)$/);
   expect(log.lines.at(-1)!.text).toMatch(/^3999 /);
-  expect(log.lines[log.head]!.text).toMatch(/ \(\d+ MiB\) are missing here/);
+  expect(log.lines[log.head]!.text).toMatch(/ \(\d+ MiB\) omitted/);
 });
 
 test("a short log is as it came", () => {

@@ -1,6 +1,7 @@
 // Lines of a log as a page keeps them. Of a long one there are the beginning and the end, and a line
 // between them says how much is missing: whatever writes it may write for ever.
 
+import { count } from "./plural";
 import { binarySize } from "./size";
 import { clip } from "./untrusted";
 
@@ -66,7 +67,7 @@ function cutTail(log: Log): void {
     missing.lines += 1;
     missing.bytes += dropped.text.length + 1;
   }
-  const text = `[log cut: ${missing.lines.toLocaleString("en")} lines (${binarySize(missing.bytes)}) are missing here]`;
+  const text = `[log truncated: ${count(missing.lines, "line")} (${binarySize(missing.bytes)}) omitted]`;
   lines.splice(log.head, at - log.head, { number: lines[at - 1]!.number, text });
 }
 

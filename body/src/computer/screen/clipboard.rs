@@ -244,7 +244,7 @@ impl Screen {
     pub fn set_clipboard(&mut self, text: String) -> Result<(), ComputerError> {
         if text.len() > LONGEST {
             return Err(ComputerError::Invalid(format!(
-                "the clipboard takes {} MiB at the most",
+                "the clipboard is limited to {} MiB",
                 LONGEST >> 20
             )));
         }

@@ -71,7 +71,7 @@ impl Screen {
             .map(|letter| {
                 keysym::of(letter).ok_or_else(|| {
                     ComputerError::Invalid(format!(
-                        "no key types the control character {letter:?}; use the tool `key`"
+                        "the control character {letter:?} can't be typed; use the tool `key`"
                     ))
                 })
             })

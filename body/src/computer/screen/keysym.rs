@@ -90,7 +90,7 @@ impl Chord {
         let (last, before) = keys.split_last().ok_or_else(|| unknown(text))?;
         if let Some(place) = before.iter().position(|key| !is_modifier(*key)) {
             return Err(ComputerError::Invalid(format!(
-                "{:?} in {text:?} is no modifier (ctrl, shift, alt, altgr, super)",
+                "invalid modifier {:?} in {text:?} (expected ctrl, shift, alt, altgr or super)",
                 parts[place]
             )));
         }
@@ -164,7 +164,7 @@ fn unknown(name: &str) -> ComputerError {
         }
     }
     ComputerError::Invalid(format!(
-        "there is no key {name:?}; keys are single characters, F1 to F24, {}",
+        "unknown key {name:?}; keys are single characters, F1 to F24, {}",
         names.join(", ")
     ))
 }

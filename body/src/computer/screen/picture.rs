@@ -44,7 +44,7 @@ impl Screen {
             || format.is_none_or(|format| format.bits_per_pixel != 32)
         {
             return Err(ComputerError::Refused(
-                "its pixels are not 24 bits deep, of four bytes each".to_owned(),
+                "its pixel format is not supported: 24 bits in four bytes are required".to_owned(),
             ));
         }
         let small = |number: i32| i16::try_from(number).unwrap_or(i16::MAX);

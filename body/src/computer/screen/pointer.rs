@@ -69,7 +69,7 @@ impl Screen {
         };
         if spot.within(whole).is_none() {
             return Err(ComputerError::Invalid(format!(
-                "({}, {}) is outside of the screen, which is {} x {}",
+                "({}, {}) is outside the screen, which is {} x {}",
                 at.0, at.1, whole.width, whole.height
             )));
         }

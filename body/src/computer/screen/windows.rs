@@ -24,22 +24,22 @@ const ICONIC: u32 = 3;
 /// A window of a program.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct WindowShown {
-    /// Its number, for focus_window and screenshot.
+    /// Window ID, for focus_window and screenshot.
     pub id: u32,
-    /// What stands in its title bar.
+    /// Text of the title bar.
     pub title: String,
-    /// What kind of program it is, such as `Chromium` or `XTerm`.
+    /// Program class, such as `Chromium` or `XTerm`.
     pub class: String,
-    /// Process that it is of, where it says so.
+    /// Process ID, if the program reports it.
     pub pid: Option<u32>,
-    /// Of its frame, in screen pixels.
+    /// Position and size of the frame in screen pixels.
     pub x: i32,
     pub y: i32,
     pub width: u32,
     pub height: u32,
-    /// Whether keys go to it.
+    /// Whether the window has the keyboard focus.
     pub active: bool,
-    /// Whether it is minimised.
+    /// Whether the window is minimised.
     pub hidden: bool,
 }
 

@@ -374,7 +374,7 @@ impl Driver {
 fn end(pid: i32) {
     tracing::error!(
         pid,
-        "the kernel's worker said more than {} MiB at once; it is ended, as nothing after that can be read",
+        "the kernel's worker sent a message larger than {} MiB and is stopped",
         LONGEST_FRAME >> 20
     );
     // One that has ended is no error.

@@ -111,7 +111,7 @@ async fn lost_output_is_said_where_it_is_missing() {
     let answer = execution.answer().await;
     assert_eq!(answer.outputs.len(), 2);
     assert!(
-        answer.stderr.contains("100 pieces are missing"),
+        answer.stderr.contains("100 outputs omitted"),
         "{}",
         answer.stderr
     );

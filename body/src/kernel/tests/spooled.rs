@@ -122,7 +122,10 @@ async fn what_waits_has_a_limit_and_room_again_when_some_is_taken_out() {
         .store(MOST_WAITING_BYTES - (3 << 19), Ordering::Relaxed);
     let first = machine.execute(large.clone());
     let full = machine.kernel.execute(large.clone()).err().unwrap();
-    assert!(full.to_string().starts_with("1 cells wait already"));
+    assert!(
+        full.to_string()
+            .starts_with("the queue is full, queued cells: 1;")
+    );
     machine.execute(cell("small"));
     machine.kernel.cancel(&first).await;
     machine.execute(large);

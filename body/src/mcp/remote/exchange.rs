@@ -62,9 +62,9 @@ pub async fn ask(
 /// A request's answer must be there by now, unless a stream of its own brings it.
 fn complete(target: &Target, upstream: &Upstream, number: Option<u64>) -> Result<(), Fault> {
     match number {
-        Some(number) if target.posts().is_none() && upstream.waits(number) => Err(Fault::Broken(
-            "answered something else than was asked".to_owned(),
-        )),
+        Some(number) if target.posts().is_none() && upstream.waits(number) => {
+            Err(Fault::Broken("sent an unexpected response".to_owned()))
+        }
         _ => Ok(()),
     }
 }
@@ -79,7 +79,8 @@ async fn whole(answer: Response<Incoming>, most: usize) -> Result<Bytes, Fault> 
     let mut body = answer.into_body();
     let mut whole = BytesMut::new();
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|error| Fault::Broken(format!("broke off: {error}")))?;
+        let frame =
+            frame.map_err(|error| Fault::Broken(format!("closed the connection: {error}")))?;
         if let Ok(data) = frame.into_data() {
             if whole.len() + data.len() > most {
                 return Err(too_large());
@@ -92,7 +93,7 @@ async fn whole(answer: Response<Incoming>, most: usize) -> Result<Bytes, Fault> 
 
 fn too_large() -> Fault {
     Fault::Broken(format!(
-        "answered more than {} MiB, which is the most that passes",
+        "sent a response larger than the limit of {} MiB",
         LARGEST >> 20
     ))
 }
@@ -126,15 +127,13 @@ async fn refused(
         404 if target.has_session() => return Err(Fault::Lost),
         401 => {
             return refused(
-                "wants to know who asks (401): give it a token in the entry's headers, such as \
-                 Authorization; signing in by OAuth is not there yet"
+                "requires authentication (401): set a token in the entry's headers, such as \
+                 Authorization; signing in with OAuth is not supported yet"
                     .to_owned(),
             );
         }
         403 => {
-            return refused(
-                "lets this machine not in (403): look at the entry's headers".to_owned(),
-            );
+            return refused("denied access (403): check the entry's headers".to_owned());
         }
         _ => {}
     }
@@ -158,7 +157,7 @@ async fn refused(
         return Err(Fault::Lost);
     }
     let told = told.map(|words| format!(": {words}")).unwrap_or_default();
-    refused(format!("answered {status}{told}"))
+    refused(format!("responded with {status}{told}"))
 }
 
 /// A request's stream: to its answer, over breaks where the server remembers.
@@ -193,7 +192,7 @@ async fn answered(
                     404 if target.has_session() => {
                         // It was taken: asked again, it might be done twice.
                         if let Some(number) = number {
-                            let problem = "ended the session before it answered";
+                            let problem = "ended the session before it responded";
                             upstream.fail(number, &upstream.core.says(problem));
                         }
                         return Err(Fault::Lost);
@@ -212,7 +211,7 @@ async fn answered(
 }
 
 fn cut_off() -> Fault {
-    Fault::Broken("ended the answer's stream before the answer".to_owned())
+    Fault::Broken("closed the stream before it responded".to_owned())
 }
 
 /// How far a stream was read.
@@ -253,7 +252,8 @@ pub async fn follow(
             body.frame().await
         };
         let Some(frame) = frame else { break };
-        let frame = frame.map_err(|error| Fault::Broken(format!("broke off: {error}")))?;
+        let frame =
+            frame.map_err(|error| Fault::Broken(format!("closed the connection: {error}")))?;
         let Ok(chunk) = frame.into_data() else {
             continue;
         };

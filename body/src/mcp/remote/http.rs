@@ -48,9 +48,9 @@ pub enum Unanswered {
 /// The client could not be made.
 #[derive(Debug, thiserror::Error)]
 enum NoClient {
-    #[error("/etc/resolv.conf can't be used: {0}")]
+    #[error("could not use /etc/resolv.conf: {0}")]
     Names(#[from] NetError),
-    #[error("TLS can't be set up: {0}")]
+    #[error("could not set up TLS: {0}")]
     Tls(#[from] rustls::Error),
 }
 
@@ -129,9 +129,9 @@ type Finding = Pin<Box<dyn Future<Output = Result<Found, Unknown>> + Send>>;
 /// A name leads nowhere.
 #[derive(Debug, thiserror::Error)]
 enum Unknown {
-    #[error("the name {0} is not known")]
+    #[error("host name not found: {0}")]
     Name(String),
-    #[error("the name {name} could not be looked up ({problem})")]
+    #[error("could not resolve the host name {name} ({problem})")]
     Lookup { name: String, problem: String },
 }
 

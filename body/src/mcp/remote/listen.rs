@@ -83,7 +83,7 @@ pub async fn announced(target: &Target) -> Result<Old, Fault> {
 
 fn no_server() -> Fault {
     Fault::Broken(
-        "speaks neither Streamable HTTP nor HTTP+SSE: is this the address of an MCP server?"
+        "supports neither Streamable HTTP nor HTTP+SSE: check that this is the address of an MCP server"
             .to_owned(),
     )
 }
@@ -93,7 +93,7 @@ fn check(answer: &Response<Incoming>) -> Result<(), Fault> {
     let kind = kind.and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     let status = answer.status().as_u16();
     if status == 401 {
-        let words = "wants to know who asks (401): give it a token in the entry's headers";
+        let words = "requires authentication (401): set a token in the entry's headers";
         let words = words.to_owned();
         return Err(Fault::Refused { status, words });
     }
@@ -108,7 +108,7 @@ impl Old {
         loop {
             let event = self.events.next();
             if let Some(event) =
-                event.map_err(|_| Fault::Broken("said too much at once".to_owned()))?
+                event.map_err(|_| Fault::Broken("sent a message that is too large".to_owned()))?
             {
                 return Ok(Some(event));
             }

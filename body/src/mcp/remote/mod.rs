@@ -188,7 +188,7 @@ impl Talk {
                 let number = message.id().and_then(|id| id.parse().ok()).unwrap_or(0);
                 self.asked.retain(|_, task| !task.is_finished());
                 if self.asked.len() >= MOST {
-                    let problem = upstream.core.says("does not keep up; try again later");
+                    let problem = upstream.core.says("is overloaded; try again later");
                     upstream.fail(number, &problem);
                     return Ok(());
                 }

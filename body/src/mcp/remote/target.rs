@@ -52,7 +52,7 @@ impl Fault {
     pub fn words(&self) -> String {
         match self {
             Self::Lost => "ended the session".to_owned(),
-            Self::Unreachable(words) => format!("can't be reached: {words}"),
+            Self::Unreachable(words) => format!("is unreachable: {words}"),
             Self::Refused { words, .. } | Self::Broken(words) => words.clone(),
         }
     }
@@ -118,7 +118,7 @@ impl Target {
     /// The older transport announced an address for messages: of the same origin, or none.
     pub fn announce(&self, place: &str) -> Result<(), Fault> {
         let posts = joined(&self.address(), place).ok_or_else(|| {
-            Fault::Broken("announced an address for messages that is none of its own".to_owned())
+            Fault::Broken("announced an address for messages on another host".to_owned())
         })?;
         let _ = self.posts.set(posts);
         Ok(())
@@ -149,7 +149,9 @@ impl Target {
             let request = self.request(&method, address.clone(), upstream, body.clone(), after)?;
             let answer = self.http.send(request).await.map_err(|error| match error {
                 Unanswered::Unreachable(words) => Fault::Unreachable(words),
-                Unanswered::Broken(words) => Fault::Broken(format!("broke off: {words}")),
+                Unanswered::Broken(words) => {
+                    Fault::Broken(format!("closed the connection: {words}"))
+                }
             })?;
             if !matches!(answer.status().as_u16(), 301 | 302 | 307 | 308) {
                 return Ok(answer);
@@ -158,7 +160,7 @@ impl Target {
             let to = to.and_then(|to| to.to_str().ok()).unwrap_or_default();
             // Headers hold secrets: they go nowhere else.
             let Some(to) = joined(&address, to) else {
-                let words = "sends us elsewhere; enter the address it means";
+                let words = "redirects to another address; enter that address instead";
                 return Err(Fault::Broken(words.to_owned()));
             };
             if posts.is_none() {
@@ -167,7 +169,7 @@ impl Target {
             }
             address = to;
         }
-        Err(Fault::Broken("sends us in a circle".to_owned()))
+        Err(Fault::Broken("redirects in a loop".to_owned()))
     }
 
     fn request(
@@ -185,7 +187,7 @@ impl Target {
         headers.clone_from(&self.headers);
         let mut set = |name: HeaderName, value: &str| -> Result<(), Fault> {
             let value = HeaderValue::from_str(value)
-                .map_err(|_| Fault::Broken(format!("wants a {name} that can't be sent")))?;
+                .map_err(|_| Fault::Broken(format!("requires a {name} that can't be sent")))?;
             headers.insert(name, value);
             Ok(())
         };

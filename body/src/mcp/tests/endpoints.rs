@@ -261,7 +261,7 @@ async fn the_old_way_with_one_stream() {
     assert!(
         until_said(&mut stream, "\n\n")
             .await
-            .contains("initialize comes first")
+            .contains("send initialize first")
     );
     let info = json!({"name": "test", "version": "1"});
     let params = json!({"protocolVersion": "2024-11-05", "capabilities": {}, "clientInfo": info});

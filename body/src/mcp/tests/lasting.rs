@@ -115,7 +115,7 @@ async fn a_stream_that_nobody_takes_up_again_ends_its_call() {
     let reply = machine
         .ask(Method::GET, &client.path, &headers, Body::empty())
         .await;
-    assert!(reply.status == 400 && reply.text.contains("is over"));
+    assert!(reply.status == 400 && reply.text.contains("has ended"));
     machine.end().await;
 }
 

@@ -18,7 +18,7 @@ async fn a_server_that_dies_fails_the_call_and_its_sessions_live_on() {
     let pid = bad.call("pid", json!({})).await.unwrap();
     let other = good.call("pid", json!({})).await.unwrap();
     let error = bad.call("die", json!({})).await.unwrap_err();
-    assert!(error.contains("exit code 3"), "{error}");
+    assert!(error.contains("exited with code 3"), "{error}");
     bad.echo("again").await;
     good.echo("still").await;
     assert_ne!(bad.call("pid", json!({})).await.unwrap(), pid);
@@ -81,9 +81,9 @@ async fn one_that_can_not_start_says_why_and_is_no_crash_loop() {
     .await;
     let good = Client::open(&machine, "good").await;
     for (server, reason) in [
-        ("loop", "exit code 7"),
-        ("nothing", "program is not in the machine"),
-        ("absent", "program is not in the machine"),
+        ("loop", "exited with code 7"),
+        ("nothing", "program was not found in the machine"),
+        ("absent", "program was not found in the machine"),
     ] {
         let path = format!("/servers/{server}/mcp");
         let reply = super::client::begin(&machine, &path, json!({}), "2025-11-25").await;
@@ -148,7 +148,11 @@ async fn processes_of_one_session_have_a_cap_and_end_with_it() {
     assert_ne!(second.call("pid", json!({})).await.unwrap(), pid);
     let path = "/servers/bad/mcp";
     let third = super::client::begin(&machine, path, sampling(), "2025-11-25").await;
-    assert!(third.text.contains("which is the most"), "{}", third.text);
+    assert!(
+        third.text.contains("has reached the limit"),
+        "{}",
+        third.text
+    );
     let headers = [("mcp-session-id", &*first.session)];
     let reply = machine.ask(hyper::Method::DELETE, path, &headers, "").await;
     assert_eq!(reply.status, 204);

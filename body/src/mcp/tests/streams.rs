@@ -140,7 +140,7 @@ async fn a_call_that_was_taken_is_not_asked_again_of_a_new_session() {
     let machine = Machine::start(json!({"odd": entry})).await;
     let client = Client::open(&machine, "odd").await;
     let error = client.call("x", json!({})).await.unwrap_err();
-    assert!(error.contains("before it answered"), "{error}");
+    assert!(error.contains("before it responded"), "{error}");
     // The new session's own beginning is in flight for a moment.
     let begun = |line: &Value| line["restarts"] == 1 && line["in_flight"] == 0;
     machine.until("odd", begun).await;

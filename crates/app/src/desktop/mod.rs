@@ -68,7 +68,7 @@ async fn start(tasks: &TaskTracker, stop: &CancellationToken) -> Result<Bridge, 
     let failed = |error: std::io::Error| {
         Failure::new(
             FailureCode::Internal,
-            "The desktop's bridge could not be started",
+            "The desktop bridge could not be started",
         )
         .because(error.to_string())
     };
@@ -167,10 +167,13 @@ fn admit(
     // Browsers always send it; a client without one is no web page, and still needs a ticket.
     let is_own = |origin: &HeaderValue| origin.to_str().is_ok_and(is_own_origin);
     if !request.headers().get_all(header::ORIGIN).iter().all(is_own) {
-        return Err(refuse(StatusCode::FORBIDDEN, "this origin is not ours"));
+        return Err(refuse(StatusCode::FORBIDDEN, "origin not allowed"));
     }
     if request.uri().path() != "/vnc" {
-        return Err(refuse(StatusCode::NOT_FOUND, "there is only /vnc"));
+        return Err(refuse(
+            StatusCode::NOT_FOUND,
+            "not found: the only path is /vnc",
+        ));
     }
     let query = request.uri().query().unwrap_or_default();
     let ticket = query
@@ -179,7 +182,7 @@ fn admit(
     let Some(port) = ticket.and_then(|ticket| tickets.redeem(ticket)) else {
         return Err(refuse(
             StatusCode::UNAUTHORIZED,
-            "the ticket is missing, used or too old",
+            "the ticket is missing, already used or expired",
         ));
     };
     let offered = request.headers().get_all(header::SEC_WEBSOCKET_PROTOCOL);

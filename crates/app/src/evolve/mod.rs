@@ -183,17 +183,14 @@ impl MachineHandle {
             return Ok(());
         }
         Err(if going.is_some() {
-            Failure::new(
-                FailureCode::Busy,
-                "The run is carried out by another process",
-            )
-            .next("End it there: Ctrl-C in its terminal, or the button in its window.")
+            Failure::new(FailureCode::Busy, "The run belongs to another process")
+                .next("Cancel it there, with Ctrl-C in its terminal or the button in its window.")
         } else {
             Failure::new(
                 FailureCode::NotFound,
-                "There is no such run, or it has ended",
+                "The run was not found or has already finished",
             )
-            .next("Look at what runs now: the Evolve page, or vivarium status.")
+            .next("Check the machine's current run.")
         })
     }
 }
@@ -205,12 +202,12 @@ fn too_late(run: &EvolveRun) -> Option<Failure> {
     match step {
         StepName::Swap | StepName::Settle | StepName::Tidy => Some(
             failure("It is too late to cancel the run")
-                .because("the new machine takes the old one's place")
-                .next("Wait for its end; after that vivarium rollback goes back."),
+                .because("the new machine is already replacing the old one")
+                .next("Wait until it has finished, then roll back."),
         ),
         StepName::Undo => Some(
-            failure("The run is being undone already")
-                .next("Wait for its end: the old machine comes back."),
+            failure("The run is already being undone")
+                .next("Wait until the old machine is restored."),
         ),
         _ => None,
     }

@@ -60,9 +60,9 @@ impl MachineHandle {
         let Some(mut run) = wish.filter(|run| run.run_id == answer.run_id) else {
             return Err(Failure::new(
                 FailureCode::NotFound,
-                "There is no such run that waits for an answer",
+                "No run of this name is waiting for approval",
             )
-            .next("It was answered elsewhere, or taken back: look at the Evolve page again."));
+            .next("It was already answered or withdrawn. Check the machine's current run."));
         };
         if answer.yes {
             // The machine goes on writing to its repo: without it, nobody knows what was approved.
@@ -71,8 +71,8 @@ impl MachineHandle {
                     FailureCode::Invalid,
                     "The approval doesn't say which files it is for",
                 )
-                .because("it has no tree, which evolve_preview names")
-                .next("Open the Evolve page again, look at the changes, and approve them."));
+                .because("the parameter tree is missing; evolve_preview returns it")
+                .next("Review the changes again, then approve them."));
             };
             // The yes is ours: what stands in the machine anybody inside could have written.
             let machine = self.clone();
@@ -85,7 +85,7 @@ impl MachineHandle {
             return Ok(());
         }
         run.state = RunState::Refused;
-        run.error = Some("The person said no".into());
+        run.error = Some("Declined".into());
         run.ended_at = Some(now_ms());
         self.machine()?.keep_refused(&run)?;
         self.tell_end(&run).await;

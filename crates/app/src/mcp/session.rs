@@ -111,9 +111,9 @@ impl Sessions {
         session.remote = remote;
         if let Some(error) = said.get("error") {
             return Err(
-                Failure::new(FailureCode::Unhealthy, "The server refused the session")
-                    .because(error["message"].as_str().unwrap_or("it did not say why"))
-                    .next("Its log says more: the page's Log, or vivarium mcp list."),
+                Failure::new(FailureCode::Unhealthy, "The server rejected the session")
+                    .because(error["message"].as_str().unwrap_or("no reason given"))
+                    .next("Check the server's log."),
             );
         }
         let initialized = said["result"].clone();
@@ -144,7 +144,8 @@ impl Sessions {
 
     pub(crate) fn find(&self, name: &str) -> Result<Arc<Session>, Failure> {
         lock(&self.open).get(name).cloned().ok_or_else(|| {
-            Failure::new(FailureCode::NotFound, "This session is over").next("Open it again.")
+            Failure::new(FailureCode::NotFound, "This session has ended")
+                .next("Open a new session.")
         })
     }
 
@@ -181,7 +182,7 @@ impl Session {
         let Some(fields) = said.as_object_mut() else {
             return Err(Failure::new(
                 FailureCode::Invalid,
-                "A JSON-RPC message is an object",
+                "A JSON-RPC message must be an object",
             ));
         };
         fields.insert("jsonrpc".into(), "2.0".into());
@@ -230,8 +231,11 @@ impl Session {
             let bytes = answer.bytes().await.map_err(unreachable)?;
             let said: Value = json::from_slice(&bytes).map_err(|error| match error {
                 JsonError::TooMany { .. } => too_large(&error),
-                error => Failure::new(FailureCode::Internal, "The server's answer is no JSON")
-                    .because(error.to_string()),
+                error => Failure::new(
+                    FailureCode::Internal,
+                    "The server's response is not valid JSON",
+                )
+                .because(error.to_string()),
             })?;
             return if is_ours(&said) {
                 Ok(said)
@@ -279,9 +283,9 @@ impl Session {
                 }
                 Ok(answer) if answer.status.is_success() => self.read(answer).await,
                 Ok(answer) if answer.status == StatusCode::NOT_FOUND => {
-                    return Some("The machine has forgotten the session".into());
+                    return Some("The machine no longer has this session".into());
                 }
-                Ok(answer) => return Some(format!("The machine answered {}", answer.status)),
+                Ok(answer) => return Some(format!("The machine responded with {}", answer.status)),
                 Err(failure) => return Some(failure.to_string()),
             }
             tokio::select! {
@@ -335,9 +339,9 @@ impl Session {
 fn forgotten() -> Failure {
     Failure::new(
         FailureCode::NotFound,
-        "The machine has forgotten the session",
+        "The machine no longer has this session",
     )
-    .next("Open it again.")
+    .next("Open a new session.")
 }
 
 fn closed() -> Failure {
@@ -347,7 +351,7 @@ fn closed() -> Failure {
 fn unanswered() -> Failure {
     Failure::new(
         FailureCode::Cancelled,
-        "The server did not answer this request",
+        "The server did not respond to this request",
     )
 }
 

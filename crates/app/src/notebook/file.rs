@@ -27,14 +27,13 @@ pub(crate) fn open(path: &str) -> Result<NotebookFile, Failure> {
     let bytes = read(&path)?.ok_or_else(|| {
         Failure::new(
             FailureCode::NotFound,
-            format!("There is no file {}", path.display()),
+            format!("File not found: {}", path.display()),
         )
-        .next("Look where it lies: the path is one of the computer on which Vivarium runs.")
+        .next("Check the path. It must be a path on the computer that runs Vivarium.")
     })?;
     let content: Value = json::from_slice(&bytes).map_err(|error| {
-        not_a_notebook(&path, &error.into()).next(
-            "The file is left as it is. An earlier copy or version control may have it whole.",
-        )
+        not_a_notebook(&path, &error.into())
+            .next("The file was not changed. An intact copy may be in a backup or version control.")
     })?;
     check(&content).map_err(|why| not_a_notebook(&path, &why))?;
     Ok(NotebookFile {
@@ -68,13 +67,13 @@ pub(crate) fn save(request: &NotebookSaveRequest) -> Result<NotebookSaved, Failu
     let there = read(&path)?.map(|bytes| stamp(&bytes));
     if !overwrite && there.is_some() && there != request.stamp {
         let words = if request.stamp.is_some() {
-            "was changed by somebody else since it was opened"
+            "was changed by another program since it was opened"
         } else {
-            "is there already"
+            "already exists"
         };
         return Err(
             Failure::new(FailureCode::Changed, format!("{} {words}", path.display()))
-                .next("Save under another name, open it anew, or write over it."),
+                .next("Save under another name, reload it, or overwrite it."),
         );
     }
     let bytes = written(&request.content).map_err(|error| failed(&path, &error))?;
@@ -90,13 +89,13 @@ pub(crate) fn save(request: &NotebookSaveRequest) -> Result<NotebookSaved, Failu
 enum NotANotebook {
     #[error("it is not JSON: {0}")]
     Json(#[from] JsonError),
-    #[error("its nbformat is {0}, and 4 is understood")]
+    #[error("its nbformat is {0}, but only 4 is supported")]
     OtherFormat(u64),
     #[error("it has no nbformat")]
     NoFormat,
     #[error("it has no list of cells")]
     NoCells,
-    #[error("cell {place} is of no known type: {kind}")]
+    #[error("cell {place} has an unknown type: {kind}")]
     Cell { place: usize, kind: Value },
 }
 
@@ -124,10 +123,10 @@ fn check(content: &Value) -> Result<(), NotANotebook> {
 fn not_a_notebook(path: &Path, why: &NotANotebook) -> Failure {
     Failure::new(
         FailureCode::Invalid,
-        format!("{} is not a notebook that can be shown", path.display()),
+        format!("{} is not a valid notebook", path.display()),
     )
     .because(why.to_string())
-    .next("It was left as it is. Mend it there, or open it in Jupyter and save it anew.")
+    .next("The file was not changed. Fix it in an editor, or open it in Jupyter and save it again.")
 }
 
 fn failed(path: &Path, error: &io::Error) -> Failure {
@@ -137,7 +136,7 @@ fn failed(path: &Path, error: &io::Error) -> Failure {
     };
     Failure::new(code, format!("{} could not be written", path.display()))
         .because(error.to_string())
-        .next("What is on the disk is as it was. Save under another name or in another folder.")
+        .next("The file on disk was not changed. Save under another name or in another folder.")
 }
 
 /// With `~` for the home folder; other paths must be whole.
@@ -150,9 +149,9 @@ fn absolute(path: &str) -> Result<PathBuf, Failure> {
     full.ok_or_else(|| {
         Failure::new(
             FailureCode::Invalid,
-            format!("{path:?} is not a whole path"),
+            format!("{path:?} is not an absolute path"),
         )
-        .next("Begin it with / or ~/.")
+        .next("Use a path that starts with / or ~/.")
     })
 }
 
@@ -175,7 +174,7 @@ fn read(path: &Path) -> Result<Option<Vec<u8>>, Failure> {
             format!("{} can't be read", path.display()),
         )
         .because(error.to_string())
-        .next("See who may read it, and whether it is a file.")
+        .next("Check its permissions and that it is a file.")
     };
     let file = match open_file(path) {
         Ok(file) => file,
@@ -184,12 +183,12 @@ fn read(path: &Path) -> Result<Option<Vec<u8>>, Failure> {
     };
     let meta = file.metadata().map_err(told)?;
     if !meta.is_file() {
-        return Err(told(io::Error::other("it is no file")));
+        return Err(told(io::Error::other("it is not a file")));
     }
     let too_large = |bytes: u64| {
         let (megabytes, most) = (bytes >> 20, LARGEST >> 20);
         told(io::Error::other(format!(
-            "it has {megabytes} MB, and {most} are the limit"
+            "it is {megabytes} MB large; the limit is {most} MB"
         )))
     };
     if meta.len() > LARGEST {

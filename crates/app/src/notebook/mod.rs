@@ -65,7 +65,7 @@ impl NotebookHandle {
     ) -> Result<(), Failure> {
         let place = self.cells.try_reserve().map_err(|_| {
             Failure::new(FailureCode::Busy, "Too many cells are waiting")
-                .next("Wait until some have run, or interrupt.")
+                .next("Wait until some have finished, or interrupt the kernel.")
         })?;
         queued();
         place.send(cell);
@@ -250,9 +250,9 @@ async fn outputs(
     }
     Err(Failure::new(
         FailureCode::Internal,
-        "The connection to the kernel ended before the cell did",
+        "The connection to the kernel was lost while the cell was running",
     )
-    .next("See whether the machine still runs."))
+    .next("Check that the machine is running."))
 }
 
 impl MachineHandle {

@@ -66,13 +66,13 @@ pub(super) async fn own_page(
     next: Next,
 ) -> Response {
     if !Access::is_plain(request.headers()) {
-        let words = "A header that decides who is let in stands there more than once.\n";
+        let words = "Host, Origin or Authorization is set more than once.\n";
         return (StatusCode::BAD_REQUEST, words).into_response();
     }
     if access.is_own_page(request.headers()) && access.is_own_address(request.uri()) {
         next.run(request).await
     } else {
-        (StatusCode::FORBIDDEN, "This name or page is not ours.\n").into_response()
+        (StatusCode::FORBIDDEN, "Host or Origin not allowed.\n").into_response()
     }
 }
 
@@ -88,7 +88,7 @@ pub(super) async fn token(
         (
             StatusCode::UNAUTHORIZED,
             challenge,
-            "This page has no token, or an old one: open an address that vivarium serve prints (each opens one page; press Enter there for another).\n",
+            "Token missing or expired. Open the address that vivarium serve prints. Each address works once: press Enter there for a new one.\n",
         )
             .into_response()
     }

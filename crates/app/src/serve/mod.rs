@@ -115,7 +115,7 @@ impl Served {
                 .with_graceful_shutdown(stop.cancelled_owned())
                 .await
                 .map_err(|error| {
-                    Failure::new(FailureCode::Internal, "The server ended")
+                    Failure::new(FailureCode::Internal, "The server stopped")
                         .because(error.to_string())
                 })
         })
@@ -139,10 +139,10 @@ impl App {
         let taken = |error: std::io::Error| {
             Failure::new(
                 FailureCode::PortTaken,
-                format!("Port {port} of 127.0.0.1 can't be used"),
+                format!("Cannot listen on 127.0.0.1:{port}"),
             )
             .because(error.to_string())
-            .next("Choose another with --port, or leave it out for any free one.")
+            .next("Choose another port with --port, or omit it to use any free port.")
         };
         let listener = TcpListener::bind(("127.0.0.1", port))
             .await
@@ -238,7 +238,7 @@ async fn answer(
     } else {
         serde_json::from_slice(body).map_err(|error| {
             Refusal(
-                Failure::new(FailureCode::Invalid, "The request is not JSON")
+                Failure::new(FailureCode::Invalid, "The request is not valid JSON")
                     .because(error.to_string()),
             )
         })?
@@ -272,10 +272,7 @@ async fn events(
 }
 
 async fn nowhere() -> Refusal {
-    Refusal(Failure::new(
-        FailureCode::NotFound,
-        "There is nothing at this address",
-    ))
+    Refusal(Failure::new(FailureCode::NotFound, "Not found"))
 }
 
 #[cfg(test)]

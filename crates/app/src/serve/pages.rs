@@ -43,13 +43,11 @@ impl Pages {
         }
         let failure = Failure::new(
             FailureCode::NotFound,
-            "The pages are not part of this build of vivarium",
+            "This build of vivarium does not include the pages",
         );
         Err(failure
-            .because("The UI wasn't built: ui/dist had no pages.")
-            .next(
-                "Build the pages with `cd ui && npm ci && npm run build`, then build vivarium again.",
-            ))
+            .because("ui/dist was empty when vivarium was built.")
+            .next("Run `cd ui && npm ci && npm run build`, then build vivarium again."))
     }
 
     /// `/` and every file of the UI. They hold no secret, so they want no token.
@@ -68,7 +66,7 @@ impl Pages {
 
 fn file(path: &str, policy: &str) -> Response {
     let Some(file) = Files::get(path) else {
-        return (StatusCode::NOT_FOUND, "There is no such file.\n").into_response();
+        return (StatusCode::NOT_FOUND, "File not found.\n").into_response();
     };
     // Names under assets/ change with their content.
     let keep = if path.starts_with("assets/") {

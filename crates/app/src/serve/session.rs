@@ -72,8 +72,8 @@ async fn begin(
     Json(Exchange { code }): Json<Exchange>,
 ) -> Response {
     if !sessions.codes.take(&code) {
-        let words = "This address was used already, or is older than ten minutes: press Enter where \
-                     vivarium serve runs for another.\n";
+        let words = "This address was already used or has expired. Press Enter in the terminal of \
+                     vivarium serve for a new one.\n";
         return (StatusCode::UNAUTHORIZED, words).into_response();
     }
     let code = sessions.codes.make(Holder::Page);

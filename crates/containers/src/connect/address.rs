@@ -62,19 +62,19 @@ impl Address {
             None if text.starts_with('/') => ("unix", text),
             None => {
                 return Err(wrong(
-                    "it is neither a unix://, tcp://, https:// or ssh:// address nor one of Docker's contexts",
+                    "expected a unix://, tcp://, https:// or ssh:// address, or the name of a Docker context",
                 ));
             }
         };
         match scheme {
             "unix" if rest.starts_with('/') => Ok(Self::Unix { path: rest.into() }),
             "unix" => Err(wrong(
-                "a socket's path is absolute: unix:///run/docker.sock",
+                "the path of a socket must be absolute: unix:///run/docker.sock",
             )),
             "tcp" | "http" | "https" => {
                 let authority = rest.trim_end_matches('/');
                 if authority.is_empty() || authority.contains(['/', '@']) {
-                    return Err(wrong("a host and a port are expected: tcp://host:2376"));
+                    return Err(wrong("expected a host and a port: tcp://host:2376"));
                 }
                 let encrypted = scheme == "https" || authority.ends_with(":2376");
                 let tls = certificates.or_else(|| encrypted.then(Certificates::usual));
@@ -93,10 +93,10 @@ impl Address {
             }
             "ssh" => ssh(rest)
                 .map(Self::Ssh)
-                .ok_or_else(|| wrong("a host is expected: ssh://user@host")),
-            "npipe" => Err(wrong("named pipes are Windows'")),
+                .ok_or_else(|| wrong("expected a host: ssh://user@host")),
+            "npipe" => Err(wrong("named pipes are only supported on Windows")),
             _ => Err(wrong(
-                "only unix://, tcp://, https:// and ssh:// are spoken",
+                "only unix://, tcp://, https:// and ssh:// are supported",
             )),
         }
     }

@@ -153,7 +153,7 @@ async fn find(hand: Option<&str>) -> Result<Engine, EngineError> {
             None => Err(EngineError::Address {
                 endpoint: name,
                 reason:
-                    "Docker's client is told to use this context, and there is none of that name"
+                    "the Docker client is configured to use this context, but it does not exist"
                         .into(),
             }),
         };
@@ -172,7 +172,7 @@ async fn find(hand: Option<&str>) -> Result<Engine, EngineError> {
     }
     Err(first.unwrap_or(EngineError::Missing {
         endpoint: "the usual sockets".into(),
-        cause: "there is none".into(),
+        cause: "none of them exists".into(),
     }))
 }
 
@@ -262,7 +262,7 @@ mod tests {
         let failure = failure(&address).await;
         serving.await.unwrap();
         assert!(
-            failure.message.contains("is no container engine"),
+            failure.message.contains("not as a container engine"),
             "{failure}"
         );
         assert!(failure.cause.unwrap().contains("HTTPS server"));
@@ -286,6 +286,6 @@ mod tests {
     async fn an_unknown_name_is_refused() {
         let failure = failure("nowhere").await;
         assert_eq!(failure.code, FailureCode::EngineMissing);
-        assert!(failure.cause.unwrap().contains("contexts"));
+        assert!(failure.cause.unwrap().contains("Docker context"));
     }
 }

@@ -107,7 +107,7 @@ impl Context {
         if self.unchecked {
             return Err(EngineError::Address {
                 endpoint: self.host.clone(),
-                reason: "its context skips the check of the engine's certificate, which is not done here: \
+                reason: "the context skips the verification of the engine's certificate, which is not supported: \
                          give the context a ca.pem"
                     .into(),
             });

@@ -114,8 +114,9 @@ impl Engine {
                 return Ok(owner.is_ok_and(|owner| owner != 0));
             }
             let info = self.docker.info().await;
-            let info = info
-                .map_err(|error| EngineError::from_bollard("ask the engine about itself", error))?;
+            let info = info.map_err(|error| {
+                EngineError::from_bollard("read the engine's information", error)
+            })?;
             let options = info.security_options.unwrap_or_default();
             Ok(options.iter().any(|option| option == "name=rootless"))
         })
@@ -136,8 +137,9 @@ impl Engine {
     pub fn root_dir<'a>(&'a self) -> BoxFuture<'a, Result<Option<PathBuf>, EngineError>> {
         Box::pin(async move {
             let info = self.docker.info().await;
-            let info = info
-                .map_err(|error| EngineError::from_bollard("ask the engine about itself", error))?;
+            let info = info.map_err(|error| {
+                EngineError::from_bollard("read the engine's information", error)
+            })?;
             Ok(info.docker_root_dir.map(PathBuf::from))
         })
     }
@@ -215,12 +217,7 @@ fn refusal(endpoint: String, error: Option<BollardError>) -> EngineError {
         }
         (_, told) => EngineError::Missing {
             endpoint,
-            cause: told.unwrap_or_else(|| {
-                format!(
-                    "it took the connection and said nothing for {} s",
-                    HELLO.as_secs()
-                )
-            }),
+            cause: told.unwrap_or_else(|| format!("no response within {} s", HELLO.as_secs())),
         },
     }
 }

@@ -98,7 +98,7 @@ impl Engine {
                 Ok(changes.ok().map(Option::unwrap_or_default))
             }
             Ok(Got::TooLarge) => Err(EngineError::TooLarge {
-                doing: format!("see what changed in {name}"),
+                doing: format!("list the changed files in {name}"),
                 limit_bytes: CHANGES_BYTES,
             }),
             Err(_) => Ok(None),

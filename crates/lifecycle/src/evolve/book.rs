@@ -197,7 +197,7 @@ impl Book {
             }
             file.write_all(format!("{line}\n").as_bytes())?;
             if length + line.len() as u64 >= LOG_BYTES && length <= LOG_BYTES {
-                file.write_all(b"(the log is full: the rest is left out)\n")?;
+                file.write_all(b"(log truncated: the size limit was reached)\n")?;
             }
             Ok(())
         });
@@ -307,7 +307,7 @@ mod tests {
         book.log("a", "== failed").unwrap();
         let text = fs::read_to_string(folder.path().join("runs/a.log")).unwrap();
         assert!(text.len() as u64 <= LOG_BYTES + (2 << 20), "{}", text.len());
-        assert_eq!(text.matches("is left out").count(), 1);
+        assert_eq!(text.matches("log truncated").count(), 1);
         assert!(text.ends_with("left out)\n== failed\n"));
     }
 

@@ -37,7 +37,7 @@ impl Run<'_> {
         };
         let lost = match lost {
             Err(EngineError::TooLarge { .. }) => {
-                let text = "too many files changed outside volumes to list them";
+                let text = "too many files changed outside the volumes to list them";
                 self.warn(text.into());
                 Vec::new()
             }
@@ -101,7 +101,7 @@ impl Run<'_> {
             }
         };
         for check in &proof.checks {
-            let mark = if check.ok { "ok" } else { "BAD" };
+            let mark = if check.ok { "ok" } else { "FAILED" };
             let line = format!(
                 "{mark} {} ({} ms): {}",
                 check.name, check.took_ms, check.detail
@@ -126,10 +126,11 @@ impl Run<'_> {
         tokio::time::sleep_until(began + life).await;
         match self.engine.container(name).await?.map(|found| found.state) {
             Some(ContainerState::Running { .. }) => {}
-            _ => return Err(not_proved("it ended soon after its start".into())),
+            _ => return Err(not_proved("it exited soon after it was started".into())),
         }
         Ok(format!(
-            "{count} checks are well after {:.1} s",
+            "{} passed in {:.1} s",
+            crate::plural::count(count as u64, "health check"),
             began.elapsed().as_secs_f32()
         ))
     }
@@ -142,8 +143,8 @@ impl Run<'_> {
                 Some(
                     ContainerState::Stopped { exit_code }
                     | ContainerState::Restarting { exit_code },
-                ) => return Ok(format!("it ended with exit status {exit_code}")),
-                None => return Ok("its container is gone".to_owned()),
+                ) => return Ok(format!("it exited with code {exit_code}")),
+                None => return Ok("its container was removed".to_owned()),
             }
             tokio::time::sleep(LOOK).await;
         }
@@ -175,7 +176,7 @@ impl Run<'_> {
                     found.any(|check| check.name == name && !check.ok)
                 };
                 for check in bad.extract_if(.., |check| was_bad(&check.name)) {
-                    self.warn(format!("{} fails, as it did before", check.name));
+                    self.warn(format!("{} fails, as it did before the evolve", check.name));
                 }
             }
         }

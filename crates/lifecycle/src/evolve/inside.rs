@@ -53,9 +53,9 @@ impl Inside<'_> {
         let output = self.exec(words, limit).await?;
         let mut proof =
             json::from_slice(&output.stdout).map_err(|error| LifecycleError::Inside {
-                doing: "prove itself".into(),
+                doing: "run its health checks".into(),
                 words: format!(
-                    "what it said is no proof ({error}): {}{}",
+                    "the result is not valid ({error}): {}{}",
                     kept::words(&output.stdout),
                     kept::words(&output.stderr)
                 ),
@@ -169,7 +169,7 @@ impl Inside<'_> {
         if list.kernels.len() > MOST_KERNELS {
             return Err(LifecycleError::Inside {
                 doing: "list its kernels".into(),
-                words: format!("it says that it has {}", list.kernels.len()),
+                words: format!("it reports {} kernels", list.kernels.len()),
             });
         }
         Ok(list.kernels)
@@ -245,7 +245,7 @@ impl Inside<'_> {
             )));
         }
         json::from_slice(&output.stdout)
-            .map_err(|error| failed(format!("its answer can't be read: {error}")))
+            .map_err(|error| failed(format!("the response is not valid: {error}")))
     }
 
     async fn exec(
@@ -258,7 +258,7 @@ impl Inside<'_> {
             Ok(output) => Ok(output?),
             Err(_) => Err(LifecycleError::Inside {
                 doing: words[1..].join(" "),
-                words: format!("it took longer than {} s", limit.as_secs()),
+                words: format!("no response within {} s", limit.as_secs()),
             }),
         }
     }

@@ -50,7 +50,10 @@ impl Run<'_> {
         }
         Ok(Done::With(match gone {
             0 => None,
-            gone => Some(format!("{gone} earlier generations are removed")),
+            gone => Some(format!(
+                "{} deleted",
+                crate::plural::count(gone as u64, "earlier generation")
+            )),
         }))
     }
 
@@ -65,7 +68,7 @@ impl Run<'_> {
         let surplus = all.surplus(most, machine.spec.generations_bytes(), back);
         for number in &surplus {
             self.remove_generation(*number).await?;
-            self.line(&format!("generation {number} is removed"));
+            self.line(&format!("generation {number} deleted"));
         }
         let runs = machine.runs()?;
         let numbers: BTreeSet<u32> = runs
@@ -81,7 +84,7 @@ impl Run<'_> {
                 let image = machine.names.generation(number);
                 engine.remove_image(&image).await?;
                 self.line(&format!(
-                    "{image} was left by a run that was cut off: it is removed"
+                    "{image} was left by an interrupted run and is deleted"
                 ));
             }
         }
@@ -124,9 +127,7 @@ impl Run<'_> {
         match self.try_restore_repo().await {
             // The machine is in place: its files alone fail no run.
             Err(LifecycleError::History(error)) => {
-                self.warn(format!(
-                    "the repo's files could not be brought back: {error}"
-                ));
+                self.warn(format!("the repo's files could not be restored: {error}"));
                 Ok(())
             }
             done => done,
@@ -137,7 +138,7 @@ impl Run<'_> {
         let history = self.machine.history()?;
         let known = self.file.run.commit.clone();
         let Some(commit) = known.filter(|commit| history.has(commit)) else {
-            self.warn("the files of that generation are not known: the repo stays as it is".into());
+            self.warn("the files of that generation are unknown: the repo was not changed".into());
             return Ok(());
         };
         let before = match self.file.repo_before.clone() {
@@ -161,7 +162,7 @@ impl Run<'_> {
         let (restored, tip) = restored?;
         for path in &restored.kept {
             self.warn(format!(
-                "{path} stays as it is: something is in its place that no generation has"
+                "{path} was not changed: something else is in its place"
             ));
         }
         let Some(tip) = tip else {
@@ -179,7 +180,7 @@ impl Run<'_> {
         });
         self.machine.write_generations(&all)?;
         self.line(&format!(
-            "the repo is as {} says; as it was it stays on {branch}",
+            "the repo was restored to {}; the previous files are kept on {branch}",
             &commit[..commit.len().min(12)],
         ));
         Ok(())
@@ -190,7 +191,9 @@ impl Run<'_> {
         let done = self.bring_the_old_one_back().await?;
         // The machine is there by now: what can't be written or removed is for a later run.
         if let Err(error) = self.drop_the_new_one().await {
-            self.warn(format!("Not all could be tidied up: {error}"));
+            self.warn(format!(
+                "Some old images or containers could not be removed: {error}"
+            ));
         }
         Ok(done)
     }
@@ -272,7 +275,7 @@ impl Run<'_> {
                 !found.is_running()
             }
             None => {
-                self.warn("the old container is gone: it is made anew from its image".into());
+                self.warn("the old container was removed: it is recreated from its image".into());
                 shape.create(engine).await?;
                 true
             }
@@ -280,13 +283,15 @@ impl Run<'_> {
         if was_stopped {
             if let Err(error) = shape.prepare(machine, engine).await {
                 // It began with what is there before.
-                self.warn(format!("its files of users are the new machine's: {error}"));
+                self.warn(format!(
+                    "its user files are those of the new machine: {error}"
+                ));
             }
             self.start_in_place(shape).await?;
         }
         if !old.answered {
             return Ok(Done::With(Some(
-                "the old machine is in place; it did not answer before either".into(),
+                "the old machine was kept; it did not respond before either".into(),
             )));
         }
         let never = CancellationToken::new();
@@ -309,14 +314,14 @@ impl Run<'_> {
                         returned.came_back(&kernel, &back);
                         for failed in back.failed {
                             let text =
-                                format!("{} did not come back: {}", failed.name, failed.reason);
+                                format!("{} could not be restored: {}", failed.name, failed.reason);
                             self.warn(text);
                         }
                     }
                     Err(error) => {
                         returned.stayed_away();
                         self.warn(format!(
-                            "the namespace of {} did not come back: {error}",
+                            "the variables of {} could not be restored: {error}",
                             kernel.kernel
                         ));
                     }
@@ -328,8 +333,8 @@ impl Run<'_> {
             tracing::debug!(%error, "the queue of cells could not be opened");
         }
         Ok(Done::With(Some(match began_anew {
-            true => format!("the old machine runs again, {}", returned.words()),
-            false => "the old machine ran all the time".into(),
+            true => format!("the old machine is running again, {}", returned.words()),
+            false => "the old machine was never stopped".into(),
         })))
     }
 }

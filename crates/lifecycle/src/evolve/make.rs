@@ -85,7 +85,7 @@ impl Run<'_> {
         self.save()?;
         failpoint("prepared");
         self.cancelled()?;
-        let from = format!("the machine is of generation {from}");
+        let from = format!("the machine is generation {from}");
         Ok(Done::With(Some(match &self.file.run.commit {
             Some(commit) => format!("{from}; the repo is {}", &commit[..commit.len().min(12)]),
             None => from,
@@ -151,7 +151,7 @@ impl Run<'_> {
                     state: GenerationState::Good,
                     kept: false,
                     name: None,
-                    note: Some("As it was made from the template".into()),
+                    note: Some("Created from the template".into()),
                     asked_by: Default::default(),
                     run_id: None,
                     commit,
@@ -217,7 +217,7 @@ impl Run<'_> {
             None => Context::of_repo(folder.path(), &machine.template, !compiles)?,
         };
         if compiles {
-            self.line("the sources of body changed: it is compiled, which takes minutes");
+            self.line("Rust sources changed: compiling takes a few minutes");
         }
         let (context, args, digest) = machine.with_arguments(context)?;
         let mut labels = machine.names.labels();
@@ -282,7 +282,8 @@ impl Run<'_> {
         self.file.built = built.steps;
         self.cancelled()?;
         Ok(Done::With(Some(format!(
-            "{image}: {steps} steps, {cached_steps} of them from the cache"
+            "{image}: {}, {cached_steps} cached",
+            crate::plural::count(steps, "step")
         ))))
     }
 }

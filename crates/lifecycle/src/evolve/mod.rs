@@ -139,7 +139,7 @@ impl Machine {
                     };
                     (
                         RunKind::Rollback,
-                        Some(format!("Back to generation {number}")),
+                        Some(format!("Rollback to generation {number}")),
                         Asked {
                             running_cell: request.running_cell,
                             cell_limit_s: request.cell_limit_s,
@@ -268,15 +268,15 @@ impl Machine {
             if step.state == StepState::Running {
                 step.state = StepState::Failed;
                 step.ended_at = Some(now);
-                step.note = Some("It was cut off here".into());
+                step.note = Some("Interrupted here".into());
             }
         }
         // The new machine is in place: it is given its chance. Before that it goes, unless the swap
         // is a restarter's that has not begun yet.
         if file.next < StepName::Settle && !self.may_begin_swap(&file) {
             let failure =
-                Failure::new(FailureCode::Internal, "The run was cut off").because(format!(
-                    "what carried it out ended while it was to {}",
+                Failure::new(FailureCode::Internal, "The run was interrupted").because(format!(
+                    "the process that carried it out exited before it could {}",
                     verb(file.next)
                 ));
             file.run.error = Some(failure.to_string());

@@ -59,8 +59,8 @@ impl Run<'_> {
     pub(super) async fn carry(&mut self) -> Result<Done, LifecycleError> {
         let machine = self.machine;
         let Some(old) = self.file.old.clone().filter(|old| old.answered) else {
-            self.warn("The machine did not answer: its namespaces can't be taken along".into());
-            return Ok(Done::Skipped("the machine did not answer".into()));
+            self.warn("The machine did not respond: its variables can't be carried over".into());
+            return Ok(Done::Skipped("the machine did not respond".into()));
         };
         let engine = self.engine;
         let inside = machine.inside(engine, &old.id);
@@ -73,7 +73,7 @@ impl Run<'_> {
         for kernel in &stored {
             for skipped in &kernel.skipped {
                 self.line(&format!(
-                    "{}: {} is not stored: {}",
+                    "{}: {} was not saved: {}",
                     kernel.kernel, skipped.name, skipped.reason
                 ));
             }
@@ -83,7 +83,7 @@ impl Run<'_> {
             Ok(changed) => self.note_lost_files(changed),
             Err(error) => {
                 tracing::debug!(%error, "what changed in the old container is not known");
-                let text = "not all files changed outside volumes are listed: it took too long";
+                let text = "the list of changed files is incomplete: it took too long";
                 self.warn(text.into());
             }
         }
@@ -93,7 +93,7 @@ impl Run<'_> {
             .iter()
             .any(|mount| mount.target == "/data")
         {
-            self.warn("/data is on no mount: the namespaces go with the old container".into());
+            self.warn("/data is not a mount: variables are lost with the old container".into());
         }
         let snapshots = self.carried();
         // A rollback to the state of its generation needs the snapshots as they were.
@@ -103,7 +103,10 @@ impl Run<'_> {
         self.save()?;
         failpoint("stored");
         self.cancelled()?;
-        Ok(Done::With(Some(format!("{names} names are stored"))))
+        Ok(Done::With(Some(format!(
+            "{} saved",
+            crate::plural::count(names as u64, "variable")
+        ))))
     }
 
     /// Stores the namespaces of all kernels.
@@ -168,7 +171,7 @@ impl Run<'_> {
                 RunningCell::Wait => {}
             }
             if !std::mem::replace(&mut told, true) {
-                self.line(&format!("cells that are not over: {count}"));
+                self.line(&format!("cells still running: {count}"));
             }
             if tokio::time::Instant::now() >= deadline {
                 return Err(LifecycleError::CellsRun { count });
@@ -206,7 +209,7 @@ impl Run<'_> {
         self.file.run.report.lost_files_count = u32::try_from(lost.len()).unwrap_or(u32::MAX);
         for path in lost.iter().take(NAMED_FILES) {
             if !self.file.run.report.lost_files.contains(path) {
-                self.line(&format!("goes with the old container: {path}"));
+                self.line(&format!("lost with the old container: {path}"));
             }
         }
         self.file.run.report.lost_files = lost.into_iter().take(NAMED_FILES).collect();
@@ -285,9 +288,9 @@ impl Run<'_> {
                 tokio::time::sleep(LOOK).await;
                 continue;
             }
-            let holder = holder.unwrap_or_else(|| "something else".into());
+            let holder = holder.unwrap_or_else(|| "another program".into());
             self.warn(format!(
-                "port {port} was taken by {holder}: the machine got another; vivarium up --recreate brings it back to its own"
+                "port {port} is used by {holder}: the machine got another port; recreate the machine to get the configured one"
             ));
             // One that takes any port gets another by being made anew: Podman holds on to the first.
             let was_named = shape.free_port(port);
@@ -330,7 +333,7 @@ impl Run<'_> {
             // It was undone at a time when that could not be written down.
             return Err(LifecycleError::Unhealthy {
                 name: machine.names.container.clone(),
-                cause: "the new machine is not in place".into(),
+                cause: "the new machine is missing".into(),
                 log: Vec::new(),
             });
         }
@@ -345,7 +348,7 @@ impl Run<'_> {
         if !self.still_well(&first, limit).await? {
             return Err(LifecycleError::Unhealthy {
                 name: machine.names.container.clone(),
-                cause: "it was well, and then no longer".into(),
+                cause: "it was healthy at first, then failed".into(),
                 log: engine.logs(&first.id, 40).await.unwrap_or_default(),
             });
         }
@@ -365,7 +368,7 @@ impl Run<'_> {
         failpoint("marked");
         let downtime = self.file.run.report.downtime_ms;
         Ok(Done::With(downtime.map(|ms| {
-            format!("it answered {ms} ms after the old one was stopped")
+            format!("it responded {ms} ms after the old one was stopped")
         })))
     }
 
@@ -405,7 +408,7 @@ impl Run<'_> {
             match record.filter(|record| !record.snapshots.is_empty()) {
                 Some(record) => wanted.clone_from(&record.snapshots),
                 None => self.warn(
-                    "no namespaces are stored of that generation: the present ones are kept".into(),
+                    "no variables were saved for that generation: the current ones are kept".into(),
                 ),
             }
         }
@@ -415,10 +418,10 @@ impl Run<'_> {
             }
             let back = inside.reload(&kernel, &snapshot).await?;
             let count = back.restored.len();
-            self.line(&format!("{kernel}: {count} names are back"));
+            self.line(&format!("{kernel}: variables restored: {count}"));
             for failed in &back.failed {
                 self.warn(format!(
-                    "{kernel}: {} did not come back: {}",
+                    "{kernel}: {} could not be restored: {}",
                     failed.name, failed.reason
                 ));
             }

@@ -254,7 +254,7 @@ impl Run<'_> {
         })
         .await?;
         for path in &committed.left_out {
-            self.line(&format!("left out, since it may hold secrets: {path}"));
+            self.line(&format!("skipped because it may contain secrets: {path}"));
         }
         Ok(committed)
     }

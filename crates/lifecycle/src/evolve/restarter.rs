@@ -298,7 +298,7 @@ impl Run<'_> {
         let Some(seat) = &machine.seat else {
             return Ok(());
         };
-        self.line("the rest is the restarter's");
+        self.line("the restarter continues the run");
         // What is gone back to may be older than the restarter; what runs now knows it.
         let image = match self.file.run.kind {
             RunKind::Evolve => self.file.image_id.clone(),

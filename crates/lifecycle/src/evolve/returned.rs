@@ -27,10 +27,10 @@ impl Returned {
     /// As the end of a sentence.
     pub(super) fn words(&self) -> String {
         match (self.back, self.away, self.names_lost) {
-            (0, _, _) => "without what was in its namespaces".to_owned(),
-            (_, 0, 0) => "with its namespaces".to_owned(),
-            (_, 0, names) => format!("with its namespaces, {names} names of them left out"),
-            (back, away, _) => format!("with {back} of its {} namespaces", back + away),
+            (0, _, _) => "without its variables".to_owned(),
+            (_, 0, 0) => "with its variables".to_owned(),
+            (_, 0, names) => format!("with its variables; not restored: {names}"),
+            (back, away, _) => format!("with the variables of {back} of {} kernels", back + away),
         }
     }
 }
@@ -50,13 +50,10 @@ mod tests {
             .words()
         };
         // Killed before anything was stored: in the build step, for one.
-        assert_eq!(words(0, 0, 0), "without what was in its namespaces");
-        assert_eq!(words(0, 2, 0), "without what was in its namespaces");
-        assert_eq!(words(2, 0, 0), "with its namespaces");
-        assert_eq!(
-            words(1, 0, 3),
-            "with its namespaces, 3 names of them left out"
-        );
-        assert_eq!(words(1, 1, 0), "with 1 of its 2 namespaces");
+        assert_eq!(words(0, 0, 0), "without its variables");
+        assert_eq!(words(0, 2, 0), "without its variables");
+        assert_eq!(words(2, 0, 0), "with its variables");
+        assert_eq!(words(1, 0, 3), "with its variables; not restored: 3");
+        assert_eq!(words(1, 1, 0), "with the variables of 1 of 2 kernels");
     }
 }

@@ -19,12 +19,12 @@ pub(super) fn verb(step: StepName) -> &'static str {
     match step {
         StepName::Prepare => "prepare",
         StepName::Build => "build the image",
-        StepName::Prove => "prove the candidate",
-        StepName::Carry => "store the namespaces",
-        StepName::Swap => "put the new machine in place",
+        StepName::Prove => "test the new machine",
+        StepName::Carry => "save the variables",
+        StepName::Swap => "replace the old machine",
         StepName::Settle => "wait for the new machine",
-        StepName::Tidy => "tidy up",
-        StepName::Undo => "bring the old machine back",
+        StepName::Tidy => "remove old images and containers",
+        StepName::Undo => "restore the old machine",
     }
 }
 
@@ -114,7 +114,9 @@ impl<'a> Run<'a> {
                 StepName::Prepare => return self.end(),
                 // The new machine is good; what could not be removed is removed by a later run.
                 StepName::Tidy => {
-                    self.warn(format!("Not all could be tidied up: {failure}"));
+                    self.warn(format!(
+                        "Some old images or containers could not be removed: {failure}"
+                    ));
                     return self.end();
                 }
                 // As it stands on the disk it is taken up again.
@@ -261,11 +263,11 @@ pub(super) fn note(book: &Book, run_id: &str, hear: Hear<'_>, text: &str) {
 
 fn ended(state: RunState) -> &'static str {
     match state {
-        RunState::Good => "good: the new machine is in place",
-        RunState::Undone => "undone: the old machine is in place",
+        RunState::Good => "good: the new machine is running",
+        RunState::Undone => "undone: the old machine was kept",
         RunState::Failed => "failed: nothing was changed",
-        RunState::Cancelled => "cancelled: the old machine is in place",
+        RunState::Cancelled => "cancelled: the old machine was kept",
         RunState::Refused => "refused",
-        RunState::Asked | RunState::AwaitsYes | RunState::Running => "not over",
+        RunState::Asked | RunState::AwaitsYes | RunState::Running => "not finished",
     }
 }

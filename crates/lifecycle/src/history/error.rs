@@ -37,7 +37,7 @@ pub enum HistoryError {
         limit: u64,
     },
     /// All files together are larger than is read.
-    #[error("the files of the machine's repo are larger than {} MiB together", limit >> 20)]
+    #[error("the files of the machine's repo are larger than {} MiB in total", limit >> 20)]
     TooLarge {
         /// Bytes.
         limit: u64,
@@ -98,8 +98,7 @@ impl HistoryError {
     /// How it is told to a person, with the sentence that says what failed.
     pub(crate) fn told(&self, message: String) -> Failure {
         let failure = |code| Failure::new(code, message);
-        let ignore =
-            "Remove what isn't part of the machine from /repo, or name it in a .gitignore there.";
+        let ignore = "Remove files that aren't part of the machine from /repo, or list them in a .gitignore file there.";
         match self {
             Self::File { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => {
                 failure(FailureCode::DiskFull)
@@ -108,7 +107,7 @@ impl HistoryError {
             }
             Self::File { source, .. } => failure(FailureCode::Internal)
                 .because(source.to_string())
-                .next("Check who owns it and what its permissions are."),
+                .next("Check its owner and permissions."),
             Self::TooManyFiles { .. }
             | Self::FileTooLarge { .. }
             | Self::TooLarge { .. }
@@ -116,20 +115,22 @@ impl HistoryError {
                 .because("everything in /repo that isn't ignored is kept with each generation")
                 .next(ignore),
             Self::TooManyRules { .. } => failure(FailureCode::Invalid)
-                .because("ignore rules are read up to 64 KiB a file and 256 KiB together")
+                .because("ignore rules are limited to 64 KiB per file and 256 KiB in total")
                 .next("Shorten that .gitignore file."),
             Self::Rules { source, .. } => failure(FailureCode::Invalid)
                 .because(source.to_string())
-                .next("Correct that .gitignore file."),
+                .next("Fix that .gitignore file."),
             Self::Collision { .. } => failure(FailureCode::Invalid)
                 .because("two contents with one hash can't be told apart in a review")
                 .next("Remove that file from /repo."),
             Self::Missing { .. } => failure(FailureCode::NotFound)
-                .because("an older Vivarium kept it in /repo/.git, which isn't read any more")
+                .because(
+                    "an older version of Vivarium stored it in /repo/.git, which is no longer read",
+                )
                 .next("In the machine, `git -C /repo show-ref` lists what is there."),
             Self::Damaged { .. } => failure(FailureCode::Internal)
                 .because("its file is incomplete or was changed")
-                .next("Evolve again: what is in /repo is stored again."),
+                .next("Evolve again to store the files in /repo."),
         }
     }
 }

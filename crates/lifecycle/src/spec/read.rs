@@ -92,7 +92,7 @@ impl Spec {
             }
         }
         if self.base.is_empty() || self.base.contains(char::is_whitespace) {
-            return Err(("base", format!("{:?} is no image name", self.base)));
+            return Err(("base", format!("invalid image name: {:?}", self.base)));
         }
         let ports = [
             ("kernel", self.ports.kernel),
@@ -110,13 +110,16 @@ impl Spec {
             ("generations_size", &self.evolve.generations_size),
         ] {
             if !size.is_empty() && size_bytes(size).is_none() {
-                return Err((name, format!("{size:?} is no size (such as 512m or 4g)")));
+                return Err((
+                    name,
+                    format!("invalid size: {size:?} (expected, for example, 512m or 4g)"),
+                ));
             }
         }
         if !(self.limits.cpus.is_finite() && self.limits.cpus >= 0.0) {
             return Err((
                 "cpus",
-                format!("{} is no number of processors", self.limits.cpus),
+                format!("invalid number of CPUs: {}", self.limits.cpus),
             ));
         }
         for mount in &self.mounts {
@@ -125,19 +128,25 @@ impl Spec {
             {
                 return Err((
                     "source",
-                    format!("{:?} is no absolute path without a colon", mount.source),
+                    format!(
+                        "invalid path: {:?} (expected an absolute path without a colon)",
+                        mount.source
+                    ),
                 ));
             }
             if !mount.target.starts_with('/') || mount.target.contains(':') {
                 return Err((
                     "target",
-                    format!("{:?} is no absolute path without a colon", mount.target),
+                    format!(
+                        "invalid path: {:?} (expected an absolute path without a colon)",
+                        mount.target
+                    ),
                 ));
             }
         }
         for name in self.environment.keys() {
             if name.is_empty() || name.contains(['=', '\0']) {
-                return Err(("environment", format!("{name:?} is no variable name")));
+                return Err(("environment", format!("invalid variable name: {name:?}")));
             }
             let upper = name.to_ascii_uppercase();
             if ["_API_KEY", "_TOKEN", "PASSWORD", "_SECRET"]
@@ -147,7 +156,7 @@ impl Spec {
                 return Err((
                     "environment",
                     format!(
-                        "{name} looks like a secret: put it into the machine's secrets folder as a file"
+                        "{name} looks like a secret: store it as a file in the machine's secrets folder"
                     ),
                 ));
             }

@@ -47,9 +47,14 @@ async fn what_is_wrong_with_a_candidate_leaves_the_machine_as_it_is() {
             "if (candidate()) { exit 3 }",
             "",
             StepName::Prove,
-            "exit status 3",
+            "exited with code 3",
         ),
-        ("", "print 'no proof'; exit 0;", StepName::Prove, "no proof"),
+        (
+            "",
+            "print 'no proof'; exit 0;",
+            StepName::Prove,
+            "not valid",
+        ),
         (
             "",
             r#"say_('{"ok":false,"checks":[{"name":"mcp linux","ok":false,"detail":"no tools","took_ms":1}]}');"#,
@@ -81,8 +86,8 @@ async fn so_does_a_candidate_that_dies_a_moment_later() {
     let dies = "if (candidate()) { alarm 2; $SIG{ALRM} = sub { exit 4 } }";
     let dies_in_place = "if (!candidate()) { alarm 2; $SIG{ALRM} = sub { exit 6 } }";
     let cases: [Wrong; 2] = [
-        (dies, "", StepName::Prove, "ended"),
-        (dies_in_place, "", StepName::Settle, "ended|was well"),
+        (dies, "", StepName::Prove, "exited"),
+        (dies_in_place, "", StepName::Settle, "exited|was healthy"),
     ];
     // Long after it died, also where the engine has much else to do.
     let steady = ["evolve.steady_s=10"];

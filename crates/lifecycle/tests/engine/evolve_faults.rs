@@ -97,7 +97,7 @@ async fn a_run_that_is_given_up_leaves_the_machine_and_nothing_else() {
     tiny.edit("body/rootfs/usr/local/bin/machine", &machine(""));
 
     tiny.shell("touch /tmp/cell").await;
-    let run = cancelled_at(&tiny, says("cells that are not over")).await;
+    let run = cancelled_at(&tiny, says("cells still running")).await;
     is_cancelled(run, "while a cell is waited for").await;
     tiny.shell("rm /tmp/cell").await;
 
@@ -280,7 +280,7 @@ async fn files_that_change_between_proof_and_swap_are_named_too() {
     tiny.shell("touch /opt/early /tmp/cell").await;
     let name = tiny.machine().container_name().to_owned();
     let mut hear = |told: Told| {
-        if matches!(&told, Told::Line(line) if line.contains("cells that are not over")) {
+        if matches!(&told, Told::Line(line) if line.contains("cells still running")) {
             docker(&["exec", &name, "sh", "-c", "touch /opt/late; rm /tmp/cell"]);
         }
     };

@@ -145,7 +145,7 @@ async fn what_is_said_of_a_machine_that_is_killed_in_the_build_step_is_what_it_i
             "without",
         ),
         (&["kill"], "RUN true\n", StepName::Carry, "without"),
-        (&[], "RUN false\n", StepName::Build, "ran all the time"),
+        (&[], "RUN false\n", StepName::Build, "never stopped"),
     ];
     for (happens, more, step, words) in cases {
         tiny.shell("printf kept > /tmp/namespace").await;
@@ -156,10 +156,10 @@ async fn what_is_said_of_a_machine_that_is_killed_in_the_build_step_is_what_it_i
         let kept = tiny.shell("cat /tmp/namespace 2>/dev/null; true").await;
         let expected = match words {
             "without" => (
-                "the old machine runs again, without what was in its namespaces",
+                "the old machine is running again, without its variables",
                 "",
             ),
-            _ => ("the old machine ran all the time", "kept"),
+            _ => ("the old machine was never stopped", "kept"),
         };
         let said = run.steps.last().unwrap().note.clone().unwrap_or_default();
         assert_eq!(

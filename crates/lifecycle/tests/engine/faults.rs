@@ -34,11 +34,7 @@ async fn a_machine_that_ends_is_told_at_once_with_its_exit_status_and_log() {
     let cause = failure.cause.unwrap();
     // The restart policy may be quicker than our look at it.
     assert!(
-        [
-            "it ended with exit status 3",
-            "it ended, and was started again"
-        ]
-        .contains(&cause.as_str()),
+        ["it exited with code 3", "it exited and was restarted"].contains(&cause.as_str()),
         "{cause}"
     );
     assert!(failure.detail.unwrap().contains("it broke"));

@@ -131,7 +131,10 @@ async fn put_back(tiny: &Tiny) {
     let failure = up(&broken.unwrap(), engine, RECREATE).await.unwrap_err();
     assert_eq!(failure.code, FailureCode::Unhealthy);
     let next = failure.next.unwrap();
-    assert!(next.contains("from before runs again"), "{next}");
+    assert!(
+        next.contains("previous container is running again"),
+        "{next}"
+    );
     assert_eq!(id(tiny).await, before);
     assert_eq!(tiny.shell("cat /opt/kept").await, "kept\n");
     alone(tiny).await;

@@ -42,7 +42,7 @@ test("control characters go, and what can be seen stays", () => {
 
 test("what is pasted has a limit, counted as it is carried", () => {
   expect(refusal("x".repeat(LIMIT_BYTES - 1))).toBeNull();
-  expect(refusal("x".repeat(LIMIT_BYTES))).toMatchObject({ code: "invalid", cause: "It holds 257 KiB of text; the limit is 256 KiB." });
+  expect(refusal("x".repeat(LIMIT_BYTES))).toMatchObject({ code: "invalid", cause: "It contains 257 KiB of text; the limit is 256 KiB." });
   expect([carriedBytes("ä\n"), carriedBytes("a\r\nb")]).toEqual([5, 5]);
   expect(refusal("ä".repeat(LIMIT_BYTES / 2))).not.toBeNull();
 });

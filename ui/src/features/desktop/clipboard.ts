@@ -21,17 +21,17 @@ export function refusal(text: string): Failure | null {
   return {
     code: "invalid",
     message: "The clipboard is too large to paste into the machine",
-    cause: `It holds ${binarySize(bytes)} of text; the limit is ${binarySize(LIMIT_BYTES)}.`,
-    next: "Copy less, or put it into a file of a folder that the machine has too.",
+    cause: `It contains ${binarySize(bytes)} of text; the limit is ${binarySize(LIMIT_BYTES)}.`,
+    next: "Copy less, or save it as a file in a folder that is mounted in the machine.",
     detail: null,
   };
 }
 
 export const TOO_LARGE: Failure = {
   code: "invalid",
-  message: "What was copied in the machine is too large for this computer's clipboard",
+  message: "The text copied in the machine is too large for this computer's clipboard",
   cause: `The limit is ${binarySize(LIMIT_BYTES)} of text.`,
-  next: "Copy less, or save it as a file of a folder that this computer has too.",
+  next: "Copy less, or save it as a file in a folder that is shared with this computer.",
   detail: null,
 };
 

@@ -20,9 +20,9 @@ export default class DesktopRfb extends RFB {
   override _handleMessage(): void {
     try {
       super._handleMessage();
-      if (this._sock.rQlen() > MOST_WAITING) this._fail("A message of the desktop is too large");
+      if (this._sock.rQlen() > MOST_WAITING) this._fail("A message from the desktop is too large");
     } catch (thrown) {
-      this._fail(thrown instanceof Error ? thrown.message : "A message of the desktop can't be read");
+      this._fail(thrown instanceof Error ? thrown.message : "A message from the desktop can't be read");
     }
   }
 
@@ -41,7 +41,7 @@ export default class DesktopRfb extends RFB {
     if (sock.rQwait("ServerCutText header", HEAD, 1)) return false;
     const length = int32(sock.rQpeekBytes(HEAD), 3);
     const size = Math.abs(length);
-    if (size > MOST_WAITING_CLIPBOARD) return this._fail("What was copied in the machine is too large");
+    if (size > MOST_WAITING_CLIPBOARD) return this._fail("The text copied in the machine is too large");
     if (sock.rQwait("ServerCutText content", HEAD + size, 1)) return false;
     if (length < 0 && size < 4) return this._fail("A message about the clipboard can't be read");
     if (length >= 0) {

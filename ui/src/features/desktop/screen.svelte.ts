@@ -43,7 +43,7 @@ export class Screen {
     this.#copied = new CopiedText({
       write: (text) => live.host.clipboard.write(text),
       isWanted: () => this.#isAttended(),
-      failed: (thrown) => (this.trouble = toFailure(thrown, "This computer's clipboard can't be written")),
+      failed: (thrown) => (this.trouble = toFailure(thrown, "Could not write to this computer's clipboard")),
     });
     pasteKeys(target, { give: () => this.#give(), rfb: () => this.#rfb });
   }
@@ -110,7 +110,7 @@ export class Screen {
       }
       this.#rfb?.clipboardPasteFrom(text);
     } catch (thrown) {
-      this.trouble = toFailure(thrown, "This computer's clipboard can't be read");
+      this.trouble = toFailure(thrown, "Could not read this computer's clipboard");
     }
     return true;
   }
@@ -151,7 +151,7 @@ export class Screen {
     rfb.addEventListener("clipboardtoolarge", () => {
       if (this.#isAttended()) this.trouble = TOO_LARGE;
     });
-    rfb.addEventListener("securityfailure", (event) => (refused = event.detail.reason ?? "The password was refused"));
+    rfb.addEventListener("securityfailure", (event) => (refused = event.detail.reason ?? "The desktop rejected the password"));
     rfb.addEventListener("disconnect", () => {
       if (this.#rfb !== rfb) return;
       this.#rfb = null;

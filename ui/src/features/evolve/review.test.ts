@@ -13,13 +13,13 @@ test("a file has its own lines, whatever they look like", () => {
 });
 
 test("what can't be shown is never called unchanged", () => {
-  expect(words({ added: 1 })).toContain("not all that changed");
-  expect(words({ added: 9, patch: "@@ -1 +1,2 @@\n x\n+y\n" })).toContain("not all that changed");
+  expect(words({ added: 1 })).toContain("not all the changes");
+  expect(words({ added: 9, patch: "@@ -1 +1,2 @@\n x\n+y\n" })).toContain("not all the changes");
   expect(words({ added: 9, cut: true })).toContain("very long");
   expect(words({ added: 9, cut: true, patch: "@@ -1 +1,2 @@\n x\n+y\n" })).toContain("More lines changed");
-  expect(words({ added: null, removed: null })).toContain("binary");
+  expect(words({ added: null, removed: null })).toContain("Binary");
   expect(words({})).toContain("could not be read");
-  expect(words({ change: "added", old_mode: null })).toBe("An empty file.");
+  expect(words({ change: "added", old_mode: null })).toBe("Empty file.");
 });
 
 test("what a file becomes is said", () => {

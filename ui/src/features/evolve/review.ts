@@ -22,9 +22,9 @@ export function review(file: ChangedFile): Reviewed {
   const warn = (words: string) => notes.push({ words: `${words} Read the file itself before you approve.`, warning: true });
   const changed = (sign: string) => lines.filter((line) => line.startsWith(sign)).length;
   if (file.cut) warn(lines.length > 0 ? "More lines changed than are shown." : "Not shown because the change is very long.");
-  else if (added === null) warn("A binary file: its content isn't shown.");
-  else if (changed("+") !== added || changed("-") !== (removed ?? 0)) warn("The lines below are not all that changed in this file.");
-  else if (lines.length === 0 && change !== "changed") notes.push({ words: "An empty file.", warning: false });
+  else if (added === null) warn("Binary file not shown.");
+  else if (changed("+") !== added || changed("-") !== (removed ?? 0)) warn("The lines below are not all the changes in this file.");
+  else if (lines.length === 0 && change !== "changed") notes.push({ words: "Empty file.", warning: false });
   else if (lines.length === 0 && notes.length === 0) warn("The lines of this file could not be read.");
   return { path, change, added, removed, lines, notes };
 }

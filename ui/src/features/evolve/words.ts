@@ -4,50 +4,48 @@ import type { Tone } from "../../shared/tone";
 import type { EvolveRun, Generation, StepName } from "../../wire";
 
 export const STEPS: Record<StepName, { word: string; what: string }> = {
-  prepare: { word: "Prepare", what: "looks whether all is there, and commits the repo on a branch of the run" },
+  prepare: { word: "Prepare", what: "checks prerequisites and commits the repo to a run branch" },
   build: { word: "Build", what: "builds the new image" },
-  prove: { word: "Prove", what: "starts it beside the machine and tries it" },
-  carry: { word: "Carry", what: "stores what the kernels hold" },
-  swap: { word: "Swap", what: "puts the new machine in the old one's place" },
-  settle: { word: "Settle", what: "waits until it is well, and brings back what the kernels held" },
-  tidy: { word: "Tidy", what: "removes what is no longer kept" },
-  undo: { word: "Undo", what: "brings the old machine back" },
+  prove: { word: "Prove", what: "starts the new machine beside the old one and tests it" },
+  carry: { word: "Carry", what: "saves kernel state" },
+  swap: { word: "Swap", what: "replaces the old machine with the new one" },
+  settle: { word: "Settle", what: "waits until healthy, then restores kernel state" },
+  tidy: { word: "Tidy", what: "removes old images and containers" },
+  undo: { word: "Undo", what: "restores the old machine" },
 };
 
 export function verdict(run: EvolveRun): { tone: Tone; words: string } {
   const to = run.generation === null ? "" : ` ${run.generation}`;
+  const kind = run.kind === "rollback" ? "Rollback" : "Evolve";
   switch (run.state) {
     case "asked":
-      return { tone: "busy", words: "Asked for from inside" };
+      return { tone: "busy", words: "Requested from inside the machine" };
     case "awaits_yes":
-      return { tone: "busy", words: "Waits for your yes" };
+      return { tone: "busy", words: "Awaiting your approval" };
     case "running":
-      return { tone: "busy", words: run.kind === "rollback" ? `Going back to generation${to}` : "Evolving" };
+      return { tone: "busy", words: run.kind === "rollback" ? `Rolling back to generation${to}` : "Evolving" };
     case "good":
-      return { tone: "good", words: run.kind === "rollback" ? `Went back to generation${to}` : `Generation${to} is in place` };
+      return { tone: "good", words: run.kind === "rollback" ? `Rolled back to generation${to}` : `Generation${to} is current` };
     case "undone":
-      return { tone: "bad", words: "It failed; the old machine is in place" };
+      return { tone: "bad", words: `${kind} failed. The old machine was kept.` };
     case "failed":
-      return { tone: "bad", words: "It failed before anything was changed" };
+      return { tone: "bad", words: `${kind} failed. Nothing was changed.` };
     case "refused":
-      return { tone: "idle", words: "You said no" };
+      return { tone: "idle", words: "Declined" };
     case "cancelled":
-      return { tone: "idle", words: "Cancelled; the old machine is in place" };
+      return { tone: "idle", words: "Cancelled. The old machine was kept." };
   }
 }
 
 export function standing({ state, current, kept, image_present }: Generation): { tone: Tone; words: string } {
-  const also = [kept && "kept", !image_present && "its image is gone"].filter(Boolean).map((word) => `, ${word}`).join("");
-  if (current) return { tone: "good", words: `in place${also}` };
+  const also = [kept && "pinned", !image_present && "image deleted"].filter(Boolean).map((word) => `, ${word}`).join("");
+  if (current) return { tone: "good", words: `current${also}` };
   switch (state) {
     case "good":
-      return { tone: "idle", words: `good${also}` };
+      return { tone: "idle", words: `successful${also}` };
     case "candidate":
-      return { tone: "busy", words: `not proved yet${also}` };
+      return { tone: "busy", words: `not verified yet${also}` };
     case "failed":
       return { tone: "bad", words: `failed${also}` };
   }
 }
-
-/** `1 file`, `3 files`. */
-export const count = (number: number, one: string) => `${number} ${one}${number === 1 ? "" : "s"}`;

@@ -85,7 +85,7 @@ export class Calls {
     const over = (cause: string | null) => {
       if (call.outcome.kind === "going") call.outcome = { kind: "broken", failure: { code: "cancelled", message: "The call was cancelled", cause, next: null, detail: null } };
     };
-    setTimeout(() => over("The server did not confirm it. It may still be at work."), CANCEL_MS);
+    setTimeout(() => over("The server did not confirm the cancellation. The call may still be running."), CANCEL_MS);
     try {
       await session.cancel(call.outcome.id);
     } catch (thrown) {

@@ -38,7 +38,7 @@ test("a cancelled call is over after 5 s, whatever the server does", async () =>
   await vi.advanceTimersByTimeAsync(4999);
   expect(call.outcome.kind).toBe("going");
   await vi.advanceTimersByTimeAsync(1);
-  expect(call.outcome).toMatchObject({ kind: "broken", failure: { code: "cancelled", cause: "The server did not confirm it. It may still be at work." } });
+  expect(call.outcome).toMatchObject({ kind: "broken", failure: { code: "cancelled", cause: "The server did not confirm the cancellation. The call may still be running." } });
 });
 
 test("a cancelled call that is answered has its answer, and one that can't be cancelled says why", async () => {

@@ -50,17 +50,17 @@ export class Checker {
         this.end();
         resolve({ kind: "unknown", words });
       };
-      const timer = setTimeout(() => fail("The tool's schema takes too long to check. The arguments were not checked."), this.#limit_ms);
+      const timer = setTimeout(() => fail("The tool's schema takes too long to check. The arguments were not validated."), this.#limit_ms);
       try {
         const thread = (this.#thread ??= this.#begin());
         thread.onmessage = ({ data }: MessageEvent<Complaint[]>) => {
           clearTimeout(timer);
           resolve(data.length === 0 ? { kind: "fine" } : { kind: "wrong", complaints: data });
         };
-        thread.onerror = () => fail("The arguments could not be checked here.");
+        thread.onerror = () => fail("The arguments could not be validated.");
         thread.postMessage({ value, schema });
       } catch {
-        fail("The arguments could not be checked here.");
+        fail("The arguments could not be validated.");
       }
     });
   }

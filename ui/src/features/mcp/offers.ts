@@ -62,7 +62,7 @@ export function toOffers(kind: Kind, { tools, resources, prompts }: Pick<Session
         name: asName(name),
         description: paragraph(description),
         search: search(name, title, description),
-        badges: badges(title, readOnly ? "only reads" : "", destructive && !readOnly ? "may destroy" : ""),
+        badges: badges(title, readOnly ? "read-only" : "", destructive && !readOnly ? "can change things" : ""),
         schema: inputSchema,
         method: "tools/call",
         action: "Call",

@@ -63,11 +63,11 @@ export class Servers {
 
   /** All of them in a few words. */
   get words(): { tone: Tone; words: string } {
-    if (this.failure) return { tone: "bad", words: "Out of reach" };
-    if (!this.known) return { tone: "busy", words: "Looking" };
+    if (this.failure) return { tone: "bad", words: "Unreachable" };
+    if (!this.known) return { tone: "busy", words: "Loading" };
     if (this.list.length === 0) return { tone: "idle", words: "No servers" };
     const ready = this.list.filter(({ state }) => state === "ready").length;
-    return { tone: ready > 0 ? "good" : "idle", words: `${ready} of ${this.list.length} servers run` };
+    return { tone: ready > 0 ? "good" : "idle", words: `${ready} of ${this.list.length} servers running` };
   }
 
   entry(name: string): McpServerShown | undefined {
@@ -92,16 +92,16 @@ export class Servers {
 export function stateWords(server: McpServerStatus): { tone: Tone; words: string } {
   switch (server.state) {
     case "ready":
-      return { tone: "good", words: server.pid === null ? "answers" : "runs" };
+      return { tone: "good", words: server.pid === null ? "connected" : "running" };
     case "starting":
-      return { tone: "busy", words: server.pid === null ? "being reached" : "starting" };
+      return { tone: "busy", words: server.pid === null ? "connecting" : "starting" };
     case "idle":
-      return { tone: "idle", words: "starts when it is used" };
+      return { tone: "idle", words: "starts on first use" };
     case "disabled":
       return { tone: "idle", words: "off" };
     case "missing":
-      return { tone: "bad", words: "its program is missing" };
+      return { tone: "bad", words: "program not found" };
     case "backoff":
-      return { tone: "bad", words: `ended, starts again in ${Math.ceil(server.retry_in_ms / 1000)} s` };
+      return { tone: "bad", words: `exited, restarting in ${Math.ceil(server.retry_in_ms / 1000)} s` };
   }
 }

@@ -36,7 +36,7 @@ export class Refusal extends Error {
   readonly code: number;
   readonly data: unknown;
   constructor({ code, message, data }: NonNullable<McpAnswer["error"]>) {
-    super(asText(message, "The server answered with an error"));
+    super(asText(message, "The server returned an error"));
     this.code = maybeNumber(code) ?? 0;
     this.data = data;
   }
@@ -172,7 +172,7 @@ export class Session {
       if (method === "ping") void this.#reply({ id, result: {} });
       else if (method === "roots/list") void this.#reply({ id, result: { roots: [] } });
       else if (method === "sampling/createMessage" || method === "elicitation/create") this.#ask({ id, method, params });
-      else void this.#reply({ id, error: { code: -32601, message: `This client does not know ${clip(method, 200)}` } });
+      else void this.#reply({ id, error: { code: -32601, message: `This client does not support ${clip(method, 200)}` } });
       return;
     }
     switch (method) {
@@ -212,7 +212,7 @@ export class Session {
   #ask(question: Question): void {
     if (this.questions.some(({ id }) => id === question.id)) return;
     if (this.questions.length < QUESTIONS) this.questions = [...this.questions, question];
-    else void this.#reply({ id: question.id, error: { code: -1, message: "Too many questions wait for the person" } });
+    else void this.#reply({ id: question.id, error: { code: -1, message: "Too many questions are waiting for the person" } });
   }
 
   #note(level: string, data: unknown): void {
@@ -228,5 +228,5 @@ export class Session {
 }
 
 function unexpected(answer: unknown): Failure {
-  return { code: "internal", message: "The server's answer has an unexpected shape", cause: clip(asJson(answer), 500), next: null, detail: null };
+  return { code: "internal", message: "Unexpected response from the server", cause: clip(asJson(answer), 500), next: null, detail: null };
 }

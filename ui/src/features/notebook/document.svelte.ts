@@ -3,6 +3,7 @@
 
 import { toFailure, type Answer, type Request } from "../../host";
 import type { Live } from "../../shared/live/live.svelte";
+import { count } from "../../shared/plural";
 import { asList } from "../../shared/untrusted";
 import type { Failure } from "../../wire";
 import { Drafts, print, read } from "./draft";
@@ -213,9 +214,9 @@ export class NotebookDocument {
     if (lacking === 0) return true;
     this.trouble = {
       code: "not_found",
-      message: `The outputs of ${lacking === 1 ? "one cell" : `${lacking} cells`} are not here, and nothing was saved`,
-      cause: "They were too large for the draft of this notebook, and its file does not have them.",
-      next: "Run the cells again, or save once more without these outputs.",
+      message: `The notebook was not saved: the outputs of ${count(lacking, "cell")} are missing`,
+      cause: "They were too large for the draft of this notebook and are not in its file.",
+      next: "Run the cells again, or save again to continue without these outputs.",
       detail: null,
     };
     return false;
@@ -282,9 +283,9 @@ export class NotebookDocument {
     this.#said_full = true;
     this.trouble = {
       code: "disk_full",
-      message: "What is written here can't be kept until it is saved",
+      message: "Unsaved changes can't be kept as a draft",
       cause: "The browser has no room for a draft of this notebook.",
-      next: "Save it, and again after changes: what is not saved goes with the window.",
+      next: "Save often: unsaved changes are lost when the window is closed.",
       detail: null,
     };
   }

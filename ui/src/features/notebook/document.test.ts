@@ -123,7 +123,7 @@ test("outputs that are nowhere any more are not left out of a file without a wor
   vi.advanceTimersByTime(5000);
   const again = await window();
   expect(await again.save()).toBe(false);
-  expect(again.trouble?.message).toContain("outputs of one cell");
+  expect(again.trouble?.message).toContain("outputs of 1 cell");
   expect(disk.sources("/a.ipynb")).toEqual(["1"]);
   expect(await again.save()).toBe(true);
   expect(disk.sources("/a.ipynb")).toEqual(["2"]);

@@ -39,7 +39,7 @@ const DEEPEST_OUTPUT = 100;
 /** What waits for the next frame, and what each takes beside its content. */
 const MOST_PENDING_BYTES = 4 << 20;
 const PENDING_BYTES = 200;
-const TOO_DEEP = { output_type: "stream", name: "stderr", text: "(This output is nested too deeply to be kept.)\n" };
+const TOO_DEEP = { output_type: "stream", name: "stderr", text: "(This output is nested too deeply and was discarded.)\n" };
 
 export function newCell(kind: Cell["kind"] = "code", source = ""): Cell {
   return { id: newCellId(), kind, source, outputs: [], execution_count: null, state: { kind: "idle" }, run: null, asks: null, rest: { metadata: {} } };
@@ -361,7 +361,7 @@ function begun(cell: Cell): string {
 
 /** What to do next, for somebody at a window: the machine's own words name commands. */
 function inWindow(failure: Failure): Failure {
-  return failure.code === "not_running" ? { ...failure, next: "The Machine page says whether it runs." } : failure;
+  return failure.code === "not_running" ? { ...failure, next: "Check the Machine page." } : failure;
 }
 
 type Told = Extract<Event, { kind: "cell_output" }>;

@@ -58,7 +58,7 @@ test("a flood reaches the cell also while no frame is drawn, and is bounded ther
   const { outputs } = notebook.cells[0]!;
   expect(bytesOf(outputs)).toBeGreaterThan(8 << 20);
   expect(bytesOf(outputs)).toBeLessThan(15 << 20);
-  expect(outputs.some((output) => "text" in output && String(output.text).includes("[output cut: "))).toBe(true);
+  expect(outputs.some((output) => "text" in output && String(output.text).includes("[output truncated: "))).toBe(true);
 });
 
 test("a question that is over is asked no more", async () => {

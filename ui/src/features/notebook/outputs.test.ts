@@ -26,7 +26,7 @@ const KIB = 1 << 10;
 const SMALL = { head_bytes: 64 * KIB, tail_bytes: 256 * KIB, slack_bytes: 64 * KIB };
 const LIMIT = 384 * KIB;
 const words = (output: Output | undefined) => joined(output?.output_type === "stream" ? output.text : "");
-const missing = (outputs: Output[]) => outputs.map((output) => /^\n\[output cut: (\d+ [KM]iB) are missing here\]\n$/.exec(words(output))?.[1]).filter((found) => found !== undefined);
+const missing = (outputs: Output[]) => outputs.map((output) => /^\n\[output truncated: (\d+ [KM]iB) omitted\]\n$/.exec(words(output))?.[1]).filter((found) => found !== undefined);
 
 test("of a flood the beginning and the end are kept in whole lines, and how much is missing is said once", () => {
   const outputs: Output[] = [];

@@ -63,7 +63,7 @@ function missingIn(output: Output | undefined): number | null {
 }
 
 function note(bytes: number): StreamOutput {
-  return { output_type: "stream", name: "stderr", text: `\n[output cut: ${binarySize(bytes)} are missing here]\n`, transient: { missing_bytes: bytes } };
+  return { output_type: "stream", name: "stderr", text: `\n[output truncated: ${binarySize(bytes)} omitted]\n`, transient: { missing_bytes: bytes } };
 }
 
 /** Cuts what lies between the beginning and the end. The last output stays, however large it is, if it is no text. */

@@ -43,11 +43,11 @@ const LONGEST_TITLE = 2000;
 const MOST_PHASES = 100;
 
 const WORDS: Record<string, string> = {
-  base: "Base image",
+  base: "Get the base image",
   build: "Build the image",
   create: "Create the container",
-  start: "Start it",
-  ready: "Wait until it is ready",
+  start: "Start the container",
+  ready: "Wait until the machine is ready",
 };
 
 /** A phase in words. */

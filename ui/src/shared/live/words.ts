@@ -3,7 +3,7 @@ import { isEngines, type Live } from "./live.svelte";
 
 /** The machine's state in words, the same on every page. */
 export function machineState(live: Live): { tone: Tone; words: string } {
-  if (live.engine.kind === "away") return { tone: "bad", words: isEngines(live.engine.failure) ? "No engine" : "Not reached" };
+  if (live.engine.kind === "away") return { tone: "bad", words: isEngines(live.engine.failure) ? "No engine" : "Unreachable" };
   if (live.doing !== null && live.doing !== "starting") return { tone: "busy", words: `${capital(live.doing)}…` };
   if (live.going) {
     const phase = live.run?.phases.at(-1)?.name;
@@ -13,7 +13,7 @@ export function machineState(live: Live): { tone: Tone; words: string } {
   if (live.machine.kind === "unknown") return { tone: "bad", words: "Unknown" };
   switch (live.machine.status.state) {
     case "absent":
-      return { tone: "idle", words: "Not there" };
+      return { tone: "idle", words: "Not created" };
     case "stopped":
       return { tone: "idle", words: "Stopped" };
     case "starting":
