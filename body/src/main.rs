@@ -4,7 +4,7 @@
 //! server about the machine itself; `call` and `evolve` are clients of the HTTP API,
 //! `prove` tries out what runs here, `version` says which one this is.
 
-mod aside;
+mod atomic_file;
 mod changes;
 mod clock;
 mod computer;

@@ -55,7 +55,7 @@ fn found_or_made(
     }
     // As a whole: an empty file that nobody can write to would stay, and each supervisor make another.
     let file = folder.join(name.to_lowercase());
-    let kept = crate::aside::write(&file, secret.as_bytes(), 0o400);
+    let kept = crate::atomic_file::write(&file, secret.as_bytes(), 0o400);
     if let Err(error) = kept {
         tracing::warn!(%error, "{name} could not be kept: it is good until the supervisor is started anew");
     }

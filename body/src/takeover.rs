@@ -8,7 +8,7 @@ use std::{
 
 use wire::body::{Takeover, TakeoverRequest};
 
-use crate::clock::Clock;
+use crate::{atomic_file, clock::Clock};
 
 /// How it is, and where it is kept.
 pub struct Takeovers {
@@ -47,9 +47,7 @@ impl Takeovers {
             by,
             since_ms: Some(self.clock.unix_ms()),
         };
-        let aside = self.file.with_extension("json.new");
-        std::fs::write(&aside, serde_json::to_vec(&changed)?)?;
-        std::fs::rename(&aside, &self.file)?;
+        atomic_file::write(&self.file, &serde_json::to_vec(&changed)?, 0o644)?;
         *now = changed.clone();
         Ok((changed, true))
     }

@@ -33,6 +33,9 @@ const PERIOD_MS: u64 = 60_000;
 /// Letters of a notification's text: systems show two to four lines of it.
 const LONGEST: usize = 240;
 
+/// Letters of a machine's name in a title.
+const LONGEST_NAME: usize = 60;
+
 /// Goes on until `stop`.
 pub async fn listen<R: Runtime>(
     window: AppHandle<R>,
@@ -44,14 +47,29 @@ pub async fn listen<R: Runtime>(
     let mut begun = Begun::default();
     let mut recent = Recent::default();
     let mut reads_markup = None;
+    let machines = app.machines().unwrap_or_default();
+    let mut several = machines.machines.len() > 1;
+    if let Some(tray) = &tray {
+        tray.list(&machines);
+    }
     loop {
         let event = tokio::select! {
             () = stop.cancelled() => return,
             event = events.next() => event,
         };
         let Some(event) = event else { return };
-        if let (Event::Machine { status }, Some(tray)) = (&event.event, &tray) {
-            tray.show(status);
+        match (&event.event, &tray) {
+            (Event::Machine { status }, Some(tray)) => {
+                let name = event.machine.as_deref().unwrap_or(&status.name);
+                tray.show(name, status.state);
+            }
+            (Event::Machines { machines }, tray) => {
+                several = machines.machines.len() > 1;
+                if let Some(tray) = tray {
+                    tray.list(machines);
+                }
+            }
+            _ => {}
         }
         let Some(notice) = begun.take(&event) else {
             continue;
@@ -70,7 +88,7 @@ pub async fn listen<R: Runtime>(
         if let Err(error) = window
             .notification()
             .builder()
-            .title(notice.title)
+            .title(notice.title_about(event.machine.as_deref().filter(|_| several)))
             .body(body)
             .show()
         {
@@ -115,6 +133,18 @@ impl Notice {
         Self {
             title,
             body: untrusted::sentence(body, LONGEST),
+        }
+    }
+
+    /// The title; with the machine's name if there are several.
+    fn title_about(&self, machine: Option<&str>) -> String {
+        match machine {
+            Some(machine) => format!(
+                "{} · {}",
+                untrusted::sentence(machine, LONGEST_NAME),
+                self.title
+            ),
+            None => self.title.to_owned(),
         }
     }
 
@@ -280,6 +310,13 @@ mod tests {
             machine: None,
             event,
         }
+    }
+
+    #[test]
+    fn of_several_machines_the_notification_names_its_own() {
+        let notice = Notice::new("Evolve finished", "");
+        assert_eq!(notice.title_about(None), "Evolve finished");
+        assert_eq!(notice.title_about(Some("work")), "work · Evolve finished");
     }
 
     #[test]

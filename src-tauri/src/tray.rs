@@ -1,27 +1,39 @@
-//! The tray: the machine's state at a glance, and what is done most.
+//! The tray: the machines' states at a glance, and what is done most.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, PoisonError},
+};
 
 use app::untrusted;
 use serde_json::json;
 use tauri::{
     AppHandle, Manager, Runtime,
     image::Image,
-    menu::{Menu, MenuItem, PredefinedMenuItem},
+    menu::{Menu, MenuItem, PredefinedMenuItem, Submenu},
     tray::{TrayIcon, TrayIconBuilder},
 };
-use wire::machine::{MachineState, MachineStatus};
+use wire::{
+    machine::MachineState,
+    machines::{MachineEntry, MachineList},
+};
 
 use crate::commands::Host;
 
+/// Beginnings of the names of menu items, which a machine's name follows.
+const START: &str = "start:";
+const STOP: &str = "stop:";
 /// Letters of a machine's name in the tray.
 const LONGEST_NAME: usize = 60;
 
-/// The tray's icon with what changes in it.
+/// The tray's icon, and the machines of which its menu tells.
 pub struct Tray<R: Runtime> {
     icon: TrayIcon<R>,
-    state: MenuItem<R>,
-    start: MenuItem<R>,
-    stop: MenuItem<R>,
+    states: Mutex<States>,
 }
+
+/// The state of each machine, by name; `None` if it isn't known yet.
+type States = BTreeMap<String, Option<MachineState>>;
 
 /// Puts the icon into the tray. `None` where this system has no library for one.
 pub fn make<R: Runtime>(app: &AppHandle<R>) -> tauri::Result<Option<Tray<R>>> {
@@ -29,68 +41,143 @@ pub fn make<R: Runtime>(app: &AppHandle<R>) -> tauri::Result<Option<Tray<R>>> {
         tracing::info!("no tray: libayatana-appindicator3 is not installed");
         return Ok(None);
     }
-    let item = |id, words, enabled| MenuItem::with_id(app, id, words, enabled, None::<&str>);
-    let state = item("state", "Vivarium", false)?;
-    let start = item("start", "Start machine", false)?;
-    let stop = item("stop", "Stop machine", false)?;
-    let line = || PredefinedMenuItem::separator(app);
-    let open = item("open", "Open Vivarium", true)?;
-    let quit = item("quit", "Quit", true)?;
-    let menu = Menu::with_items(
-        app,
-        &[&state, &line()?, &open, &start, &stop, &line()?, &quit],
-    )?;
+    let states = States::new();
     let icon = TrayIconBuilder::with_id("main")
         .icon(picture(app, None))
         .tooltip("Vivarium")
-        .menu(&menu)
-        .on_menu_event(|app, event| {
-            let command = match event.id.as_ref() {
-                "open" => return front(app),
-                "quit" => return app.exit(0),
-                "start" => ("machine_up", json!({})),
-                "stop" => ("machine_down", json!({})),
-                _ => return,
-            };
-            let host = app.state::<Host>();
-            let (app, stop) = (host.app.clone(), host.stop.clone());
-            let acting = host.tasks.track_future(async move {
-                let asked = app.rpc(None, command.0, command.1);
-                if let Some(Err(failure)) = stop.run_until_cancelled(asked).await {
-                    tracing::warn!(%failure, "an action of the tray failed");
+        .menu(&menu(app, &states)?)
+        .on_menu_event(|app, event| match event.id.as_ref() {
+            "open" => front(app),
+            "quit" => app.exit(0),
+            id => {
+                if let Some(machine) = id.strip_prefix(START) {
+                    act(app, machine, "machine_up");
+                } else if let Some(machine) = id.strip_prefix(STOP) {
+                    act(app, machine, "machine_down");
                 }
-            });
-            tauri::async_runtime::spawn(acting);
+            }
         })
         .build(app)?;
-    Ok(Some(Tray {
-        icon,
-        state,
-        start,
-        stop,
-    }))
+    let states = Mutex::new(states);
+    Ok(Some(Tray { icon, states }))
+}
+
+/// Starts or stops a machine; the tray shows its new state when it has it.
+fn act<R: Runtime>(app: &AppHandle<R>, machine: &str, command: &'static str) {
+    let host = app.state::<Host>();
+    let (app, stop) = (host.app.clone(), host.stop.clone());
+    let machine = machine.to_owned();
+    let acting = host.tasks.track_future(async move {
+        let asked = app.rpc(Some(&machine), command, json!({}));
+        if let Some(Err(failure)) = stop.run_until_cancelled(asked).await {
+            tracing::warn!(%failure, "an action of the tray failed");
+        }
+    });
+    tauri::async_runtime::spawn(acting);
+}
+
+/// The only machine's actions in the menu itself, those of several below their names.
+fn menu<R: Runtime>(app: &AppHandle<R>, states: &States) -> tauri::Result<Menu<R>> {
+    let item =
+        |id: &str, text: &str, enabled| MenuItem::with_id(app, id, text, enabled, None::<&str>);
+    let line = || PredefinedMenuItem::separator(app);
+    let actions = |name: &str, state: Option<MachineState>, of: &str| {
+        let running = state.is_some_and(is_running);
+        let start = item(&format!("{START}{name}"), &format!("Start{of}"), !running)?;
+        let stop = item(&format!("{STOP}{name}"), &format!("Stop{of}"), running)?;
+        Ok::<_, tauri::Error>((start, stop))
+    };
+    let menu = Menu::new(app)?;
+    if let [(name, state)] = states.iter().collect::<Vec<_>>()[..] {
+        let (start, stop) = actions(name, *state, " machine")?;
+        menu.append_items(&[
+            &item("state", &label(name, *state), false)?,
+            &line()?,
+            &item("open", "Open Vivarium", true)?,
+            &start,
+            &stop,
+        ])?;
+    } else {
+        for (name, state) in states {
+            let (start, stop) = actions(name, *state, "")?;
+            let text = label(name, *state);
+            menu.append(&Submenu::with_items(app, text, true, &[&start, &stop])?)?;
+        }
+        if !states.is_empty() {
+            menu.append(&line()?)?;
+        }
+        menu.append(&item("open", "Open Vivarium", true)?)?;
+    }
+    menu.append_items(&[&line()?, &item("quit", "Quit", true)?])?;
+    Ok(menu)
+}
+
+/// A machine and its state: `os-host · running`.
+fn label(name: &str, state: Option<MachineState>) -> String {
+    let words = match state {
+        None | Some(MachineState::Absent) => "not created",
+        Some(MachineState::Stopped) => "stopped",
+        Some(MachineState::Starting) => "starting",
+        Some(MachineState::Running) => "running",
+    };
+    format!("{} · {words}", untrusted::sentence(name, LONGEST_NAME))
+}
+
+/// What the tray's icon says when the mouse rests on it.
+fn tooltip(states: &States) -> String {
+    match states.iter().collect::<Vec<_>>()[..] {
+        [] => "Vivarium".into(),
+        [(name, state)] => label(name, *state),
+        ref all => {
+            let running = all
+                .iter()
+                .filter(|(_, state)| state.is_some_and(is_running));
+            format!("{} of {} machines running", running.count(), all.len())
+        }
+    }
+}
+
+fn is_running(state: MachineState) -> bool {
+    matches!(state, MachineState::Starting | MachineState::Running)
 }
 
 impl<R: Runtime> Tray<R> {
-    /// Shows this state. A tray that can't be changed is not worth a failure.
-    pub fn show(&self, status: &MachineStatus) {
-        let (words, running) = match status.state {
-            MachineState::Absent => ("not created", false),
-            MachineState::Stopped => ("stopped", false),
-            MachineState::Starting => ("starting", true),
-            MachineState::Running => ("running", true),
-        };
-        let words = format!(
-            "{} · {words}",
-            untrusted::sentence(&status.name, LONGEST_NAME)
-        );
-        let _ = self.state.set_text(&words);
-        let _ = self.start.set_enabled(!running);
-        let _ = self.stop.set_enabled(running);
-        let _ = self.icon.set_tooltip(Some(&words));
-        let _ = self
-            .icon
-            .set_icon(Some(picture(self.icon.app_handle(), Some(status.state))));
+    /// Shows a machine's state. A tray that can't be changed is not worth a failure.
+    pub fn show(&self, machine: &str, state: MachineState) {
+        self.change(|states| {
+            states.insert(machine.to_owned(), Some(state));
+        });
+    }
+
+    /// Shows these machines and no others.
+    pub fn list(&self, machines: &MachineList) {
+        self.change(|states| {
+            let before = std::mem::take(states);
+            for MachineEntry { name } in &machines.machines {
+                let state = before.get(name).copied().flatten();
+                states.insert(name.clone(), state);
+            }
+        });
+    }
+
+    fn change(&self, change: impl FnOnce(&mut States)) {
+        let mut states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = states.clone();
+        change(&mut states);
+        if *states == before {
+            return;
+        }
+        let app = self.icon.app_handle();
+        if let Ok(menu) = menu(app, &states) {
+            let _ = self.icon.set_menu(Some(menu));
+        }
+        let _ = self.icon.set_tooltip(Some(tooltip(&states)));
+        let any = |wanted| states.values().any(|state| *state == Some(wanted));
+        let state = [MachineState::Starting, MachineState::Running];
+        let _ = self.icon.set_icon(Some(picture(
+            app,
+            state.into_iter().find(|state| any(*state)),
+        )));
     }
 }
 
@@ -148,4 +235,20 @@ fn library_is_there() -> bool {
 #[cfg(not(target_os = "linux"))]
 fn library_is_there() -> bool {
     true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_icon_tells_of_the_only_machine_or_counts_them() {
+        let mut states = States::new();
+        assert_eq!(tooltip(&states), "Vivarium");
+        states.insert("os-host".into(), Some(MachineState::Running));
+        assert_eq!(tooltip(&states), "os-host · running");
+        states.insert("work".into(), None);
+        assert_eq!(tooltip(&states), "1 of 2 machines running");
+        assert_eq!(label("a\u{1b}b", None), "a\u{fffd}b · not created");
+    }
 }

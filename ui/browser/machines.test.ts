@@ -88,11 +88,31 @@ test("each page shows the machine that was chosen, while a cell runs in the othe
   await expect.poll(() => outputs(page), { timeout: SLOW_MS }).toContain("the first went on");
   expect(await outputs(page)).not.toContain("in the second");
   instance.vivarium("machine", "create", "third");
-  after.push(() => instance.vivarium("machine", "rm", "third", "--yes"));
+  after.push(() => {
+    for (const name of ["third", "fourth"]) if (instance.vivarium("machine", "ls").includes(name)) instance.vivarium("machine", "rm", name, "--yes");
+  });
   await page.getByTestId("machine-switcher").click();
   await page.getByTestId("machine-third").waitFor();
   await looksRight(page);
   await page.keyboard.press("Escape");
+
+  // It is renamed and deleted in the window.
+  await choose(page, "third");
+  await page.getByTestId("machine-switcher").click();
+  await page.getByTestId("machine-rename").click();
+  await page.getByTestId("rename-machine-name").fill("second");
+  await page.getByText("A machine named second already exists.").waitFor();
+  await page.getByTestId("rename-machine-name").fill("fourth");
+  await looksRight(page);
+  await page.getByTestId("rename-machine-save").click();
+  await expect.poll(() => page.getByTestId("machine-switcher").innerText()).toContain("fourth");
+  expect(instance.vivarium("machine", "ls")).toContain("fourth");
+  await page.getByTestId("machine-switcher").click();
+  await page.getByTestId("machine-delete").click();
+  await looksRight(page);
+  await page.getByTestId("delete-machine-confirm").click();
+  await expect.poll(() => page.getByTestId("machine-switcher").innerText()).toContain("os-host");
+  expect(instance.vivarium("machine", "ls")).not.toContain("fourth");
 
   // Back again, it is as it was left.
   await choose(page, "second");

@@ -329,16 +329,8 @@ impl Evolve {
     fn write(&self, run: &EvolveRun) -> Result<(), EvolveError> {
         let path = self.path(&run.run_id, "json");
         make_dir(&self.folder.join("runs"))?;
-        let aside = path.with_extension("aside");
-        let mut file = File::options()
-            .create(true)
-            .truncate(true)
-            .write(true)
-            .mode(0o600)
-            .open(&aside)?;
-        file.write_all(&serde_json::to_vec(run).map_err(std::io::Error::other)?)?;
-        file.sync_all()?;
-        fs::rename(&aside, &path)?;
+        let text = serde_json::to_vec(run).map_err(std::io::Error::other)?;
+        crate::atomic_file::write_durably(&path, &text, 0o600)?;
         for old in self.runs()?.iter().skip(KEPT) {
             for end in ["json", "log"] {
                 let _ = fs::remove_file(self.path(&old.run_id, end));

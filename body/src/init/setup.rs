@@ -167,9 +167,7 @@ fn enter(file: &str, user: &str, fields: &[(usize, u32)]) -> std::io::Result<()>
     };
     let changed = entered(&text, user, fields);
     if changed != text {
-        let aside = format!("{file}.vivarium");
-        fs::write(&aside, changed)?;
-        fs::rename(&aside, file)?;
+        crate::atomic_file::write(Path::new(file), changed.as_bytes(), 0o644)?;
     }
     Ok(())
 }

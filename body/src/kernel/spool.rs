@@ -34,6 +34,16 @@ impl Spool {
     pub fn load(&self) -> Vec<Found> {
         let entries = std::fs::read_dir(&self.folder).into_iter().flatten();
         let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+        // One that was being written when its writer was killed was accepted by nobody.
+        paths.retain(|path| {
+            let is_whole = path
+                .extension()
+                .is_some_and(|word| word == WAITS || word == RUNS);
+            if !is_whole {
+                let _ = std::fs::remove_file(path);
+            }
+            is_whole
+        });
         // Their names are ULIDs: in order of time.
         paths.sort();
         let read = |path: PathBuf| {
@@ -52,9 +62,7 @@ impl Spool {
     pub fn put(&self, order: &Order) {
         let write = || -> std::io::Result<()> {
             let bytes = serde_json::to_vec(order).map_err(std::io::Error::other)?;
-            let aside = self.folder.with_extension("new");
-            std::fs::write(&aside, bytes)?;
-            std::fs::rename(aside, self.path(&order.execution_id, WAITS))
+            crate::atomic_file::write(&self.path(&order.execution_id, WAITS), &bytes, 0o600)
         };
         if let Err(error) = write() {
             tracing::warn!(%error, "a waiting cell could not be written down");

@@ -257,20 +257,10 @@ impl Config {
 }
 
 fn write(path: &Path, value: &Value) -> std::io::Result<()> {
-    use std::{io::Write, os::unix::fs::OpenOptionsExt};
-    let aside = path.with_extension(format!("json.{}", std::process::id()));
     let mut text = serde_json::to_vec_pretty(value)?;
     text.push(b'\n');
     // It may hold keys: for its owner alone.
-    let mut file = std::fs::OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&aside)?;
-    file.write_all(&text)?;
-    file.sync_all()?;
-    std::fs::rename(&aside, path)
+    crate::atomic_file::write_durably(path, &text, 0o600)
 }
 
 fn stamp(path: &Path) -> Option<(u64, i64, i64, u64)> {

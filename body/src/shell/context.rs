@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 use super::ShellError;
-use crate::aside;
+use crate::atomic_file;
 
 /// Of a variable with its name. Linux takes up to 128 KiB.
 pub const LONGEST_VARIABLE: usize = 64 << 10;
@@ -198,7 +198,7 @@ impl Context {
         let Some(file) = &self.file else { return };
         let written = serde_json::to_vec(kept).map_err(std::io::Error::from);
         // Secrets may stand in the environment.
-        if let Err(error) = written.and_then(|bytes| aside::write(file, &bytes, 0o600)) {
+        if let Err(error) = written.and_then(|bytes| atomic_file::write(file, &bytes, 0o600)) {
             tracing::warn!(%error, "the shell's folder and environment could not be kept");
         }
     }

@@ -120,8 +120,11 @@ impl App {
         Ok(self.inner.handles.of(shared, &name))
     }
 
-    /// All machines that there are.
-    pub(crate) fn machines(&self) -> Result<MachineList, Failure> {
+    /// All machines that there are, the first one first.
+    ///
+    /// # Errors
+    /// If the folder of their settings files can't be read.
+    pub fn machines(&self) -> Result<MachineList, Failure> {
         Ok(list(&Machines::of(&self.inner.shared.options).list()?))
     }
 

@@ -92,6 +92,8 @@ pub enum LifecycleError {
         port: u16,
         /// Who holds it, where that could be found out.
         holder: Option<String>,
+        /// Whether Vivarium found the port itself, as the machine's spec names none.
+        found: bool,
         /// The engine's words, where it was asked.
         #[source]
         source: Option<EngineError>,
@@ -339,13 +341,17 @@ impl From<LifecycleError> for Failure {
             LifecycleError::NoBase { cause, script, .. } => failure(FailureCode::NotFound).because(cause).next(
                 format!("Run {} to build it without a registry, or set another base in the machine's settings file.", script.display()),
             ),
-            LifecycleError::PortTaken { holder, source, .. } => {
+            LifecycleError::PortTaken { holder, source, found, .. } => {
                 let cause = match holder {
                     Some(holder) => Some(format!("it is used by {holder}")),
                     None => source.and_then(|source| Failure::from(source).cause),
                 };
-                Failure { cause, ..failure(FailureCode::PortTaken) }
-                    .next("Stop the program that uses it, or choose another port in the machine's settings file (0 for any free port).")
+                let next = if found {
+                    "Stop the program that uses it, or run vivarium up --recreate: the machine gets another port, and everything installed outside its home is lost."
+                } else {
+                    "Stop the program that uses it, or choose another port in the machine's settings file (0 for any free port)."
+                };
+                Failure { cause, ..failure(FailureCode::PortTaken) }.next(next)
             }
             LifecycleError::WouldRecreate { differences, .. } => failure(FailureCode::WouldRecreate)
                 .because(format!("{} changed, which requires a new container", list(&differences)))

@@ -6,6 +6,7 @@ pub mod context;
 mod difference;
 mod error;
 mod evolve;
+mod found_ports;
 mod handover;
 mod history;
 pub mod http;

@@ -1,13 +1,14 @@
 //! A machine's ups and downs: create, start, wait until it answers, stop, remove.
 
 use std::{
+    collections::BTreeMap,
     fs::{File, TryLockError},
     io::{Read, Write},
     os::unix::fs::OpenOptionsExt,
     time::Duration,
 };
 
-use containers::{CancellationToken, Container, ContainerState, Engine};
+use containers::{CancellationToken, Container, ContainerSpec, ContainerState, Engine};
 use futures_util::future::BoxFuture;
 use wire::machine::MachineStatus;
 
@@ -92,7 +93,8 @@ impl Machine {
     ) -> Result<MachineStatus, LifecycleError> {
         phase(tell, "create");
         let site = self.site(engine, &self.image(), image_id).await?;
-        let plan = self.planned(&site)?;
+        let mut plan = self.planned(&site)?;
+        let mut is_new = false;
         let old = match self.ours(engine).await? {
             Some(container) => {
                 let mut comparison = self.compared(engine, &container, &plan, image_id).await?;
@@ -114,7 +116,9 @@ impl Machine {
                 }
                 self.ensure_surroundings(engine).await?;
                 handover::prepare(self, engine, &plan).await?;
+                self.find_ports(engine, &mut plan, &BTreeMap::new());
                 engine.create_container(&plan).await?;
+                is_new = true;
                 None
             }
         };
@@ -122,15 +126,40 @@ impl Machine {
             Some(old) => self.recreate(engine, &old, plan, cancel, tell).await?,
             None => {
                 phase(tell, "start");
-                self.start(engine).await?;
+                match self.start(engine).await {
+                    Err(LifecycleError::PortTaken { found: true, .. }) if is_new || recreate => {
+                        self.start_elsewhere(engine, plan, cancel, tell).await?;
+                    }
+                    started => started?,
+                }
                 self.wait_ready(engine, cancel).await?;
                 // Aside until the one in its place answers, if a recreation was cut off.
                 self.remove_beside(engine, &self.names.placed(Placed::Old))
                     .await?;
             }
         }
+        self.keep_ports(engine).await?;
         phase(tell, "ready");
         self.status(engine).await
+    }
+
+    /// Recreates a container that doesn't run because another program has a port which was found for
+    /// it: nobody chose that port.
+    async fn start_elsewhere(
+        &self,
+        engine: &Engine,
+        mut plan: ContainerSpec,
+        cancel: &CancellationToken,
+        tell: Tell<'_>,
+    ) -> Result<(), LifecycleError> {
+        let Some(stopped) = self.ours(engine).await? else {
+            return Err(self.not_running());
+        };
+        let named = self.spec.ports.all();
+        for (port, named) in plan.ports.iter_mut().zip(named) {
+            port.host = named;
+        }
+        self.recreate(engine, &stopped, plan, cancel, tell).await
     }
 
     /// Stops it politely; one that is not there is no failure.

@@ -41,6 +41,8 @@ pub(crate) const KERNEL_PORT: u16 = 8080;
 pub(crate) const MCP_PORT: u16 = 8765;
 /// VNC inside.
 pub(crate) const VNC_PORT: u16 = 5900;
+/// All of them, in the order of the spec.
+pub(crate) const PORTS: [u16; 3] = [KERNEL_PORT, MCP_PORT, VNC_PORT];
 /// The engine's socket, inside and as it usually is on the host.
 const SOCKET: &str = "/var/run/docker.sock";
 /// Where a machine sees the history of its repo, which it can't write to.

@@ -13,13 +13,12 @@ impl Machine {
         if self.seat.is_some() || !engine.info().endpoint.starts_with("unix://") {
             return None;
         }
-        let spec = &self.spec.ports;
         let is_taken = |port: &u16| {
             *port != 0
                 && !held.contains(port)
                 && std::net::TcpListener::bind(("127.0.0.1", *port)).is_err()
         };
-        [spec.kernel, spec.mcp, spec.vnc].into_iter().find(is_taken)
+        self.spec.ports.all().into_iter().find(is_taken)
     }
 
     pub(crate) async fn port_taken(
@@ -35,6 +34,7 @@ impl Machine {
         LifecycleError::PortTaken {
             port,
             holder,
+            found: self.is_found_port(port),
             source,
         }
     }

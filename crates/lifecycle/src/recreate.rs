@@ -131,6 +131,7 @@ impl Machine {
         }
         self.ensure_surroundings(engine).await?;
         handover::prepare(self, engine, &plan).await?;
+        self.find_ports(engine, &mut plan, &old.ports);
         let beside = self.names.placed(Placed::New);
         self.remove_beside(engine, &beside).await?;
         plan.name.clone_from(&beside);

@@ -114,6 +114,14 @@ pub struct Ports {
     pub vnc: u16,
 }
 
+impl Ports {
+    /// All of them: kernel, MCP, VNC.
+    #[must_use]
+    pub fn all(&self) -> [u16; 3] {
+        [self.kernel, self.mcp, self.vnc]
+    }
+}
+
 impl Default for Ports {
     fn default() -> Self {
         Self {

@@ -13,6 +13,8 @@ mod evolve_killed;
 mod evolving;
 #[path = "engine/faults.rs"]
 mod faults;
+#[path = "engine/found_ports.rs"]
+mod found_ports;
 #[path = "engine/history.rs"]
 mod history;
 #[path = "engine/machine.rs"]

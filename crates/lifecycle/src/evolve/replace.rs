@@ -1,6 +1,6 @@
 //! The second half of a run, in which the machine changes: carry, swap, settle.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use containers::ContainerState;
 use wire::evolve::{CarriedKernel, GenerationState, RunKind, RunningCell};
@@ -232,6 +232,7 @@ impl Run<'_> {
                 port.host = found.ports.get(&port.container).copied().unwrap_or(0);
             }
         }
+        machine.find_ports(engine, plan, &BTreeMap::new());
         let labels = machine.names.labels();
         engine
             .ensure_network(&machine.names.network(), &labels)
@@ -298,6 +299,7 @@ impl Run<'_> {
                 return Err(LifecycleError::PortTaken {
                     port,
                     holder: Some(holder),
+                    found: true,
                     source: None,
                 });
             }

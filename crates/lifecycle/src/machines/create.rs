@@ -44,7 +44,11 @@ impl Machines {
         self.check_free(&new.name)?;
         let folder = self.paths.machine_dir(&new.name);
         self.check_uncovered(&folder)?;
-        for mount in &new.mounts {
+        let mut new = new.clone();
+        for mount in &mut new.mounts {
+            if let Some(mounted) = of_windows(&mount.source, Path::new("/mnt")) {
+                mount.source = mounted.display().to_string();
+            }
             let source = PathBuf::from(expand(&mount.source, &self.paths));
             if !source.exists() {
                 return Err(LifecycleError::NoSource {
@@ -53,7 +57,7 @@ impl Machines {
                 });
             }
         }
-        let text = text(new, &folder)?;
+        let text = text(&new, &folder)?;
         let file = self.paths.spec_file(&new.name);
         Spec::parse(&text, &file, &[])?;
         for (name, mode) in [("data", 0o700), ("files", 0o755)] {
@@ -84,6 +88,19 @@ impl Machines {
         }
         Ok(())
     }
+}
+
+/// Where a path of Windows such as `C:\Users\me` lies in the Linux beside it, which mounts drives below
+/// this folder (`/mnt/c/Users/me`); `None` for every other path.
+fn of_windows(source: &str, drives: &Path) -> Option<PathBuf> {
+    let (drive, rest) = source.split_once(':')?;
+    let letter = drive.chars().next().filter(char::is_ascii_alphabetic)?;
+    if drive.len() != 1 || !rest.starts_with(['\\', '/']) {
+        return None;
+    }
+    let mut path = drives.join(letter.to_ascii_lowercase().to_string());
+    path.extend(rest.split(['\\', '/']).filter(|name| !name.is_empty()));
+    Some(path)
 }
 
 /// The mount of a machine in which this folder lies.
@@ -137,4 +154,22 @@ fn text(new: &NewMachine, folder: &Path) -> Result<String, LifecycleError> {
     }
     document["mounts"] = Item::ArrayOfTables(mounts);
     Ok(document.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_of_windows_is_found_among_its_mounted_drives() {
+        let found = |source: &str| of_windows(source, Path::new("/mnt"));
+        assert_eq!(
+            found(r"C:\Users\Ann Lee\Downloads"),
+            Some("/mnt/c/Users/Ann Lee/Downloads".into())
+        );
+        assert_eq!(found("d:/data/"), Some("/mnt/d/data".into()));
+        for other in ["/home/a:b", "~/Downloads", "C:relative", "work:/x", ""] {
+            assert_eq!(found(other), None, "{other}");
+        }
+    }
 }
