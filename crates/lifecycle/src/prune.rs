@@ -7,12 +7,17 @@
 
 use containers::{Engine, EngineError, LooseImage};
 
-use crate::plan::{Names, label};
+use crate::{
+    evolve::now_ms,
+    plan::{Names, label},
+};
 
 /// The Dockerfile's stage that becomes the machine's image.
 const LAST_STAGE: &str = "os";
 /// Ends of each stage that are kept beside those that the last build used.
 const SPARE: usize = 3;
+/// Seconds during which the beginning of a machine's image may be another build's that goes on.
+const BUILDING_S: i64 = 3600;
 
 /// Removes what may go; answers how many went. One in use stays, which is no failure.
 ///
@@ -31,7 +36,8 @@ pub(crate) async fn prune(
     loose.extend(ours.into_iter().filter(stageless));
     loose.sort_by_key(|image| std::cmp::Reverse(image.created_at_s));
     let mut gone = 0;
-    for id in superseded(&loose, names, generations, used) {
+    let now_s = i64::try_from(now_ms() / 1000).unwrap_or(i64::MAX);
+    for id in superseded(&loose, names, generations, used, now_s) {
         match engine.remove_image(id).await {
             Ok(()) => gone += 1,
             Err(error) if error.is_conflict() => {}
@@ -47,6 +53,7 @@ fn superseded<'a>(
     names: &Names,
     generations: usize,
     used: &[String],
+    now_s: i64,
 ) -> Vec<&'a str> {
     let mut kept = std::collections::HashMap::new();
     let mut keep = |of: &'a str, most: usize| {
@@ -59,13 +66,20 @@ fn superseded<'a>(
         let value = |name| image.labels.get(name).map(String::as_str);
         let id = image.id.trim_start_matches("sha256:");
         // Podman sets the labels of a build on the ends of all its stages.
+        // The version is the label that is set last: without it the build ended half way.
         let whole = value(label::STAGE).is_none_or(|stage| stage == LAST_STAGE);
-        let stays = match value(label::INSTANCE) {
-            // The label that is set last: without it the build ended half way.
-            Some(instance) if whole && value(label::VERSION).is_some() => {
-                instance != names.instance
-                    || value(label::MACHINE) != Some(&names.machine)
-                    || keep("", generations)
+        let is_whole = whole && value(label::VERSION).is_some();
+        let is_new = image.created_at_s.saturating_add(BUILDING_S) > now_s;
+        let stays = match (value(label::INSTANCE), value(label::MACHINE)) {
+            // Only its own machine knows whether it is still being built.
+            (Some(instance), _) if instance != names.instance => true,
+            (_, Some(machine)) if machine != names.machine => true,
+            (Some(_), Some(_)) if is_whole => keep("", generations),
+            // Nobody's yet: the labels that say whose it is are set near the end.
+            (None, _) | (_, None)
+                if is_whole || value(label::STAGE) == Some(LAST_STAGE) && is_new =>
+            {
+                true
             }
             _ => {
                 used.iter().any(|used| id.starts_with(used.as_str()))
@@ -83,6 +97,8 @@ fn superseded<'a>(
 mod tests {
     use super::*;
     use crate::spec::Spec;
+
+    const NOW_S: i64 = 2 * BUILDING_S;
 
     fn image(id: &str, stage: &str, instance: Option<&str>) -> LooseImage {
         let mut labels = vec![(label::STAGE, stage)];
@@ -104,7 +120,7 @@ mod tests {
     fn gone(loose: &[LooseImage], generations: usize, used: &[&str]) -> Vec<String> {
         let names = Names::new(&Spec::default(), Some("blue"));
         let used: Vec<String> = used.iter().map(|&id| id.to_owned()).collect();
-        let gone = superseded(loose, &names, generations, &used);
+        let gone = superseded(loose, &names, generations, &used, NOW_S);
         gone.into_iter().map(str::to_owned).collect()
     }
 
@@ -118,6 +134,31 @@ mod tests {
     #[test]
     fn another_instances_images_stay() {
         assert!(gone(&[image("a1", "os", Some("green"))], 0, &[]).is_empty());
+    }
+
+    #[test]
+    fn what_another_instance_may_be_building_stays() {
+        // Its last labels are not there yet; many builds go on at once.
+        let begun = |id: &str, label: Option<&str>, created_at_s| {
+            let mut begun = image(id, "os", label);
+            begun.labels.remove(label::VERSION);
+            begun.created_at_s = created_at_s;
+            begun
+        };
+        let mut loose: Vec<_> = (0..6)
+            .map(|number| begun(&format!("n{number}"), None, NOW_S - 60))
+            .collect();
+        loose.extend((0..6).map(|number| begun(&format!("g{number}"), Some("green"), 0)));
+        assert!(gone(&loose, 0, &[]).is_empty());
+        // Those of builds that failed long ago go.
+        let old: Vec<_> = (0..6)
+            .map(|number| begun(&format!("o{number}"), None, 0))
+            .collect();
+        assert_eq!(gone(&old, 0, &[]).len(), 3);
+        let own: Vec<_> = (0..6)
+            .map(|number| begun(&format!("b{number}"), Some("blue"), NOW_S))
+            .collect();
+        assert_eq!(gone(&own, 0, &[]).len(), 3);
     }
 
     #[test]
