@@ -334,6 +334,11 @@ async fn what_it_says_is_text(used: &mut Used<'_>) {
     let fooled = "return [document.title, typeof window.owned, document.querySelectorAll('script[data-owned]').length].join(' ');";
     let state = used.window.client.execute(fooled, Vec::new()).await;
     assert_eq!(state.expect("an answer"), json!("Vivarium undefined 0"));
+    // Another program carried out the evolve that this window had announced.
+    let over = "return !document.body.textContent.includes('Evolve awaits your approval');";
+    used.window
+        .until("the window hears of the end", DEADLINE, over)
+        .await;
     used.window.keep_picture("hostile outputs").await;
 }
 

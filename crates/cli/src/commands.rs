@@ -1,6 +1,9 @@
 //! Each command over the app; answers the exit code.
 
-use std::io::IsTerminal;
+use std::{
+    io::IsTerminal,
+    sync::{Mutex, PoisonError},
+};
 
 use app::{Addresses, App, ServeOptions, Verdict};
 use serde::de::DeserializeOwned;
@@ -157,19 +160,26 @@ async fn begin_up(app: &App, request: UpRequest, json: bool) -> Result<(), Failu
 
 /// Prints a run's progress until it ends; Ctrl-C cancels it.
 async fn follow(app: &App, run: RunStarted, after: u64, json: bool) -> Result<(), Failure> {
-    let mut printer = ProgressPrinter::new();
-    let ended = run::follow(app, &run, after, "run_cancel", |event| match event {
+    let printer = Mutex::new(ProgressPrinter::new());
+    let printing = || printer.lock().unwrap_or_else(PoisonError::into_inner);
+    let following = run::follow(app, &run, after, "run_cancel", |event| match event {
         Event::RunProgress { run_id, progress } if run_id == run.run_id => {
             if json {
                 print::json(&progress);
             } else {
-                printer.tell(&progress);
+                printing().tell(&progress);
             }
         }
         _ => {}
-    })
-    .await;
-    printer.end();
+    });
+    tokio::pin!(following);
+    let ended = loop {
+        tokio::select! {
+            ended = &mut following => break ended,
+            () = tokio::time::sleep(print::SILENCE / 3) => printing().still_there(),
+        }
+    };
+    printing().end();
     ended
 }
 

@@ -4,6 +4,7 @@
 use std::{
     borrow::Cow,
     io::{IsTerminal, Write},
+    time::{Duration, Instant},
 };
 
 use app::{Check, Verdict, untrusted};
@@ -182,19 +183,32 @@ pub struct ProgressPrinter {
     terminal: bool,
     /// Whether the last line is a passing one.
     passing: bool,
+    /// The step that goes on, and when it began.
+    step: Option<(String, Instant)>,
+    /// When something was printed last.
+    printed_at: Instant,
 }
+
+/// So long may a step be silent before it is said that it goes on.
+pub const SILENCE: Duration = Duration::from_secs(15);
 
 impl ProgressPrinter {
     pub fn new() -> Self {
         Self {
             terminal: std::io::stderr().is_terminal(),
             passing: false,
+            step: None,
+            printed_at: Instant::now(),
         }
     }
 
     pub fn tell(&mut self, progress: &Progress) {
+        self.printed_at = Instant::now();
         match progress {
-            Progress::Phase { name } => self.lasting(&format!("== {name}")),
+            Progress::Phase { name } => {
+                self.step = Some((name.clone(), self.printed_at));
+                self.lasting(&format!("== {name}"));
+            }
             Progress::Step {
                 index,
                 total,
@@ -202,6 +216,7 @@ impl ProgressPrinter {
                 cached,
             } => {
                 let cached = if *cached { " (cached)" } else { "" };
+                self.step = Some((format!("[{index}/{total}]"), self.printed_at));
                 self.lasting(&format!("[{index}/{total}] {}{cached}", cut(title, 100)));
             }
             Progress::Line { text } if self.terminal => {
@@ -210,6 +225,28 @@ impl ProgressPrinter {
             }
             Progress::Line { text } => note(&format!("    {text}")),
         }
+    }
+
+    /// Says that a step goes on which has been silent for [`SILENCE`].
+    pub fn still_there(&mut self) {
+        if let Some(text) = self.since(Instant::now()) {
+            if self.terminal {
+                err(&format!("\r\x1b[2K    {text}"));
+                self.passing = true;
+            } else {
+                note(&format!("    {text}"));
+            }
+        }
+    }
+
+    fn since(&mut self, now: Instant) -> Option<String> {
+        let (step, begun) = self.step.as_ref()?;
+        if now.duration_since(self.printed_at) < SILENCE {
+            return None;
+        }
+        self.printed_at = now;
+        let seconds = now.duration_since(*begun).as_secs();
+        Some(format!("{step} still running, {seconds} s"))
     }
 
     /// Leaves a clean line.
@@ -335,6 +372,20 @@ fn plain(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_step_that_is_silent_is_said_to_go_on() {
+        let mut printer = ProgressPrinter::new();
+        let begun = printer.printed_at;
+        assert_eq!(printer.since(begun + 2 * SILENCE), None, "nothing began");
+        printer.step = Some(("[3/9]".into(), begun));
+        assert_eq!(printer.since(begun + SILENCE / 2), None);
+        let text = printer.since(begun + SILENCE);
+        assert_eq!(text.as_deref(), Some("[3/9] still running, 15 s"));
+        assert_eq!(printer.since(begun + SILENCE), None, "it was just said");
+        let text = printer.since(begun + 2 * SILENCE);
+        assert_eq!(text.as_deref(), Some("[3/9] still running, 30 s"));
+    }
 
     #[test]
     fn colours_go() {

@@ -1,6 +1,10 @@
 //! A machine's image: whether it is current, its base, its build.
 
-use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    time::{Duration, Instant},
+};
 
 use containers::{BuildRequest, CancellationToken, Engine, EngineError};
 use futures_util::future::BoxFuture;
@@ -9,6 +13,7 @@ use wire::machine::Progress;
 use crate::{
     context::Context,
     error::LifecycleError,
+    evolve::{read_json, write_json},
     machine::{Machine, Tell, phase},
     plan::label,
     prune::prune,
@@ -17,6 +22,14 @@ use crate::{
 
 /// How long a base image's pull may be silent or last.
 const PULL: Duration = Duration::from_secs(600);
+
+/// A duration as people say it: `40 s`, `5 min 20 s`.
+fn words(seconds: u64) -> String {
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        _ => format!("{} min {:02} s", seconds / 60, seconds % 60),
+    }
+}
 
 impl Machine {
     /// Builds the image where it is missing or stale, or where `rebuild` says so; answers its id.
@@ -94,6 +107,15 @@ impl Machine {
         phase(tell, "base");
         self.ensure_base(engine, cancel, tell).await?;
         phase(tell, "build");
+        let took = self
+            .paths
+            .machine_dir(&self.names.machine)
+            .join("last_build.json");
+        if let Ok(Some(seconds)) = read_json::<u64>(&took) {
+            let text = format!("The last build took {}.", words(seconds));
+            tell(Progress::Line { text });
+        }
+        let begun = Instant::now();
         let mut labels = self.names.labels();
         labels.insert(label::INPUTS.into(), digest);
         let request = BuildRequest {
@@ -104,6 +126,9 @@ impl Machine {
             labels,
         };
         let built = engine.build(request, cancel, tell).await?;
+        if let Err(error) = write_json(&took, &begun.elapsed().as_secs()) {
+            tracing::debug!(%error, "how long the build took can't be kept");
+        }
         self.prune(engine, &built.steps).await;
         Ok(built.id)
     }

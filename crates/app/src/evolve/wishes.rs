@@ -176,22 +176,24 @@ impl MachineHandle {
         None
     }
 
-    /// The view hears of a run that waited for a person's yes and was taken back inside; the machine
-    /// hears how one ended that it still waits for.
+    /// The view hears how a run ended that waited for an approval, and was cancelled inside or answered
+    /// in another window; the machine hears how one ended that it still waits for.
     async fn tell_what_was_missed(&self, told: &mut HashSet<String>) {
         let Some(run) = self.latest_of_machine().await else {
             return;
         };
-        if run.state == RunState::Cancelled {
-            if told.remove(&run.run_id) {
-                self.inner.journal.publish(Event::Evolve { run });
-            }
-        } else if run.ended_at.is_none()
-            && let Some(mut ours) = self.machine().ok().and_then(|machine| machine.runs().ok())
-            && let Some(at) = ours.iter().position(|one| one.run_id == run.run_id)
-            && ours[at].ended_at.is_some()
-        {
-            self.tell_end(&ours.swap_remove(at)).await;
+        let known = self.machine().ok().and_then(|machine| machine.runs().ok());
+        let ours = known
+            .into_iter()
+            .flatten()
+            .find(|one| one.run_id == run.run_id && one.ended_at.is_some());
+        let is_cancelled = run.state == RunState::Cancelled;
+        if (is_cancelled || ours.is_some()) && told.remove(&run.run_id) {
+            let run = ours.clone().unwrap_or_else(|| run.clone());
+            self.inner.journal.publish(Event::Evolve { run });
+        }
+        if let Some(ours) = ours.filter(|_| run.ended_at.is_none()) {
+            self.tell_end(&ours).await;
         }
     }
 

@@ -2,6 +2,7 @@
 
 use containers::LooseImage;
 use lifecycle::{CancellationToken, Engine};
+use wire::machine::Progress;
 
 use crate::tiny::TinyMachine;
 
@@ -31,11 +32,13 @@ async fn builds_do_not_pile_up() {
     let (mut generations, mut ends) = (Vec::new(), Vec::new());
     for number in 0..6 {
         tiny.write("body/rootfs/number", &number.to_string());
-        let built = tiny
-            .machine
-            .build(&engine, false, &cancel, &mut |_| {})
-            .await;
+        let mut told = false;
+        let mut tell = |progress| {
+            told |= matches!(progress, Progress::Line { text } if text.starts_with("The last build took"));
+        };
+        let built = tiny.machine.build(&engine, false, &cancel, &mut tell).await;
         built.unwrap();
+        assert_eq!(told, number > 0, "build {number}");
         generations.push(loose("os").await);
         ends.push(loose(&tiny.instance).await);
     }
