@@ -11,6 +11,7 @@ use axum::{
 };
 
 use subtle::ConstantTimeEq;
+use wire::error_code::ErrorCode;
 
 use super::error::ApiError;
 
@@ -73,7 +74,7 @@ impl Access {
             let message = format!("the header {name} stands there more than once");
             return Some(ApiError::new(
                 StatusCode::BAD_REQUEST,
-                "repeated_header",
+                ErrorCode::RepeatedHeader,
                 message,
             ));
         }
@@ -84,7 +85,7 @@ impl Access {
             let message = "this Host is none of this machine's names; OS_ALLOWED_HOSTS adds more";
             return Some(ApiError::new(
                 StatusCode::FORBIDDEN,
-                "foreign_host",
+                ErrorCode::ForeignHost,
                 message,
             ));
         }
@@ -93,7 +94,7 @@ impl Access {
                 "web pages of this Origin may not use this machine; OS_ALLOWED_ORIGINS adds some";
             return Some(ApiError::new(
                 StatusCode::FORBIDDEN,
-                "foreign_origin",
+                ErrorCode::ForeignOrigin,
                 message,
             ));
         }
@@ -110,7 +111,7 @@ impl Access {
         let message = "a valid token is needed: Authorization: Bearer <token>";
         Some(ApiError::new(
             StatusCode::UNAUTHORIZED,
-            "unauthorized",
+            ErrorCode::Unauthorized,
             message,
         ))
     }

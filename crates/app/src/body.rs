@@ -4,25 +4,22 @@ use std::time::Duration;
 
 use hyper::{Method, StatusCode};
 use lifecycle::{
-    MachineOptions,
-    http::{ANSWER_BYTES, Answer, Call, HttpError, WORD_BYTES},
+    http::{ANSWER_BYTES, Answer, HttpError, WORD_BYTES},
     json::{self, JsonError},
 };
 use serde::{Serialize, de::DeserializeOwned};
 use wire::{
+    error_code::ErrorCode,
     failure::{Failure, FailureCode},
     kernel::ErrorAnswer,
 };
 
-use crate::{
-    MachineHandle,
-    machine::{connect, load},
-};
+use crate::{MachineHandle, endpoint::ApiCall};
 
 impl MachineHandle {
     /// GET.
     pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
-        self.ask(Method::GET, path, None).await
+        self.ask(ApiCall::get(path)).await
     }
 
     /// GET of an answer of so many bytes at most.
@@ -31,8 +28,7 @@ impl MachineHandle {
         limit_bytes: usize,
         path: &str,
     ) -> Result<T, Failure> {
-        let door = door(&self.inner.options).await?;
-        ask_up_to(limit_bytes, door, Method::GET, path, None).await
+        self.ask_up_to(limit_bytes, ApiCall::get(path)).await
     }
 
     /// POST of JSON.
@@ -41,65 +37,51 @@ impl MachineHandle {
         path: &str,
         request: &impl Serialize,
     ) -> Result<T, Failure> {
-        self.ask(Method::POST, path, Some(json(request)?)).await
+        let call = ApiCall {
+            method: Method::POST,
+            body: Some(json(request)?),
+            ..ApiCall::get(path)
+        };
+        self.ask(call).await
     }
 
     /// DELETE.
     pub(crate) async fn delete<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
-        self.ask(Method::DELETE, path, None).await
+        let call = ApiCall {
+            method: Method::DELETE,
+            ..ApiCall::get(path)
+        };
+        self.ask(call).await
     }
 
-    async fn ask<T: DeserializeOwned>(
+    /// One question at one of the machine's APIs.
+    ///
+    /// # Errors
+    /// The machine's refusal, or what kept it from answering; a GET also after [`LOOK`].
+    pub(crate) async fn ask<T: DeserializeOwned>(&self, call: ApiCall<'_>) -> Result<T, Failure> {
+        self.ask_up_to(ANSWER_BYTES, call).await
+    }
+
+    async fn ask_up_to<T: DeserializeOwned>(
         &self,
-        method: Method,
-        path: &str,
-        body: Option<Vec<u8>>,
+        limit_bytes: usize,
+        call: ApiCall<'_>,
     ) -> Result<T, Failure> {
-        ask(door(&self.inner.options).await?, method, path, body).await
+        let asked = async {
+            let answer = self.inner.endpoints.send(&call).await?;
+            read(&answer.bytes_up_to(limit_bytes).await.map_err(unreachable)?)
+        };
+        if call.method == Method::GET {
+            within(LOOK, asked).await
+        } else {
+            asked.await
+        }
     }
 }
 
 /// How long a look at something may take: it is answered from memory, or something is wrong. What
 /// changes things takes as long as it takes.
 const LOOK: Duration = Duration::from_secs(20);
-
-/// One question in JSON at one of the body's doors: a port, and what it lets in.
-///
-/// # Errors
-/// The body's refusal, or what kept it from answering; a GET also after [`LOOK`].
-pub(crate) async fn ask<T: DeserializeOwned>(
-    door: (u16, String),
-    method: Method,
-    path: &str,
-    body: Option<Vec<u8>>,
-) -> Result<T, Failure> {
-    ask_up_to(ANSWER_BYTES, door, method, path, body).await
-}
-
-async fn ask_up_to<T: DeserializeOwned>(
-    limit_bytes: usize,
-    (port, token): (u16, String),
-    method: Method,
-    path: &str,
-    body: Option<Vec<u8>>,
-) -> Result<T, Failure> {
-    let look = method == Method::GET;
-    let call = Call {
-        method,
-        token: Some(&token),
-        body: body.map(Into::into),
-        ..Call::get(port, path)
-    };
-    let asked = async {
-        let answer = accepted(call.send().await.map_err(unreachable)?).await?;
-        read(&answer.bytes_up_to(limit_bytes).await.map_err(unreachable)?)
-    };
-    if look {
-        within(LOOK, asked).await
-    } else {
-        asked.await
-    }
-}
 
 async fn within<T>(
     limit: Duration,
@@ -130,13 +112,6 @@ pub(crate) fn segment(name: &str) -> String {
     percent_encoding::utf8_percent_encode(name, SEGMENT).to_string()
 }
 
-/// Where the kernel is and what it lets in.
-pub(crate) async fn door(options: &MachineOptions) -> Result<(u16, String), Failure> {
-    let machine = load(options)?;
-    let port = machine.kernel_port(&connect(options).await?).await?;
-    Ok((port, machine.secret("os_token")?))
-}
-
 /// Turns the body's refusals into failures.
 pub(crate) async fn accepted(answer: Answer) -> Result<Answer, Failure> {
     let status = answer.status;
@@ -144,11 +119,32 @@ pub(crate) async fn accepted(answer: Answer) -> Result<Answer, Failure> {
         return Ok(answer);
     }
     let body = answer.bytes_up_to(WORD_BYTES).await.unwrap_or_default();
-    let cause = serde_json::from_slice::<ErrorAnswer>(&body).map_or_else(
-        |_| format!("it answered {status}"),
-        |answer| answer.error.message,
-    );
-    let failure = match status {
+    let told = serde_json::from_slice::<ErrorAnswer>(&body).ok();
+    let failure = refusal(status, told.as_ref().map(|answer| &answer.error.code));
+    Err(match told {
+        Some(ErrorAnswer { error, .. }) => failure.because(error.message).refused(error.code),
+        None => failure.because(format!("it answered {status}")),
+    })
+}
+
+/// What a refusal means to the app. The code says more than the status, where this version knows it.
+fn refusal(status: StatusCode, code: Option<&ErrorCode>) -> Failure {
+    match code {
+        Some(ErrorCode::Evolving) => {
+            return Failure::new(FailureCode::Busy, "The machine is being replaced")
+                .next("Try again when the new machine is ready.");
+        }
+        Some(ErrorCode::DiskFull) => {
+            return Failure::new(FailureCode::DiskFull, "The machine's disk is full")
+                .next("Delete files that you don't need, then try again.");
+        }
+        Some(ErrorCode::QueueFull) => {
+            return Failure::new(FailureCode::Busy, "Too many cells are waiting")
+                .next("Wait until some have run, or interrupt.");
+        }
+        _ => {}
+    }
+    match status {
         StatusCode::UNAUTHORIZED => {
             Failure::new(FailureCode::Internal, "The machine refused our token")
                 .next("Its secrets changed while it ran: restart it (vivarium restart).")
@@ -170,8 +166,7 @@ pub(crate) async fn accepted(answer: Answer) -> Result<Answer, Failure> {
         }
         _ => Failure::new(FailureCode::Internal, "The machine failed at the request")
             .next("Read its log (vivarium logs)."),
-    };
-    Err(failure.because(cause))
+    }
 }
 
 /// No answer, or half of one: nobody listens, or who did is gone. Both are what a machine that is
@@ -225,6 +220,7 @@ pub(crate) fn read<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, Fai
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use lifecycle::http::Call;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     /// The answer of a server that says just this.
@@ -251,12 +247,27 @@ pub(crate) mod tests {
     async fn a_refusal_carries_the_machines_words() {
         let answer = answer(concat!(
             "HTTP/1.1 400 Bad Request\r\n\r\n",
-            "{\"error\":{\"code\":\"bad_json\",\"message\":\"Not JSON\"},\"request_id\":\"0123456789\"}",
+            "{\"error\":{\"code\":\"malformed_json\",\"message\":\"Not JSON\"},\"request_id\":\"0123456789\"}",
         ))
         .await;
         let failure = accepted(answer).await.err().unwrap();
         assert_eq!(failure.code, FailureCode::Invalid);
+        assert_eq!(
+            failure.error_code.as_deref(),
+            Some(&ErrorCode::MalformedJson)
+        );
         assert_eq!(failure.cause.as_deref(), Some("Not JSON"));
+    }
+
+    #[test]
+    fn a_known_code_says_more_than_the_status() {
+        let busy = StatusCode::SERVICE_UNAVAILABLE;
+        let code = |code: &ErrorCode| refusal(busy, Some(code)).code;
+        assert_eq!(code(&ErrorCode::Evolving), FailureCode::Busy);
+        assert_eq!(code(&ErrorCode::DiskFull), FailureCode::DiskFull);
+        assert_eq!(code(&ErrorCode::KernelStarting), FailureCode::Unhealthy);
+        assert_eq!(code(&ErrorCode::Other("x".into())), FailureCode::Unhealthy);
+        assert_eq!(refusal(busy, None).code, FailureCode::Unhealthy);
     }
 
     #[tokio::test]

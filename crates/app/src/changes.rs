@@ -1,6 +1,6 @@
 //! Hears what changes inside the machine: its `GET /events`, as long as it runs.
 
-use lifecycle::http::{Answer, Call};
+use lifecycle::http::Answer;
 use wire::{
     body::{Change, Takeover},
     failure::Failure,
@@ -8,11 +8,7 @@ use wire::{
     stream::Event,
 };
 
-use crate::{
-    MachineHandle,
-    body::{accepted, door, unreachable},
-    sse::SseReader,
-};
+use crate::{MachineHandle, endpoint::ApiCall, sse::SseReader};
 
 /// What changed is told in a few words.
 const CHANGE_BYTES: usize = 1 << 20;
@@ -39,13 +35,11 @@ impl Changes {
 impl MachineHandle {
     /// Begins to hear it.
     pub(crate) async fn hear_changes(&self) -> Result<Changes, Failure> {
-        let (port, token) = door(&self.inner.options).await?;
-        let call = Call {
-            token: Some(&token),
-            accept: "text/event-stream",
-            ..Call::get(port, "/events")
+        let call = ApiCall {
+            streams: true,
+            ..ApiCall::get("/events")
         };
-        let answer = accepted(call.send().await.map_err(unreachable)?).await?;
+        let answer = self.inner.endpoints.send(&call).await?;
         // What was changed before somebody listened.
         if let Ok(takeover) = self.get::<Takeover>("/takeover").await {
             self.inner.journal.publish(Event::Takeover { takeover });

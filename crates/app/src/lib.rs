@@ -5,6 +5,7 @@ mod body;
 mod changes;
 mod desktop;
 mod doctor;
+mod endpoint;
 mod engines;
 mod evolve;
 mod handle;

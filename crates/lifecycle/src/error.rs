@@ -3,7 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use containers::EngineError;
-use wire::failure::{Failure, FailureCode};
+use wire::{
+    error_code::ErrorCode,
+    failure::{Failure, FailureCode},
+};
 
 use crate::{
     difference::{Difference, list},
@@ -228,6 +231,8 @@ pub enum LifecycleError {
         doing: String,
         /// What it said.
         words: String,
+        /// The code with which its API refused; `None` if nothing of the kind came.
+        code: Option<ErrorCode>,
     },
     /// There is no generation of that number.
     #[error("there is no generation {number}")]
@@ -418,7 +423,13 @@ impl From<LifecycleError> for Failure {
             LifecycleError::CellsRun { .. } => failure(FailureCode::Busy)
                 .because("their namespace is stored only between two cells")
                 .next("Wait for their end, interrupt them, or let the run do that."),
-            LifecycleError::Inside { words, .. } => failure(FailureCode::Internal).because(words),
+            LifecycleError::Inside { words, code, .. } => {
+                let failure = failure(FailureCode::Internal).because(words);
+                match code {
+                    Some(code) => failure.refused(code),
+                    None => failure,
+                }
+            }
             LifecycleError::NoGeneration { .. } | LifecycleError::NoEarlier => {
                 failure(FailureCode::NotFound).next("vivarium generations lists those that are there.")
             }

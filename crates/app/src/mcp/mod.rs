@@ -19,8 +19,8 @@ pub(crate) use session::Sessions;
 
 use crate::{
     MachineHandle,
-    body::{ask, json, segment},
-    machine::{connect, load},
+    body::{json, segment},
+    endpoint::{Api, ApiCall},
 };
 
 impl MachineHandle {
@@ -119,10 +119,8 @@ impl MachineHandle {
 
     /// Where the endpoint is, and what it lets in.
     async fn find_mcp(&self) -> Result<(u16, String), Failure> {
-        let options = &self.inner.options;
-        let machine = load(options)?;
-        let port = machine.mcp_port(&connect(options).await?).await?;
-        Ok((port, machine.secret("os_token")?))
+        let endpoint = self.inner.endpoints.find().await?;
+        Ok((endpoint.port(Api::Mcp)?, endpoint.token))
     }
 
     async fn ask_mcp<T: DeserializeOwned>(
@@ -131,7 +129,13 @@ impl MachineHandle {
         path: &str,
         body: Option<Vec<u8>>,
     ) -> Result<T, Failure> {
-        ask(self.find_mcp().await?, method, path, body).await
+        let call = ApiCall {
+            api: Api::Mcp,
+            method,
+            body,
+            ..ApiCall::get(path)
+        };
+        self.ask(call).await
     }
 }
 

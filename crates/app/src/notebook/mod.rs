@@ -6,16 +6,13 @@
 pub(crate) mod file;
 
 use futures_util::future::BoxFuture;
-use lifecycle::{
-    MachineOptions,
-    http::{Answer, Call},
-    json,
-};
+use hyper::Method;
+use lifecycle::{http::Answer, json};
 use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use wire::{
-    body::{CellList, CellState, Completed, InputPrompt},
+    body::{CellBriefList, CellState, Completed, InputPrompt},
     commands::{KernelCell, KernelCells, KernelExecRequest, KernelFollowRequest, Nothing},
     failure::{Failure, FailureCode},
     kernel::{ExecAnswer, ExecRequest, ShellAnswer, ShellRequest},
@@ -25,7 +22,8 @@ use wire::{
 use crate::sse::SseReader;
 use crate::{
     MachineHandle,
-    body::{accepted, door, json, read, segment, too_large, unreachable},
+    body::{json, read, segment, too_large, unreachable},
+    endpoint::{ApiCall, Endpoints},
     journal::Journal,
 };
 
@@ -40,14 +38,14 @@ pub(crate) struct NotebookHandle {
 
 /// Starts the notebook's task.
 pub(crate) fn start(
-    options: MachineOptions,
+    endpoints: Endpoints,
     journal: Journal,
     tasks: &TaskTracker,
     stop: &CancellationToken,
 ) -> NotebookHandle {
     let (sender, cells) = mpsc::channel(QUEUE);
     tasks.spawn(hand_over(
-        options,
+        endpoints,
         journal,
         cells,
         tasks.clone(),
@@ -74,7 +72,7 @@ impl NotebookHandle {
 }
 
 async fn hand_over(
-    options: MachineOptions,
+    endpoints: Endpoints,
     journal: Journal,
     mut cells: mpsc::Receiver<KernelExecRequest>,
     tasks: TaskTracker,
@@ -102,7 +100,7 @@ async fn hand_over(
         };
         let sent = tokio::select! {
             () = stop.cancelled() => return,
-            sent = send(&options, &request) => sent,
+            sent = send(&endpoints, &request) => sent,
         };
         tasks.spawn(publish(
             journal.clone(),
@@ -121,13 +119,22 @@ async fn publish(
     sent: impl Future<Output = Result<Answer, Failure>>,
     stop: CancellationToken,
 ) {
+    let mut accepted = None;
     let mut tell = |told| {
         let (cell_id, run_id) = (cell_id.clone(), run_id.clone());
         journal.publish(match told {
-            CellTold::Accepted { .. } => return,
+            CellTold::Accepted { execution_id } => {
+                accepted = Some(execution_id.clone());
+                Event::CellAccepted {
+                    cell_id,
+                    run_id,
+                    execution_id,
+                }
+            }
             CellTold::Started { ran_ms } => Event::CellStarted {
                 cell_id,
                 run_id,
+                execution_id: accepted.clone(),
                 ran_ms,
             },
             CellTold::Output(output) => Event::CellOutput {
@@ -165,13 +172,14 @@ async fn publish(
 }
 
 /// Hands a cell over; the answer is an event stream.
-async fn send(options: &MachineOptions, request: &ExecRequest) -> Result<Answer, Failure> {
-    let (port, token) = door(options).await?;
-    let call = Call {
-        accept: "text/event-stream",
-        ..Call::post(port, "/exec", &token, json(request)?.into())
+async fn send(endpoints: &Endpoints, request: &ExecRequest) -> Result<Answer, Failure> {
+    let call = ApiCall {
+        method: Method::POST,
+        body: Some(json(request)?),
+        streams: true,
+        ..ApiCall::get("/exec")
     };
-    accepted(call.send().await.map_err(unreachable)?).await
+    endpoints.send(&call).await
 }
 
 /// First event of the stream.
@@ -265,7 +273,7 @@ impl MachineHandle {
         request: &'a ExecRequest,
         tell: &'a mut (dyn FnMut(CellTold) + Send),
     ) -> BoxFuture<'a, Result<ExecAnswer, Failure>> {
-        Box::pin(async move { outputs(send(&self.inner.options, request).await?, tell).await })
+        Box::pin(async move { outputs(send(&self.inner.endpoints, request).await?, tell).await })
     }
 
     /// Runs a command in the machine's shell to its end.
@@ -299,7 +307,7 @@ impl MachineHandle {
 
     /// Cells that the kernel knows.
     pub(crate) async fn cells(&self) -> Result<KernelCells, Failure> {
-        let list: CellList = self.get("/executions").await?;
+        let list: CellBriefList = self.get("/executions?brief=true").await?;
         let cells = list.executions.into_iter().map(|cell| KernelCell {
             cell_id: cell.id,
             execution_id: cell.execution_id,
@@ -321,17 +329,16 @@ impl MachineHandle {
         journal.publish(Event::CellQueued {
             cell_id: cell_id.clone(),
             run_id: run_id.clone(),
+            execution_id: Some(execution_id.clone()),
         });
-        let options = self.inner.options.clone();
+        let endpoints = self.inner.endpoints.clone();
         let sent = async move {
-            let (port, token) = door(&options).await?;
             let path = format!("/executions/{}/events", segment(&execution_id));
-            let call = Call {
-                accept: "text/event-stream",
-                token: Some(&token),
-                ..Call::get(port, &path)
+            let call = ApiCall {
+                streams: true,
+                ..ApiCall::get(&path)
             };
-            accepted(call.send().await.map_err(unreachable)?).await
+            endpoints.send(&call).await
         };
         let publishing = publish(journal, (cell_id, run_id), sent, self.inner.stop.clone());
         self.inner.tasks.spawn(publishing);
@@ -340,9 +347,11 @@ impl MachineHandle {
     pub(crate) fn queue_cell(&self, cell: KernelExecRequest) -> Result<(), Failure> {
         let (cell_id, run_id) = (cell.cell_id.clone(), cell.run_id.clone());
         self.inner.notebook.exec(cell, || {
-            self.inner
-                .journal
-                .publish(Event::CellQueued { cell_id, run_id });
+            self.inner.journal.publish(Event::CellQueued {
+                cell_id,
+                run_id,
+                execution_id: None,
+            });
         })
     }
 }
