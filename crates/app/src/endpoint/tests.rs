@@ -95,7 +95,7 @@ impl Fixture {
             let container = json!({
                 "Id": "c1", "Name": "/os-host",
                 "State": {"Running": true, "Status": "running", "StartedAt": "2026-01-01T00:00:00Z"},
-                "Config": {"Labels": {"vivarium.machine": "host"}},
+                "Config": {"Labels": {"vivarium.machine": "os-host"}},
                 "NetworkSettings": {"Ports": {"8080/tcp": binding}},
             });
             (200, container.to_string())
