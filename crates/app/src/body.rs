@@ -2,16 +2,14 @@
 
 use std::time::Duration;
 
-use hyper::{Method, StatusCode};
-use lifecycle::{
-    http::{ANSWER_BYTES, Answer, HttpError, WORD_BYTES},
+use machine_client::{
+    ANSWER_BYTES, ClientError, Method, Refusal, StatusCode,
     json::{self, JsonError},
 };
 use serde::{Serialize, de::DeserializeOwned};
 use wire::{
     error_code::ErrorCode,
     failure::{Failure, FailureCode},
-    kernel::ErrorAnswer,
 };
 
 use crate::{MachineHandle, endpoint::ApiCall};
@@ -69,7 +67,7 @@ impl MachineHandle {
     ) -> Result<T, Failure> {
         let asked = async {
             let answer = self.inner.endpoints.send(&call).await?;
-            read(&answer.bytes_up_to(limit_bytes).await.map_err(unreachable)?)
+            read(&answer.bytes_up_to(limit_bytes).await.map_err(failed)?)
         };
         if call.method == Method::GET {
             within(LOOK, asked).await
@@ -100,35 +98,33 @@ fn silent(limit: Duration) -> Failure {
         .next("See what keeps it busy (the Machine page, vivarium logs), or restart it.")
 }
 
-/// What may stand in a segment of a path as it is.
-const SEGMENT: &percent_encoding::AsciiSet = &percent_encoding::NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'.')
-    .remove(b'_')
-    .remove(b'~');
-
-/// A name as one segment of a path.
-pub(crate) fn segment(name: &str) -> String {
-    percent_encoding::utf8_percent_encode(name, SEGMENT).to_string()
+/// What a failed request means to a person.
+pub(crate) fn failed(error: ClientError) -> Failure {
+    let code = match error {
+        ClientError::Refused(refusal) => return refused(*refusal),
+        ClientError::Json(error) => return unreadable(error),
+        ClientError::TooLarge { .. } | ClientError::EventTooLarge(_) => return too_large(&error),
+        // No answer, or half of one: nobody listens, or who did is gone. Both are what a machine that
+        // is being stopped looks like; only an answer that isn't HTTP is none of it.
+        ClientError::Connect { .. } => FailureCode::NotRunning,
+        ClientError::Broken(_) if !error.is_not_http() => FailureCode::NotRunning,
+        _ => FailureCode::Internal,
+    };
+    Failure::new(code, "The machine could not be reached")
+        .because(error.to_string())
+        .next("See whether it runs (vivarium status).")
 }
 
-/// Turns the body's refusals into failures.
-pub(crate) async fn accepted(answer: Answer) -> Result<Answer, Failure> {
-    let status = answer.status;
-    if status.is_success() {
-        return Ok(answer);
+fn refused(refusal: Refusal) -> Failure {
+    let failure = refusal_of(refusal.status, refusal.code.as_ref()).because(refusal.to_string());
+    match refusal.code {
+        Some(code) => failure.refused(code),
+        None => failure,
     }
-    let body = answer.bytes_up_to(WORD_BYTES).await.unwrap_or_default();
-    let told = serde_json::from_slice::<ErrorAnswer>(&body).ok();
-    let failure = refusal(status, told.as_ref().map(|answer| &answer.error.code));
-    Err(match told {
-        Some(ErrorAnswer { error, .. }) => failure.because(error.message).refused(error.code),
-        None => failure.because(format!("it answered {status}")),
-    })
 }
 
 /// What a refusal means to the app. The code says more than the status, where this version knows it.
-fn refusal(status: StatusCode, code: Option<&ErrorCode>) -> Failure {
+fn refusal_of(status: StatusCode, code: Option<&ErrorCode>) -> Failure {
     match code {
         Some(ErrorCode::Evolving) => {
             return Failure::new(FailureCode::Busy, "The machine is being replaced")
@@ -169,22 +165,6 @@ fn refusal(status: StatusCode, code: Option<&ErrorCode>) -> Failure {
     }
 }
 
-/// No answer, or half of one: nobody listens, or who did is gone. Both are what a machine that is
-/// being stopped looks like; only an answer that is no HTTP is none of it.
-pub(crate) fn unreachable(error: HttpError) -> Failure {
-    if let HttpError::TooLarge { .. } = error {
-        return too_large(&error);
-    }
-    let code = match &error {
-        HttpError::Connect { .. } => FailureCode::NotRunning,
-        HttpError::Broken(source) if !source.is_parse() => FailureCode::NotRunning,
-        _ => FailureCode::Internal,
-    };
-    Failure::new(code, "The machine could not be reached")
-        .because(error.to_string())
-        .next("See whether it runs (vivarium status).")
-}
-
 /// What comes from inside is kept up to a limit.
 pub(crate) fn too_large(error: &dyn std::error::Error) -> Failure {
     Failure::new(
@@ -206,21 +186,25 @@ pub(crate) fn json<T: serde::Serialize>(request: &T) -> Result<Vec<u8>, Failure>
 }
 
 pub(crate) fn read<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, Failure> {
-    json::from_slice(body).map_err(|error| match error {
-        JsonError::TooMany { .. } => too_large(&error),
-        error => Failure::new(
-            FailureCode::Internal,
-            "An answer of the machine could not be read",
-        )
-        .because(error.to_string())
-        .next("App and image may be of different versions: vivarium up --rebuild."),
-    })
+    json::from_slice(body).map_err(unreadable)
+}
+
+fn unreadable(error: JsonError) -> Failure {
+    if let JsonError::TooMany { .. } = error {
+        return too_large(&error);
+    }
+    Failure::new(
+        FailureCode::Internal,
+        "An answer of the machine could not be read",
+    )
+    .because(error.to_string())
+    .next("App and image may be of different versions: vivarium up --rebuild.")
 }
 
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use lifecycle::http::Call;
+    use machine_client::{Answer, Client, Request};
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     /// The answer of a server that says just this.
@@ -229,7 +213,7 @@ pub(crate) mod tests {
     }
 
     /// What asking a server brings that says just this and goes.
-    async fn asked(text: &'static str) -> Result<Answer, HttpError> {
+    async fn asked(text: &'static str) -> Result<Answer, ClientError> {
         let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0))
             .await
             .unwrap();
@@ -240,7 +224,7 @@ pub(crate) mod tests {
             let _ = stream.read(&mut request).await.unwrap();
             stream.write_all(text.as_bytes()).await.unwrap();
         });
-        Call::get(port, "/").send().await
+        Client::tcp(port, None)?.send(Request::get("/")).await
     }
 
     #[tokio::test]
@@ -250,7 +234,7 @@ pub(crate) mod tests {
             "{\"error\":{\"code\":\"malformed_json\",\"message\":\"Not JSON\"},\"request_id\":\"0123456789\"}",
         ))
         .await;
-        let failure = accepted(answer).await.err().unwrap();
+        let failure = failed(answer.accepted().await.unwrap_err());
         assert_eq!(failure.code, FailureCode::Invalid);
         assert_eq!(
             failure.error_code.as_deref(),
@@ -262,12 +246,12 @@ pub(crate) mod tests {
     #[test]
     fn a_known_code_says_more_than_the_status() {
         let busy = StatusCode::SERVICE_UNAVAILABLE;
-        let code = |code: &ErrorCode| refusal(busy, Some(code)).code;
+        let code = |code: &ErrorCode| refusal_of(busy, Some(code)).code;
         assert_eq!(code(&ErrorCode::Evolving), FailureCode::Busy);
         assert_eq!(code(&ErrorCode::DiskFull), FailureCode::DiskFull);
         assert_eq!(code(&ErrorCode::KernelStarting), FailureCode::Unhealthy);
         assert_eq!(code(&ErrorCode::Other("x".into())), FailureCode::Unhealthy);
-        assert_eq!(refusal(busy, None).code, FailureCode::Unhealthy);
+        assert_eq!(refusal_of(busy, None).code, FailureCode::Unhealthy);
     }
 
     #[tokio::test]
@@ -277,10 +261,10 @@ pub(crate) mod tests {
             "HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\n{\"half\":",
         ] {
             let answer = async { asked(said).await?.bytes().await };
-            let failure = unreachable(answer.await.unwrap_err());
+            let failure = failed(answer.await.unwrap_err());
             assert_eq!(failure.code, FailureCode::NotRunning, "{said}");
         }
-        let failure = unreachable(asked("RFB 003.008\n").await.err().unwrap());
+        let failure = failed(asked("RFB 003.008\n").await.unwrap_err());
         assert_eq!(failure.code, FailureCode::Internal);
     }
 
@@ -289,11 +273,5 @@ pub(crate) mod tests {
         let nothing = std::future::pending::<Result<(), Failure>>();
         let failure = within(Duration::from_millis(1), nothing).await.unwrap_err();
         assert_eq!(failure.code, FailureCode::Unhealthy);
-    }
-
-    #[test]
-    fn a_name_never_leaves_its_segment() {
-        assert_eq!(segment("kernel-main_1.x"), "kernel-main_1.x");
-        assert_eq!(segment("../é?"), "..%2F%C3%A9%3F");
     }
 }

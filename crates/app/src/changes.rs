@@ -1,6 +1,6 @@
 //! Hears what changes inside the machine: its `GET /events`, as long as it runs.
 
-use lifecycle::http::Answer;
+use machine_client::{Answer, EventReader};
 use wire::{
     body::{Change, Takeover},
     failure::Failure,
@@ -8,7 +8,7 @@ use wire::{
     stream::Event,
 };
 
-use crate::{MachineHandle, endpoint::ApiCall, sse::SseReader};
+use crate::{MachineHandle, endpoint::ApiCall};
 
 /// What changed is told in a few words.
 const CHANGE_BYTES: usize = 1 << 20;
@@ -16,7 +16,7 @@ const CHANGE_BYTES: usize = 1 << 20;
 /// What the machine tells, until it ends.
 pub(crate) struct Changes {
     answer: Answer,
-    reader: SseReader,
+    reader: EventReader,
 }
 
 impl Changes {
@@ -46,7 +46,7 @@ impl MachineHandle {
         }
         Ok(Changes {
             answer,
-            reader: SseReader::with_limit(CHANGE_BYTES),
+            reader: EventReader::with_limit(CHANGE_BYTES),
         })
     }
 

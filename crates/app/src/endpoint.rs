@@ -3,15 +3,12 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use hyper::{Method, StatusCode};
-use lifecycle::{
-    LifecycleError, MachineOptions,
-    http::{Answer, Call, HttpError},
-};
+use lifecycle::{LifecycleError, MachineOptions};
+use machine_client::{Answer, Client, ClientError, Method, Request, StatusCode};
 use wire::failure::Failure;
 
 use crate::{
-    body::{accepted, unreachable},
+    body::failed,
     machine::{connect, load},
 };
 
@@ -49,6 +46,14 @@ impl Endpoint {
             name: self.name.clone(),
         };
         Ok(port.ok_or_else(not_running)?)
+    }
+
+    /// A client of an API.
+    ///
+    /// # Errors
+    /// As [`port`](Self::port).
+    pub(crate) fn client(&self, api: Api) -> Result<Client, Failure> {
+        Client::tcp(self.port(api)?, Some(&self.token)).map_err(failed)
     }
 }
 
@@ -164,8 +169,8 @@ impl Endpoints {
         let (endpoint, was_kept) = self.find_kept().await?;
         let sent = send_to(&endpoint, call).await?;
         let is_stale = match &sent {
-            Ok(answer) => answer.status == StatusCode::UNAUTHORIZED,
-            Err(error) => matches!(error, HttpError::Connect { .. }),
+            Ok(answer) => answer.status() == StatusCode::UNAUTHORIZED,
+            Err(error) => matches!(error, ClientError::Connect { .. }),
         };
         if is_stale {
             self.forget();
@@ -180,7 +185,8 @@ impl Endpoints {
         } else {
             sent
         };
-        accepted(sent.map_err(unreachable)?).await
+        let answer = sent.map_err(failed)?;
+        answer.accepted().await.map_err(failed)
     }
 
     fn lock(&self) -> MutexGuard<'_, Kept> {
@@ -191,19 +197,19 @@ impl Endpoints {
 async fn send_to(
     endpoint: &Endpoint,
     call: &ApiCall<'_>,
-) -> Result<Result<Answer, HttpError>, Failure> {
-    let call = Call {
+) -> Result<Result<Answer, ClientError>, Failure> {
+    let client = endpoint.client(call.api)?;
+    let request = Request {
         method: call.method.clone(),
-        token: Some(&endpoint.token),
-        body: call.body.clone().map(Into::into),
-        accept: if call.streams {
-            "text/event-stream"
-        } else {
-            "application/json"
-        },
-        ..Call::get(endpoint.port(call.api)?, call.path)
+        body: call.body.clone(),
+        ..Request::get(call.path)
     };
-    Ok(call.send().await)
+    let request = if call.streams {
+        request.streamed()
+    } else {
+        request
+    };
+    Ok(client.send(request).await)
 }
 
 /// The watch hears of changes; once dropped, nothing is kept any more.

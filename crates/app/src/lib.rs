@@ -20,7 +20,6 @@ mod runs;
 #[cfg(feature = "serve")]
 mod serve;
 mod settings;
-mod sse;
 pub mod untrusted;
 mod usage;
 mod watch;

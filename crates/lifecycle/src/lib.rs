@@ -8,8 +8,6 @@ mod error;
 mod evolve;
 mod handover;
 mod history;
-pub mod http;
-pub mod json;
 mod life;
 mod machine;
 mod machines;

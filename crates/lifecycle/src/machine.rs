@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 
 use containers::{Container, ContainerState, Engine, EngineChoice};
 use futures_util::future::BoxFuture;
+use machine_client::{Ping, ping};
 use wire::machine::{Addresses, MachineState, MachineStatus, Progress};
 
 use crate::{
     build::reused,
     error::LifecycleError,
     evolve::Current,
-    http::{Ping, ping},
     machines::Machines,
     paths::Paths,
     plan::{KERNEL_PORT, MCP_PORT, Names, VNC_PORT, label},

@@ -134,7 +134,7 @@ impl Fixture {
 
     async fn call(&self) -> Result<StatusCode, Failure> {
         let call = ApiCall::get("/status");
-        Ok(self.endpoints.send(&call).await?.status)
+        Ok(self.endpoints.send(&call).await?.status())
     }
 
     fn asked(&self) -> usize {

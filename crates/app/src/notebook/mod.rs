@@ -6,8 +6,7 @@
 pub(crate) mod file;
 
 use futures_util::future::BoxFuture;
-use hyper::Method;
-use lifecycle::{http::Answer, json};
+use machine_client::{Answer, EventReader, Method, json, segment};
 use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -19,10 +18,9 @@ use wire::{
     stream::Event,
 };
 
-use crate::sse::SseReader;
 use crate::{
     MachineHandle,
-    body::{json, read, segment, too_large, unreachable},
+    body::{failed, json, read, too_large},
     endpoint::{ApiCall, Endpoints},
     journal::Journal,
 };
@@ -225,9 +223,9 @@ async fn outputs(
     mut answer: Answer,
     tell: &mut (dyn FnMut(CellTold) + Send),
 ) -> Result<ExecAnswer, Failure> {
-    let mut reader = SseReader::default();
+    let mut reader = EventReader::default();
     let mut execution_id = String::new();
-    while let Some(chunk) = answer.chunk().await.map_err(unreachable)? {
+    while let Some(chunk) = answer.chunk().await.map_err(failed)? {
         for event in reader.push(&chunk).map_err(|error| too_large(&error))? {
             match event.name.as_str() {
                 "accepted" => {

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use containers::{Engine, EngineError};
+use machine_client::json;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::Value;
 use wire::{
@@ -14,7 +15,7 @@ use wire::{
 };
 
 use super::kept;
-use crate::{error::LifecycleError, json};
+use crate::error::LifecycleError;
 
 /// How long a plain question may take.
 const QUESTION: Duration = Duration::from_secs(20);
