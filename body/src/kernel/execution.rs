@@ -382,8 +382,10 @@ mod tests {
 
     #[test]
     fn briefly_it_shows_neither_source_nor_outputs() {
-        let mut order = Order::default();
-        order.execution_id = "1".to_owned();
+        let mut order = Order {
+            execution_id: "1".to_owned(),
+            ..Order::default()
+        };
         order.request.code = "a long source".to_owned();
         let execution = Execution::new("main", order);
         execution

@@ -180,6 +180,9 @@ async fn send(endpoints: &Endpoints, request: &ExecRequest) -> Result<Answer, Fa
     endpoints.send(&call).await
 }
 
+/// The longest id of a cell that is taken: views keep it, and it stands in paths.
+const LONGEST_ID: usize = 128;
+
 /// First event of the stream.
 #[derive(serde::Deserialize)]
 struct Accepted {
@@ -230,6 +233,13 @@ async fn outputs(
             match event.name.as_str() {
                 "accepted" => {
                     execution_id = read::<Accepted>(event.data.as_bytes())?.execution_id;
+                    if execution_id.len() > LONGEST_ID {
+                        return Err(Failure::new(
+                            FailureCode::Internal,
+                            "An answer of the machine could not be read",
+                        )
+                        .because("the id of a cell is too long"));
+                    }
                     tell(CellTold::Accepted {
                         execution_id: execution_id.clone(),
                     });
@@ -396,6 +406,38 @@ mod tests {
         });
         assert_eq!(prompts.collect::<Vec<_>>(), [true, false]);
         assert!(matches!(&seen[0], CellTold::Accepted { execution_id } if execution_id == "b"));
+    }
+
+    #[tokio::test]
+    async fn views_hear_the_kernels_id_of_a_cell_and_never_a_long_one() {
+        let answer = answer(concat!(
+            "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n",
+            "event: accepted\ndata: {\"execution_id\":\"b\"}\n\n",
+            "event: started\ndata: {\"ran_ms\":3}\n\n",
+        ))
+        .await;
+        let journal = Journal::new();
+        let mut events = journal.subscribe(0);
+        let ids = ("cell".to_owned(), "run".to_owned());
+        let sent = async { Ok(answer) };
+        publish(journal.clone(), ids, sent, CancellationToken::new()).await;
+        let accepted = events.next().await.unwrap().event;
+        assert!(
+            matches!(&accepted, Event::CellAccepted { cell_id, run_id, execution_id }
+                if cell_id == "cell" && run_id == "run" && execution_id == "b")
+        );
+        let started = events.next().await.unwrap().event;
+        assert!(
+            matches!(&started, Event::CellStarted { execution_id: Some(id), ran_ms: 3, .. } if id == "b")
+        );
+
+        let long = format!(
+            "HTTP/1.1 200 OK\r\n\r\nevent: accepted\ndata: {{\"execution_id\":\"{}\"}}\n\n",
+            "b".repeat(LONGEST_ID + 1)
+        );
+        let answer = crate::body::tests::answer(long.leak()).await;
+        let refused = outputs(answer, &mut |told| panic!("{told:?}")).await;
+        assert_eq!(refused.unwrap_err().code, FailureCode::Internal);
     }
 
     #[tokio::test]
