@@ -19,6 +19,7 @@ never() {
 
 never wire 'tokio|axum|bollard|tauri'
 never containers 'tauri|axum|lifecycle|app|body|cli'
+never machine-client 'tauri|axum|bollard|containers|lifecycle|app|body|cli'
 never lifecycle 'tauri|axum|bollard|app|body|cli'
 never app 'tauri|bollard|body|cli'
 never body-evolve 'tauri|axum|bollard|app|body|cli'

@@ -363,10 +363,12 @@ mod tests {
         let queued = |cell: &str| Event::CellQueued {
             cell_id: cell.to_owned(),
             run_id: String::new(),
+            execution_id: None,
         };
         let started = |cell: &str, ran_ms| Event::CellStarted {
             cell_id: cell.to_owned(),
             run_id: String::new(),
+            execution_id: None,
             ran_ms,
         };
         let ended = |cell: &str, status: &str| {
@@ -449,6 +451,7 @@ mod tests {
         let queued = Event::CellQueued {
             cell_id: cell_id.clone(),
             run_id: run_id.clone(),
+            execution_id: None,
         };
         begun.take(&at(0, queued));
         let told = [

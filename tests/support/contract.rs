@@ -168,6 +168,10 @@ fn events(machine: &Instance) {
     assert_eq!(status, 200);
     let (_, listed) = machine.api("GET", "/executions?kernel=main", "");
     assert!(listed.to_string().contains(&id));
+    let (_, brief) = machine.api("GET", "/executions?kernel=main&brief=true", "");
+    let cells = brief["executions"].as_array().expect("cells");
+    assert!(cells.iter().any(|cell| cell["execution_id"] == id.as_str()));
+    assert!(cells.iter().all(|cell| cell.get("outputs").is_none()));
     assert_eq!(machine.api("GET", "/executions?kernel=none", "").0, 404);
 }
 

@@ -2,12 +2,8 @@
 
 use std::path::PathBuf;
 
-use http_body_util::{BodyExt, Full};
-use hyper::{Method, Request, body::Bytes, header};
-use hyper_util::rt::TokioIo;
+use machine_client::{ANSWER_BYTES, ClientError, Request};
 use serde::{Serialize, de::DeserializeOwned};
-use tokio::net::UnixStream;
-use wire::kernel::ErrorAnswer;
 
 use super::error::ComputerError;
 
@@ -26,7 +22,7 @@ impl Client {
 
     /// GET.
     pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ComputerError> {
-        self.ask(Method::GET, path, Bytes::new()).await
+        self.ask(Request::get(path)).await
     }
 
     /// POST of JSON. Dropped, it leaves what the machine has begun alone.
@@ -37,55 +33,29 @@ impl Client {
     ) -> Result<T, ComputerError> {
         let body = serde_json::to_vec(request)
             .map_err(|error| ComputerError::Internal(error.to_string()))?;
-        self.ask(Method::POST, path, body.into()).await
+        self.ask(Request::post(path, body)).await
     }
 
-    async fn ask<T: DeserializeOwned>(
-        &self,
-        method: Method,
-        path: &str,
-        body: Bytes,
-    ) -> Result<T, ComputerError> {
-        let stream = UnixStream::connect(&self.socket)
-            .await
-            .map_err(unreachable)?;
-        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
-            .await
-            .map_err(unreachable)?;
-        let request = Request::builder()
-            .method(method)
-            .uri(path)
-            .header(header::HOST, "localhost")
-            .header(header::CONNECTION, "close")
-            .body(Full::new(body))
-            .map_err(|error| ComputerError::Internal(error.to_string()))?;
-        let asking = async {
-            let answer = sender.send_request(request).await?;
-            let status = answer.status();
-            let bytes = answer.into_body().collect().await?.to_bytes();
-            Ok::<_, hyper::Error>((status, bytes))
-        };
-        let (asked, served) = tokio::join!(asking, connection);
-        let (status, bytes) = asked
-            .or_else(|error| served.and(Err(error)))
-            .map_err(unreachable)?;
-        if status.is_success() {
-            return serde_json::from_slice(&bytes).map_err(|error| {
-                ComputerError::Internal(format!("a response can't be read: {error}"))
-            });
-        }
-        Err(match serde_json::from_slice::<ErrorAnswer>(&bytes) {
-            Ok(answer) => ComputerError::Machine {
-                code: answer.error.code,
-                message: answer.error.message,
-            },
-            Err(_) => ComputerError::Internal(format!("the machine responded with {status}")),
-        })
+    async fn ask<T: DeserializeOwned>(&self, request: Request<'_>) -> Result<T, ComputerError> {
+        let client = machine_client::Client::unix(&self.socket).map_err(failed)?;
+        client.ask(request, ANSWER_BYTES).await.map_err(failed)
     }
 }
 
-fn unreachable(error: impl std::fmt::Display) -> ComputerError {
-    ComputerError::NoSupervisor(error.to_string())
+fn failed(error: ClientError) -> ComputerError {
+    match error {
+        ClientError::Refused(refusal) => match refusal.code.clone() {
+            Some(code) => ComputerError::Machine {
+                code,
+                message: refusal.to_string(),
+            },
+            None => ComputerError::Internal(format!("the machine answered {}", refusal.status)),
+        },
+        ClientError::Connect { .. } | ClientError::Broken(_) => {
+            ComputerError::NoSupervisor(error.to_string())
+        }
+        error => ComputerError::Internal(error.to_string()),
+    }
 }
 
 #[cfg(test)]

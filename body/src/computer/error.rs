@@ -5,6 +5,7 @@ use rmcp::{
     handler::server::tool::IntoCallToolResult,
     model::{CallToolResponse, CallToolResult, ContentBlock},
 };
+use wire::error_code::ErrorCode;
 use x11rb::errors::{ConnectError, ConnectionError, ReplyError, ReplyOrIdError};
 
 /// What went wrong.
@@ -36,7 +37,7 @@ pub enum ComputerError {
     )]
     NoSupervisor(String),
     #[error("{message} ({code})")]
-    Machine { code: String, message: String },
+    Machine { code: ErrorCode, message: String },
     #[error("the picture could not be written: {0}")]
     Png(#[from] png::EncodingError),
     #[error("{0}")]

@@ -11,6 +11,9 @@ use std::{
 /// How long an answer may be silent.
 const SILENCE: Duration = Duration::from_secs(600);
 
+/// The most that an answer may have, its head included: it is kept whole.
+const ANSWER_BYTES: u64 = machine_client::ANSWER_BYTES as u64;
+
 /// A request came to nothing.
 #[derive(Debug, thiserror::Error)]
 pub enum CallError {
@@ -74,7 +77,11 @@ pub fn exchange(
         written => written?,
     }
     let mut answer = Vec::new();
-    stream.read_to_end(&mut answer)?;
+    stream.take(ANSWER_BYTES + 1).read_to_end(&mut answer)?;
+    if answer.len() as u64 > ANSWER_BYTES {
+        let text = "the response is larger than any that is asked for";
+        return Err(Error::new(ErrorKind::InvalidData, text));
+    }
     let odd = || Error::new(ErrorKind::InvalidData, "the response is not HTTP");
     let end = answer
         .windows(4)

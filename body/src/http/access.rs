@@ -11,6 +11,7 @@ use axum::{
 };
 
 use subtle::ConstantTimeEq;
+use wire::error_code::ErrorCode;
 
 use super::error::ApiError;
 
@@ -73,7 +74,7 @@ impl Access {
             let message = format!("the header {name} is set more than once");
             return Some(ApiError::new(
                 StatusCode::BAD_REQUEST,
-                "repeated_header",
+                ErrorCode::RepeatedHeader,
                 message,
             ));
         }
@@ -84,7 +85,7 @@ impl Access {
             let message = "Host header not allowed; add it to OS_ALLOWED_HOSTS";
             return Some(ApiError::new(
                 StatusCode::FORBIDDEN,
-                "foreign_host",
+                ErrorCode::ForeignHost,
                 message,
             ));
         }
@@ -92,7 +93,7 @@ impl Access {
             let message = "Origin header not allowed; add it to OS_ALLOWED_ORIGINS";
             return Some(ApiError::new(
                 StatusCode::FORBIDDEN,
-                "foreign_origin",
+                ErrorCode::ForeignOrigin,
                 message,
             ));
         }
@@ -109,7 +110,7 @@ impl Access {
         let message = "missing or invalid token: send Authorization: Bearer <token>";
         Some(ApiError::new(
             StatusCode::UNAUTHORIZED,
-            "unauthorized",
+            ErrorCode::Unauthorized,
             message,
         ))
     }

@@ -17,8 +17,10 @@ use serde_json::json;
 use tokio::sync::watch;
 use wire::{
     body::{
-        CellList, CellRemoved, CellShown, Completed, CompletedWord, InputRequest, KernelChoice,
+        CellBrief, CellBriefList, CellList, CellListAnswer, CellQuery, CellRemoved, CellShown,
+        Completed, CompletedWord, InputRequest,
     },
+    error_code::ErrorCode,
     kernel::ExecRequest,
 };
 
@@ -47,13 +49,13 @@ pub fn limit(timeout_s: Option<f64>) -> Result<Option<std::time::Duration>, ApiE
             .map_err(|error| {
                 ApiError::new(
                     StatusCode::BAD_REQUEST,
-                    "invalid_request",
+                    ErrorCode::InvalidRequest,
                     format!("invalid timeout_s: {error}"),
                 )
             }),
         Some(_) => Err(ApiError::new(
             StatusCode::BAD_REQUEST,
-            "invalid_request",
+            ErrorCode::InvalidRequest,
             "timeout_s must be greater than 0",
         )),
     }
@@ -69,7 +71,7 @@ pub async fn exec(
     if parts.evolve.is_closed() {
         return Err(ApiError::new(
             StatusCode::SERVICE_UNAVAILABLE,
-            "evolving",
+            ErrorCode::Evolving,
             "the machine is being replaced: the new one accepts cells in a moment",
         ));
     }
@@ -91,20 +93,29 @@ pub async fn answer(execution: &Arc<Execution>, headers: &HeaderMap) -> Response
 /// `GET /executions`: of all kernels, or of one.
 pub async fn list(
     State(parts): State<Parts>,
-    Params(choice): Params<KernelChoice>,
-) -> Result<Json<CellList>, ApiError> {
-    let kernels = match choice.kernel.as_deref() {
+    Params(query): Params<CellQuery>,
+) -> Result<Json<CellListAnswer>, ApiError> {
+    let kernels = match query.kernel.as_deref() {
         Some(name) => vec![parts.kernels.get(Some(name))?],
         None => parts.kernels.all(),
     };
-    let mut executions: Vec<CellShown> = kernels
+    let executions: Vec<_> = kernels
         .iter()
         .flat_map(|kernel| kernel.executions())
-        .map(|execution| execution.shown())
         .collect();
-    // Ids are in order of time.
+    Ok(Json(listed(&executions, query.brief)))
+}
+
+/// Cells in the order of their ids, which is that of time.
+fn listed(executions: &[Arc<Execution>], brief: bool) -> CellListAnswer {
+    if brief {
+        let mut executions: Vec<CellBrief> = executions.iter().map(|one| one.brief()).collect();
+        executions.sort_by(|left, right| left.execution_id.cmp(&right.execution_id));
+        return CellListAnswer::Brief(CellBriefList { executions });
+    }
+    let mut executions: Vec<CellShown> = executions.iter().map(|one| one.shown()).collect();
     executions.sort_by(|left, right| left.execution_id.cmp(&right.execution_id));
-    Ok(Json(CellList { executions }))
+    CellListAnswer::Full(CellList { executions })
 }
 
 /// `GET /executions/{id}`.
@@ -138,7 +149,7 @@ pub async fn input(
         let message = "this cell is not waiting for input";
         Err(ApiError::new(
             StatusCode::CONFLICT,
-            "no_input_wanted",
+            ErrorCode::NoInputWanted,
             message,
         ))
     }

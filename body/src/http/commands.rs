@@ -14,6 +14,7 @@ use serde_json::json;
 use tokio::sync::{mpsc, oneshot};
 use wire::{
     body::{CdAnswer, CdRequest, Completed, CompletedWord, EnvRequest},
+    error_code::ErrorCode,
     kernel::{ShellAnswer, ShellRequest},
 };
 
@@ -29,9 +30,11 @@ use crate::shell::{ShellError, ShellOutput};
 impl From<ShellError> for ApiError {
     fn from(error: ShellError) -> Self {
         match error {
-            ShellError::NoFolder(_) => {
-                Self::new(StatusCode::BAD_REQUEST, "no_such_folder", error.to_string())
-            }
+            ShellError::NoFolder(_) => Self::new(
+                StatusCode::BAD_REQUEST,
+                ErrorCode::NoSuchFolder,
+                error.to_string(),
+            ),
             ShellError::BadName(_)
             | ShellError::ZeroByte
             | ShellError::NoProgram
@@ -40,15 +43,17 @@ impl From<ShellError> for ApiError {
             | ShellError::LongVariable
             | ShellError::LargeEnv(_) => Self::new(
                 StatusCode::BAD_REQUEST,
-                "invalid_request",
+                ErrorCode::InvalidRequest,
                 error.to_string(),
             ),
-            ShellError::FolderGone(_) => {
-                Self::new(StatusCode::CONFLICT, "no_such_folder", error.to_string())
-            }
+            ShellError::FolderGone(_) => Self::new(
+                StatusCode::CONFLICT,
+                ErrorCode::NoSuchFolder,
+                error.to_string(),
+            ),
             ShellError::Start(_) => Self::new(
                 StatusCode::INTERNAL_SERVER_ERROR,
-                "shell_not_started",
+                ErrorCode::ShellNotStarted,
                 error.to_string(),
             ),
         }

@@ -4,6 +4,7 @@ use axum::{Json, extract::State, http::StatusCode};
 use serde::Deserialize;
 use wire::{
     body::{Change, Completed},
+    error_code::ErrorCode,
     evolve::{
         EvolveClaim, EvolveLog, EvolveMachineStatus, EvolveQueue, EvolveReport, EvolveRunList,
         EvolveStarted, EvolveWish, ExecutorKind, StartedWord,
@@ -21,13 +22,13 @@ use crate::evolve::{EvolveError, executor};
 impl From<EvolveError> for ApiError {
     fn from(error: EvolveError) -> Self {
         let (status, code) = match error {
-            EvolveError::Busy(_) => (StatusCode::CONFLICT, "evolve_in_progress"),
-            EvolveError::Taken => (StatusCode::CONFLICT, "evolve_taken"),
-            EvolveError::GoesOn(_) => (StatusCode::CONFLICT, "evolve_in_progress"),
-            EvolveError::Over(_) => (StatusCode::CONFLICT, "evolve_over"),
-            EvolveError::NothingWaits => (StatusCode::NOT_FOUND, "not_found"),
-            EvolveError::Unknown(_) => (StatusCode::NOT_FOUND, "not_found"),
-            EvolveError::Disk(_) => (StatusCode::SERVICE_UNAVAILABLE, "disk_failed"),
+            EvolveError::Busy(_) => (StatusCode::CONFLICT, ErrorCode::EvolveInProgress),
+            EvolveError::Taken => (StatusCode::CONFLICT, ErrorCode::EvolveTaken),
+            EvolveError::GoesOn(_) => (StatusCode::CONFLICT, ErrorCode::EvolveInProgress),
+            EvolveError::Over(_) => (StatusCode::CONFLICT, ErrorCode::EvolveOver),
+            EvolveError::NothingWaits => (StatusCode::NOT_FOUND, ErrorCode::NotFound),
+            EvolveError::Unknown(_) => (StatusCode::NOT_FOUND, ErrorCode::NotFound),
+            EvolveError::Disk(_) => (StatusCode::SERVICE_UNAVAILABLE, ErrorCode::DiskFailed),
         };
         Self::new(status, code, error.to_string())
     }

@@ -4,8 +4,8 @@ use axum::{Json, http::Method};
 use serde_json::Value;
 use wire::{
     body::{
-        CdAnswer, CdRequest, CellList, CellRemoved, CellShown, CommList, CommOpen, CommRequest,
-        CompleteAnswer, Completed, CriuStatus, CryoReloaded, CryoRequest, CryoStored,
+        CdAnswer, CdRequest, CellListAnswer, CellRemoved, CellShown, CommList, CommOpen,
+        CommRequest, CompleteAnswer, Completed, CriuStatus, CryoReloaded, CryoRequest, CryoStored,
         CursorRequest, EnvRequest, InputRequest, InspectAnswer, KernelChoice, KernelList,
         KernelShown, LogPage, NewKernel, PingAnswer, ServiceList, Snapshot, SnapshotList,
         StatusAnswer, Takeover, TakeoverRequest, VariablesAnswer,
@@ -117,7 +117,8 @@ pub fn operations() -> Vec<Operation> {
             cells::list,
         )
         .query("kernel", "string")
-        .answers::<CellList>(),
+        .query("brief", "boolean")
+        .answers::<CellListAnswer>(),
         operation(
             get.clone(),
             "/executions/{id}",

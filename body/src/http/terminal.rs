@@ -13,6 +13,7 @@ use axum::{
 use futures_util::{SinkExt, StreamExt};
 use serde::Deserialize;
 use tokio::sync::broadcast::error::RecvError;
+use wire::error_code::ErrorCode;
 
 use super::{Parts, error::ApiError, json::Params};
 use crate::terminal::{Terminal, TerminalError};
@@ -20,8 +21,11 @@ use crate::terminal::{Terminal, TerminalError};
 impl From<TerminalError> for ApiError {
     fn from(error: TerminalError) -> Self {
         let (status, code) = match error {
-            TerminalError::Io(_) => (StatusCode::SERVICE_UNAVAILABLE, "terminal_not_started"),
-            TerminalError::TooMany => (StatusCode::CONFLICT, "too_many_terminals"),
+            TerminalError::Io(_) => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                ErrorCode::TerminalNotStarted,
+            ),
+            TerminalError::TooMany => (StatusCode::CONFLICT, ErrorCode::TooManyTerminals),
         };
         Self::new(status, code, error.to_string())
     }
@@ -51,7 +55,11 @@ pub async fn open(
 ) -> Result<Response, ApiError> {
     let upgrade = upgrade.map_err(|_| {
         let message = "this route requires a WebSocket request";
-        ApiError::new(StatusCode::UPGRADE_REQUIRED, "upgrade_required", message)
+        ApiError::new(
+            StatusCode::UPGRADE_REQUIRED,
+            ErrorCode::UpgradeRequired,
+            message,
+        )
     })?;
     let terminal = parts
         .terminals

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::sync::watch;
 use wire::{
-    body::{CellShown, CellState, CommKind, InputPrompt},
+    body::{CellBrief, CellShown, CellState, CommKind, InputPrompt},
     kernel::{CellError, ExecAnswer, ExecRequest, ExecStatus},
 };
 
@@ -219,6 +219,16 @@ impl Execution {
         }
     }
 
+    /// How `/executions?brief=true` shows it.
+    pub fn brief(&self) -> CellBrief {
+        CellBrief {
+            id: self.id.clone(),
+            execution_id: self.order.execution_id.clone(),
+            kernel: self.kernel.clone(),
+            state: lock(&self.inner).state,
+        }
+    }
+
     /// Bytes that it keeps: what the client sent, and its outputs, whose text the answer holds twice
     /// more.
     pub(super) fn bytes(&self) -> usize {
@@ -368,6 +378,22 @@ mod tests {
         execution.end(Ending::died(Duration::from_secs(2)));
         assert!(execution.is_over());
         assert_eq!(execution.since(0).1.unwrap().status, ExecStatus::Timeout);
+    }
+
+    #[test]
+    fn briefly_it_shows_neither_source_nor_outputs() {
+        let mut order = Order {
+            execution_id: "1".to_owned(),
+            ..Order::default()
+        };
+        order.request.code = "a long source".to_owned();
+        let execution = Execution::new("main", order);
+        execution
+            .output(serde_json::json!({"output_type": "stream", "name": "stdout", "text": "x"}));
+        let brief = serde_json::to_value(execution.brief()).unwrap();
+        let expected = serde_json::json!({"id": "1", "execution_id": "1", "kernel": "main", "state": "queued"});
+        assert_eq!(brief, expected);
+        assert_eq!(execution.shown().code, "a long source");
     }
 
     #[test]

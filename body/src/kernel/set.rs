@@ -148,7 +148,11 @@ impl Kernels {
         if name.is_empty() || name.len() > LONGEST_NAME || !name.chars().all(fine) {
             return Err(KernelError::BadName(name.to_owned()));
         }
-        if lock(&self.slots).len() >= MOST {
+        let (exists, count) = {
+            let slots = lock(&self.slots);
+            (slots.contains_key(name), slots.len())
+        };
+        if !exists && count >= MOST {
             return Err(KernelError::TooMany);
         }
         self.add(name, None)

@@ -1,6 +1,6 @@
 //! Hears what changes inside the machine: its `GET /events`, as long as it runs.
 
-use lifecycle::http::{Answer, Call};
+use machine_client::{Answer, EventReader};
 use wire::{
     body::{Change, Takeover},
     failure::Failure,
@@ -8,11 +8,7 @@ use wire::{
     stream::Event,
 };
 
-use crate::{
-    MachineHandle,
-    body::{accepted, door, unreachable},
-    sse::SseReader,
-};
+use crate::{MachineHandle, endpoint::ApiCall};
 
 /// What changed is told in a few words.
 const CHANGE_BYTES: usize = 1 << 20;
@@ -20,7 +16,7 @@ const CHANGE_BYTES: usize = 1 << 20;
 /// What the machine tells, until it ends.
 pub(crate) struct Changes {
     answer: Answer,
-    reader: SseReader,
+    reader: EventReader,
 }
 
 impl Changes {
@@ -39,20 +35,18 @@ impl Changes {
 impl MachineHandle {
     /// Begins to hear it.
     pub(crate) async fn hear_changes(&self) -> Result<Changes, Failure> {
-        let (port, token) = door(&self.inner.options).await?;
-        let call = Call {
-            token: Some(&token),
-            accept: "text/event-stream",
-            ..Call::get(port, "/events")
+        let call = ApiCall {
+            streams: true,
+            ..ApiCall::get("/events")
         };
-        let answer = accepted(call.send().await.map_err(unreachable)?).await?;
+        let answer = self.inner.endpoints.send(&call).await?;
         // What was changed before somebody listened.
         if let Ok(takeover) = self.get::<Takeover>("/takeover").await {
             self.inner.journal.publish(Event::Takeover { takeover });
         }
         Ok(Changes {
             answer,
-            reader: SseReader::with_limit(CHANGE_BYTES),
+            reader: EventReader::with_limit(CHANGE_BYTES),
         })
     }
 

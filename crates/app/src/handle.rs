@@ -6,7 +6,9 @@ use std::sync::{Arc, Mutex};
 use lifecycle::{MachineOptions, Machines};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{desktop::Bridge, journal::Journal, mcp, notebook, runs::Runs, watch};
+use crate::{
+    desktop::Bridge, endpoint::Endpoints, journal::Journal, mcp, notebook, runs::Runs, watch,
+};
 
 /// A machine of the app; cheap to clone. Its name is that of its spec.
 #[derive(Clone)]
@@ -18,6 +20,7 @@ pub(crate) struct Inner {
     pub(crate) name: String,
     /// Of this machine.
     pub(crate) options: MachineOptions,
+    pub(crate) endpoints: Endpoints,
     /// Events published here are about this machine.
     pub(crate) journal: Journal,
     pub(crate) bridge: Arc<Bridge>,
@@ -54,12 +57,19 @@ impl MachineHandle {
         };
         let (journal, stop) = (shared.journal.about(name), shared.stop.child_token());
         let tasks = &shared.tasks;
-        let notebook = notebook::start(options.clone(), journal.clone(), tasks, &stop);
-        tasks.spawn(watch::watch(options.clone(), journal.clone(), stop.clone()));
+        let endpoints = Endpoints::new(options.clone());
+        let notebook = notebook::start(endpoints.clone(), journal.clone(), tasks, &stop);
+        tasks.spawn(watch::watch(
+            options.clone(),
+            endpoints.clone(),
+            journal.clone(),
+            stop.clone(),
+        ));
         Self {
             inner: Arc::new(Inner {
                 name: name.to_owned(),
                 options,
+                endpoints,
                 journal,
                 bridge: shared.bridge.clone(),
                 notebook,

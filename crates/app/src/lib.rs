@@ -5,6 +5,7 @@ mod body;
 mod changes;
 mod desktop;
 mod doctor;
+mod endpoint;
 mod engines;
 mod evolve;
 mod handle;
@@ -19,7 +20,6 @@ mod runs;
 #[cfg(feature = "serve")]
 mod serve;
 mod settings;
-mod sse;
 pub mod untrusted;
 mod usage;
 mod watch;

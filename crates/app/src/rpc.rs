@@ -18,7 +18,9 @@ use wire::{
     stream::Event,
 };
 
-use crate::{App, MachineHandle, body::segment, notebook::file};
+use machine_client::segment;
+
+use crate::{App, MachineHandle, notebook::file};
 
 macro_rules! router {
     ($commands:ident, $handlers:ident, $target:ident; $($name:ident: $request:ident => $answer:ident, $doc:literal;)*) => {

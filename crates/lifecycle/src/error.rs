@@ -3,7 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use containers::EngineError;
-use wire::failure::{Failure, FailureCode};
+use wire::{
+    error_code::ErrorCode,
+    failure::{Failure, FailureCode},
+};
 
 use crate::{
     difference::{Difference, list},
@@ -230,6 +233,8 @@ pub enum LifecycleError {
         doing: String,
         /// What it said.
         words: String,
+        /// The code with which its API refused; `None` if nothing of the kind came.
+        code: Option<ErrorCode>,
     },
     /// There is no generation of that number.
     #[error("generation {number} not found")]
@@ -424,7 +429,13 @@ impl From<LifecycleError> for Failure {
             LifecycleError::CellsRun { .. } => failure(FailureCode::Busy)
                 .because("variables can only be saved when no cell is running")
                 .next("Wait until they have finished, or interrupt them."),
-            LifecycleError::Inside { words, .. } => failure(FailureCode::Internal).because(words),
+            LifecycleError::Inside { words, code, .. } => {
+                let failure = failure(FailureCode::Internal).because(words);
+                match code {
+                    Some(code) => failure.refused(code),
+                    None => failure,
+                }
+            }
             LifecycleError::NoGeneration { .. } | LifecycleError::NoEarlier => {
                 failure(FailureCode::NotFound).next("Choose one of the listed generations.")
             }

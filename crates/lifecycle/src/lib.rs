@@ -9,8 +9,6 @@ mod evolve;
 mod found_ports;
 mod handover;
 mod history;
-pub mod http;
-pub mod json;
 mod life;
 mod machine;
 mod machines;
@@ -38,7 +36,7 @@ pub use evolve::{
 };
 pub use history::HistoryError;
 pub use life::suits;
-pub use machine::{Machine, MachineOptions, Tell};
+pub use machine::{Machine, MachineOptions, Published, Tell};
 pub use machines::{Machines, NewMachine};
 pub use paths::Paths;
 pub use recreate::UpOptions;

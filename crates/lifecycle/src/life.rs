@@ -10,13 +10,13 @@ use std::{
 
 use containers::{CancellationToken, Container, ContainerSpec, ContainerState, Engine};
 use futures_util::future::BoxFuture;
+use machine_client::{Ping, ping};
 use wire::machine::MachineStatus;
 
 use crate::{
     difference::Difference,
     error::LifecycleError,
     handover,
-    http::{Ping, ping},
     machine::{Machine, Tell, phase},
     paths::{make_dir_like_above, own_like_folder},
     plan::{self, EngineSocket, KERNEL_PORT, Placed, STOP_S, Site, label},

@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 
 use containers::{Container, ContainerState, Engine, EngineChoice};
 use futures_util::future::BoxFuture;
+use machine_client::{Ping, ping};
 use wire::machine::{Addresses, MachineState, MachineStatus, Progress};
 
 use crate::{
     build::reused,
     error::LifecycleError,
     evolve::Current,
-    http::{Ping, ping},
     machines::Machines,
     paths::Paths,
     plan::{KERNEL_PORT, MCP_PORT, Names, VNC_PORT, label},
@@ -41,6 +41,17 @@ pub struct MachineOptions {
     pub as_written: bool,
     /// At which container engine.
     pub engine: EngineChoice,
+}
+
+/// Where the APIs of a container that runs are published.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Published {
+    /// The container's id.
+    pub container_id: String,
+    /// Loopback port of the kernel API.
+    pub kernel: Option<u16>,
+    /// Loopback port of the MCP endpoint.
+    pub mcp: Option<u16>,
 }
 
 /// A machine as its spec says now. Cheap: read it again for each operation.
@@ -268,15 +279,23 @@ impl Machine {
         Box::pin(async move { self.port(engine, KERNEL_PORT).await })
     }
 
-    /// Loopback port of its MCP endpoint.
+    /// The container that runs, and the loopback ports of its APIs.
     ///
     /// # Errors
     /// [`LifecycleError::NotRunning`].
-    pub fn mcp_port<'a>(
+    pub fn published<'a>(
         &'a self,
         engine: &'a Engine,
-    ) -> BoxFuture<'a, Result<u16, LifecycleError>> {
-        Box::pin(async move { self.port(engine, MCP_PORT).await })
+    ) -> BoxFuture<'a, Result<Published, LifecycleError>> {
+        Box::pin(async move {
+            let container = self.ours(engine).await?.filter(Container::is_running);
+            let container = container.ok_or_else(|| self.not_running())?;
+            Ok(Published {
+                kernel: container.ports.get(&KERNEL_PORT).copied(),
+                mcp: container.ports.get(&MCP_PORT).copied(),
+                container_id: container.id,
+            })
+        })
     }
 
     /// Loopback port of its VNC server.

@@ -17,6 +17,7 @@ macro_rules! wire {
 
 pub mod body;
 pub mod commands;
+pub mod error_code;
 pub mod evolve;
 pub mod failure;
 pub mod inspector;

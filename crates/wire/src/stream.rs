@@ -111,6 +111,19 @@ pub enum Event {
         cell_id: String,
         /// The view's id of this run of it; empty where it gave none.
         run_id: String,
+        /// The kernel's id of this run, if the kernel has the cell already.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[cfg_attr(feature = "ts", ts(optional))]
+        execution_id: Option<String>,
+    },
+    /// The kernel has a cell that was handed in: from now on it can be interrupted by its id.
+    CellAccepted {
+        /// The view's id of the cell.
+        cell_id: String,
+        /// The view's id of this run of it; empty where it gave none.
+        run_id: String,
+        /// The kernel's id of this run.
+        execution_id: String,
     },
     /// The kernel is at a cell: it waits no longer.
     CellStarted {
@@ -118,6 +131,10 @@ pub enum Event {
         cell_id: String,
         /// The view's id of this run of it; empty where it gave none.
         run_id: String,
+        /// The kernel's id of this run; none if it didn't tell.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[cfg_attr(feature = "ts", ts(optional))]
+        execution_id: Option<String>,
         /// For how long it had run when this was told.
         #[cfg_attr(feature = "ts", ts(type = "number"))]
         ran_ms: u64,

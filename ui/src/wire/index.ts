@@ -190,11 +190,21 @@ takeover: Takeover, } | { "kind": "cell_queued",
 /** The view's id of the cell. */
 cell_id: string,
 /** The view's id of this run of it; empty where it gave none. */
-run_id: string, } | { "kind": "cell_started",
+run_id: string,
+/** The kernel's id of this run, if the kernel has the cell already. */
+execution_id?: string, } | { "kind": "cell_accepted",
 /** The view's id of the cell. */
 cell_id: string,
 /** The view's id of this run of it; empty where it gave none. */
 run_id: string,
+/** The kernel's id of this run. */
+execution_id: string, } | { "kind": "cell_started",
+/** The view's id of the cell. */
+cell_id: string,
+/** The view's id of this run of it; empty where it gave none. */
+run_id: string,
+/** The kernel's id of this run; none if it didn't tell. */
+execution_id?: string,
 /** For how long it had run when this was told. */
 ran_ms: number, } | { "kind": "cell_output",
 /** The view's id of the cell. */
@@ -371,6 +381,8 @@ export type ExecutorKind = "host" | "socket";
 export type Failure = {
 /** Cause, for programs. */
 code: FailureCode,
+/** The code of the machine's own refusal, if the machine refused a request. */
+error_code?: string,
 /** What failed, one sentence. */
 message: string,
 /** Why, in the words of whoever knows. */

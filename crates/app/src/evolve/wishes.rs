@@ -14,7 +14,9 @@ use wire::{
     stream::Event,
 };
 
-use crate::{MachineHandle, body::segment};
+use machine_client::segment;
+
+use crate::MachineHandle;
 
 /// Between two signs that an executor is here, and between two renewals of a claim.
 const PRESENT: Duration = Duration::from_secs(8);

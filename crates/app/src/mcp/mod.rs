@@ -3,7 +3,7 @@
 
 mod session;
 
-use hyper::Method;
+use machine_client::{Method, segment};
 use serde::{Serialize, de::DeserializeOwned};
 use wire::{
     commands::Nothing,
@@ -19,8 +19,8 @@ pub(crate) use session::Sessions;
 
 use crate::{
     MachineHandle,
-    body::{ask, json, segment},
-    machine::{connect, load},
+    body::json,
+    endpoint::{Api, ApiCall},
 };
 
 impl MachineHandle {
@@ -72,26 +72,19 @@ impl MachineHandle {
     }
 
     pub(crate) async fn mcp_door(&self) -> Result<McpAccess, Failure> {
-        let (port, token) = self.find_mcp().await?;
+        let endpoint = self.inner.endpoints.find().await?;
         Ok(McpAccess {
-            url: format!("http://127.0.0.1:{port}"),
-            token,
+            url: format!("http://127.0.0.1:{}", endpoint.port(Api::Mcp)?),
+            token: endpoint.token,
         })
     }
 
     pub(crate) async fn open_mcp(&self, request: &McpOpenRequest) -> Result<McpSession, Failure> {
-        let (port, token) = self.find_mcp().await?;
         let inner = &self.inner;
+        let client = inner.endpoints.find().await?.client(Api::Mcp)?;
         inner
             .mcp
-            .open(
-                port,
-                token,
-                request,
-                &inner.journal,
-                &inner.tasks,
-                &inner.stop,
-            )
+            .open(client, request, &inner.journal, &inner.tasks, &inner.stop)
             .await
     }
 
@@ -117,21 +110,19 @@ impl MachineHandle {
         Ok(Nothing {})
     }
 
-    /// Where the endpoint is, and what it lets in.
-    async fn find_mcp(&self) -> Result<(u16, String), Failure> {
-        let options = &self.inner.options;
-        let machine = load(options)?;
-        let port = machine.mcp_port(&connect(options).await?).await?;
-        Ok((port, machine.secret("os_token")?))
-    }
-
     async fn ask_mcp<T: DeserializeOwned>(
         &self,
         method: Method,
         path: &str,
         body: Option<Vec<u8>>,
     ) -> Result<T, Failure> {
-        ask(self.find_mcp().await?, method, path, body).await
+        let call = ApiCall {
+            api: Api::Mcp,
+            method,
+            body,
+            ..ApiCall::get(path)
+        };
+        self.ask(call).await
     }
 }
 

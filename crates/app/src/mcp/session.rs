@@ -9,10 +9,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use hyper::{Method, StatusCode, header::CONTENT_TYPE};
-use lifecycle::{
-    http::{Answer, Call},
+use machine_client::{
+    Answer, Client, EventReader, Method, Request, StatusCode,
+    header::CONTENT_TYPE,
     json::{self, JsonError},
+    segment,
 };
 use serde_json::{Value, json};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -24,9 +25,8 @@ use wire::{
 
 use super::message;
 use crate::{
-    body::{accepted, segment, too_large, unreachable},
+    body::{failed, too_large},
     journal::Journal,
-    sse::SseReader,
 };
 
 /// The newest revision that has sessions.
@@ -48,8 +48,7 @@ pub(crate) struct Sessions {
 pub(crate) struct Session {
     /// Our name.
     name: String,
-    port: u16,
-    token: String,
+    client: Client,
     path: String,
     /// The endpoint's name, where it gave one.
     remote: Option<String>,
@@ -62,8 +61,7 @@ impl Sessions {
     /// Opens one: `initialize`, `notifications/initialized`, and the stream from the server.
     pub(crate) async fn open(
         &self,
-        port: u16,
-        token: String,
+        client: Client,
         request: &McpOpenRequest,
         journal: &Journal,
         tasks: &TaskTracker,
@@ -75,8 +73,7 @@ impl Sessions {
         );
         let mut session = Session {
             name: ulid::Ulid::generate().to_string(),
-            port,
-            token,
+            client,
             path,
             remote: None,
             protocol: PROTOCOL.into(),
@@ -95,7 +92,7 @@ impl Sessions {
         }});
         let asking = async {
             let answer = session.post(&hello).await?;
-            let remote = answer.headers.get(SESSION_HEADER);
+            let remote = answer.headers().get(SESSION_HEADER);
             let remote = remote.and_then(|value| value.to_str().ok().map(str::to_owned));
             let said = session.until_answer(answer, &json!(0)).await?;
             Ok::<_, Failure>((remote, said))
@@ -193,10 +190,10 @@ impl Session {
     async fn post(&self, said: &Value) -> Result<Answer, Failure> {
         let body = message(said)?;
         let answer = self.call(Method::POST, Some(body)).await?;
-        if self.remote.is_some() && answer.status == StatusCode::NOT_FOUND {
+        if self.remote.is_some() && answer.status() == StatusCode::NOT_FOUND {
             return Err(forgotten());
         }
-        accepted(answer).await
+        answer.accepted().await.map_err(failed)
     }
 
     async fn call(&self, method: Method, body: Option<Vec<u8>>) -> Result<Answer, Failure> {
@@ -209,15 +206,14 @@ impl Session {
         } else {
             "application/json, text/event-stream"
         };
-        let call = Call {
+        let request = Request {
             method,
-            token: Some(&self.token),
-            body: body.map(Into::into),
+            path: &self.path,
+            body,
             accept,
             headers: &headers,
-            ..Call::get(self.port, &self.path)
         };
-        call.send().await.map_err(unreachable)
+        self.client.send(request).await.map_err(failed)
     }
 
     /// Reads until the answer to `id`.
@@ -226,9 +222,9 @@ impl Session {
             said.get("id") == Some(id)
                 && (said.get("result").is_some() || said.get("error").is_some())
         };
-        let kind = answer.headers.get(CONTENT_TYPE);
+        let kind = answer.headers().get(CONTENT_TYPE);
         if !kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream")) {
-            let bytes = answer.bytes().await.map_err(unreachable)?;
+            let bytes = answer.bytes().await.map_err(failed)?;
             let said: Value = json::from_slice(&bytes).map_err(|error| match error {
                 JsonError::TooMany { .. } => too_large(&error),
                 error => Failure::new(
@@ -243,11 +239,11 @@ impl Session {
                 Err(unanswered())
             };
         }
-        let mut reader = SseReader::default();
+        let mut reader = EventReader::default();
         loop {
             let chunk = tokio::select! {
                 () = self.stop.cancelled() => return Err(closed()),
-                chunk = answer.chunk() => chunk.map_err(unreachable)?,
+                chunk = answer.chunk() => chunk.map_err(failed)?,
             };
             let Some(chunk) = chunk else {
                 return Err(unanswered());
@@ -277,15 +273,15 @@ impl Session {
             };
             match stream {
                 // It has nothing to say by itself.
-                Ok(answer) if answer.status == StatusCode::METHOD_NOT_ALLOWED => {
+                Ok(answer) if answer.status() == StatusCode::METHOD_NOT_ALLOWED => {
                     self.stop.cancelled().await;
                     return None;
                 }
-                Ok(answer) if answer.status.is_success() => self.read(answer).await,
-                Ok(answer) if answer.status == StatusCode::NOT_FOUND => {
+                Ok(answer) if answer.status().is_success() => self.read(answer).await,
+                Ok(answer) if answer.status() == StatusCode::NOT_FOUND => {
                     return Some("The machine no longer has this session".into());
                 }
-                Ok(answer) => return Some(format!("The machine responded with {}", answer.status)),
+                Ok(answer) => return Some(format!("The machine responded with {}", answer.status())),
                 Err(failure) => return Some(failure.to_string()),
             }
             tokio::select! {
@@ -296,7 +292,7 @@ impl Session {
     }
 
     async fn read(&self, mut answer: Answer) {
-        let mut reader = SseReader::default();
+        let mut reader = EventReader::default();
         loop {
             let chunk = tokio::select! {
                 () = self.stop.cancelled() => return,

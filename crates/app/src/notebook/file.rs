@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use lifecycle::json::{self, JsonError};
+use machine_client::json::{self, JsonError};
 use serde::Serialize;
 use serde_json::Value;
 use wire::{

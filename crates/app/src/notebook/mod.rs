@@ -6,26 +6,22 @@
 pub(crate) mod file;
 
 use futures_util::future::BoxFuture;
-use lifecycle::{
-    MachineOptions,
-    http::{ANSWER_BYTES, Answer, Call},
-    json,
-};
+use machine_client::{Answer, EventReader, Method, json, segment};
 use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use wire::{
-    body::{CellList, CellState, Completed, InputPrompt},
+    body::{CellBriefList, CellState, Completed, InputPrompt},
     commands::{KernelCell, KernelCells, KernelExecRequest, KernelFollowRequest, Nothing},
     failure::{Failure, FailureCode},
     kernel::{ExecAnswer, ExecRequest, ShellAnswer, ShellRequest},
     stream::Event,
 };
 
-use crate::sse::SseReader;
 use crate::{
     MachineHandle,
-    body::{accepted, door, json, read, segment, too_large, unreachable},
+    body::{failed, json, read, too_large},
+    endpoint::{ApiCall, Endpoints},
     journal::Journal,
 };
 
@@ -40,14 +36,14 @@ pub(crate) struct NotebookHandle {
 
 /// Starts the notebook's task.
 pub(crate) fn start(
-    options: MachineOptions,
+    endpoints: Endpoints,
     journal: Journal,
     tasks: &TaskTracker,
     stop: &CancellationToken,
 ) -> NotebookHandle {
     let (sender, cells) = mpsc::channel(QUEUE);
     tasks.spawn(hand_over(
-        options,
+        endpoints,
         journal,
         cells,
         tasks.clone(),
@@ -74,7 +70,7 @@ impl NotebookHandle {
 }
 
 async fn hand_over(
-    options: MachineOptions,
+    endpoints: Endpoints,
     journal: Journal,
     mut cells: mpsc::Receiver<KernelExecRequest>,
     tasks: TaskTracker,
@@ -102,7 +98,7 @@ async fn hand_over(
         };
         let sent = tokio::select! {
             () = stop.cancelled() => return,
-            sent = send(&options, &request) => sent,
+            sent = send(&endpoints, &request) => sent,
         };
         tasks.spawn(publish(
             journal.clone(),
@@ -121,13 +117,22 @@ async fn publish(
     sent: impl Future<Output = Result<Answer, Failure>>,
     stop: CancellationToken,
 ) {
+    let mut accepted = None;
     let mut tell = |told| {
         let (cell_id, run_id) = (cell_id.clone(), run_id.clone());
         journal.publish(match told {
-            CellTold::Accepted { .. } => return,
+            CellTold::Accepted { execution_id } => {
+                accepted = Some(execution_id.clone());
+                Event::CellAccepted {
+                    cell_id,
+                    run_id,
+                    execution_id,
+                }
+            }
             CellTold::Started { ran_ms } => Event::CellStarted {
                 cell_id,
                 run_id,
+                execution_id: accepted.clone(),
                 ran_ms,
             },
             CellTold::Output(output) => Event::CellOutput {
@@ -165,14 +170,18 @@ async fn publish(
 }
 
 /// Hands a cell over; the answer is an event stream.
-async fn send(options: &MachineOptions, request: &ExecRequest) -> Result<Answer, Failure> {
-    let (port, token) = door(options).await?;
-    let call = Call {
-        accept: "text/event-stream",
-        ..Call::post(port, "/exec", &token, json(request)?.into())
+async fn send(endpoints: &Endpoints, request: &ExecRequest) -> Result<Answer, Failure> {
+    let call = ApiCall {
+        method: Method::POST,
+        body: Some(json(request)?),
+        streams: true,
+        ..ApiCall::get("/exec")
     };
-    accepted(call.send().await.map_err(unreachable)?).await
+    endpoints.send(&call).await
 }
+
+/// The longest id of a cell that is taken: views keep it, and it stands in paths.
+const LONGEST_ID: usize = 128;
 
 /// First event of the stream.
 #[derive(serde::Deserialize)]
@@ -217,13 +226,20 @@ async fn outputs(
     mut answer: Answer,
     tell: &mut (dyn FnMut(CellTold) + Send),
 ) -> Result<ExecAnswer, Failure> {
-    let mut reader = SseReader::default();
+    let mut reader = EventReader::default();
     let mut execution_id = String::new();
-    while let Some(chunk) = answer.chunk().await.map_err(unreachable)? {
+    while let Some(chunk) = answer.chunk().await.map_err(failed)? {
         for event in reader.push(&chunk).map_err(|error| too_large(&error))? {
             match event.name.as_str() {
                 "accepted" => {
                     execution_id = read::<Accepted>(event.data.as_bytes())?.execution_id;
+                    if execution_id.len() > LONGEST_ID {
+                        return Err(Failure::new(
+                            FailureCode::Internal,
+                            "An answer of the machine could not be read",
+                        )
+                        .because("the id of a cell is too long"));
+                    }
                     tell(CellTold::Accepted {
                         execution_id: execution_id.clone(),
                     });
@@ -265,7 +281,7 @@ impl MachineHandle {
         request: &'a ExecRequest,
         tell: &'a mut (dyn FnMut(CellTold) + Send),
     ) -> BoxFuture<'a, Result<ExecAnswer, Failure>> {
-        Box::pin(async move { outputs(send(&self.inner.options, request).await?, tell).await })
+        Box::pin(async move { outputs(send(&self.inner.endpoints, request).await?, tell).await })
     }
 
     /// Runs a command in the machine's shell to its end.
@@ -299,7 +315,7 @@ impl MachineHandle {
 
     /// Cells that the kernel knows.
     pub(crate) async fn cells(&self) -> Result<KernelCells, Failure> {
-        let list: CellList = self.get_up_to(ANSWER_BYTES, "/executions").await?;
+        let list: CellBriefList = self.get("/executions?brief=true").await?;
         let cells = list.executions.into_iter().map(|cell| KernelCell {
             cell_id: cell.id,
             execution_id: cell.execution_id,
@@ -321,17 +337,16 @@ impl MachineHandle {
         journal.publish(Event::CellQueued {
             cell_id: cell_id.clone(),
             run_id: run_id.clone(),
+            execution_id: Some(execution_id.clone()),
         });
-        let options = self.inner.options.clone();
+        let endpoints = self.inner.endpoints.clone();
         let sent = async move {
-            let (port, token) = door(&options).await?;
             let path = format!("/executions/{}/events", segment(&execution_id));
-            let call = Call {
-                accept: "text/event-stream",
-                token: Some(&token),
-                ..Call::get(port, &path)
+            let call = ApiCall {
+                streams: true,
+                ..ApiCall::get(&path)
             };
-            accepted(call.send().await.map_err(unreachable)?).await
+            endpoints.send(&call).await
         };
         let publishing = publish(journal, (cell_id, run_id), sent, self.inner.stop.clone());
         self.inner.tasks.spawn(publishing);
@@ -340,9 +355,11 @@ impl MachineHandle {
     pub(crate) fn queue_cell(&self, cell: KernelExecRequest) -> Result<(), Failure> {
         let (cell_id, run_id) = (cell.cell_id.clone(), cell.run_id.clone());
         self.inner.notebook.exec(cell, || {
-            self.inner
-                .journal
-                .publish(Event::CellQueued { cell_id, run_id });
+            self.inner.journal.publish(Event::CellQueued {
+                cell_id,
+                run_id,
+                execution_id: None,
+            });
         })
     }
 }
@@ -389,6 +406,38 @@ mod tests {
         });
         assert_eq!(prompts.collect::<Vec<_>>(), [true, false]);
         assert!(matches!(&seen[0], CellTold::Accepted { execution_id } if execution_id == "b"));
+    }
+
+    #[tokio::test]
+    async fn views_hear_the_kernels_id_of_a_cell_and_never_a_long_one() {
+        let answer = answer(concat!(
+            "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n",
+            "event: accepted\ndata: {\"execution_id\":\"b\"}\n\n",
+            "event: started\ndata: {\"ran_ms\":3}\n\n",
+        ))
+        .await;
+        let journal = Journal::new();
+        let mut events = journal.subscribe(0);
+        let ids = ("cell".to_owned(), "run".to_owned());
+        let sent = async { Ok(answer) };
+        publish(journal.clone(), ids, sent, CancellationToken::new()).await;
+        let accepted = events.next().await.unwrap().event;
+        assert!(
+            matches!(&accepted, Event::CellAccepted { cell_id, run_id, execution_id }
+                if cell_id == "cell" && run_id == "run" && execution_id == "b")
+        );
+        let started = events.next().await.unwrap().event;
+        assert!(
+            matches!(&started, Event::CellStarted { execution_id: Some(id), ran_ms: 3, .. } if id == "b")
+        );
+
+        let long = format!(
+            "HTTP/1.1 200 OK\r\n\r\nevent: accepted\ndata: {{\"execution_id\":\"{}\"}}\n\n",
+            "b".repeat(LONGEST_ID + 1)
+        );
+        let answer = crate::body::tests::answer(long.leak()).await;
+        let refused = outputs(answer, &mut |told| panic!("{told:?}")).await;
+        assert_eq!(refused.unwrap_err().code, FailureCode::Internal);
     }
 
     #[tokio::test]

@@ -4,16 +4,18 @@
 use std::time::Duration;
 
 use containers::{Engine, EngineError};
+use machine_client::json;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::Value;
 use wire::{
-    body::{CellList, CellState, CryoReloaded, CryoStored, KernelList, KernelShown},
+    body::{CellBriefList, CellState, CryoReloaded, CryoStored, KernelList, KernelShown},
+    error_code::ErrorCode,
     evolve::Proof,
     kernel::ErrorAnswer,
 };
 
 use super::kept;
-use crate::{error::LifecycleError, json};
+use crate::error::LifecycleError;
 
 /// How long a plain question may take.
 const QUESTION: Duration = Duration::from_secs(20);
@@ -59,6 +61,7 @@ impl Inside<'_> {
                     kept::words(&output.stdout),
                     kept::words(&output.stderr)
                 ),
+                code: None,
             })?;
         kept::proof(&mut proof);
         Ok(proof)
@@ -121,10 +124,10 @@ impl Inside<'_> {
 
     /// Takes all cells out of the queue and interrupts those that run.
     pub(crate) async fn end_cells(&self) -> Result<(), LifecycleError> {
-        let list = self.call::<CellList>("GET", "/executions", None, QUESTION);
+        let list = self.call::<CellBriefList>("GET", "/executions?brief=true", None, QUESTION);
         let cells = match list.await {
             Ok(list) => list.executions,
-            // With the outputs of all cells it may be more than is read.
+            // A machine of an earlier version sends all outputs, perhaps more than is read.
             Err(LifecycleError::Engine(EngineError::TooLarge { .. })) => {
                 return self.interrupt_all().await;
             }
@@ -149,13 +152,10 @@ impl Inside<'_> {
     /// Takes a cell out of the queue, or interrupts it. One that is over by now is no failure.
     async fn end_cell(&self, id: &str) -> Result<(), LifecycleError> {
         let path = format!("/executions/{id}");
-        match self
+        let ended = self
             .call::<IgnoredAny>("DELETE", &path, None, QUESTION)
-            .await
-        {
-            Ok(_) | Err(LifecycleError::Inside { .. }) => Ok(()),
-            Err(error) => Err(error),
-        }
+            .await;
+        unless(&ErrorCode::NotFound, ended)
     }
 
     /// Names of its kernels.
@@ -170,6 +170,7 @@ impl Inside<'_> {
             return Err(LifecycleError::Inside {
                 doing: "list its kernels".into(),
                 words: format!("it reports {} kernels", list.kernels.len()),
+                code: None,
             });
         }
         Ok(list.kernels)
@@ -178,13 +179,10 @@ impl Inside<'_> {
     /// Starts a kernel; one that is there is no failure.
     pub(crate) async fn start_kernel(&self, name: &str) -> Result<(), LifecycleError> {
         let body = serde_json::json!({ "name": name });
-        match self
+        let started = self
             .call::<IgnoredAny>("POST", "/kernels", Some(body), Duration::from_secs(60))
-            .await
-        {
-            Err(LifecycleError::Inside { words, .. }) if words.contains("already") => Ok(()),
-            other => other.map(|_| ()),
-        }
+            .await;
+        unless(&ErrorCode::KernelExists, started)
     }
 
     /// Stores a kernel's namespace.
@@ -209,7 +207,8 @@ impl Inside<'_> {
             .await
     }
 
-    /// Removes a snapshot; one that is not there is no failure.
+    /// Removes a snapshot. One that isn't there is no failure, nor is one that the machine can't
+    /// remove now: it takes space, and nothing else.
     pub(crate) async fn forget(&self, snapshot: &str) -> Result<(), LifecycleError> {
         let path = format!("/cryo/{snapshot}");
         match self
@@ -233,19 +232,7 @@ impl Inside<'_> {
         let mut words = vec!["body", "call", method, path];
         words.extend(text.as_deref());
         let output = self.exec(&words, limit).await?;
-        let failed = |words: String| LifecycleError::Inside {
-            doing: format!("answer {method} {path}"),
-            words,
-        };
-        if output.exit_code != 0 {
-            let told = json::from_slice::<ErrorAnswer>(&output.stdout);
-            return Err(failed(told.map_or_else(
-                |_| kept::words(&output.stderr),
-                |answer| kept::words(answer.error.message.as_bytes()),
-            )));
-        }
-        json::from_slice(&output.stdout)
-            .map_err(|error| failed(format!("the response is not valid: {error}")))
+        answered(&format!("answer {method} {path}"), &output)
     }
 
     async fn exec(
@@ -259,7 +246,88 @@ impl Inside<'_> {
             Err(_) => Err(LifecycleError::Inside {
                 doing: words[1..].join(" "),
                 words: format!("no response within {} s", limit.as_secs()),
+                code: None,
             }),
         }
+    }
+}
+
+/// Reads what `body call` said: the answer, or the API's refusal with its code.
+fn answered<T: DeserializeOwned>(
+    doing: &str,
+    output: &containers::ExecOutput,
+) -> Result<T, LifecycleError> {
+    let failed = |words, code| LifecycleError::Inside {
+        doing: doing.into(),
+        words,
+        code,
+    };
+    if output.exit_code != 0 {
+        return Err(match json::from_slice::<ErrorAnswer>(&output.stdout) {
+            Ok(ErrorAnswer { error, .. }) => {
+                failed(kept::words(error.message.as_bytes()), Some(error.code))
+            }
+            Err(_) => failed(kept::words(&output.stderr), None),
+        });
+    }
+    json::from_slice(&output.stdout)
+        .map_err(|error| failed(format!("its answer can't be read: {error}"), None))
+}
+
+/// A refusal with this code means that what was asked for is so already.
+fn unless<T>(code: &ErrorCode, answer: Result<T, LifecycleError>) -> Result<(), LifecycleError> {
+    match answer {
+        Err(LifecycleError::Inside {
+            code: Some(refused),
+            ..
+        }) if refused == *code => Ok(()),
+        other => other.map(|_| ()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(code: &str, message: &str) -> Result<IgnoredAny, LifecycleError> {
+        let answer = serde_json::json!({
+            "error": { "code": code, "message": message }, "request_id": "1",
+        });
+        let output = containers::ExecOutput {
+            stdout: answer.to_string().into_bytes(),
+            stderr: Vec::new(),
+            exit_code: 22,
+        };
+        answered("answer POST /kernels", &output)
+    }
+
+    #[test]
+    fn a_refusal_is_told_by_its_code_and_not_by_its_words() {
+        let exists = refused("kernel_exists", "there is one");
+        assert!(unless(&ErrorCode::KernelExists, exists).is_ok());
+        for code in ["too_many_kernels", "of_a_later_version"] {
+            let other = refused(code, "this machine runs 16 kernels already");
+            let error = unless(&ErrorCode::KernelExists, other).unwrap_err();
+            let told = wire::failure::Failure::from(error);
+            assert_eq!(told.error_code.as_deref(), Some(&ErrorCode::read(code)));
+            assert_eq!(
+                told.cause.as_deref(),
+                Some("this machine runs 16 kernels already")
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_no_refusal_of_the_api_has_no_code() {
+        let output = containers::ExecOutput {
+            stdout: Vec::new(),
+            stderr: b"body call: Connection refused".to_vec(),
+            exit_code: 7,
+        };
+        let error = answered::<IgnoredAny>("answer GET /ping", &output).unwrap_err();
+        assert!(matches!(
+            unless(&ErrorCode::NotFound, Err::<(), _>(error)),
+            Err(LifecycleError::Inside { code: None, words, .. }) if words.contains("refused")
+        ));
     }
 }

@@ -306,10 +306,13 @@ impl Run<'_> {
         let mut returned = Returned::default();
         if began_anew {
             for kernel in self.file.run.report.kernels.clone() {
-                if kernel.kernel != "main" {
-                    inside.start_kernel(&kernel.kernel).await?;
-                }
-                match inside.reload(&kernel.kernel, &kernel.snapshot).await {
+                let back = async {
+                    if kernel.kernel != "main" {
+                        inside.start_kernel(&kernel.kernel).await?;
+                    }
+                    inside.reload(&kernel.kernel, &kernel.snapshot).await
+                };
+                match back.await {
                     Ok(back) => {
                         returned.came_back(&kernel, &back);
                         for failed in back.failed {

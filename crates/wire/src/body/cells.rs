@@ -52,6 +52,46 @@ wire! {
         pub executions: Vec<CellShown>,
     }
 
+    /// A cell as `GET /executions?brief=true` shows it: without its source and outputs.
+    #[derive(Eq)]
+    pub struct CellBrief {
+        /// The client's id, or the execution's.
+        pub id: String,
+        /// Ours, unique.
+        pub execution_id: String,
+        /// Name of its kernel.
+        pub kernel: String,
+        /// Where it stands.
+        pub state: CellState,
+    }
+
+    /// Answer of `GET /executions?brief=true`.
+    #[derive(Eq)]
+    pub struct CellBriefList {
+        /// Oldest first.
+        pub executions: Vec<CellBrief>,
+    }
+
+    /// Answer of `GET /executions`, by what its query asks for.
+    #[serde(untagged)]
+    pub enum CellListAnswer {
+        /// Cells with their outputs.
+        Full(CellList),
+        /// Cells without them.
+        Brief(CellBriefList),
+    }
+
+    /// Query of `GET /executions`.
+    #[derive(Default, Eq)]
+    pub struct CellQuery {
+        /// Of one kernel; of all where left out.
+        #[serde(default)]
+        pub kernel: Option<String>,
+        /// Without sources and outputs, which may be long.
+        #[serde(default)]
+        pub brief: bool,
+    }
+
     /// Answer of `DELETE /executions/{id}`.
     pub struct CellRemoved {
         /// Always `completed`.

@@ -4,13 +4,15 @@ import { vi } from "vitest";
 
 import type { Command } from "../../host";
 import type { Live } from "../../shared/live/live.svelte";
-import type { CellError, Event, ExecAnswer, ExecStatus } from "../../wire";
+import type { CellError, Event, ExecAnswer, ExecStatus, Failure } from "../../wire";
 
 export class FakeLive {
   /** What was asked, oldest first: the command, and the cell that it is about. */
   asked: string[] = [];
   /** Commands that are refused. */
   refused = new Set<Command>();
+  /** The kernel knows nothing of what it is asked about. */
+  unknown = false;
   /** Cells that the kernel knows. */
   known: { cell_id: string; execution_id: string; pending: boolean }[] = [];
   /** The last run of each cell. */
@@ -41,6 +43,7 @@ export class FakeLive {
   async call(command: Command, request: { cell_id?: string; run_id?: string; batch?: string | null; execution_id?: string | null }): Promise<unknown> {
     this.asked.push([command, request.cell_id].filter(Boolean).join(" "));
     if (this.refused.has(command)) throw new Error("refused");
+    if (this.unknown) throw { code: "not_found", message: "unknown", cause: null, next: null, detail: null } satisfies Failure;
     if (command === "kernel_cells") return { cells: this.known };
     if (command === "kernel_interrupt") this.interrupted.push(request.execution_id ?? null);
     if (command === "kernel_exec" || command === "kernel_follow") {

@@ -12,8 +12,8 @@ export type CellState =
   | { kind: "idle" }
   /** Taken out of the queue: it did not run. */
   | { kind: "skipped" }
-  /** The kernel has it: when it was handed in and, where the kernel is at it, when that began. */
-  | { kind: "queued"; at_ms: number; began_ms: number | null }
+  /** When it was handed in, the kernel's id of the run once it has it, and when it began once it runs. */
+  | { kind: "queued"; at_ms: number; execution_id: string | null; began_ms: number | null }
   /** `restarted`: the kernel ended under it because somebody wanted a new one. */
   | { kind: "ended"; status: ExecStatus | "restarted"; timing_ms: number }
   /** Its end was not heard; `begun` where the kernel was at it. */
@@ -147,12 +147,16 @@ export class Notebook {
       if (cell && execution_id === null) return;
       await this.#live.call("kernel_interrupt", { execution_id });
     } catch (thrown) {
-      this.trouble = toFailure(thrown);
+      const failure = toFailure(thrown);
+      // The kernel was done with it and has forgotten it: its end is on the way.
+      if (cell && failure.code === "not_found") return;
+      this.trouble = failure;
     }
   }
 
-  /** The kernel's id of a cell's run, where it is not over. */
+  /** The kernel's id of a cell's run, where it is not over. The kernel is asked only if it hasn't told it. */
   async #execution(cell: Cell): Promise<string | null> {
+    if (cell.state.kind === "queued" && cell.state.execution_id !== null) return cell.state.execution_id;
     if (cell.asks) return cell.asks.execution_id;
     const { cells } = await this.#live.call("kernel_cells", {});
     return cells.findLast(({ cell_id, pending }) => pending && cell_id === cell.id)?.execution_id ?? null;
@@ -285,14 +289,21 @@ export class Notebook {
         if (!cell) return;
         cell.outputs = [];
         cell.execution_count = null;
-        cell.state = { kind: "queued", at_ms, began_ms: null };
+        cell.state = { kind: "queued", at_ms, execution_id: event.execution_id ?? null, began_ms: null };
         cell.asks = null;
         this.changed();
         return;
       }
+      case "cell_accepted": {
+        const cell = this.#of(event);
+        if (cell?.state.kind === "queued") cell.state.execution_id = event.execution_id;
+        return;
+      }
       case "cell_started": {
         const cell = this.#of(event);
-        if (cell?.state.kind === "queued") cell.state.began_ms = at_ms - event.ran_ms;
+        if (cell?.state.kind !== "queued") return;
+        cell.state.execution_id ??= event.execution_id ?? null;
+        cell.state.began_ms = at_ms - event.ran_ms;
         return;
       }
       case "cell_input": {

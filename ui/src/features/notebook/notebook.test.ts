@@ -131,6 +131,34 @@ test("an interrupt ends this notebook's run alone, and whatever runs where it ha
   expect(fake.interrupted).toHaveLength(3);
 });
 
+test("an interrupt of a cell that the kernel has accepted asks for no list of cells", async () => {
+  const { fake, notebook } = opened();
+  await notebook.run("a");
+  fake.tell({ kind: "cell_accepted", cell_id: "a", run_id: "an-earlier-run", execution_id: "0" });
+  fake.tell({ kind: "cell_accepted", cell_id: "a", run_id: fake.runs.get("a")!, execution_id: "1" });
+  await notebook.interrupt();
+  await notebook.run("b");
+  fake.tell({ kind: "cell_started", cell_id: "b", run_id: fake.runs.get("b")!, execution_id: "2", ran_ms: 0 });
+  await notebook.interrupt(notebook.cell("b"));
+  fake.tell({ kind: "cell_queued", cell_id: "c", run_id: "", execution_id: "3" });
+  expect(fake.interrupted).toEqual(["1", "2"]);
+  expect(fake.asked).not.toContain("kernel_cells");
+  // Another run of the same cell has another id.
+  await notebook.run("a");
+  fake.known = [{ cell_id: "a", execution_id: "4", pending: true }];
+  await notebook.interrupt(notebook.cell("a"));
+  expect(fake.interrupted.at(-1)).toBe("4");
+});
+
+test("a cell that the kernel has forgotten by now is interrupted without a complaint", async () => {
+  const { fake, notebook } = opened();
+  await notebook.run("a");
+  fake.tell({ kind: "cell_accepted", cell_id: "a", run_id: fake.runs.get("a")!, execution_id: "1" });
+  fake.unknown = true;
+  await notebook.interrupt();
+  expect(notebook.trouble).toBeNull();
+});
+
 test("a kernel that dies takes the counts with it, and a restart that was asked for is no death", async () => {
   const { fake, notebook, states } = opened();
   const counts = () => notebook.cells.map((cell) => cell.execution_count);

@@ -8,13 +8,13 @@ const EVENT_BYTES: usize = 96 << 20;
 /// An event is larger than anything that is sent.
 #[derive(Debug, thiserror::Error)]
 #[error("an event of the stream is larger than {} MiB", limit_bytes >> 20)]
-pub(crate) struct EventTooLarge {
+pub struct EventTooLarge {
     limit_bytes: usize,
 }
 
 /// One event.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct SseEvent {
+pub struct StreamedEvent {
     /// `event:`.
     pub name: String,
     /// `data:` lines, joined with newlines.
@@ -23,24 +23,24 @@ pub(crate) struct SseEvent {
 
 /// Bytes in, events out.
 #[derive(Debug)]
-pub(crate) struct SseReader {
+pub struct EventReader {
     rest: Vec<u8>,
-    event: SseEvent,
+    event: StreamedEvent,
     limit_bytes: usize,
 }
 
-impl Default for SseReader {
+impl Default for EventReader {
     fn default() -> Self {
         Self::with_limit(EVENT_BYTES)
     }
 }
 
-impl SseReader {
+impl EventReader {
     /// For events of so many bytes at most.
-    pub(crate) fn with_limit(limit_bytes: usize) -> Self {
+    pub fn with_limit(limit_bytes: usize) -> Self {
         Self {
             rest: Vec::new(),
-            event: SseEvent::default(),
+            event: StreamedEvent::default(),
             limit_bytes,
         }
     }
@@ -49,7 +49,7 @@ impl SseReader {
     ///
     /// # Errors
     /// [`EventTooLarge`]; the stream can't be read on then.
-    pub(crate) fn push(&mut self, chunk: &[u8]) -> Result<Vec<SseEvent>, EventTooLarge> {
+    pub fn push(&mut self, chunk: &[u8]) -> Result<Vec<StreamedEvent>, EventTooLarge> {
         // Only the new bytes can hold the next newline: a long line is looked at once.
         let mut from = self.rest.len();
         self.rest.extend_from_slice(chunk);
@@ -74,7 +74,7 @@ impl SseReader {
         Ok(events)
     }
 
-    fn line(&mut self, line: &str) -> Option<SseEvent> {
+    fn line(&mut self, line: &str) -> Option<StreamedEvent> {
         if line.is_empty() {
             let mut event = std::mem::take(&mut self.event);
             event.data.pop();
@@ -101,12 +101,12 @@ mod tests {
     #[test]
     fn an_event_without_end_is_not_kept() {
         for piece in ["data: x\n", "data: x", "event: name\n"] {
-            let mut reader = SseReader::with_limit(1000);
+            let mut reader = EventReader::with_limit(1000);
             let refused = (0..1000).find(|_| reader.push(piece.as_bytes()).is_err());
             let is_name = piece.starts_with("event");
             assert_eq!(refused.is_none(), is_name, "{piece}");
         }
-        let mut reader = SseReader::with_limit(1000);
+        let mut reader = EventReader::with_limit(1000);
         for _ in 0..1000 {
             assert_eq!(reader.push(b"data: x\n\n").unwrap().len(), 1);
         }
@@ -116,12 +116,12 @@ mod tests {
     fn events_come_out_whole_however_they_are_cut() {
         let text = b"event: output\nid: 1\ndata: {\"a\":1}\n\n: hello\n\nevent: done\r\ndata: x\r\ndata: y\r\n\r\n";
         for size in 1..text.len() {
-            let mut reader = SseReader::default();
-            let events: Vec<SseEvent> = text
+            let mut reader = EventReader::default();
+            let events: Vec<StreamedEvent> = text
                 .chunks(size)
                 .flat_map(|chunk| reader.push(chunk).unwrap())
                 .collect();
-            let event = |name: &str, data: &str| SseEvent {
+            let event = |name: &str, data: &str| StreamedEvent {
                 name: name.into(),
                 data: data.into(),
             };
