@@ -1,8 +1,9 @@
 //! The command line's shape.
 
-use std::path::PathBuf;
+use std::{net::IpAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand};
+use wire::tokens::Scope;
 
 /// Keeps a machine: a container with a desktop, a browser, a Python kernel, a shell and MCP servers.
 #[derive(Debug, Parser)]
@@ -180,18 +181,41 @@ pub enum Command {
     /// Lists, creates, renames and removes machines
     #[command(subcommand)]
     Machine(MachineCommand),
+    /// Keys of services: stores them, and hands them to machines
+    #[command(subcommand)]
+    Secret(SecretCommand),
+    /// Access tokens for programs: creates, lists and removes them
+    #[command(subcommand)]
+    Token(TokenCommand),
     /// Lists the container engines of this computer, and which of them answer
     Engines,
     /// Looks at what is needed on this computer, and says what to do
     Doctor,
-    /// The app over HTTP on loopback, until Ctrl-C; prints the address with its token
+    /// Serves the app's API to programs, until Ctrl-C; with --ui, its pages to a browser
     Serve {
-        /// With the window's pages, for a browser
+        /// Also the window's pages, at a port of their own on 127.0.0.1
         #[arg(long)]
         ui: bool,
-        /// Loopback port; any free one where left out
-        #[arg(long, default_value_t = 0)]
+        /// Port of the API; 0 for any free one
+        #[arg(long, default_value_t = 8000)]
         port: u16,
+        /// IP address that the API listens on
+        #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
+        listen: IpAddr,
+        /// Port of the pages; any free one if left out
+        #[arg(long, default_value_t = 0, value_name = "PORT", requires = "ui")]
+        ui_port: u16,
+        /// More names by which programs call the API, with commas between
+        #[arg(
+            long,
+            env = "VIVARIUM_ALLOWED_HOSTS",
+            value_name = "NAMES",
+            default_value = ""
+        )]
+        allowed_hosts: String,
+        /// Asks programs for no token; only on loopback, or inside a container
+        #[arg(long)]
+        no_token: bool,
     },
 }
 
@@ -238,6 +262,59 @@ pub enum MachineCommand {
         /// Doesn't ask
         #[arg(short, long)]
         yes: bool,
+    },
+}
+
+/// What `vivarium secret` does.
+#[derive(Debug, Subcommand)]
+pub enum SecretCommand {
+    /// Stores a key, which is asked for on the terminal or read from stdin
+    Set {
+        /// Such as OPENAI_API_KEY
+        name: String,
+        /// A machine that gets it, and no others; may repeat. Left out: those that have it, or for a
+        /// new key the machine that is meant
+        #[arg(long = "for", value_name = "MACHINE")]
+        machines: Vec<String>,
+    },
+    /// Lists the keys, the machines that have them, and where they are stored
+    #[command(visible_alias = "list")]
+    Ls,
+    /// Hands a stored key to these machines and takes it from all others
+    Hand {
+        /// Which key
+        name: String,
+        /// The machines; none if left out
+        machines: Vec<String>,
+    },
+    /// Removes a key, also from the machines that have it
+    Rm {
+        /// Which key
+        name: String,
+    },
+}
+
+/// What `vivarium token` does.
+#[derive(Debug, Subcommand)]
+pub enum TokenCommand {
+    /// Creates a token and prints it, this once
+    Create {
+        /// Names it in lists: letters, digits, _ . and -
+        name: String,
+        /// What it may do: read, exec, admin, mcp:SERVER or mcp:*; may repeat
+        #[arg(long = "scope", value_name = "SCOPE", required = true)]
+        scopes: Vec<Scope>,
+        /// A machine that it is for; may repeat. Left out: all machines, and the API of `vivarium serve`
+        #[arg(long = "for", value_name = "MACHINE")]
+        machines: Vec<String>,
+    },
+    /// Lists the tokens and what they may do
+    #[command(visible_alias = "list")]
+    Ls,
+    /// Removes a token: nothing accepts it any more
+    Rm {
+        /// Which token
+        name: String,
     },
 }
 

@@ -72,10 +72,9 @@ impl MachineHandle {
     }
 
     pub(crate) async fn mcp_door(&self) -> Result<McpAccess, Failure> {
-        let (port, token) = self.find_mcp().await?;
+        let (port, _) = self.find_mcp().await?;
         Ok(McpAccess {
             url: format!("http://127.0.0.1:{port}"),
-            token,
         })
     }
 
