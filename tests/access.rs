@@ -18,7 +18,10 @@ fn set_secret(machine: &Instance, name: &str, value: &str) {
     let mut stdin = child.stdin.take().expect("a pipe");
     stdin.write_all(value.as_bytes()).expect("written");
     drop(stdin);
-    assert!(child.wait().expect("it ends").success(), "secret set {name}");
+    assert!(
+        child.wait().expect("it ends").success(),
+        "secret set {name}"
+    );
 }
 
 /// How many processes of the machine have this variable in their environment.
@@ -45,7 +48,10 @@ fn keys(profile: &'static str) {
     // Started without a key.
     machine.ok(&["mcp", "tools", "linux"]);
     set_secret(&machine, "OPENAI_API_KEY", "s3cret-of-the-test");
-    assert_eq!(processes_with(&machine, "OPENAI_API_KEY=s3cret-of-the-test"), 0);
+    assert_eq!(
+        processes_with(&machine, "OPENAI_API_KEY=s3cret-of-the-test"),
+        0
+    );
     assert_eq!(
         machine.inside("cat /run/secrets/openai_api_key"),
         "s3cret-of-the-test"
@@ -55,20 +61,33 @@ fn keys(profile: &'static str) {
     assert!(processes_with(&machine, "OPENAI_API_KEY=s3cret-of-the-test") > 0);
     for words in [
         ["exec", "import os; print('OPENAI_API_KEY' in os.environ)"],
-        ["shell", "env | grep -q OPENAI_API_KEY && echo True || echo False"],
+        [
+            "shell",
+            "env | grep -q OPENAI_API_KEY && echo True || echo False",
+        ],
     ] {
         assert_eq!(machine.ok(&words).trim(), "False", "{words:?}");
     }
     // It is in no command line, environment or label of the container, nor in its log.
     let container = docker(&["inspect", &machine.container()]);
     assert!(!container.contains("s3cret-of-the-test"));
-    assert!(!machine.ok(&["logs", "-n", "2000"]).contains("s3cret-of-the-test"));
+    assert!(
+        !machine
+            .ok(&["logs", "-n", "2000"])
+            .contains("s3cret-of-the-test")
+    );
 
     machine.ok(&["secret", "rm", "OPENAI_API_KEY"]);
-    assert_eq!(machine.inside("ls /run/secrets | grep -c openai || true"), "0");
+    assert_eq!(
+        machine.inside("ls /run/secrets | grep -c openai || true"),
+        "0"
+    );
     machine.ok(&["restart"]);
     machine.ok(&["mcp", "tools", "filesystem"]);
-    assert_eq!(processes_with(&machine, "OPENAI_API_KEY=s3cret-of-the-test"), 0);
+    assert_eq!(
+        processes_with(&machine, "OPENAI_API_KEY=s3cret-of-the-test"),
+        0
+    );
 }
 
 #[test]
@@ -78,7 +97,12 @@ fn a_token_lets_into_a_running_machine_as_far_as_its_scope_goes() {
     let token = machine.ok(&["token", "create", "ci", "--scope", "read"]);
     let bearer = format!("Bearer {}", token.trim());
     let ask = |method: &str, path: &str, body: &Value| {
-        machine.http(method, path, &[("Authorization", &bearer)], &body.to_string())
+        machine.http(
+            method,
+            path,
+            &[("Authorization", &bearer)],
+            &body.to_string(),
+        )
     };
     assert_eq!(ask("GET", "/status", &json!({})).0, 200);
     let (status, answer) = ask("POST", "/exec", &json!({ "code": "1" }));
@@ -86,12 +110,20 @@ fn a_token_lets_into_a_running_machine_as_far_as_its_scope_goes() {
     assert_eq!(answer["error"]["code"], "insufficient_scope");
     // What is inside makes no token of it.
     let seen = machine.inside("cat /run/secrets/tokens.json");
-    assert!(seen.contains("\"hash\"") && !seen.contains(token.trim()), "{seen}");
+    assert!(
+        seen.contains("\"hash\"") && !seen.contains(token.trim()),
+        "{seen}"
+    );
 
     let exec = machine.ok(&["token", "create", "runner", "--scope", "exec"]);
     let exec = format!("Bearer {}", exec.trim());
     let run = |headers: &[(&str, &str)]| {
-        machine.http("POST", "/exec", headers, &json!({ "code": "6 * 7" }).to_string())
+        machine.http(
+            "POST",
+            "/exec",
+            headers,
+            &json!({ "code": "6 * 7" }).to_string(),
+        )
     };
     let (status, answer) = run(&[("Authorization", &exec)]);
     assert_eq!((status, &answer["result"]), (200, &json!("42")));
