@@ -37,6 +37,7 @@ impl Fixture {
         let home = tempfile::tempdir().unwrap();
         let of_app = AppOptions {
             home: Some(home.path().into()),
+            engine: Some("unix:///nonexistent/docker.sock".into()),
             ..Default::default()
         };
         let app = App::start(of_app).await.unwrap();
