@@ -131,6 +131,8 @@ impl Instance {
             ("VIVARIUM_INSTANCE", self.name.clone()),
             ("VIVARIUM_HOME", self.home.path().display().to_string()),
             ("VIVARIUM_TEMPLATE", project().display().to_string()),
+            // Keys of tests are nothing for a person's keychain.
+            ("VIVARIUM_KEYCHAIN", "off".into()),
             ("VIVARIUM_IMAGE", image),
             ("VIVARIUM_KERNEL_PORT", self.ports[0].to_string()),
             ("VIVARIUM_MCP_PORT", self.ports[1].to_string()),

@@ -70,7 +70,7 @@ def traits(program: rust.Program) -> rust.Traits | None:
         case "e2e", "window" | "hostile":
             screen = ("xvfb-run", "-a", "-s", "-screen 0 1400x900x24 -noreset")
             return rust.Traits(program.target, locks=DISPLAY, prefix=screen, **machine)
-        case "e2e", "headless" | "mcp_servers" | "evolve" | "machines" | "compose" | "documents":
+        case "e2e", "headless" | "mcp_servers" | "evolve" | "machines" | "access" | "compose" | "documents":
             return rust.Traits(program.target.replace("_", "-"), **machine)
         case "lifecycle", "engine":
             return rust.Traits("containers", **tiny)
@@ -109,7 +109,7 @@ def single(job: Job) -> Job:
 
 # Steps that need an engine: left out by --fast.
 WITH_ENGINE = frozenset({
-    "base", "builder", "layers-of-image", "image", "clone-image", "window", "hostile", "headless", "mcp-servers", "evolve", "machines", "compose", "documents",
+    "base", "builder", "layers-of-image", "image", "clone-image", "window", "hostile", "headless", "mcp-servers", "evolve", "machines", "access", "compose", "documents",
     "containers", "engines", "self-evolve", "openapi", "browser", "package", "package-test",
 })
 
@@ -215,7 +215,7 @@ def steps() -> list[str]:
     """Names of all steps, for --only."""
     project = Project(Path("."), Path("."), "")
     made = {job.step for job in jobs(project)}
-    of_programs = {"window", "hostile", "headless", "mcp-servers", "evolve", "machines", "compose", "documents", "containers", "engines", "self-evolve", "supervisor", "wire-types", "crates"}
+    of_programs = {"window", "hostile", "headless", "mcp-servers", "evolve", "machines", "access", "compose", "documents", "containers", "engines", "self-evolve", "supervisor", "wire-types", "crates"}
     return sorted(made | of_programs)
 
 

@@ -1,26 +1,44 @@
 //! The access rules: first Host and Origin, against web pages and DNS rebinding,
-//! then the bearer token.
+//! then the bearer token: the machine's own, which may do everything, or one of those that its owner
+//! made, which may do what its scopes say.
 
 use std::{collections::HashSet, net::IpAddr, sync::Arc};
 
 use axum::{
+    body::Body,
     extract::{Query, Request, State},
     http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
 
+use futures_util::StreamExt;
 use subtle::ConstantTimeEq;
 use wire::error_code::ErrorCode;
+use wire::tokens::{TOKEN_FILE, TokenRecord, allows};
 
-use super::error::ApiError;
+use super::{
+    error::ApiError,
+    scopes::{Line, Needed, needed},
+    tokens::Tokens,
+};
 
 /// Who may ask.
 pub struct Access {
     hosts: HashSet<String>,
     origins: HashSet<String>,
-    /// `None` where the owner turned it off.
+    /// The machine's own; `None` where the owner turned it off.
     token: Option<String>,
+    /// Those that its owner made.
+    tokens: Tokens,
+}
+
+/// The access rules before a router.
+#[derive(Clone)]
+pub struct Guard {
+    pub access: Arc<Access>,
+    /// Which scope each of its routes needs.
+    pub table: &'static [Line],
 }
 
 impl Access {
@@ -56,6 +74,7 @@ impl Access {
             hosts,
             origins: list("OS_ALLOWED_ORIGINS").into_iter().collect(),
             token,
+            tokens: Tokens::of(crate::paths::mounted_secrets_dir().join(TOKEN_FILE)),
         }
     }
 
@@ -66,13 +85,29 @@ impl Access {
             hosts: HashSet::new(),
             origins: HashSet::new(),
             token: Some(token.to_owned()),
+            tokens: Tokens::of("/nonexistent/tokens.json".into()),
         }
     }
 
-    fn refusal(&self, uri: &Uri, headers: &HeaderMap) -> Option<ApiError> {
+    /// The same, with tokens of this file beside it.
+    #[cfg(test)]
+    pub fn of_tests_with(token: &str, tokens: std::path::PathBuf) -> Self {
+        Self {
+            tokens: Tokens::of(tokens),
+            ..Self::of_tests(token)
+        }
+    }
+
+    /// Lets a request in, or says why not.
+    fn admit(
+        &self,
+        uri: &Uri,
+        headers: &HeaderMap,
+        needed: &Needed,
+    ) -> Result<Admission, ApiError> {
         if let Some(name) = repeated(headers) {
             let message = format!("the header {name} is set more than once");
-            return Some(ApiError::new(
+            return Err(ApiError::new(
                 StatusCode::BAD_REQUEST,
                 ErrorCode::RepeatedHeader,
                 message,
@@ -83,7 +118,7 @@ impl Access {
         if !self.is_asked_by_own_name(headers) || named.is_some_and(|name| !self.is_own_host(name))
         {
             let message = "Host header not allowed; add it to OS_ALLOWED_HOSTS";
-            return Some(ApiError::new(
+            return Err(ApiError::new(
                 StatusCode::FORBIDDEN,
                 ErrorCode::ForeignHost,
                 message,
@@ -91,24 +126,34 @@ impl Access {
         }
         if headers.contains_key(header::ORIGIN) && self.allowed_origin(headers).is_none() {
             let message = "Origin header not allowed; add it to OS_ALLOWED_ORIGINS";
-            return Some(ApiError::new(
+            return Err(ApiError::new(
                 StatusCode::FORBIDDEN,
                 ErrorCode::ForeignOrigin,
                 message,
             ));
         }
         if is_open(uri.path()) {
-            return None;
+            return Ok(Admission::Lasting);
         }
-        let token = self.token.as_ref()?;
+        let Some(token) = &self.token else {
+            return Ok(Admission::Lasting);
+        };
         let given = bearer(headers)
             .map(str::to_owned)
             .or_else(|| query_token(uri, headers));
-        if given.is_some_and(|given| bool::from(given.as_bytes().ct_eq(token.as_bytes()))) {
-            return None;
+        if let Some(given) = given {
+            if bool::from(given.as_bytes().ct_eq(token.as_bytes())) {
+                return Ok(Admission::Lasting);
+            }
+            if let Some(record) = self.tokens.find(&given) {
+                return match out_of_scope(&record, needed) {
+                    Some(refusal) => Err(refusal),
+                    None => Ok(Admission::While(given)),
+                };
+            }
         }
         let message = "missing or invalid token: send Authorization: Bearer <token>";
-        Some(ApiError::new(
+        Err(ApiError::new(
             StatusCode::UNAUTHORIZED,
             ErrorCode::Unauthorized,
             message,
@@ -138,6 +183,46 @@ impl Access {
             .is_ok_and(|address| address.is_loopback())
             || self.hosts.contains(&name.to_lowercase())
     }
+}
+
+/// How long a request was let in for.
+enum Admission {
+    /// As long as it takes.
+    Lasting,
+    /// As long as this token is known.
+    While(String),
+}
+
+/// An event stream that says nothing more from when its token was removed. Other answers stay as
+/// they are: they end soon.
+fn ends_with_token(response: Response, access: Arc<Access>, token: String) -> Response {
+    let kind = response.headers().get(header::CONTENT_TYPE);
+    if !kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream")) {
+        return response;
+    }
+    response.map(|body| {
+        let chunks = body.into_data_stream();
+        Body::from_stream(
+            chunks.take_while(move |_| std::future::ready(access.tokens.find(&token).is_some())),
+        )
+    })
+}
+
+/// The refusal of what a token may not do.
+fn out_of_scope(record: &TokenRecord, needed: &Needed) -> Option<ApiError> {
+    let Needed::Scopes(scopes) = needed else {
+        return None;
+    };
+    let missing = scopes.iter().find(|scope| !allows(&record.scopes, scope))?;
+    let message = format!(
+        "the token {} doesn't have the scope {missing}, which this route needs",
+        record.name
+    );
+    Some(ApiError::new(
+        StatusCode::FORBIDDEN,
+        "insufficient_scope",
+        message,
+    ))
 }
 
 /// A header that decides who is let in, and stands there more than once: whoever is in between may
@@ -186,7 +271,9 @@ pub fn is_open(path: &str) -> bool {
 }
 
 /// The middleware.
-pub async fn check(State(access): State<Arc<Access>>, request: Request, next: Next) -> Response {
+pub async fn check(State(guard): State<Guard>, mut request: Request, next: Next) -> Response {
+    let access = guard.access;
+    let needed = needed(guard.table, &mut request).await;
     let origin = access.allowed_origin(request.headers()).cloned();
     let mut response = match origin {
         Some(_)
@@ -196,9 +283,13 @@ pub async fn check(State(access): State<Arc<Access>>, request: Request, next: Ne
         {
             preflight(request.headers())
         }
-        _ => match access.refusal(request.uri(), request.headers()) {
-            Some(error) => error.into_response(),
-            None => next.run(request).await,
+        _ => match access.admit(request.uri(), request.headers(), &needed) {
+            Err(error) => error.into_response(),
+            Ok(Admission::Lasting) => next.run(request).await,
+            Ok(Admission::While(token)) => {
+                let response = next.run(request).await;
+                ends_with_token(response, Arc::clone(&access), token)
+            }
         },
     };
     if let Some(origin) = origin {
@@ -247,6 +338,14 @@ mod tests {
             hosts: ["localhost".to_owned()].into(),
             origins: ["https://mine.example".to_owned()].into(),
             token: Some("secret".to_owned()),
+            tokens: Tokens::of("/nonexistent/tokens.json".into()),
+        }
+    }
+
+    fn guard(access: Access) -> Guard {
+        Guard {
+            access: Arc::new(access),
+            table: super::super::scopes::API,
         }
     }
 
@@ -258,8 +357,8 @@ mod tests {
                 value.parse().unwrap(),
             );
         }
-        let refusal = access().refusal(&path.parse().unwrap(), &map);
-        refusal.map_or(200, |error| error.into_response().status().as_u16())
+        let admitted = access().admit(&path.parse().unwrap(), &map, &Needed::Token);
+        admitted.map_or_else(|error| error.into_response().status().as_u16(), |_| 200)
     }
 
     #[test]
@@ -314,13 +413,13 @@ mod tests {
 
     #[tokio::test]
     async fn a_page_that_may_is_answered_so_that_its_browser_lets_it_see() {
-        use axum::{Router, body::Body, middleware, routing::post};
+        use axum::{Router, middleware, routing::post};
         use hyper::service::Service as _;
         use hyper_util::service::TowerToHyperService;
 
         let routes = Router::new()
             .route("/exec", post(|| async { "done" }))
-            .layer(middleware::from_fn_with_state(Arc::new(access()), check));
+            .layer(middleware::from_fn_with_state(guard(access()), check));
         let service = TowerToHyperService::new(routes);
         let ask = async |method: &str, origin: &str, token: &str| {
             let request = Request::builder()

@@ -14,8 +14,10 @@ mod kernels;
 mod machine;
 mod metrics;
 mod routes;
+pub mod scopes;
 pub mod serve;
 mod terminal;
+mod tokens;
 
 use std::{os::unix::fs::PermissionsExt, sync::Arc};
 
@@ -23,7 +25,11 @@ use axum::{Router, extract::DefaultBodyLimit, middleware, serve::ListenerExt};
 use tokio::net::{TcpListener, UnixListener};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use self::{access::Access, error::ApiError, serve::Limits};
+use self::{
+    access::{Access, Guard},
+    error::ApiError,
+    serve::Limits,
+};
 use crate::{
     changes::Changes, cryo::Cryo, evolve::Evolve, kernel::Kernels, mcp::Relay, shell::Shell,
     supervisor::keeper::Keeper, takeover::Takeovers, terminal::Terminals,
@@ -110,9 +116,13 @@ impl Http {
     pub async fn serve(self, parts: Parts, access: Arc<Access>, stop: CancellationToken) {
         let relay = Router::new().nest("/mcp-relay", crate::mcp::http::routes(parts.mcp.clone()));
         let routes = routes(parts);
+        let guard = Guard {
+            access,
+            table: scopes::API,
+        };
         let outside = routes
             .clone()
-            .layer(middleware::from_fn_with_state(access, access::check));
+            .layer(middleware::from_fn_with_state(guard, access::check));
         let tcp = self.tcp.tap_io(|stream| {
             // Without it an answer may wait for its own acknowledgement.
             let _ = stream.set_nodelay(true);

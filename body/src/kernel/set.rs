@@ -283,16 +283,16 @@ pub fn service(name: &str) -> Service {
         "--socket".to_owned(),
         socket.display().to_string(),
     ];
-    let mut env = BTreeMap::from([
+    let env = BTreeMap::from([
         (
             "PYTHONPATH".to_owned(),
             of("KERNEL_PATH", "/opt/vivarium/kernel"),
         ),
         ("DISPLAY".to_owned(), ":99".to_owned()),
     ]);
-    env.extend(crate::secrets::kernel_keys());
     Service {
         env,
+        secrets: crate::secrets::kernel_keys,
         leftovers: vec![socket],
         stop_signal: Signal::SIGTERM,
         takes_all: true,

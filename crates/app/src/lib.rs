@@ -15,11 +15,14 @@ mod machines;
 mod mcp;
 mod notebook;
 mod page_policy;
+mod record_file;
 mod rpc;
 mod runs;
+mod secrets;
 #[cfg(feature = "serve")]
 mod serve;
 mod settings;
+mod tokens;
 pub mod untrusted;
 mod usage;
 mod watch;
@@ -74,6 +77,7 @@ struct Inner {
     engine_is_told: bool,
     paths: lifecycle::Paths,
     settings: settings::SettingsFile,
+    secrets: secrets::Secrets,
     shared: handle::Shared,
     handles: machines::Handles,
 }
@@ -128,6 +132,7 @@ impl App {
                     engine_is_told: told.is_some(),
                     paths,
                     settings,
+                    secrets: secrets::Secrets::of(&shared.options),
                     shared: shared.clone(),
                     handles: machines::Handles::default(),
                 }),

@@ -79,6 +79,9 @@ impl MachineHandle {
             };
             let ended = async {
                 let engine = handle.connect().await?;
+                if matches!(work, Work::Up(_)) {
+                    handle.know_tokens(&machine).await?;
+                }
                 match work {
                     Work::Build { rebuild } => {
                         machine.build(&engine, rebuild, &cancel, &mut tell).await?;

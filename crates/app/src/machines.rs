@@ -181,7 +181,13 @@ impl App {
     ) -> Result<MachineList, Failure> {
         let machine = self.machine(Some(name))?;
         machine.remove(home).await?;
-        Machines::of(&self.inner.shared.options).forget(name)?;
+        let machines = Machines::of(&self.inner.shared.options);
+        let id = machines.ids()?.into_iter().find(|(known, _)| known == name);
+        machines.forget(name)?;
+        if let Some((_, id)) = id {
+            self.forget_secrets_of(id.clone()).await?;
+            self.forget_tokens_of(id).await?;
+        }
         self.changed_machines()
     }
 

@@ -14,8 +14,12 @@ use wire::{
     machine::{EngineInfo, MachineDisk, MachineStats, MachineStatus},
     machines::{MachineCreateRequest, MachineDeleteRequest, MachineList, MachineRenameRequest},
     mcp::{McpRemoved, McpServerList, McpStatus, McpTracePage},
+    secrets::{SecretHandRequest, SecretList, SecretName, SecretSetRequest},
     settings::{Settings, SettingsState},
     stream::Event,
+    tokens::{
+        CredentialRequest, CredentialText, TokenCreateRequest, TokenCreated, TokenList, TokenName,
+    },
 };
 
 use machine_client::segment;
@@ -132,6 +136,34 @@ impl AppHandlers for App {
         self.delete_machine(&request.name, request.home).await
     }
 
+    async fn secret_list(&self, _: Nothing) -> Result<SecretList, Failure> {
+        self.secrets().await
+    }
+
+    async fn secret_set(&self, request: SecretSetRequest) -> Result<SecretList, Failure> {
+        self.set_secret(request).await
+    }
+
+    async fn secret_hand(&self, request: SecretHandRequest) -> Result<SecretList, Failure> {
+        self.hand_secret(request).await
+    }
+
+    async fn secret_remove(&self, request: SecretName) -> Result<SecretList, Failure> {
+        self.remove_secret(request.name).await
+    }
+
+    async fn token_list(&self, _: Nothing) -> Result<TokenList, Failure> {
+        self.tokens().await
+    }
+
+    async fn token_create(&self, request: TokenCreateRequest) -> Result<TokenCreated, Failure> {
+        self.create_token(request).await
+    }
+
+    async fn token_remove(&self, request: TokenName) -> Result<TokenList, Failure> {
+        self.remove_token(request.name).await
+    }
+
     async fn run_cancel(&self, request: RunCancelRequest) -> Result<Nothing, Failure> {
         self.inner.shared.runs.cancel(&request.run_id)?;
         Ok(Nothing {})
@@ -186,6 +218,13 @@ impl MachineHandlers for MachineHandle {
 
     async fn machine_disk(&self, _: Nothing) -> Result<MachineDisk, Failure> {
         self.disk().await
+    }
+
+    async fn machine_credential(
+        &self,
+        request: CredentialRequest,
+    ) -> Result<CredentialText, Failure> {
+        self.credential(request.credential)
     }
 
     async fn desktop_open(&self, _: Nothing) -> Result<DesktopTicket, Failure> {
@@ -400,7 +439,7 @@ fn done(_: Completed) -> Result<Nothing, Failure> {
 }
 
 /// Off the async threads' way.
-async fn on_disk<T: Send + 'static>(
+pub(crate) async fn on_disk<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
 ) -> Result<T, Failure> {
     tokio::task::spawn_blocking(work)
@@ -414,44 +453,4 @@ async fn on_disk<T: Send + 'static>(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::AppOptions;
-    use serde_json::json;
-
-    async fn app() -> (App, tempfile::TempDir) {
-        let home = tempfile::tempdir().unwrap();
-        let options = AppOptions {
-            home: Some(home.path().into()),
-            ..Default::default()
-        };
-        (App::start(options).await.unwrap(), home)
-    }
-
-    #[tokio::test]
-    async fn answers_a_command_and_stops() {
-        let (app, home) = app().await;
-        let info = app.rpc(None, "app_info", Value::Null).await.unwrap();
-        assert_eq!(info["version"], wire::VERSION);
-        assert_eq!(info["config_dir"], json!(home.path().join("config")));
-        assert_ne!(app.bridge_port(), 0);
-        let mut events = app.subscribe(0);
-        app.stop().await;
-        assert_eq!(events.next().await, None);
-    }
-
-    #[tokio::test]
-    async fn unknown_commands_and_requests_are_told() {
-        let (app, _home) = app().await;
-        let code = |answer: Result<Value, Failure>| answer.unwrap_err().code;
-        assert_eq!(
-            code(app.rpc(None, "fly", Value::Null).await),
-            FailureCode::NotFound
-        );
-        let answer = app.rpc(None, "machine_logs", json!({"tail": "many"})).await;
-        assert_eq!(code(answer), FailureCode::Invalid);
-        let answer = app.rpc(None, "run_cancel", json!({"run_id": "x"})).await;
-        assert_eq!(code(answer), FailureCode::NotFound);
-        app.stop().await;
-    }
-}
+mod tests;

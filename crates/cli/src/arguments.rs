@@ -1,8 +1,9 @@
 //! The command line's shape.
 
-use std::path::PathBuf;
+use std::{net::IpAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand};
+use wire::tokens::Scope;
 
 /// Manage machines: containers with a desktop, a browser, a Python kernel, a shell and MCP servers.
 #[derive(Debug, Parser)]
@@ -180,18 +181,41 @@ pub enum Command {
     /// List, create, rename and remove machines
     #[command(subcommand)]
     Machine(MachineCommand),
+    /// Store API keys and hand them to machines
+    #[command(subcommand)]
+    Secret(SecretCommand),
+    /// Create, list and remove access tokens for programs
+    #[command(subcommand)]
+    Token(TokenCommand),
     /// List the container engines on this computer and whether they are running
     Engines,
     /// Check what Vivarium needs on this computer and how to fix problems
     Doctor,
-    /// Serve the app on localhost until Ctrl-C; prints the address with its token
+    /// Serve the app's API to programs until Ctrl-C; with --ui also its pages to a browser
     Serve {
-        /// Also serve the window's pages, for a browser
+        /// Also serve the window's pages, on their own port on 127.0.0.1
         #[arg(long)]
         ui: bool,
-        /// Port on localhost; defaults to any free port
-        #[arg(long, default_value_t = 0)]
+        /// Port of the API; 0 for any free port
+        #[arg(long, default_value_t = 8000)]
         port: u16,
+        /// IP address that the API listens on
+        #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
+        listen: IpAddr,
+        /// Port of the pages; any free one if left out
+        #[arg(long, default_value_t = 0, value_name = "PORT", requires = "ui")]
+        ui_port: u16,
+        /// More names by which programs call the API, with commas between
+        #[arg(
+            long,
+            env = "VIVARIUM_ALLOWED_HOSTS",
+            value_name = "NAMES",
+            default_value = ""
+        )]
+        allowed_hosts: String,
+        /// Asks programs for no token; only on loopback, or inside a container
+        #[arg(long)]
+        no_token: bool,
     },
 }
 
@@ -238,6 +262,59 @@ pub enum MachineCommand {
         /// Don't ask for confirmation
         #[arg(short, long)]
         yes: bool,
+    },
+}
+
+/// What `vivarium secret` does.
+#[derive(Debug, Subcommand)]
+pub enum SecretCommand {
+    /// Stores a key, which is asked for on the terminal or read from stdin
+    Set {
+        /// Such as OPENAI_API_KEY
+        name: String,
+        /// A machine that gets it, and no others; may repeat. Left out: those that have it, or for a
+        /// new key the machine that is meant
+        #[arg(long = "for", value_name = "MACHINE")]
+        machines: Vec<String>,
+    },
+    /// Lists the keys, the machines that have them, and where they are stored
+    #[command(visible_alias = "list")]
+    Ls,
+    /// Hands a stored key to these machines and takes it from all others
+    Hand {
+        /// Which key
+        name: String,
+        /// The machines; none if left out
+        machines: Vec<String>,
+    },
+    /// Removes a key, also from the machines that have it
+    Rm {
+        /// Which key
+        name: String,
+    },
+}
+
+/// What `vivarium token` does.
+#[derive(Debug, Subcommand)]
+pub enum TokenCommand {
+    /// Creates a token and prints it, this once
+    Create {
+        /// Names it in lists: letters, digits, _ . and -
+        name: String,
+        /// What it may do: read, exec, admin, mcp:SERVER or mcp:*; may repeat
+        #[arg(long = "scope", value_name = "SCOPE", required = true)]
+        scopes: Vec<Scope>,
+        /// A machine that it is for; may repeat. Left out: all machines, and the API of `vivarium serve`
+        #[arg(long = "for", value_name = "MACHINE")]
+        machines: Vec<String>,
+    },
+    /// Lists the tokens and what they may do
+    #[command(visible_alias = "list")]
+    Ls,
+    /// Removes a token: nothing accepts it any more
+    Rm {
+        /// Which token
+        name: String,
     },
 }
 

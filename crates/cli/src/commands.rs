@@ -1,14 +1,10 @@
 //! Each command over the app; answers the exit code.
 
-use std::{
-    io::IsTerminal,
-    sync::{Mutex, PoisonError},
-};
+use std::sync::{Mutex, PoisonError};
 
-use app::{Addresses, App, ServeOptions, Verdict};
+use app::{App, ServeOptions, Verdict};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use tokio::sync::mpsc;
 use wire::{
     commands::{EngineList, LogLines, RunStarted, UpRequest},
     failure::{Failure, FailureCode},
@@ -68,12 +64,31 @@ pub async fn carry_out(app: &App, command: Command, json: bool) -> Result<u8, Fa
         }
         Command::Exec { code, timeout } => exec::run(app, code, timeout, json).await,
         Command::Shell { command } => shell(app, command, json).await,
-        Command::Serve { ui, port } => serve(app, ServeOptions { port, ui }, json).await,
+        Command::Serve {
+            ui,
+            port,
+            listen,
+            ui_port,
+            allowed_hosts,
+            no_token,
+        } => {
+            let options = ServeOptions {
+                listen,
+                port,
+                ui,
+                ui_port,
+                allowed_hosts: ServeOptions::allowed_hosts(&allowed_hosts),
+                no_token,
+            };
+            crate::serve::serve(app, options, json).await
+        }
         command @ (Command::Evolve { .. }
         | Command::Generations { .. }
         | Command::Rollback { .. }) => evolve::carry_out(app, command, json).await,
         Command::Mcp(command) => mcp::carry_out(app, command, json).await,
         Command::Machine(command) => crate::machines::carry_out(app, command, json).await,
+        Command::Secret(command) => crate::secrets::carry_out(app, command, json).await,
+        Command::Token(command) => crate::tokens::carry_out(app, command, json).await,
         Command::Engines => engines(app, json).await,
         Command::Doctor => {
             let checks = app.doctor().await;
@@ -126,6 +141,7 @@ async fn engines(app: &App, json: bool) -> Result<u8, Failure> {
 }
 
 async fn up(app: &App, request: UpRequest, json: bool) -> Result<u8, Failure> {
+    crate::secrets::take_from_environment(app).await?;
     match begin_up(app, request, json).await {
         Err(failure) if failure.code == FailureCode::WouldRecreate && !json => {
             if !ask::recreate(&failure).await? {
@@ -214,47 +230,6 @@ fn shell_command(given: Vec<String>) -> Option<ShellCommand> {
         Err(arguments) if arguments.is_empty() => None,
         Err(arguments) => Some(ShellCommand::Arguments(arguments)),
     }
-}
-
-/// Serves until Ctrl-C or SIGTERM.
-async fn serve(app: &App, options: ServeOptions, json: bool) -> Result<u8, Failure> {
-    let served = app.bind(options).await?;
-    app.carry_out_wishes();
-    if json {
-        print::json(
-            &json!({ "url": served.url(), "address": served.address(), "token": served.token() }),
-        );
-    } else {
-        print::line(&served.url());
-    }
-    let more = more_addresses(served.addresses(), options.ui && !json);
-    tokio::select! {
-        () = more => {}
-        ended = served.run(app) => ended?,
-        _ = tokio::signal::ctrl_c() => {}
-        () = terminated() => {}
-    }
-    Ok(0)
-}
-
-/// Prints another address for each line on the terminal: one opens one browser. Never ends.
-async fn more_addresses(addresses: Addresses, wanted: bool) {
-    if wanted && std::io::stdin().is_terminal() {
-        print::note("The address works once, within ten minutes. Press Enter for a new one.");
-        let (lines, mut asked) = mpsc::channel(1);
-        // Nobody waits for its end, which comes with the process.
-        tokio::task::spawn_blocking(move || {
-            for _ in std::io::stdin().lines().map_while(Result::ok) {
-                if lines.blocking_send(()).is_err() {
-                    return;
-                }
-            }
-        });
-        while asked.recv().await.is_some() {
-            print::line(&addresses.url());
-        }
-    }
-    std::future::pending().await
 }
 
 /// Ends when the process is asked to end; never where that can't be heard.

@@ -9,8 +9,11 @@ mod machines;
 mod mcp;
 mod print;
 mod run;
+mod secrets;
+mod serve;
 mod shown;
 mod template;
+mod tokens;
 
 use std::process::ExitCode;
 

@@ -73,6 +73,11 @@ pub fn question(failure: &Failure, question: &str) {
     err(question);
 }
 
+/// Asks for a line, which is read behind it.
+pub fn prompt(question: &str) {
+    err(&untrusted::row(question));
+}
+
 /// What failed, why, what to do next.
 pub fn failure(failure: &Failure, as_json: bool) {
     if as_json {

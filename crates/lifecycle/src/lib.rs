@@ -39,6 +39,7 @@ pub use life::suits;
 pub use machine::{Machine, MachineOptions, Published, Tell};
 pub use machines::{Machines, NewMachine};
 pub use paths::Paths;
+pub use ports::port_holder;
 pub use recreate::UpOptions;
 pub use spec::{Executor, MountSpec, Profile, Spec, SpecError};
 pub use watch::Change;

@@ -175,6 +175,12 @@ impl Machine {
         &self.paths
     }
 
+    /// Its id, by which its folder is called; it stays when the machine is renamed.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.names.machine
+    }
+
     /// Name of its container.
     #[must_use]
     pub fn container_name(&self) -> &str {

@@ -54,6 +54,20 @@ impl Machines {
         Ok(names)
     }
 
+    /// Their names, each with the machine's id, which stays when it is renamed: its folder and its
+    /// secrets are found by it. A machine whose spec can't be read is left out: it can't be started.
+    ///
+    /// # Errors
+    /// As [`list`](Self::list).
+    pub fn ids(&self) -> Result<Vec<(String, String)>, LifecycleError> {
+        let with_id = |name: String| {
+            let file = self.paths.spec_file(&name);
+            let spec = Spec::parse(&read(&file).ok()?, &file, &[]).ok()?;
+            Some((name, spec.id().to_owned()))
+        };
+        Ok(self.list()?.into_iter().filter_map(with_id).collect())
+    }
+
     /// The spec's file of a machine, and its name: of the named one, or of the one that is meant if
     /// none is named, which is `os-host` or the only one.
     ///

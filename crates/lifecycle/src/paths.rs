@@ -113,6 +113,43 @@ impl Paths {
         Ok(dir)
     }
 
+    /// Puts a file into a machine's secrets folder, as a whole; what runs in the machine sees it at
+    /// once. The folder is made if it is missing.
+    ///
+    /// # Errors
+    /// [`LifecycleError::File`].
+    pub fn hand_over(&self, machine: &str, file: &str, text: &str) -> Result<(), LifecycleError> {
+        let dir = self.secrets_dir(machine);
+        make_dir(&dir, 0o700)?;
+        own(&dir)?;
+        let path = dir.join(file);
+        let written = tempfile::NamedTempFile::new_in(&dir).and_then(|mut aside| {
+            aside.write_all(text.as_bytes())?;
+            aside.as_file().sync_all()?;
+            Ok(aside)
+        });
+        let aside = written.map_err(LifecycleError::file("write", &path))?;
+        // Before it is in place: the machine's user may look at it at once.
+        own(aside.path())?;
+        let placed = aside.persist(&path).map_err(|error| error.error);
+        placed.map_err(LifecycleError::file("write", &path))?;
+        Ok(())
+    }
+
+    /// Takes a file out of a machine's secrets folder.
+    ///
+    /// # Errors
+    /// [`LifecycleError::File`] if it is there and stays.
+    pub fn take_back(&self, machine: &str, file: &str) -> Result<(), LifecycleError> {
+        let path = self.secrets_dir(machine).join(file);
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                Err(LifecycleError::file("remove", &path)(error))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Reads one of a machine's secrets.
     ///
     /// # Errors
@@ -242,6 +279,24 @@ mod tests {
         assert_eq!(mode(&dir.join("os_token")), 0o600);
         paths.ensure_secrets("os-host").unwrap();
         assert_eq!(paths.secret("os-host", "os_token").unwrap(), token);
+    }
+
+    #[test]
+    fn what_a_machine_is_handed_is_private_and_can_be_taken_back() {
+        let home = tempfile::tempdir().unwrap();
+        let paths = Paths::find(Some(home.path()), None);
+        for text in ["first", "second"] {
+            paths.hand_over("os-host", "a_api_key", text).unwrap();
+            assert_eq!(paths.secret("os-host", "a_api_key").unwrap(), text);
+        }
+        let dir = paths.secrets_dir("os-host");
+        let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(&dir), 0o700);
+        assert_eq!(mode(&dir.join("a_api_key")), 0o600);
+        assert_eq!(std::fs::read_dir(&dir).unwrap().count(), 1);
+        paths.take_back("os-host", "a_api_key").unwrap();
+        paths.take_back("os-host", "a_api_key").unwrap();
+        assert_eq!(std::fs::read_dir(&dir).unwrap().count(), 0);
     }
 
     #[test]

@@ -25,6 +25,13 @@ macro_rules! for_each_app_command {
             machine_create: MachineCreateRequest => MachineList, "Adds a machine; nothing is built or started.";
             machine_rename: MachineRenameRequest => MachineList, "Gives a machine another name; its files keep their places.";
             machine_delete: MachineDeleteRequest => MachineList, "Removes a machine's container and takes it out of the list.";
+            secret_list: Nothing => SecretList, "The keys that are stored, never their values.";
+            secret_set: SecretSetRequest => SecretList, "Stores a key and hands it to machines.";
+            secret_hand: SecretHandRequest => SecretList, "Chooses the machines that have a key.";
+            secret_remove: SecretName => SecretList, "Removes a key from the store and from all machines.";
+            token_list: Nothing => TokenList, "The access tokens that were made, never the tokens themselves.";
+            token_create: TokenCreateRequest => TokenCreated, "Makes an access token, which is shown this once.";
+            token_remove: TokenName => TokenList, "Removes an access token: nothing accepts it any more.";
             run_cancel: RunCancelRequest => Nothing, "Cancels long work.";
             notebook_open: NotebookPath => NotebookFile, "Reads a notebook file of this computer.";
             notebook_stamp: NotebookPath => NotebookStamp, "What a notebook file is now, to notice changes by others.";
@@ -46,6 +53,7 @@ macro_rules! for_each_machine_command {
             machine_logs: LogsRequest => LogLines, "Last lines of the container's log.";
             machine_stats: Nothing => MachineStats, "Processor, memory and processes of the running machine.";
             machine_disk: Nothing => MachineDisk, "What the machine takes of the disk; may take seconds.";
+            machine_credential: CredentialRequest => CredentialText, "The machine's own token or VNC password, to copy it.";
             desktop_open: Nothing => DesktopTicket, "A one-time ticket to the desktop's bridge.";
             takeover_get: Nothing => Takeover, "Whether the person has the desktop's mouse and keyboard, and the AI's input rests.";
             takeover_set: TakeoverRequest => Takeover, "Takes them, or gives them back.";
@@ -72,7 +80,7 @@ macro_rules! for_each_machine_command {
             mcp_server_save: McpServerSave => Nothing, "Adds one to the machine, or changes it.";
             mcp_server_remove: McpServerName => McpRemoved, "Takes one out of the machine's own file.";
             mcp_traces: McpTraceQuery => McpTracePage, "Messages of all clients after a number.";
-            mcp_access: Nothing => McpAccess, "Address and token for other clients.";
+            mcp_access: Nothing => McpAccess, "Address for other clients.";
             mcp_open: McpOpenRequest => McpSession, "Begins a session with a server.";
             mcp_request: McpRequest => McpAnswer, "Asks the server, and waits for its answer.";
             mcp_tell: McpTell => Nothing, "Tells the server something, or answers what it asked.";

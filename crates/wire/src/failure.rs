@@ -33,6 +33,8 @@ pub enum FailureCode {
     Changed,
     /// Somebody asked for it.
     Cancelled,
+    /// The access token doesn't have the scope for it.
+    Forbidden,
     /// Another run holds the machine.
     Busy,
     /// Everything else; the log has more.

@@ -60,8 +60,6 @@ wire! {
     pub struct McpAccess {
         /// `http://127.0.0.1:<port>`; `/mcp` there is the endpoint over all servers.
         pub url: String,
-        /// Bearer token.
-        pub token: String,
     }
 
     /// Asks for `mcp_open`.

@@ -16,6 +16,7 @@ macro_rules! wire {
 }
 
 pub mod body;
+pub mod command_scopes;
 pub mod commands;
 pub mod error_code;
 pub mod evolve;
@@ -25,9 +26,11 @@ pub mod kernel;
 pub mod machine;
 pub mod machines;
 pub mod mcp;
+pub mod secrets;
 pub mod settings;
 pub mod stream;
 pub mod table;
+pub mod tokens;
 
 /// Version of this workspace. App and body tell each other theirs.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

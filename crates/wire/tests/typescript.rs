@@ -13,8 +13,12 @@ use wire::{
     machine::{EngineInfo, MachineDisk, MachineStats, MachineStatus},
     machines::{MachineCreateRequest, MachineDeleteRequest, MachineList, MachineRenameRequest},
     mcp::*,
+    secrets::{SecretHandRequest, SecretList, SecretName, SecretSetRequest},
     settings::{Settings, SettingsState},
     stream::StreamEvent,
+    tokens::{
+        CredentialRequest, CredentialText, TokenCreateRequest, TokenCreated, TokenList, TokenName,
+    },
 };
 
 const HEAD: &str = "// Made from crates/wire by `just wire`. Changes belong there.\n";

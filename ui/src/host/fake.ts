@@ -2,6 +2,7 @@
 
 import type { Failure, MachineState, MachineStatus, Progress, StreamEvent, Event } from "../wire";
 import type { Answer, Command, Host, Request } from "./host";
+import { FakeAccess } from "./fakeAccess";
 import { fakeEvolve } from "./fakeEvolve";
 import { fakeMcp } from "./fakeMcp";
 import { hostileEvents, hostile } from "./fakeHostile";
@@ -32,9 +33,10 @@ const WOULD_RECREATE: Failure = {
   detail: "Recreating stops everything that runs in the machine (the kernel's variables, terminals, windows) and deletes all changes outside mounts and the home folder, such as installed packages. The home folder, /repo, /data and other mounts stay.",
 };
 
-/** Scenes: absent, stopped, running, recreate, desktop, building, build-failed, no-engine, evolving, asked, asked-reading, asked-failing; on every page: new, full, loading, failing, hostile. */
+/** Scenes: absent, stopped, running, recreate, desktop, building, build-failed, no-engine, evolving, asked, asked-reading, asked-failing; on every page: new, full, loading, failing, hostile; in the settings: busy. */
 export class FakeHost implements Host {
   #scene: string;
+  #access = new FakeAccess();
   #machines = ["os-host", "research"];
   #take: (event: StreamEvent) => void = () => {};
   #seq = 0;
@@ -68,6 +70,7 @@ export class FakeHost implements Host {
         return { name: "Docker", version: "29.1.0", api_version: "1.52", endpoint: engine, chosen_by: "chosen by hand" };
       },
       ...fakeMcp,
+      ...this.#access.answers,
       ...fakeEvolve(this.#scene),
       settings_get: () => ({ settings: { theme: "system", close_to_tray: false, notify: true, engine: null }, trouble: null }),
       settings_set: (settings) => ({ settings, trouble: null }),

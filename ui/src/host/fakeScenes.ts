@@ -20,6 +20,8 @@ const NEW: Answers = {
   kernel_variables: () => ({ count: 0, variables: [] }),
   snapshot_list: () => ({ snapshots: [] }),
   machine_logs: () => ({ lines: [] }),
+  secret_list: (list: object) => ({ ...list, secrets: [] }),
+  token_list: () => ({ tokens: [] }),
   mcp_status: (status: object) => ({ ...status, servers: [] }),
   mcp_servers: (servers: object) => ({ ...servers, servers: [] }),
   mcp_traces: () => ({ events: [], last: 0 }),
@@ -57,6 +59,8 @@ const FULL: Answers = {
 export function asScene(scene: string, command: string, answer: unknown): unknown {
   if (scene === "failing" && !ALWAYS.includes(command)) throw OUT_OF_REACH;
   if (scene === "loading" && !ALWAYS.includes(command)) return new Promise(() => {});
+  // Changes of keys and tokens that take their time.
+  if (scene === "busy" && /^(secret|token)_(?!list)/.test(command)) return new Promise(() => {});
   const change = { new: NEW, full: FULL }[scene]?.[command];
   return change ? Promise.resolve(answer).then((given) => change(given as never)) : answer;
 }

@@ -89,6 +89,19 @@ type: string | null,
 /** Of a function. */
 signature: string | null, };
 
+/** One of the two credentials that every machine makes for itself. */
+export type CredentialKind = "token" | "vnc_password";
+
+/** Asks for `machine_credential`. */
+export type CredentialRequest = {
+/** Which of them. */
+credential: CredentialKind, };
+
+/** Answer of `machine_credential`. */
+export type CredentialText = {
+/** The credential. */
+text: string, };
+
 /** Answer of `POST /cryo/reload`. */
 export type CryoReloaded = {
 /** Always `completed`. */
@@ -393,7 +406,7 @@ next: string | null,
 detail: string | null, };
 
 /** A closed set of causes a consumer acts on. Add one only if a consumer uses it. */
-export type FailureCode = "engine_missing" | "engine_denied" | "port_taken" | "disk_full" | "build_failed" | "would_recreate" | "not_running" | "not_found" | "unhealthy" | "invalid" | "changed" | "cancelled" | "busy" | "internal";
+export type FailureCode = "engine_missing" | "engine_denied" | "port_taken" | "disk_full" | "build_failed" | "would_recreate" | "not_running" | "not_found" | "unhealthy" | "invalid" | "changed" | "cancelled" | "forbidden" | "busy" | "internal";
 
 /** How a file of the repo changed. */
 export type FileChange = "added" | "changed" | "removed";
@@ -645,9 +658,7 @@ warnings?: Array<string>, };
 /** How other clients reach the endpoint. */
 export type McpAccess = {
 /** `http://127.0.0.1:<port>`; `/mcp` there is the endpoint over all servers. */
-url: string,
-/** Bearer token. */
-token: string, };
+url: string, };
 
 /** Answer of `mcp_request`: what the server answered, be it an error. */
 export type McpAnswer = {
@@ -1077,6 +1088,50 @@ to_generation: number | null,
 /** The repository on this computer that has the branch. */
 history: string, };
 
+/** A key without its value. */
+export type SecretEntry = {
+/** Its name, such as `OPENAI_API_KEY`. */
+name: string,
+/** Names of the machines that have it. */
+machines: Array<string>,
+/** Where its value is stored. */
+place: SecretPlace, };
+
+/** Asks for `secret_hand`. */
+export type SecretHandRequest = {
+/** Which key. */
+name: string,
+/** Names of the machines that have it from now on, and no others. */
+machines: Array<string>, };
+
+/** Answer of every command about keys: what is stored after it. */
+export type SecretList = {
+/** The keys, by name. */
+secrets: Array<SecretEntry>,
+/** Where a key is stored that is set now. */
+place: SecretPlace,
+/** Why the keychain isn't used, if it isn't. */
+without_keychain: string | null,
+/** The folder of the keys that are in files. */
+folder: string, };
+
+/** Names a key. */
+export type SecretName = {
+/** As `secret_list` has it. */
+name: string, };
+
+/** Where a key's value is stored. */
+export type SecretPlace = "keychain" | "file";
+
+/** Asks for `secret_set`. */
+export type SecretSetRequest = {
+/** Capital letters, digits and `_`. */
+name: string,
+/** The key itself. */
+value: string,
+/** Names of the machines that have it from now on; those that have it already if `None`. */
+machines: Array<string> | null, };
+
 /** Answer of `GET /services`. */
 export type ServiceList = {
 /** In the order of their start. */
@@ -1227,6 +1282,48 @@ by?: string, };
 /** Colours of the window. */
 export type Theme = "system" | "light" | "dark";
 
+/** Asks for `token_create`. */
+export type TokenCreateRequest = {
+/** Letters, digits, `_`, `.` and `-`. */
+name: string,
+/** What it may do. */
+scopes: Array<string>,
+/** Names of the machines that it is for; all of them and the app's own API if `None`. */
+machines: Array<string> | null,
+/** Whether a number is added to a name that is taken, instead of refusing it. */
+numbered: boolean, };
+
+/** Answer of `token_create`. */
+export type TokenCreated = {
+/** The token. Nobody can show it again. */
+token: string,
+/** What it may do. */
+entry: TokenEntry, };
+
+/** A token without what it is. */
+export type TokenEntry = {
+/** Its name. */
+name: string,
+/** What it may do. */
+scopes: Array<string>,
+/**
+ * Names of the machines that it is for; `None` if it is for all of them and for the app's own
+ * API.
+ */
+machines: Array<string> | null,
+/** When it was made, in Unix milliseconds. */
+created_at_ms: number, };
+
+/** Answer of `token_list` and `token_remove`. */
+export type TokenList = {
+/** By name. */
+tokens: Array<TokenEntry>, };
+
+/** Names a token. */
+export type TokenName = {
+/** As `token_list` has it. */
+name: string, };
+
 /** Asks for `machine_up`. */
 export type UpRequest = {
 /** Build even where the image is current. */
@@ -1277,6 +1374,20 @@ export interface AppCommands {
   machine_rename: { request: MachineRenameRequest; answer: MachineList };
   /** Removes a machine's container and takes it out of the list. */
   machine_delete: { request: MachineDeleteRequest; answer: MachineList };
+  /** The keys that are stored, never their values. */
+  secret_list: { request: Nothing; answer: SecretList };
+  /** Stores a key and hands it to machines. */
+  secret_set: { request: SecretSetRequest; answer: SecretList };
+  /** Chooses the machines that have a key. */
+  secret_hand: { request: SecretHandRequest; answer: SecretList };
+  /** Removes a key from the store and from all machines. */
+  secret_remove: { request: SecretName; answer: SecretList };
+  /** The access tokens that were made, never the tokens themselves. */
+  token_list: { request: Nothing; answer: TokenList };
+  /** Makes an access token, which is shown this once. */
+  token_create: { request: TokenCreateRequest; answer: TokenCreated };
+  /** Removes an access token: nothing accepts it any more. */
+  token_remove: { request: TokenName; answer: TokenList };
   /** Cancels long work. */
   run_cancel: { request: RunCancelRequest; answer: Nothing };
   /** Reads a notebook file of this computer. */
@@ -1305,6 +1416,8 @@ export interface MachineCommands {
   machine_stats: { request: Nothing; answer: MachineStats };
   /** What the machine takes of the disk; may take seconds. */
   machine_disk: { request: Nothing; answer: MachineDisk };
+  /** The machine's own token or VNC password, to copy it. */
+  machine_credential: { request: CredentialRequest; answer: CredentialText };
   /** A one-time ticket to the desktop's bridge. */
   desktop_open: { request: Nothing; answer: DesktopTicket };
   /** Whether the person has the desktop's mouse and keyboard, and the AI's input rests. */
@@ -1357,7 +1470,7 @@ export interface MachineCommands {
   mcp_server_remove: { request: McpServerName; answer: McpRemoved };
   /** Messages of all clients after a number. */
   mcp_traces: { request: McpTraceQuery; answer: McpTracePage };
-  /** Address and token for other clients. */
+  /** Address for other clients. */
   mcp_access: { request: Nothing; answer: McpAccess };
   /** Begins a session with a server. */
   mcp_open: { request: McpOpenRequest; answer: McpSession };

@@ -75,7 +75,6 @@ impl MachineHandle {
         let endpoint = self.inner.endpoints.find().await?;
         Ok(McpAccess {
             url: format!("http://127.0.0.1:{}", endpoint.port(Api::Mcp)?),
-            token: endpoint.token,
         })
     }
 

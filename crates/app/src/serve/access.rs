@@ -1,7 +1,7 @@
 //! Who is let in: our own name in `Host` and `Origin`, which stops other pages and DNS rebinding,
-//! then the token.
+//! then a token.
 
-use std::sync::Arc;
+use std::{net::SocketAddr, sync::Arc};
 
 use axum::{
     extract::{Request, State},
@@ -10,19 +10,89 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use subtle::ConstantTimeEq;
+use wire::{
+    failure::{Failure, FailureCode},
+    tokens::Scope,
+};
+
+use crate::tokens::{Bearer, KnownTokens};
 
 /// What is compared against.
 #[derive(Debug)]
 pub(super) struct Access {
-    hosts: [String; 2],
-    token: String,
+    /// Names with ports.
+    hosts: Vec<String>,
+    /// Names at any port: another server may pass requests on under them.
+    names: Vec<String>,
+    tokens: Accepted,
+}
+
+/// Which tokens are accepted.
+#[derive(Debug)]
+pub(super) enum Accepted {
+    /// None is asked for.
+    Nobody,
+    /// The one of this server's life.
+    Own(String),
+    /// That one, and those that were made.
+    Known(String, KnownTokens),
+}
+
+/// Who asks.
+#[derive(Clone, Debug)]
+pub(super) enum Caller {
+    /// Somebody who may do everything.
+    Owner,
+    /// The bearer of a token that was made, and the token.
+    Bearer(Bearer, String),
+}
+
+impl Caller {
+    /// Refuses what the token may not do, at a machine or at the app itself.
+    pub(super) fn check(
+        &self,
+        what: &str,
+        needed: &Scope,
+        machine: Option<&str>,
+    ) -> Result<(), Failure> {
+        let Self::Bearer(bearer, _) = self else {
+            return Ok(());
+        };
+        if bearer.may(needed, machine) {
+            return Ok(());
+        }
+        let refused = |cause: String| {
+            let message = format!("The token {} may not use {what}", bearer.name);
+            Err(Failure::new(FailureCode::Forbidden, message).because(cause))
+        };
+        if bearer.reaches(machine) {
+            refused(format!(
+                "it doesn't have the scope {needed}, which {what} needs"
+            ))
+        } else {
+            refused(
+                "it is only for certain machines, which requests name as /machines/NAME/…".into(),
+            )
+        }
+    }
 }
 
 impl Access {
-    /// For a server on this loopback port.
-    pub(super) fn new(port: u16, token: String) -> Self {
-        let hosts = [format!("127.0.0.1:{port}"), format!("localhost:{port}")];
-        Self { hosts, token }
+    /// For a server at this address, which is also called by these names.
+    pub(super) fn new(address: SocketAddr, names: Vec<String>, tokens: Accepted) -> Self {
+        let port = address.port();
+        let mut hosts = Vec::new();
+        if address.ip().is_loopback() || address.ip().is_unspecified() {
+            hosts.extend(["127.0.0.1", "localhost", "[::1]"].map(|name| format!("{name}:{port}")));
+        }
+        if !address.ip().is_unspecified() {
+            hosts.push(address.to_string());
+        }
+        Self {
+            hosts,
+            names,
+            tokens,
+        }
     }
 
     /// Of what decides here nothing stands there twice: whoever is in between may have read another
@@ -34,10 +104,19 @@ impl Access {
             .all(|name| headers.get_all(name).iter().count() <= 1)
     }
 
+    fn is_own(&self, host: &str) -> bool {
+        let host = host.to_ascii_lowercase();
+        let name = match host.rsplit_once(':') {
+            Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+            _ => &host,
+        };
+        self.hosts.contains(&host) || self.names.iter().any(|own| own == name || *own == host)
+    }
+
     /// An address in the request line counts more than Host.
     fn is_own_address(&self, uri: &Uri) -> bool {
         uri.authority()
-            .is_none_or(|name| self.hosts.iter().any(|host| host == name.as_str()))
+            .is_none_or(|name| self.is_own(name.as_str()))
     }
 
     fn is_own_page(&self, headers: &HeaderMap) -> bool {
@@ -46,17 +125,36 @@ impl Access {
                 .get(name)
                 .map(|value| value.to_str().unwrap_or_default())
         };
-        let own = |host: &str| self.hosts.iter().any(|one| one == host);
-        text(header::HOST).is_some_and(own)
-            && text(header::ORIGIN)
-                .is_none_or(|origin| origin.strip_prefix("http://").is_some_and(own))
+        text(header::HOST).is_some_and(|host| self.is_own(host))
+            && text(header::ORIGIN).is_none_or(|origin| {
+                // A page of another of our names is another page.
+                origin
+                    .strip_prefix("http://")
+                    .is_some_and(|host| self.hosts.iter().any(|own| own == host))
+            })
     }
 
-    fn has_token(&self, headers: &HeaderMap) -> bool {
-        headers
-            .get(header::AUTHORIZATION)
-            .and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "))
-            .is_some_and(|token| bool::from(token.as_bytes().ct_eq(self.token.as_bytes())))
+    fn caller(&self, headers: &HeaderMap) -> Option<Caller> {
+        let (own, known) = match &self.tokens {
+            Accepted::Nobody => return Some(Caller::Owner),
+            Accepted::Own(own) => (own, None),
+            Accepted::Known(own, known) => (own, Some(known)),
+        };
+        let given = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+        let given = given.strip_prefix("Bearer ")?;
+        if bool::from(given.as_bytes().ct_eq(own.as_bytes())) {
+            return Some(Caller::Owner);
+        }
+        let bearer = known?.find(given)?;
+        Some(Caller::Bearer(bearer, given.to_owned()))
+    }
+
+    /// Whether a caller may still hear what a stream of it says.
+    pub(super) fn still_knows(&self, caller: &Caller) -> bool {
+        match (caller, &self.tokens) {
+            (Caller::Bearer(_, token), Accepted::Known(_, known)) => known.find(token).is_some(),
+            _ => true,
+        }
     }
 }
 
@@ -72,24 +170,28 @@ pub(super) async fn own_page(
     if access.is_own_page(request.headers()) && access.is_own_address(request.uri()) {
         next.run(request).await
     } else {
-        (StatusCode::FORBIDDEN, "Host or Origin not allowed.\n").into_response()
+        let words = "Host or Origin not allowed. VIVARIUM_ALLOWED_HOSTS allows more names.\n";
+        (StatusCode::FORBIDDEN, words).into_response()
     }
 }
 
 pub(super) async fn token(
     State(access): State<Arc<Access>>,
-    request: Request,
+    mut request: Request,
     next: Next,
 ) -> Response {
-    if access.has_token(request.headers()) {
-        next.run(request).await
-    } else {
-        let challenge = [(header::WWW_AUTHENTICATE, "Bearer")];
-        (
-            StatusCode::UNAUTHORIZED,
-            challenge,
-            "Token missing or expired. Open the address that vivarium serve prints. Each address works once: press Enter there for a new one.\n",
-        )
-            .into_response()
+    if let Some(caller) = access.caller(request.headers()) {
+        request.extensions_mut().insert(caller);
+        return next.run(request).await;
     }
+    let words = match access.tokens {
+        Accepted::Own(_) => {
+            "This page has no token, or an old one: open an address that vivarium serve prints (each opens one page; press Enter there for another).\n"
+        }
+        _ => {
+            "A valid token is needed: Authorization: Bearer TOKEN. vivarium token create makes one.\n"
+        }
+    };
+    let challenge = [(header::WWW_AUTHENTICATE, "Bearer")];
+    (StatusCode::UNAUTHORIZED, challenge, words).into_response()
 }

@@ -1,3 +1,5 @@
+mod callers;
+
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -15,6 +17,7 @@ const INDEX: &[u8] = include_bytes!("../../../../ui/index.html");
 struct Fixture {
     app: App,
     port: u16,
+    api: u16,
     token: String,
     code: String,
     running: JoinHandle<Result<(), Failure>>,
@@ -23,24 +26,41 @@ struct Fixture {
 
 impl Fixture {
     async fn new(ui: bool) -> Self {
+        Self::with(ServeOptions {
+            ui,
+            ..Default::default()
+        })
+        .await
+    }
+
+    async fn with(options: ServeOptions) -> Self {
         let home = tempfile::tempdir().unwrap();
-        let options = AppOptions {
+        let of_app = AppOptions {
             home: Some(home.path().into()),
+            engine: Some("unix:///nonexistent/docker.sock".into()),
             ..Default::default()
         };
-        let app = App::start(options).await.unwrap();
-        let pages = ui.then(|| Pages::of(Some(INDEX)).unwrap());
-        let served = app.listen(0, pages).await.unwrap();
-        let (port, token) = (served.address().port(), served.token().to_owned());
+        let app = App::start(of_app).await.unwrap();
+        let pages = options.ui.then(|| Pages::of(Some(INDEX)).unwrap());
+        let served = app.listen(options, pages).await.unwrap();
+        let token = served.token().to_owned();
         let url = served.url();
         assert!(!url.contains(&token), "{url}");
-        let (_, code) = url.split_once("/#code=").unwrap();
-        let code = code.to_owned();
+        let code = url
+            .split_once("/#code=")
+            .map_or("", |(_, code)| code)
+            .to_owned();
+        // The pages' own port, where there are pages.
+        let api = served.address().port();
+        let port = served
+            .addresses()
+            .map_or(api, |pages| pages.address().port());
         let serving = app.clone();
         let running = tokio::spawn(async move { served.run(&serving).await });
         Self {
             app,
             port,
+            api,
             token,
             code,
             running,
@@ -63,6 +83,20 @@ impl Fixture {
     async fn ask(&self, request: &str, headers: &[(&str, &str)], body: &str) -> (u16, String) {
         let (head, body) = self.answer(request, headers, body).await;
         (head[9..12].parse().unwrap(), body)
+    }
+
+    /// A token that was made.
+    async fn made(&self, scope: &str, machines: Option<&[&str]>) -> String {
+        let name = format!("t{}", self.app.tokens().await.unwrap().tokens.len());
+        let request = json!({ "name": name, "scopes": [scope], "machines": machines });
+        let made = self.app.rpc(None, "token_create", request).await.unwrap();
+        made["token"].as_str().unwrap().to_owned()
+    }
+
+    /// Status of a request with a token.
+    async fn status(&self, token: &str, request: &str) -> u16 {
+        let bearer = format!("Bearer {token}");
+        self.ask(request, &[("Authorization", &bearer)], "").await.0
     }
 
     /// Head and body.
@@ -275,10 +309,13 @@ async fn a_held_port_is_named() {
     let server = Fixture::new(false).await;
     let options = ServeOptions {
         port: server.port,
-        ui: false,
+        ..Default::default()
     };
     let failure = server.app.bind(options).await.unwrap_err();
     assert_eq!(failure.code, FailureCode::PortTaken);
+    let held = format!("(pid {}) holds it", std::process::id());
+    assert!(failure.cause.unwrap().ends_with(&held));
+    assert!(failure.message.contains(&server.port.to_string()));
     server.stop().await;
 }
 

@@ -37,6 +37,19 @@ fn there_is_one_without_anybody_having_created_it() {
 }
 
 #[test]
+fn a_machine_keeps_its_id_when_it_is_renamed() {
+    let home = tempfile::tempdir().unwrap();
+    let machines = Machines::of(&options(home.path()));
+    machines.create(&named("lab")).unwrap();
+    machines.rename("lab", "attic").unwrap();
+    let pair = |name: &str, id: &str| (name.to_owned(), id.to_owned());
+    let expected = [pair("os-host", "os-host"), pair("attic", "lab")];
+    assert_eq!(machines.ids().unwrap(), expected);
+    std::fs::write(machines.paths.spec_file("broken"), "name =").unwrap();
+    assert_eq!(machines.ids().unwrap(), expected);
+}
+
+#[test]
 fn an_earlier_versions_spec_is_taken_over_and_a_copy_kept() {
     let home = tempfile::tempdir().unwrap();
     let config = home.path().join("config");
