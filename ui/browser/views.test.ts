@@ -69,7 +69,7 @@ test("parts of the machine's page", async () => {
   await page.getByTestId("machine-stop").waitFor();
   await eachComesBack("The machine's state");
   await open("machine", ["RunView"], "build-failed");
-  await page.getByRole("button", { name: "Retry" }).waitFor();
+  await page.getByTestId("failure").getByRole("button", { name: "Retry" }).waitFor();
   await eachComesBack("This run");
 }, TEST_MS);
 

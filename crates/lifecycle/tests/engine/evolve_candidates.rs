@@ -61,7 +61,7 @@ async fn what_is_wrong_with_a_candidate_leaves_the_machine_as_it_is() {
             StepName::Prove,
             "mcp linux: no tools",
         ),
-        (NOT_IN_PLACE, "", StepName::Settle, "ended"),
+        (NOT_IN_PLACE, "", StepName::Settle, "exited"),
     ];
     let tiny = are_undone("broken", &[], &cases).await;
     tiny.edit("body/Dockerfile", "ARG BASE\nFROM ${BASE}\nRUN false\n");
