@@ -111,7 +111,7 @@ test("parts of the MCP page", async () => {
 
 test("parts of the Evolve page", async () => {
   await open("evolve", ["StartForm", "DiffView", "Timeline", "PastRuns", "RunSteps"]);
-  await eachComesBack("The form to evolve", "This change", "The list of generations", "The list of earlier runs", "The report of this run");
+  await eachComesBack("The form to evolve", "The list of changes", "The list of generations", "The list of earlier runs", "The report of this run");
 }, TEST_MS);
 
 test("the choice of the engine", async () => {
