@@ -221,7 +221,12 @@ const UNHARMED: &str = "return window.owned === undefined
 async fn what_a_hostile_machine_puts_out_is_only_drawn() {
     let machine = Instance::new();
     machine.ok(&["up"]);
-    let repo = e2e::find(machine.home.path(), "repo").expect("the machine's repo");
+    let data = machine
+        .home
+        .path()
+        .join("data/instances")
+        .join(&machine.name);
+    let repo = data.join("machines/os-host/repo");
     let hostile = e2e::project().join("tests/hostile");
     for name in ["cell.py", "window_server.py"] {
         std::fs::copy(hostile.join(name), repo.join(name)).expect("a file for the machine");

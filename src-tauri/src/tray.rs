@@ -249,6 +249,6 @@ mod tests {
         assert_eq!(tooltip(&states), "os-host · running");
         states.insert("work".into(), None);
         assert_eq!(tooltip(&states), "1 of 2 machines running");
-        assert_eq!(label("a\u{1b}b", None), "a\u{fffd}b · not created");
+        assert_eq!(label("a\u{1b}b", None), "a␛b · not created");
     }
 }

@@ -46,7 +46,10 @@ const breakable: Plugin = {
     const name = /(\w+)\.svelte$/.exec(id)?.[1];
     if (name === undefined) return null;
     const failing = `export default function (...given) { if (window.broken?.includes("${name}")) throw new Error("${name} is made to fail"); return ${name}(...given); }`;
-    return { code: code.replace(new RegExp(`export default ${name};?`), failing), map: null };
+    // With hot reloading the compiler exports a component by its name, without it where it is declared.
+    const local = code.replace(`export default function ${name}(`, `function ${name}(`).replace(new RegExp(`export default ${name};?`), "");
+    if (local === code) throw new Error(`${name} can't be made to fail: its export is written in another way`);
+    return { code: `${local}\n${failing}`, map: null };
   },
 };
 

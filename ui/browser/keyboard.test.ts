@@ -67,7 +67,7 @@ test("a tool is called once, also by a key that is held, and the keyboard goes t
   await open("mcp");
   await startsOnce(testid("mcp-connect"), "mcp_open");
   await testid("mcp-offer-run_shell").click();
-  await page.getByLabel("command").fill("rm -rf /tmp/x");
+  await testid("mcp-form").getByLabel("command").fill("rm -rf /tmp/x");
   await startsOnce(testid("mcp-call"), "mcp_request", isCall);
   expect(await focused()).toBe("Result");
   // In a field, Enter calls as well; a second one does not, nor does one that is held.
@@ -81,11 +81,11 @@ test("a tool is called once, also by a key that is held, and the keyboard goes t
   await page.keyboard.press("Enter");
   expect(await calls()).toBe(before + 1);
   // Whoever presses Ctrl+Enter stays where they write.
-  await page.getByLabel("command").focus();
+  await testid("mcp-form").getByLabel("command").focus();
   await page.keyboard.press("Control+Enter");
   await expect.poll(calls, { timeout: TURN_MS }).toBe(before + 2);
   await page.locator("[data-testid=mcp-outcome][data-outcome=done]").waitFor();
-  expect(await page.getByLabel("command").evaluate((one) => document.activeElement === one)).toBe(true);
+  expect(await testid("mcp-form").getByLabel("command").evaluate((one) => document.activeElement === one)).toBe(true);
 
   await page.getByRole("radiogroup", { name: "View" }).getByText("History", { exact: true }).click();
   await startsOnce(page.getByRole("button", { name: /^Call again/ }).first(), "mcp_request", isCall);
@@ -156,7 +156,7 @@ test("a machine that runs is recreated by whoever says so, and by no key that wa
   expect(await dialog.textContent()).toContain("the kernel's variables, terminals, windows");
   await looksRight(page);
   // It opens by itself: a hasty Enter says no.
-  expect(await dialog.getByRole("button", { name: "Cancel" }).evaluate((one) => document.activeElement === one)).toBe(true);
+  await expect.poll(() => dialog.getByRole("button", { name: "Cancel" }).evaluate((one) => document.activeElement === one), { timeout: TURN_MS }).toBe(true);
   await page.keyboard.press("Enter");
   await dialog.waitFor({ state: "detached" });
   expect(await asked("machine_up")).toEqual([{ rebuild: true, recreate: false }]);
@@ -176,7 +176,7 @@ test("a machine that runs is recreated by whoever says so, and by no key that wa
   await testid("machine-rebuild").press("Enter");
   await dialog.waitFor();
   await page.keyboard.press("Tab");
-  expect(await testid("machine-recreate-confirm").evaluate((one) => document.activeElement === one)).toBe(true);
+  await expect.poll(() => testid("machine-recreate-confirm").evaluate((one) => document.activeElement === one), { timeout: TURN_MS }).toBe(true);
   await page.keyboard.press("Enter");
   await dialog.waitFor({ state: "detached" });
   // What was asked for is done, not only the replacing.

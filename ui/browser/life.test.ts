@@ -260,6 +260,8 @@ test("everything has a command, and settings stay", async () => {
   await page.reload();
   await expect.poll(() => page.evaluate(() => document.documentElement.dataset["theme"])).toBe("dark");
   expect(readFileSync(join(instance.home, "config/instances", instance.name, "settings.toml"), "utf8")).toContain('theme = "dark"');
+  // The theme is there before the window is.
+  await page.getByTestId("nav-machine").waitFor();
   await page.keyboard.press("Control+,");
   await page.getByTestId("about").waitFor();
   await page.getByRole("radio", { name: "System" }).check({ force: true });

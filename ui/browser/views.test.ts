@@ -69,7 +69,7 @@ test("parts of the machine's page", async () => {
   await page.getByTestId("machine-stop").waitFor();
   await eachComesBack("The machine's state");
   await open("machine", ["RunView"], "build-failed");
-  await page.getByRole("button", { name: "Retry" }).waitFor();
+  await page.getByTestId("failure").getByRole("button", { name: "Retry" }).waitFor();
   await eachComesBack("This run");
 }, TEST_MS);
 
@@ -111,7 +111,7 @@ test("parts of the MCP page", async () => {
 
 test("parts of the Evolve page", async () => {
   await open("evolve", ["StartForm", "DiffView", "Timeline", "PastRuns", "RunSteps"]);
-  await eachComesBack("The form to evolve", "This change", "The list of generations", "The list of earlier runs", "The report of this run");
+  await eachComesBack("The form to evolve", "The list of changes", "The list of generations", "The list of earlier runs", "The report of this run");
 }, TEST_MS);
 
 test("the choice of the engine", async () => {

@@ -115,7 +115,7 @@ mod tests {
         let lines = newest.lines();
         assert_eq!(lines.len(), 3);
         assert!(lines[0].contains("log truncated") && lines[1].ends_with("(truncated)"));
-        assert!(lines[1].len() < LINE_BYTES + 10);
+        assert!(lines[1].len() < LINE_BYTES + 15);
         assert_eq!(lines[2], "last");
     }
 

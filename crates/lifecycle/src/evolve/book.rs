@@ -308,7 +308,7 @@ mod tests {
         let text = fs::read_to_string(folder.path().join("runs/a.log")).unwrap();
         assert!(text.len() as u64 <= LOG_BYTES + (2 << 20), "{}", text.len());
         assert_eq!(text.matches("log truncated").count(), 1);
-        assert!(text.ends_with("left out)\n== failed\n"));
+        assert!(text.ends_with("was reached)\n== failed\n"));
     }
 
     #[test]

@@ -13,7 +13,7 @@ use super::{
     book::{Old, now_ms},
     failpoint::failpoint,
     generations::Record,
-    repo::{PASSING, off_thread},
+    repo::{PASSING, off_thread, owners_alone},
     restarter::{SHIPPED, shipped},
     run::{Done, Run, note, quoted},
 };
@@ -198,6 +198,7 @@ impl Run<'_> {
         let exports = machine.exports_dir()?;
         let folder = tempfile::Builder::new()
             .prefix(EXPORT)
+            .permissions(owners_alone())
             .tempdir_in(&exports)
             .map_err(LifecycleError::file("write to", &exports))?;
         let history = {

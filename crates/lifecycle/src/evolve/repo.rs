@@ -24,6 +24,11 @@ const SOURCES: &str = "/usr/local/share/vivarium/body.sources";
 /// Begins the names of folders that are looked at and removed.
 pub(super) const PASSING: &str = "look-";
 
+/// Permissions of a folder with a copy of the machine's files.
+pub(super) fn owners_alone() -> std::fs::Permissions {
+    std::os::unix::fs::PermissionsExt::from_mode(0o700)
+}
+
 /// A run's branch.
 pub(super) fn branch(run_id: &str) -> String {
     format!("vivarium/run-{run_id}")
@@ -196,7 +201,10 @@ impl Machine {
     /// be in memory: the machine decides how much there is to look at.
     fn passing_folder(&self) -> Result<tempfile::TempDir, LifecycleError> {
         let folder = self.exports_dir()?;
-        let made = tempfile::Builder::new().prefix(PASSING).tempdir_in(&folder);
+        let made = tempfile::Builder::new()
+            .prefix(PASSING)
+            .permissions(owners_alone())
+            .tempdir_in(&folder);
         made.map_err(LifecycleError::file("write to", &folder))
     }
 

@@ -246,7 +246,7 @@ mod tests {
             ),
             (
                 "name = \"ok\"\n[limits]\nmemory = \"much\"\n",
-                "line 3: memory: \"much\" is no size",
+                "line 3: memory: invalid size: \"much\"",
             ),
         ] {
             let text = error(text);

@@ -61,7 +61,7 @@ async fn what_is_wrong_with_a_candidate_leaves_the_machine_as_it_is() {
             StepName::Prove,
             "mcp linux: no tools",
         ),
-        (NOT_IN_PLACE, "", StepName::Settle, "ended"),
+        (NOT_IN_PLACE, "", StepName::Settle, "exited"),
     ];
     let tiny = are_undone("broken", &[], &cases).await;
     tiny.edit("body/Dockerfile", "ARG BASE\nFROM ${BASE}\nRUN false\n");
@@ -104,9 +104,9 @@ async fn so_does_one_whose_proof_has_no_end() {
             "if (candidate()) { sleep 600 }",
             "",
             StepName::Prove,
-            "longer than 3 s",
+            "no response within 3 s",
         ),
-        ("", "sleep 600;", StepName::Prove, "longer than 3 s"),
+        ("", "sleep 600;", StepName::Prove, "no response within 3 s"),
     ];
     let limit = ["evolve.prove_s=3"];
     are_undone("no-proof", &limit, &cases).await.tidy().await;
