@@ -220,7 +220,7 @@ fn out_of_scope(record: &TokenRecord, needed: &Needed) -> Option<ApiError> {
     );
     Some(ApiError::new(
         StatusCode::FORBIDDEN,
-        "insufficient_scope",
+        ErrorCode::InsufficientScope,
         message,
     ))
 }

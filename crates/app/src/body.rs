@@ -147,10 +147,11 @@ fn refusal_of(status: StatusCode, code: Option<&ErrorCode>) -> Failure {
         _ => {}
     }
     match status {
-        StatusCode::UNAUTHORIZED => {
-            Failure::new(FailureCode::Internal, "The machine rejected Vivarium's token")
-                .next("The secrets changed while the machine was running. Restart the machine.")
-        }
+        StatusCode::UNAUTHORIZED => Failure::new(
+            FailureCode::Internal,
+            "The machine rejected Vivarium's token",
+        )
+        .next("The secrets changed while the machine was running. Restart the machine."),
         StatusCode::SERVICE_UNAVAILABLE => {
             Failure::new(FailureCode::Unhealthy, "The kernel is not accepting cells")
                 .next("Wait a moment, or restart the machine.")

@@ -57,6 +57,8 @@ error_codes! {
     ForeignOrigin = "foreign_origin",
     /// The token is missing or wrong.
     Unauthorized = "unauthorized",
+    /// The token doesn't have the scope that the route needs.
+    InsufficientScope = "insufficient_scope",
     /// There is no such route, kernel, cell, service, snapshot, run or server.
     NotFound = "not_found",
     /// The route doesn't take that method.

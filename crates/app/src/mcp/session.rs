@@ -281,7 +281,9 @@ impl Session {
                 Ok(answer) if answer.status() == StatusCode::NOT_FOUND => {
                     return Some("The machine no longer has this session".into());
                 }
-                Ok(answer) => return Some(format!("The machine responded with {}", answer.status())),
+                Ok(answer) => {
+                    return Some(format!("The machine responded with {}", answer.status()));
+                }
                 Err(failure) => return Some(failure.to_string()),
             }
             tokio::select! {
@@ -375,8 +377,8 @@ mod tests {
             let (journal, tasks) = (Journal::new(), TaskTracker::new());
             let stop = CancellationToken::new();
             let sessions = Sessions::default();
-            let token = "t".to_owned();
-            let opened = sessions.open(port, token, &request, &journal, &tasks, &stop);
+            let client = machine_client::Client::tcp(port, Some("t")).unwrap();
+            let opened = sessions.open(client, &request, &journal, &tasks, &stop);
             opened.await.err()
         });
         let (mut stream, _) = listener.accept().await.unwrap();
