@@ -376,6 +376,15 @@ async fn a_server_offers_what_it_can(window: &Window) {
             )
             .await;
         window.click("mcp-call").await;
+        if tool == "pattern" {
+            // Some engines get done with such a pattern, and the value doesn't match.
+            let anyway = "const anyway = [...document.querySelectorAll('button')].find((one) => one.textContent.includes('Call anyway'));
+                anyway?.click();
+                return !!anyway || !!document.querySelector('[data-testid=mcp-outcome][data-outcome=done]');";
+            window
+                .until("a verdict on the pattern", SHORT, anyway)
+                .await;
+        }
         window
             .until(
                 &format!("the answer of {tool}"),

@@ -16,10 +16,9 @@ pub struct Only {
 /// been asked to come to the front.
 pub fn take(data_dir: &Path) -> io::Result<Option<Only>> {
     fs::create_dir_all(data_dir)?;
-    let lock = fs::File::options()
-        .create(true)
-        .append(true)
-        .open(data_dir.join("window.lock"))?;
+    let path = data_dir.join("window.lock");
+    let lock = fs::File::options().create(true).append(true).open(&path)?;
+    make_private(&path)?;
     match lock.try_lock() {
         Ok(()) => {}
         Err(fs::TryLockError::WouldBlock) => {
@@ -35,12 +34,22 @@ pub fn take(data_dir: &Path) -> io::Result<Option<Only>> {
     }))
 }
 
+/// Takes others' permissions from a file of ours.
+fn make_private(path: &Path) -> io::Result<()> {
+    #[cfg(unix)]
+    fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
+    #[cfg(not(unix))]
+    let _ = path;
+    Ok(())
+}
+
 #[cfg(unix)]
 fn listen(data_dir: &Path) -> Option<std::os::unix::net::UnixListener> {
     let path = data_dir.join("window.sock");
     // We hold the lock, so whoever made it is gone.
     let _ = fs::remove_file(&path);
     std::os::unix::net::UnixListener::bind(&path)
+        .and_then(|listener| make_private(&path).map(|()| listener))
         .inspect_err(|error| tracing::warn!(%error, "a second start will not find this window"))
         .ok()
 }

@@ -13,6 +13,7 @@ use crate::{
     history::Folder,
     machine::Machine,
     paths::{make_dir, own},
+    private,
 };
 
 impl Machine {
@@ -46,7 +47,7 @@ impl Machine {
             // By it a later evolve knows whether the shipped binary is still of these sources.
             let digest = context::sources_digest(aside.path())?;
             let noted = self.sources_file();
-            std::fs::write(&noted, digest).map_err(LifecycleError::file("write", &noted))?;
+            private::replace(&noted, &digest)?;
             let message = "The template of this machine";
             let begun = self
                 .history_of(aside.path())
