@@ -145,6 +145,8 @@ test("input is answered, names are completed, variables shown, stored and brough
   await looksRight(page);
   await page.getByTestId("kernel-restart").click();
   await page.getByTestId("kernel-restart-confirm").click();
+  // A cell that is run before the new process is there ends with the old one.
+  await page.getByText("Variables defined by your cells appear here.").waitFor();
   await run("'lizard' in globals()");
   await expect.poll(() => cell.getByTestId("cell-outputs").innerText()).toContain("False");
   await page.getByLabel(/^Restore /).click();
