@@ -247,6 +247,8 @@ impl Hostile {
             String::from_utf8_lossy(&output.stdout).into_owned()
         };
         let all = git(&["cat-file", "--batch", "--batch-all-objects"]);
-        assert!(all.contains("changed by the inside") && !all.contains(SECRET));
+        assert!(all.contains("changed by the inside"));
+        // As it was planted: this file, which names it, is part of the project and so of the repo.
+        assert!(!all.contains(&format!("API_KEY={SECRET}")));
     }
 }
