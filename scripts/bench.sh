@@ -9,18 +9,22 @@ cd "$(dirname "$0")/.."
 # shellcheck source=scripts/lib/build.sh
 . scripts/lib/build.sh
 
+instance="vbench-$$"
+sandbox_image=$instance-sandbox
 need_tools
 need_window_packages
 need_packages python3 python3-venv xvfb xauth x11-apps xdotool imagemagick webkit2gtk-driver
 ensure_engine
 offer_build_ca
-steps 6
+steps 8
 step 'Making the base image' ensure_base
 step "Compiling the machine's binaries" build_body
 step 'Building the pages' build_ui
 # One by one: what the command line serves must not weigh on the window.
 step 'Compiling the window' cargo build --locked --profile dist --package vivarium-desktop
 step 'Compiling the command line' cargo build --locked --release --package cli
+step 'Compiling the first process of sandboxes' build_sandbox_init
+step 'Making the image of sandboxes' build_sandbox_image "$sandbox_image"
 step 'Compiling the programs that measure' cargo build --locked --release --package e2e --features bench --bin bridge --bin in-use --bin mcp
 
 venv=target/venv-bench
@@ -36,7 +40,6 @@ if [ ! -x "$venv-mcp/bin/mcp-proxy" ] || [ scripts/bench/requirements-mcp.txt -n
   touch "$venv-mcp/.made"
 fi
 
-instance="vbench-$$"
 home=$(mktemp -d)
 export VIVARIUM_TEMPLATE="$PWD" VIVARIUM_INSTANCE="$instance" VIVARIUM_HOME="$home"
 vivarium=target/release/vivarium
@@ -45,6 +48,7 @@ tidy() {
   "$vivarium" rm --home-volume >/dev/null 2>&1 || true
   # Its generations too.
   docker images --format '{{.Repository}}:{{.Tag}}' "$instance-os" | xargs -r docker image rm -f >/dev/null 2>&1 || true
+  docker image rm -f "$sandbox_image" >/dev/null 2>&1 || true
   rm -rf "$home"
   stop_engine_if_started
   exit "$code"
@@ -61,6 +65,9 @@ token=$(find "$home" -name os_token | head -n 1)
   --token-file "$token" --container "$instance-os-host" --image "$instance-os"
 "$venv/bin/python" scripts/bench/body.py --kernel "http://127.0.0.1:$kernel" --token-file "$token" \
   --container "$instance-os-host"
+"$venv/bin/python" scripts/bench/commands.py --vivarium "$vivarium"
+"$venv/bin/python" scripts/bench/sandboxes.py --vivarium "$vivarium" --image "$sandbox_image" --home "$home" \
+  --instance "$instance"
 screen=(xvfb-run -a -s '-screen 0 1400x900x24 -noreset')
 "${screen[@]}" "$venv/bin/python" scripts/bench/window.py --app target/dist/vivarium-desktop \
   --home "$home" --instance "$instance"

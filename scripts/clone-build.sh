@@ -9,6 +9,8 @@ cd "$(dirname "$0")/.."
 . scripts/lib/engine.sh
 # shellcheck source=scripts/lib/build.sh
 . scripts/lib/build.sh
+# shellcheck source=scripts/lib/clone.sh
+. scripts/lib/clone.sh
 
 image="vivarium-clone-$$" container="vivarium-clone-$$"
 clone=$(mktemp -d)
@@ -24,14 +26,10 @@ ensure_engine
 ensure_base
 offer_build_ca
 ensure_builder
-git ls-files -z --cached --others --exclude-standard --deduplicate |
-  tar --null --ignore-failed-read --files-from=- -cf - 2>/dev/null | tar -xf - -C "$clone"
-# On a network that inspects TLS.
-cp body/build-ca/*.crt "$clone/body/build-ca/" 2>/dev/null || true
+clone_into "$clone"
 
 steps 3
-# By a name of its own, so that the layer of other people's crates is there the next time too.
-step 'Compiling body from a clone' docker build -t vivarium-test-builder --target builder -f "$clone/body/Dockerfile" "$@" "$clone"
+step 'Compiling body from a clone' compile_clone "$clone" "$@"
 step 'Building the image from a clone' docker build -t "$image" -f "$clone/body/Dockerfile" "$@" "$clone"
 printf '[3/3] Running a cell in it\n'
 docker run -d --name "$container" "$image" >/dev/null

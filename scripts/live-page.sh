@@ -16,4 +16,4 @@ cargo build --locked --package cli
 watching=$!
 trap 'kill "$watching" 2>/dev/null || true' EXIT
 # A debug build reads ui/dist again for each request.
-VIVARIUM_TEMPLATE="$PWD" target/debug/vivarium serve --ui
+VIVARIUM_TEMPLATE="$PWD" target/debug/vivarium serve --ui --port 0

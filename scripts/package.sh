@@ -26,8 +26,9 @@ if [ "$profile" = dev ]; then built=target/debug how=(--debug); else built=targe
 read -ra cargo_arguments <<<"${VIVARIUM_CARGO_ARGUMENTS:-}"
 need_tools
 need_window_packages
-steps 4
+steps 5
 step "Compiling the machine's binaries" build_body
+step 'Compiling the first process of sandboxes' build_sandbox_init
 step 'Building the pages' build_ui
 step 'Compiling the command line' cargo build --locked --profile "$profile" --bin vivarium "${cargo_arguments[@]:---package=cli}"
 
@@ -36,11 +37,16 @@ rm -rf "$stage"
 mkdir -p "$stage/template" "$stage/bin"
 install -m 0755 "$built/vivarium" "$stage/bin/vivarium"
 # What git knows of these; the certificates of this computer's network are not among them.
-git ls-files -z -- Cargo.toml Cargo.lock crates body docker/base LICENSE-MIT LICENSE-APACHE |
+git ls-files -z -- Cargo.toml Cargo.lock crates body docker/base docker/sandbox LICENSE-MIT LICENSE-APACHE |
   tar --null --files-from=- -cf - | tar -xf - -C "$stage/template"
 find "$stage/template/crates" "$stage/template/body" -type d -name tests -prune -exec rm -rf {} +
 for body in body/bin/*/body body/bin/*/body-evolve; do
   install -D -m 0755 "$body" "$stage/template/$body"
+done
+
+for init in target/*-unknown-linux-gnu/release/sandbox-init; do
+  arch=${init#target/}
+  [ ! -f "$init" ] || install -D -m 0755 "$init" "$stage/template/docker/sandbox/bin/${arch%%-*}/sandbox-init"
 done
 
 # No lock file: it would have to name a binary for each system, and package.json is exact.

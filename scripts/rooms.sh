@@ -19,6 +19,11 @@ never() {
 
 never wire 'tokio|axum|bollard|tauri'
 never containers 'tauri|axum|lifecycle|app|body|cli'
+never machine-client 'tauri|axum|bollard|containers|lifecycle|app|body|cli'
+never frames 'tokio|tauri|axum|bollard|hyper|reqwest|containers|lifecycle|app|body|cli'
+never processes 'tokio|tauri|axum|bollard|hyper|reqwest|containers|lifecycle|app|body|cli'
+never sandbox-init 'tokio|tauri|axum|bollard|hyper|reqwest|containers|lifecycle|app|body|cli'
+never sandbox 'tauri|axum|bollard|sandbox-init|processes|app|body|cli'
 never lifecycle 'tauri|axum|bollard|app|body|cli'
 never app 'tauri|bollard|body|cli'
 never body-evolve 'tauri|axum|bollard|app|body|cli'

@@ -70,9 +70,10 @@ wait_for_image() {
   done
 }
 
-steps 5
+steps 6
 step 'Restoring compiled dependencies' restore_dependencies
 step "Compiling the machine's supervisor" build_body body
+step 'Compiling the first process of sandboxes' build_sandbox_init
 step 'Building the pages' build_ui
 if [ "$headless" -eq 1 ]; then
   step 'Compiling Vivarium' build_command_line

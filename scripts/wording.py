@@ -42,11 +42,15 @@ PATTERNS: list[tuple[str, str]] = [
     (r"\b(is|are) there already\b", "already exists"),
     (r"\btak(e|en|ing) along\b", "carry over"),
     (r"\bmachine( \S+)? does not run\b(?! \w)", "is not running"),
-    (r"\b(machine|engine|kernel|supervisor|server|display|process|it) (does|did) not answer\b", "is not responding"),
+    (r"\b(machine|engine|kernel|supervisor|server|display|process|sandbox|API|it)( \S+)? (does|did)( not|n't) answer\b", "is not responding"),
     (r"\bcells that run\b", "running cells"),
     (r"(?<!\bbe )\bstarted again\b", "restarted"),
     (r"\bmay not use\b", "permission denied"),
     (r"\b1 (calls|cells|files|tools|steps)\b", "1 call, 1 cell, …"),
+    (r"\btime (limit )?(passed|was over)\b", "timed out, expired"),
+    (r"\b(said|says) nothing\b", "no response"),
+    (r"\bas it should\b", "unexpected response"),
+    (r"\bthere is no such\b", "not found"),
 ]
 EXPRESSIONS = [(re.compile(pattern, re.IGNORECASE), better) for pattern, better in PATTERNS]
 

@@ -6,6 +6,8 @@ mod body;
 mod contract;
 #[path = "support/full.rs"]
 mod full;
+#[path = "support/jobs.rs"]
+mod jobs;
 #[path = "support/kills.rs"]
 mod kills;
 #[path = "support/limits.rs"]
@@ -178,6 +180,7 @@ fn the_api(profile: &'static str) {
     machine.ok(&["up"]);
     body::whole_api(&machine);
     contract::holds(&machine);
+    jobs::holds(&machine);
     body::crowd(&machine);
 }
 

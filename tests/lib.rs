@@ -131,6 +131,8 @@ impl Instance {
             ("VIVARIUM_INSTANCE", self.name.clone()),
             ("VIVARIUM_HOME", self.home.path().display().to_string()),
             ("VIVARIUM_TEMPLATE", project().display().to_string()),
+            // Keys of tests are nothing for a person's keychain.
+            ("VIVARIUM_KEYCHAIN", "off".into()),
             ("VIVARIUM_IMAGE", image),
             ("VIVARIUM_KERNEL_PORT", self.ports[0].to_string()),
             ("VIVARIUM_MCP_PORT", self.ports[1].to_string()),
@@ -291,15 +293,20 @@ pub fn docker(arguments: &[&str]) -> String {
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
 
-/// Waits until a condition holds; panics with its name after the deadline.
+/// Waits until a condition holds; panics with its name after the deadline. Looking takes a fifth of the
+/// time at most: what is waited for needs the processor, too.
 pub fn wait_until(what: &str, deadline: Duration, mut condition: impl FnMut() -> bool) {
     let begin = Instant::now();
-    while !condition() {
+    loop {
+        let look = Instant::now();
+        if condition() {
+            return;
+        }
+        let took = look.elapsed();
         assert!(
             begin.elapsed() < deadline,
             "not within {deadline:?}: {what}"
         );
-        // What is waited for needs the processor, too.
-        std::thread::sleep(Duration::from_millis(10));
+        std::thread::sleep((4 * took).clamp(Duration::from_millis(10), Duration::from_secs(2)));
     }
 }

@@ -7,11 +7,15 @@ use serde_json::Value;
 struct Two(Instance);
 
 impl Two {
-    /// A command about the second machine, whose ports are any free ones.
+    /// A command about the second machine.
     fn second(&self, arguments: &[&str]) -> String {
+        self.0.ok(&Self::of_second(arguments))
+    }
+
+    /// Its ports are any free ones.
+    fn of_second<'a>(arguments: &[&'a str]) -> Vec<&'a str> {
         let free = ["--kernel-port", "0", "--mcp-port", "0", "--vnc-port", "0"];
-        self.0
-            .ok(&[&["--machine", "second"], &free[..], arguments].concat())
+        [&["--machine", "second"], &free[..], arguments].concat()
     }
 
     fn list(&self) -> Vec<(String, String)> {
@@ -73,9 +77,13 @@ fn one_evolves_while_a_cell_runs_in_the_other() {
                     while not os.path.exists('/tmp/evolved'): time.sleep(0.1)\n\
                     who + ' went on'";
         let running = scope.spawn(|| two.0.ok(&["exec", cell]));
-        let evolved = two.second(&["--set", "evolve.steady_s=1", "evolve"]);
+        let words = Two::of_second(&["--set", "evolve.steady_s=1", "evolve"]);
+        let evolved = two.0.vivarium(&words);
+        // However it ended: the cell waits for it.
         two.0.ok(&["shell", "touch /tmp/evolved"]);
-        assert!(evolved.contains("is current"), "{evolved}");
+        let said = String::from_utf8_lossy(&evolved.stdout);
+        let complaints = String::from_utf8_lossy(&evolved.stderr);
+        assert!(said.contains("is current"), "{said}{complaints}");
         assert_eq!(running.join().expect("a cell").trim(), "'first went on'");
     });
     assert_eq!(two.second(&["exec", "who"]).trim(), "'second'");

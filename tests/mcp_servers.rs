@@ -8,8 +8,9 @@ mod mcp;
 
 use std::time::Duration;
 
+use computer::image;
 use e2e::{Instance, wait_until};
-use mcp::{Server, image, text};
+use mcp::{Server, text};
 use serde_json::{Value, json};
 
 /// For what a test waits for: long, as the computer may be busy with much else.

@@ -3,10 +3,11 @@
 //! measured on the monotonic clock.
 
 use std::{
-    sync::{Arc, Mutex},
+    sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
+use parking_lot::Mutex;
 pub use tokio::time::Instant;
 use ulid::Ulid;
 
@@ -56,7 +57,7 @@ impl Clock {
     /// A new id, larger than all before it and than all that were seen, whatever the wall clock does.
     pub fn ulid(&self) -> Ulid {
         let fresh = Ulid::from_parts(self.unix_ms(), rand::random());
-        let mut last = crate::kernel::lock(&self.last);
+        let mut last = self.last.lock();
         *last = if fresh > *last {
             fresh
         } else {
@@ -69,7 +70,7 @@ impl Clock {
     /// An id that was given out before, perhaps by a process before this one.
     pub fn seen(&self, id: &str) {
         if let Ok(id) = id.parse() {
-            let mut last = crate::kernel::lock(&self.last);
+            let mut last = self.last.lock();
             *last = (*last).max(id);
         }
     }

@@ -23,9 +23,16 @@ pub fn logs_dir() -> PathBuf {
     run_dir().join("logs")
 }
 
-/// The secrets, copied to where only the machine's user reads them.
+/// Secrets of this boot that only the machine's user reads: copied from where that user could not
+/// read them, taken from the environment, or made.
 pub fn secrets_dir() -> PathBuf {
     run_dir().join("secrets")
+}
+
+/// Secrets as they were mounted.
+pub fn mounted_secrets_dir() -> PathBuf {
+    std::env::var_os("VIVARIUM_SECRETS_DIR")
+        .map_or_else(|| PathBuf::from("/run/secrets"), PathBuf::from)
 }
 
 /// Who has mouse and keyboard, for a supervisor that is started anew.

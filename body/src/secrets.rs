@@ -9,9 +9,13 @@ pub fn is_secret(name: &str) -> bool {
     name.ends_with("_API_KEY") || ["OS_TOKEN", "VNC_PASSWORD"].contains(&name)
 }
 
-/// Where files of secrets lie: those that PID 1 copied or made, then those that were mounted.
+/// Where files of secrets lie: those that were mounted, which change while the machine runs, then
+/// those that PID 1 copied or made at boot.
 pub fn folders() -> [PathBuf; 2] {
-    [crate::paths::secrets_dir(), "/run/secrets".into()]
+    [
+        crate::paths::mounted_secrets_dir(),
+        crate::paths::secrets_dir(),
+    ]
 }
 
 /// The secret of this name (`OS_TOKEN`), where there is one.
@@ -142,6 +146,20 @@ mod tests {
             (made, false)
         );
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_mounted_file_counts_over_one_of_the_boot_and_as_long_as_it_is_there() {
+        let (mounted, copied) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let folders = [mounted.path().to_owned(), copied.path().to_owned()];
+        let find = || find_in(&folders, "VIVARIUM_TEST_API_KEY");
+        let name = "vivarium_test_api_key";
+        std::fs::write(copied.path().join(name), "of the boot").unwrap();
+        assert_eq!(find().as_deref(), Some("of the boot"));
+        std::fs::write(mounted.path().join(name), "set since\n").unwrap();
+        assert_eq!(find().as_deref(), Some("set since"));
+        std::fs::remove_file(mounted.path().join(name)).unwrap();
+        assert_eq!(find().as_deref(), Some("of the boot"));
     }
 
     #[test]

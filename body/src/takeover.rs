@@ -1,11 +1,9 @@
 //! Whether the person has mouse and keyboard of the desktop for themselves. Kept in a file of this
 //! boot, so that a supervisor's death gives nothing back.
 
-use std::{
-    path::PathBuf,
-    sync::{Mutex, PoisonError},
-};
+use std::path::PathBuf;
 
+use parking_lot::Mutex;
 use wire::body::{Takeover, TakeoverRequest};
 
 use crate::{atomic_file, clock::Clock};
@@ -31,12 +29,12 @@ impl Takeovers {
 
     /// How it is.
     pub fn get(&self) -> Takeover {
-        self.lock().clone()
+        self.now.lock().clone()
     }
 
     /// Takes or gives back; how it is then, and whether that is another than before.
     pub fn set(&self, request: TakeoverRequest) -> std::io::Result<(Takeover, bool)> {
-        let mut now = self.lock();
+        let mut now = self.now.lock();
         // Who has them gives them back; who that was says nothing any more.
         let by = request.by.filter(|_| request.on);
         if now.on == request.on && now.by == by {
@@ -50,10 +48,6 @@ impl Takeovers {
         atomic_file::write(&self.file, &serde_json::to_vec(&changed)?, 0o644)?;
         *now = changed.clone();
         Ok((changed, true))
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, Takeover> {
-        self.now.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

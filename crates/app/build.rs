@@ -8,7 +8,7 @@ const PAGES: &str = "../../ui/dist";
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
-    let embeds = env::var_os("CARGO_FEATURE_SERVE").is_some()
+    let embeds = env::var_os("CARGO_FEATURE_PAGES").is_some()
         && env::var_os("PROFILE").is_some_and(|profile| profile == "release");
     // A machine's template has these sources without the UI.
     if !embeds || !Path::new("../../ui").is_dir() {

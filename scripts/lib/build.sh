@@ -9,18 +9,33 @@ build_static() {
 
 # build_body [NAME…]: the machine's static binaries, put where the image's build looks for them:
 # the supervisor `body`, and `body-evolve`, which carries out evolves through a mounted socket.
+# With VIVARIUM_BODY_BUILT, those that are there are taken as they are.
 build_body() {
   local arch name
   local names=("$@")
   [ $# -gt 0 ] || names=(body body-evolve)
   arch=$(uname -m)
   mkdir -p "body/bin/$arch"
+  if [ -n "${VIVARIUM_BODY_BUILT:-}" ]; then
+    for name in "${names[@]}"; do [ -x "body/bin/$arch/$name" ] || return; done
+    return 0
+  fi
   for name in "${names[@]}"; do
     # One after the other: together they would be compiled with each other's features.
     build_static "$name" || return
     cmp -s "target/$arch-unknown-linux-gnu/release/$name" "body/bin/$arch/$name" ||
       install -m 0755 "target/$arch-unknown-linux-gnu/release/$name" "body/bin/$arch/$name"
   done
+}
+
+# build_sandbox_init: the first process of sandboxes, as a static binary where `vivarium serve` looks for
+# it. With VIVARIUM_BODY_BUILT, the one that is there is taken as it is.
+build_sandbox_init() {
+  if [ "$(uname -s)" != Linux ]; then return 0; fi
+  if [ -n "${VIVARIUM_BODY_BUILT:-}" ] && [ -x "target/$(uname -m)-unknown-linux-gnu/release/sandbox-init" ]; then
+    return 0
+  fi
+  build_static sandbox-init
 }
 
 # The command line, at target/release/vivarium. On Linux it is linked like the supervisor, and so
@@ -49,6 +64,11 @@ offer_build_ca() {
 # The classic builder, whose cache the app's own builds use.
 build_layers() {
   DOCKER_BUILDKIT=0 docker build --target machine --file body/Dockerfile . 2>&1
+}
+
+# build_sandbox_image NAME: the image of sandboxes. Its context is the root, with what .dockerignore leaves.
+build_sandbox_image() {
+  DOCKER_BUILDKIT=0 docker build --tag "$1" --file docker/sandbox/Dockerfile . 2>&1
 }
 
 # The UI, into ui/dist. Nothing is done if no source is newer.

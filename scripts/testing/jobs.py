@@ -27,6 +27,9 @@ class Job:
     environment: dict[str, str] = field(default_factory=dict)
     folder: Path | None = None
     limit_s: float = 900
+    # A file that grows with each test that the command itself runs: `limit_s` counts from the last growth, so
+    # that a busy computer takes longer and only what hangs is ended.
+    progress: Path | None = None
     # Called with the finished log when the command has passed; answers jobs that come of it.
     then: Callable[[Path], list["Job"]] | None = None
     # Results of the tests that the command itself runs: a function of the log's path.

@@ -70,8 +70,10 @@ def traits(program: rust.Program) -> rust.Traits | None:
         case "e2e", "window" | "hostile":
             screen = ("xvfb-run", "-a", "-s", "-screen 0 1400x900x24 -noreset")
             return rust.Traits(program.target, locks=DISPLAY, prefix=screen, **machine)
-        case "e2e", "headless" | "mcp_servers" | "evolve" | "machines" | "compose" | "documents":
+        case "e2e", "headless" | "mcp_servers" | "evolve" | "machines" | "access" | "command_line" | "compose" | "documents":
             return rust.Traits(program.target.replace("_", "-"), **machine)
+        case "e2e", "machine_sandboxes":
+            return rust.Traits("machine-sandboxes", **machine | {"needs": (*machine["needs"], "sandbox-init", "sandbox-image")})
         case "lifecycle", "engine":
             return rust.Traits("containers", **tiny)
         case "cli", "engines":
@@ -79,6 +81,8 @@ def traits(program: rust.Program) -> rust.Traits | None:
         case "body-evolve", "engine":
             # They copy the program into their image.
             return rust.Traits("self-evolve", **tiny | {"needs": ("base", "binaries")})
+        case "sandbox", "engine":
+            return rust.Traits("sandboxes", needs=("base", "sandbox-init", "sandbox-image"), cores=0.75, memory_mb=1200, limit_s=900)
         case "body", _:
             return rust.Traits("supervisor")
         case "wire", "typescript":
@@ -94,7 +98,7 @@ def single(job: Job) -> Job:
         job.locks |= {"floods"}
         job.cores = 0.9
     # One at a time: each has an engine of its own, on a file system in memory.
-    if "::power::" in job.name:
+    if "::power::" in job.name or "::restart::what_ran" in job.name:
         job.locks |= {"power"}
         job.memory_mb = 3000
         job.cores = 0.9
@@ -109,8 +113,8 @@ def single(job: Job) -> Job:
 
 # Steps that need an engine: left out by --fast.
 WITH_ENGINE = frozenset({
-    "base", "builder", "layers-of-image", "image", "clone-image", "window", "hostile", "headless", "mcp-servers", "evolve", "machines", "compose", "documents",
-    "containers", "engines", "self-evolve", "openapi", "browser", "package", "package-test",
+    "base", "builder", "layers-of-image", "static", "image", "clone-image", "window", "hostile", "headless", "mcp-servers", "machine-sandboxes", "evolve", "machines", "access", "command-line", "compose", "documents",
+    "containers", "engines", "self-evolve", "sandboxes", "sandbox-init", "sandbox-image", "sandbox-clients", "openapi", "browser", "package", "package-test",
 })
 
 
@@ -123,7 +127,7 @@ def jobs(project: Project) -> list[Job]:
         Job("rooms", "wording", ["python3", "scripts/wording.py"], cores=0.5),
         *ui(project),
         *builds(project),
-        timed(project, Job("worker", "worker", ["./body/kernel/tests/run.sh"], limit_s=600)),
+        timed(project, Job("worker", "worker", ["./body/kernel/tests/run.sh"], limit_s=300)),
         timed(project, Job("mcp-clients", "mcp-clients", ["./tests/mcp/run.sh"], needs=["compile-supervisor"], environment={"VIVARIUM_BODY": str(project.target / "debug/body")}, limit_s=900)),
     ]
     if not project.fast:
@@ -146,7 +150,7 @@ def ui(project: Project) -> list[Job]:
 
 
 def builds(project: Project) -> list[Job]:
-    """Each set of profile, target and flags once: checked, tests, static release."""
+    """Each set of profile, target and flags once: checked, tests."""
     def compiled(log: Path) -> list[Job]:
         found = []
         for program in rust.programs(log):
@@ -157,7 +161,6 @@ def builds(project: Project) -> list[Job]:
 
     tests = ["cargo", "test", "--locked", "--no-run", "--message-format=json-render-diagnostics"]
     return [
-        Job("static", "static", ["bash", "-c", ". scripts/lib/build.sh && build_body"], locks=CARGO, cores=1.5, memory_mb=1500, limit_s=2400),
         Job("compile", "compile", [*tests, *WORKSPACE], needs=["ui:build"], locks=CARGO, cores=1.5, memory_mb=2500, limit_s=2400, then=compiled),
         Job("binaries", "binaries", ["cargo", "build", "--locked", *WORKSPACE, "--bins"], needs=["compile"], locks=CARGO, cores=1.5, memory_mb=1500, limit_s=1200),
         # In a build of its own: other crates' features are not in what the machine runs.
@@ -175,19 +178,23 @@ def with_engine(project: Project) -> list[Job]:
         timed(project, Job(
             "browser", test.name.removesuffix(".test.ts"),
             ["npm", "run", "--silent", "test:browser", "--", "--reporter=dot", "--reporter=./test-times.ts", f"browser/{test.name}"],
-            needs=["image", "binaries", "ui:build"], folder=project.root / "ui", **machine,
+            needs=["image", "binaries", "ui:build", *(["sandbox-init"] if test.name == "sandbox-files.test.ts" else [])], folder=project.root / "ui", **machine,
         ))
         for test in sorted((project.root / "ui/browser").glob("*.test.ts"))
     ]
     return [
+        Job("sandbox-init", "sandbox-init", ["bash", "-c", ". scripts/lib/build.sh && build_static sandbox-init"], locks=CARGO, cores=1.5, memory_mb=1500, limit_s=1200),
         Job("base", "base", ["bash", "-c", ". scripts/lib/engine.sh && ensure_base"], limit_s=900, **waits),
         Job("builder", "builder", ["bash", "-c", ". scripts/lib/engine.sh && ensure_builder"], needs=["base"], limit_s=900, **waits),
         Job("layers-of-image", "layers-of-image", ["bash", "-c", ". scripts/lib/build.sh && offer_build_ca && build_layers"], needs=["base"], limit_s=1800, **waits),
+        Job("static", "static", ["./scripts/lib/test-binaries.sh"], needs=["builder"], cores=1.5, memory_mb=2500, limit_s=2400),
         Job("image", "image", ["./scripts/lib/test-image.sh"], needs=["static", "binaries", "layers-of-image"], limit_s=1800, **waits),
-        Job("clone-image", "clone-image", ["./scripts/clone-build.sh"], needs=["compile", "layers-of-image", "builder"], cores=1, memory_mb=2500, limit_s=2400),
+        Job("sandbox-image", "sandbox-image", ["bash", "-c", ". scripts/lib/build.sh && offer_build_ca && build_sandbox_image vivarium-test-sandbox"], needs=["base"], limit_s=1800, **waits),
+        Job("clone-image", "clone-image", ["./scripts/clone-build.sh", "--build-arg", "DOCKER_CLI=1"], needs=["static", "layers-of-image"], limit_s=1800, **waits),
         Job("openapi", "openapi", ["./tests/openapi/run.sh"], needs=["image", "binaries"], **machine),
+        timed(project, Job("sandbox-clients", "sandbox-clients", ["./tests/sandbox_clients/run.sh"], needs=["sandbox-image", "sandbox-init", "binaries"], environment={"VIVARIUM_SANDBOX_IMAGE": "vivarium-test-sandbox"}, **machine)),
         *browser,
-        Job("package", "package", ["./scripts/package.sh"], needs=["static", "binaries"], environment={"VIVARIUM_PROFILE": "dev", "VIVARIUM_CARGO_ARGUMENTS": " ".join(WORKSPACE)}, locks=CARGO | DISPLAY, cores=1.5, memory_mb=2500, limit_s=1800),
+        Job("package", "package", ["./scripts/package.sh"], needs=["static", "sandbox-init", "binaries"], environment={"VIVARIUM_PROFILE": "dev", "VIVARIUM_BODY_BUILT": "1", "VIVARIUM_CARGO_ARGUMENTS": " ".join(WORKSPACE)}, locks=CARGO | DISPLAY, cores=1.5, memory_mb=2500, limit_s=1800),
         Job("package-test", "package-test", ["./scripts/package-test.sh"], needs=["package", "image"], **machine),
     ]
 
@@ -197,6 +204,7 @@ def timed(project: Project, job: Job) -> Job:
     path = inner.file_of(project.logs, job.step, job.name)
     job.environment = {**job.environment, inner.VARIABLE: str(path)}
     job.inner = lambda _: inner.read(path)
+    job.progress = path
     return job
 
 
@@ -215,7 +223,7 @@ def steps() -> list[str]:
     """Names of all steps, for --only."""
     project = Project(Path("."), Path("."), "")
     made = {job.step for job in jobs(project)}
-    of_programs = {"window", "hostile", "headless", "mcp-servers", "evolve", "machines", "compose", "documents", "containers", "engines", "self-evolve", "supervisor", "wire-types", "crates"}
+    of_programs = {"window", "hostile", "headless", "mcp-servers", "machine-sandboxes", "evolve", "machines", "access", "command-line", "compose", "documents", "containers", "engines", "self-evolve", "sandboxes", "supervisor", "wire-types", "crates"}
     return sorted(made | of_programs)
 
 
@@ -232,7 +240,10 @@ def with_needs(all_jobs: list[Job], only: list[str]) -> list[Job]:
         step = one.partition(":")[0]
         if not any(job.step == step for job in all_jobs):
             chosen.add(PROGRAMS_OF.get(step, "compile"))
-            if step not in ("supervisor", "crates", "wire-types"):
+            if step in ("sandboxes", "machine-sandboxes"):
+                chosen |= {"base", "sandbox-init", "sandbox-image"}
+                chosen |= {"image", "binaries"} if step == "machine-sandboxes" else set()
+            elif step not in ("supervisor", "crates", "wire-types"):
                 chosen |= {"base", "builder", "binaries"} if step in ("containers", "engines", "self-evolve") else {"image", "binaries"}
     while True:
         needs = {need for job in all_jobs if job.id in chosen or job.step in chosen for need in job.needs}

@@ -40,13 +40,14 @@ class Running:
         except ProcessLookupError:
             pass
 
-    def wait(self, limit_s: float) -> tuple[int | None, float, float]:
-        """Exit code (None after the time limit), wall seconds, CPU seconds."""
-        timer = threading.Timer(limit_s, self._too_long)
+    def wait(self, limit_s: float, progress: Path | None = None) -> tuple[int | None, float, float]:
+        """Exit code (None after the time limit), wall seconds, CPU seconds.
+
+        Each time the file `progress` grows the limit counts from then.
+        """
         self._passed_limit = False
-        timer.start()
+        threading.Thread(target=self._limit, args=(limit_s, progress), daemon=True).start()
         _, status, usage = os.wait4(self.process.pid, 0)
-        timer.cancel()
         self._ended.set()
         # What it left in its group is not to weigh on the next one.
         self.end(signal.SIGKILL)
@@ -71,6 +72,14 @@ class Running:
             before = sample
         return before[1]
 
+    def _limit(self, limit_s: float, progress: Path | None) -> None:
+        grown, ends = size_of(progress), time.monotonic() + limit_s
+        while not self._ended.wait(max(0.0, ends - time.monotonic())):
+            now = size_of(progress)
+            if now == grown:
+                return self._too_long()
+            grown, ends = now, time.monotonic() + limit_s
+
     def _too_long(self) -> None:
         self._passed_limit = True
         self.end()
@@ -83,6 +92,14 @@ class Running:
             # A process that ended is in its parent's times once it was waited for.
             highest = max(highest, session_cpu(self.process.pid))
             self._samples.append((time.time(), highest))
+
+
+def size_of(file: Path | None) -> int:
+    """Bytes of a file, 0 where there is none."""
+    try:
+        return file.stat().st_size if file else 0
+    except FileNotFoundError:
+        return 0
 
 
 def session_cpu(session: int) -> float:

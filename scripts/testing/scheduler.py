@@ -181,12 +181,12 @@ class Scheduler:
         if self._stopping:
             running.end(signal.SIGTERM)
         try:
-            code, wall, cpu = running.wait(job.limit_s)
+            code, wall, cpu = running.wait(job.limit_s, job.progress)
         finally:
             del self._processes[job.id]
         result = Result(job, "passed" if code == 0 else "failed", running.started, wall, cpu, log)
         if code is None:
-            result.state, result.why = "timed out", f"not done after {job.limit_s:.0f} s"
+            result.state, result.why = "timed out", f"{job.limit_s:.0f} s without the end of a test" if job.progress else f"not done after {job.limit_s:.0f} s"
         elif code != 0:
             result.why = f"exit status {code}" if code > 0 else f"ended by signal {-code}"
         if job.inner:

@@ -113,6 +113,14 @@ class SchedulerTest(unittest.TestCase):
             self.assertLess(time.monotonic(), deadline)
             time.sleep(0.01)
 
+    def test_one_whose_tests_go_on_takes_as_long_as_it_takes(self):
+        ended = self.folder / "ended"
+        goes_on = shell("goes-on", f"for n in 1 2 3 4 5 6 7 8; do sleep 0.25; echo $n >>{ended}; done", limit_s=1.5, progress=ended)
+        hangs = shell("hangs", "sleep 600", limit_s=0.3, progress=self.folder / "none")
+        results = self.run_jobs([goes_on, hangs])
+        self.assertEqual((results["goes-on"].state, results["hangs"].state), ("passed", "timed out"))
+        self.assertEqual(results["hangs"].why, "0 s without the end of a test")
+
     def test_jobs_that_come_of_a_job_run_too(self):
         results = self.run_jobs([shell("compile", "echo found", then=lambda log: [shell(log.read_text().strip(), "true")])])
         self.assertEqual(results["found"].state, "passed")

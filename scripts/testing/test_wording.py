@@ -23,8 +23,9 @@ class PatternsTest(unittest.TestCase):
             "Look again", "Nothing of that name can be done.", "A run was cut off.", "It gives up.", "That is told.", "A cell was not run to its end.",
             "The run goes on.", "It comes back.", "64 KiB at the most", "{0} is no server any more", "10 where left out", "It lies in /data.",
             "It did not prove itself.", "Take part", "Mend the file.", "It is not there yet.", "It is there already.", "12 names taken along",
-            "The machine os-host does not run.", "The engine does not answer.", "Cells that run", "It was started again once.",
-            "This user may not use the engine.", "1 calls",
+            "The machine os-host does not run.", "The sandbox s1 doesn't answer.", "Cells that run", "It was started again once.",
+            "This user may not use the engine.", "1 calls", "The time limit passed.", "It said nothing for 5 s.", "It doesn't answer as it should.",
+            "There is no such command.",
         ]
         self.assertEqual(len(wording.PATTERNS), len(sentences))
         for (expression, _), sentence in zip(wording.EXPRESSIONS, sentences):

@@ -1,5 +1,12 @@
 //! Vivarium's window: Tauri over `crates/app`. It owns the window and nothing
 //! else; machines go on when it closes.
+//!
+//! Start reading at [`run`].
+//!
+//! - `commands`, `stream`: the one call into the app, and its events to the page
+//! - `native`: what a page can't do by itself: clipboard, file dialogs, links
+//! - `notices`, `tray`: what the window's frame shows
+//! - `single`, `renderer`, `template`: one window, how WebKit draws, where the machine's template is
 
 mod commands;
 mod native;
@@ -57,7 +64,10 @@ pub fn run() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    tauri::async_runtime::block_on(async { app.carry_out_wishes() });
+    tauri::async_runtime::block_on(async {
+        app.carry_out_wishes();
+        app.serve_sandboxes_as_set();
+    });
     // The page may reach the bridge, and no other port of this computer.
     context.config_mut().app.security.csp =
         Some(tauri::utils::config::Csp::Policy(policy(app.bridge_port())));

@@ -1,10 +1,14 @@
 //! What a page can't do by itself: the clipboard, the system's file dialogs, files, links.
 
-use std::{path::PathBuf, sync::Mutex, sync::PoisonError};
+use std::path::PathBuf;
 
+use parking_lot::Mutex;
 use tauri::{AppHandle, State, ipc::InvokeBody, ipc::Request};
 use tauri_plugin_dialog::{DialogExt, FilePath};
-use wire::failure::{Failure, FailureCode};
+use wire::{
+    advice::Advice,
+    failure::{Failure, FailureCode},
+};
 
 /// The clipboard's owner: on X11 and Wayland what was copied lives as long as this.
 #[derive(Default)]
@@ -19,7 +23,7 @@ impl Clipboard {
             Failure::new(FailureCode::Internal, "The clipboard is not available")
                 .because(error.to_string())
         };
-        let mut slot = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut slot = self.0.lock();
         let clipboard = match &mut *slot {
             Some(clipboard) => clipboard,
             None => slot.insert(arboard::Clipboard::new().map_err(told)?),
@@ -58,7 +62,7 @@ pub fn open_link(url: String) -> Result<(), Failure> {
     open::that_detached(url.as_str()).map_err(|error| {
         Failure::new(FailureCode::Internal, "The link could not be opened")
             .because(error.to_string())
-            .next(format!("Open it in a browser: {url}"))
+            .next(Advice::OpenInBrowser { url: url.into() })
     })
 }
 

@@ -2,12 +2,10 @@
 //! page that is slow or hangs is sent no more: what it misses meanwhile stays in the app's journal, as
 //! long as that has room.
 
-use std::{
-    collections::VecDeque,
-    sync::{Mutex, MutexGuard, PoisonError},
-};
+use std::collections::VecDeque;
 
 use app::Subscription;
+use parking_lot::Mutex;
 use tauri::ipc::{Channel, InvokeResponseBody};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -32,27 +30,23 @@ struct Open {
 impl Stream {
     /// Ends the stream that is open, and begins another.
     pub fn begin(&self) -> (CancellationToken, watch::Receiver<u64>) {
-        let mut open = self.lock();
+        let mut open = self.open.lock();
         std::mem::take(&mut *open).stop.cancel();
         (open.stop.clone(), open.heard.subscribe())
     }
 
     /// Ends it.
     pub fn end(&self) {
-        self.lock().stop.cancel();
+        self.open.lock().stop.cancel();
     }
 
     /// The page has heard all up to this event.
     pub fn hear(&self, seq: u64) {
-        self.lock().heard.send_if_modified(|heard| {
+        self.open.lock().heard.send_if_modified(|heard| {
             let is_news = seq > *heard;
             *heard = seq.max(*heard);
             is_news
         });
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Open> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

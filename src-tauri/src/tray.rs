@@ -1,11 +1,9 @@
 //! The tray: the machines' states at a glance, and what is done most.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Mutex, PoisonError},
-};
+use std::collections::BTreeMap;
 
 use app::untrusted;
+use parking_lot::Mutex;
 use serde_json::json;
 use tauri::{
     AppHandle, Manager, Runtime,
@@ -161,7 +159,7 @@ impl<R: Runtime> Tray<R> {
     }
 
     fn change(&self, change: impl FnOnce(&mut States)) {
-        let mut states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut states = self.states.lock();
         let before = states.clone();
         change(&mut states);
         if *states == before {

@@ -34,7 +34,8 @@ port=$(docker port "$container" 8080/tcp | head -n 1)
 url=http://127.0.0.1:${port##*:}
 token=$(cat "$(find "$work" -name os_token)")
 
-# Left out: /events, which has no end.
+# Left out: /events, which has no end, and calls for sandboxes, which wait five seconds each for a host
+# that isn't there.
 # 503 is what a kernel that is just being restarted answers, and 507 a full disk; 500 is a fault.
 cat >"$work/schemathesis.toml" <<'TOML'
 [checks.not_a_server_error]
@@ -44,7 +45,7 @@ printf 'schemathesis with seed %s\n' "$seed"
 failed=0
 (cd "$work" && SCHEMATHESIS_HOOKS=$OLDPWD/tests/openapi/hooks.py PYTHONDONTWRITEBYTECODE=1 NO_PROXY=127.0.0.1 \
   "$venv/bin/st" --config-file "$work/schemathesis.toml" run "$url/openapi.json" --header "Authorization: Bearer $token" \
-  --exclude-path /events --seed "$seed" --max-examples 15 --max-time 90 --request-timeout 150 --continue-on-failure \
+  --exclude-path /events --exclude-name 'POST /sandbox/calls' --seed "$seed" --max-examples 15 --max-time 90 --request-timeout 150 --continue-on-failure \
   --checks not_a_server_error,status_code_conformance,content_type_conformance,response_headers_conformance,response_schema_conformance,negative_data_rejection,unsupported_method,ignored_auth \
   --warnings off --no-color >"$work/said" 2>&1) || failed=$?
 tail -n 6 "$work/said"

@@ -124,6 +124,24 @@ pub fn whole_api(machine: &Instance) {
     let (_, answer) = machine.api("POST", "/exec", r#"{"code": "input()"}"#);
     assert_eq!(answer["error"]["type"], "StdinNotImplementedError");
 
+    // A large output is fetched by itself, for as long as it is kept.
+    let plot = "from IPython.display import display\ndisplay({'image/png': 'A' * (1 << 20), 'text/plain': 'a plot'}, raw=True)\nprint('after')";
+    let cell = json!({"code": plot, "tag": "mine"}).to_string();
+    let mut stream = Stream::open(machine, "POST", "/exec?references=true", &cell);
+    assert_eq!(stream.until("accepted")["tag"], "mine");
+    let reference = stream.until("output_reference");
+    assert_eq!(reference["head"], "a plot");
+    assert_eq!(stream.until("output")["text"], "after\n");
+    assert!(stream.until("done").get("outputs").is_none());
+    let id = reference["execution_id"].as_str().expect("an id");
+    let path = format!("/executions/{id}/outputs/{}", reference["seq"]);
+    let (_, output) = machine.api("GET", &path, "");
+    let picture = output["data"]["image/png"].as_str().map(str::len);
+    assert_eq!(picture, Some(1 << 20));
+    for gone in [format!("{path}000"), format!("/executions/{id}/outputs/x")] {
+        assert_eq!(machine.api("GET", &gone, "").0, 404, "{gone}");
+    }
+
     // Questions, while a cell runs.
     let running = json!({"code": "import time\nprint('on', flush=True)\ntime.sleep(600)"});
     let mut stream = Stream::open(machine, "POST", "/exec", &running.to_string());

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::{
     DEADLINE,
-    mcp::{self, Server, image, text},
+    mcp::{self, Server, text},
 };
 
 /// All that it offers, in a machine that is up.
@@ -302,4 +302,15 @@ fn screen(machine: &Instance) -> (u64, u64) {
         width.parse().expect("a width"),
         height.parse().expect("a height"),
     )
+}
+
+/// The base64 of a result's picture.
+pub fn image(result: &Value) -> &str {
+    let parts = result["content"].as_array().expect("content");
+    let image = parts
+        .iter()
+        .find(|part| part["type"] == "image")
+        .expect("an image");
+    assert_eq!(image["mimeType"], "image/png");
+    image["data"].as_str().expect("base64")
 }

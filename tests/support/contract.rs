@@ -49,7 +49,7 @@ fn a_cell_of_a_command(machine: &Instance) {
         .args(["-INT", &command.id().to_string()])
         .status();
     assert!(interrupted.expect("kill runs").success());
-    assert_eq!(command.wait().expect("an end").code(), Some(1));
+    assert_eq!(command.wait().expect("an end").code(), Some(130));
     let (_, shown) = machine.api("GET", &format!("/executions/{other_id}"), "");
     assert_eq!(shown["state"], "running");
     machine.api("DELETE", &format!("/executions/{other_id}"), "");
@@ -168,6 +168,10 @@ fn events(machine: &Instance) {
     assert_eq!(status, 200);
     let (_, listed) = machine.api("GET", "/executions?kernel=main", "");
     assert!(listed.to_string().contains(&id));
+    let (_, brief) = machine.api("GET", "/executions?kernel=main&brief=true", "");
+    let cells = brief["executions"].as_array().expect("cells");
+    assert!(cells.iter().any(|cell| cell["execution_id"] == id.as_str()));
+    assert!(cells.iter().all(|cell| cell.get("outputs").is_none()));
     assert_eq!(machine.api("GET", "/executions?kernel=none", "").0, 404);
 }
 
@@ -307,7 +311,8 @@ fn a_terminal(machine: &Instance) {
         .expect("sent");
     until(&mut socket, "then: 20 70");
     socket.write_all(&frame(2, "exit\n")).expect("sent");
-    until(&mut socket, "{\"type\":\"ended\"}");
+    // With the exit code beside it.
+    until(&mut socket, "\"type\":\"ended\"");
 }
 
 /// A client's frame: masked, here with zeros.

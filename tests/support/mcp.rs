@@ -122,14 +122,3 @@ pub fn text(result: &Value) -> String {
     let texts = parts.iter().filter_map(|part| part["text"].as_str());
     texts.collect::<Vec<_>>().join("\n")
 }
-
-/// The base64 of a result's picture.
-pub fn image(result: &Value) -> &str {
-    let parts = result["content"].as_array().expect("content");
-    let image = parts
-        .iter()
-        .find(|part| part["type"] == "image")
-        .expect("an image");
-    assert_eq!(image["mimeType"], "image/png");
-    image["data"].as_str().expect("base64")
-}

@@ -88,6 +88,8 @@ pub fn of_terminal(instance: &Instance, words: &[&str]) -> String {
     let output = Command::new("script")
         .args(["-q", "-e", "-c", &line.join(" "), "/dev/null"])
         .envs(instance.environment())
+        // A person's own program may colour.
+        .env("NO_COLOR", "")
         .stdin(Stdio::null())
         .output()
         .expect("script (package bsdutils)");

@@ -28,7 +28,10 @@ impl Host {
     /// One with these settings over the machine's, whose log goes there.
     pub fn start(instance: &Instance, sets: &[&str], failpoint: &str, log: Stdio) -> Self {
         let sets = sets.iter().flat_map(|set| ["--set", set]);
-        let arguments: Vec<&str> = ["serve", "--json"].into_iter().chain(sets).collect();
+        let arguments: Vec<&str> = ["serve", "--json", "--port", "0"]
+            .into_iter()
+            .chain(sets)
+            .collect();
         let mut process = instance
             .command(&arguments)
             .env("VIVARIUM_FAILPOINT", failpoint)

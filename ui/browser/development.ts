@@ -72,8 +72,9 @@ export function development(name: string): { open: (view: string, how?: How) => 
   }
 
   beforeAll(async () => {
-    // All that pages need is found before: what is found later loads them again.
-    const optimizeDeps = { entries: ["index.html", "src/**/*.svelte", "src/**/*.ts", "!src/**/*.test.ts"] };
+    // All that pages need is found before: what is found later loads them again. What an earlier run found
+    // is of the sources of that time.
+    const optimizeDeps = { force: true, entries: ["index.html", "src/**/*.svelte", "src/**/*.ts", "!src/**/*.test.ts"] };
     server = await createServer({
       root: ROOT,
       cacheDir: join(ROOT, `node_modules/.vite-${name}`),

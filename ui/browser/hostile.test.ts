@@ -167,3 +167,18 @@ test("outputs of any shape and number are drawn", async () => {
   await page.getByText("3,000 outputs hidden").waitFor();
   expect(errors).toEqual([]);
 }, TEST_MS);
+
+test("an output that lies in the machine comes when it is seen, and one that is gone is said", async () => {
+  await cell("lying");
+  const outputs = page.getByTestId("cell-outputs");
+  await outputs.getByText("came from the machine").waitFor();
+  const gone = page.getByTestId("output-reference");
+  await gone.getByText("The output is no longer in the machine (image/png, text/⟨U+202E⟩html, 3.0 MB). Run the cell again.").waitFor();
+  expect(await gone.count()).toBe(1);
+  // What was kept of its text is drawn as text, with what can't be seen made visible.
+  expect(await outputs.textContent()).toContain("<Figure> ⟨U+001B⟩]0;owned⟨U+0007⟩");
+  expect(await outputs.textContent()).not.toMatch(/[\u0007\u001b\u202e]/u);
+  await outputs.getByText("Output that can't be shown (reference)").waitFor();
+  await looksRight(page);
+  expect(errors).toEqual([]);
+}, TEST_MS);

@@ -6,7 +6,7 @@ import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 
 import { Instance, launch, Server } from "./support";
 
-const PAGES = ["machine", "desktop", "notebook", "mcp", "evolve", "settings"];
+const PAGES = ["machine", "desktop", "notebook", "mcp", "evolve", "sandboxes", "settings"];
 
 let instance: Instance;
 let server: Server;

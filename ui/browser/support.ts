@@ -61,6 +61,7 @@ export class Instance {
       ...process.env,
       VIVARIUM_INSTANCE: name,
       VIVARIUM_HOME: this.home,
+      VIVARIUM_KEYCHAIN: "off",
       VIVARIUM_TEMPLATE: PROJECT,
       VIVARIUM_IMAGE: instance === undefined ? "os" : `${instance}-os`,
       VIVARIUM_KERNEL_PORT: String(ports[0]),
@@ -99,15 +100,15 @@ export class Server {
   readonly address: string;
   #process: ChildProcess;
 
-  private constructor(process: ChildProcess, printed: { token: string; address: string }) {
+  private constructor(process: ChildProcess, printed: { token: string; pages: string }) {
     this.#process = process;
     this.token = printed.token;
-    this.address = printed.address;
+    this.address = printed.pages;
   }
 
   static async start(instance: Instance): Promise<Server> {
-    const process = spawn(VIVARIUM, ["serve", "--ui", "--json"], { env: instance.environment, stdio: ["ignore", "pipe", "inherit"] });
-    for await (const line of createInterface({ input: process.stdout })) return new Server(process, JSON.parse(line) as Server);
+    const process = spawn(VIVARIUM, ["serve", "--ui", "--json", "--port", "0"], { env: instance.environment, stdio: ["ignore", "pipe", "inherit"] });
+    for await (const line of createInterface({ input: process.stdout })) return new Server(process, JSON.parse(line) as { token: string; pages: string });
     throw new Error("vivarium serve ended without a word");
   }
 

@@ -34,9 +34,9 @@ async function eachComesBack(...parts: string[]): Promise<void> {
 }
 
 test("a page that can't be drawn leaves the others, the side bar and the status line", async () => {
-  const broken = ["MachinePage", "DesktopPage", "NotebookPage", "McpPage", "EvolvePage", "SettingsPage"];
+  const broken = ["MachinePage", "DesktopPage", "NotebookPage", "McpPage", "EvolvePage", "SandboxesPage", "SettingsPage"];
   await open("machine", broken);
-  const words = { machine: "The machine's page", desktop: "The desktop", notebook: "The notebook", mcp: "The MCP page", evolve: "The Evolve page", settings: "The settings" };
+  const words = { machine: "The machine's page", desktop: "The desktop", notebook: "The notebook", mcp: "The MCP page", evolve: "The Evolve page", sandboxes: "The Sandboxes page", settings: "The settings" };
   for (const [id, what] of Object.entries(words)) {
     await page.getByTestId(`nav-${id}`).click();
     await failed(what).waitFor();
@@ -112,6 +112,17 @@ test("parts of the MCP page", async () => {
 test("parts of the Evolve page", async () => {
   await open("evolve", ["StartForm", "DiffView", "Timeline", "PastRuns", "RunSteps"]);
   await eachComesBack("The form to evolve", "The list of changes", "The list of generations", "The list of earlier runs", "The report of this run");
+}, TEST_MS);
+
+test("parts of the Sandboxes page", async () => {
+  await open("sandboxes", ["SandboxTable", "PoolTable"]);
+  await page.getByTestId("sandbox-new").waitFor();
+  await eachComesBack("The list of sandboxes", "The pool");
+
+  await open("sandboxes", ["Facts", "ConsolePane"]);
+  await page.locator("[data-testid=sandbox][data-state=running] button").first().click();
+  await eachComesBack("What it uses", "The console");
+  await page.locator("[data-testid=sandbox-console][data-state=open]").waitFor();
 }, TEST_MS);
 
 test("the choice of the engine", async () => {

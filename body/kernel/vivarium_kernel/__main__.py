@@ -80,7 +80,12 @@ class Worker:
         def hello():
             return {**ready, "seq": self._outbox.seq, "shell": self._runtime.shell.context()}
 
-        self._server = Server(path, self._outbox, hello, self._hear, log)
+        tasks = self._shell.tasks
+
+        def between(has_message):
+            self._interrupts.run(lambda: None, lambda: tasks.run(has_message), is_between=True)
+
+        self._server = Server(path, self._outbox, hello, self._hear, log, tasks, between)
         self._server.start()
         while True:
             message = None
@@ -111,6 +116,7 @@ class Worker:
             if message.get("comm"):
                 fields = self._shell.hear(message["comm"], begun)
             else:
+                self._shell.kernel.begin(execution_id)
                 fields = self._shell.execute(message["code"], bool(message.get("silent")), begun)
         except BaseException as error:
             fields["error"]["message"] = f"{type(error).__name__}: {error}"

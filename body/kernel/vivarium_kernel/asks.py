@@ -60,7 +60,7 @@ class Asks:
         unique = {item.text: item for item in reversed(found)}
         matches = [unique[text] for text in dict.fromkeys(item.text for item in found)]
         return {
-            "matches": [{"text": item.text, "type": item.type or None, "signature": item.signature or None}
+            "matches": [{"text": item.text, "type": _known(item.type), "signature": _known(item.signature)}
                         for item in matches],
             "cursor_start": found[0].start if found else cursor_pos,
             "cursor_end": found[0].end if found else cursor_pos,
@@ -95,6 +95,11 @@ class Asks:
         listed = [{"name": name, "type": _type_name(values[name]), "size_bytes": _size(values[name]),
                    "repr": _short(values[name])} for name in sorted(values)[:MOST_VARIABLES]]
         return {"variables": listed, "count": len(values)}
+
+
+def _known(word):
+    """What IPython says of a completion; it has a word for what it doesn't know."""
+    return word if word and word != "<unknown>" else None
 
 
 def _type_name(value):

@@ -30,6 +30,7 @@ class Interrupts:
         self._depth = 0
         self._pending = False
         self._early = False
+        self._is_between = False
         # The newest interrupt, and the newest one of which the main thread has heard.
         self._sent = self._heard = 0
         self._began_s = 0.0
@@ -52,7 +53,8 @@ class Interrupts:
         """
         # Set before `_armed` is read, as `run` does it the other way round: one of them sees the other.
         self._early = early
-        if self._armed:
+        # What runs between cells is not what is meant by an early one.
+        if self._armed and not (early and self._is_between):
             self._early = False
             self._sent += 1
             signal.pthread_kill(_main.ident, signal.SIGINT)
@@ -78,20 +80,22 @@ class Interrupts:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGINT)
 
-    def run(self, begun, function):
+    def run(self, begun, function, is_between=False):
         """Calls `function` with interrupts on; returns its value, or None where one escaped it.
 
-        `begun` is called as soon as an interrupt is no longer early.
+        `begun` is called as soon as an interrupt is no longer early; an early one is meant for a cell, and not
+        for what runs between two.
         """
         try:
             try:
+                self._is_between = is_between
                 self._pending = False
                 # An interrupt of the run before is no business of this one.
                 self._heard = self._sent
                 self._began_s = time.clock_gettime(time.CLOCK_BOOTTIME)
                 self._armed = True
                 begun()
-                if self._early:
+                if self._early and not is_between:
                     self._early = False
                     raise KeyboardInterrupt
                 # A cell before this one may have put its own handler in place.

@@ -19,11 +19,13 @@ FRAME_BYTES = 64 << 20
 class Server:
     """Listens, keeps the newest client, hands each of its frames to `on_message`.
 
-    `on_message` returns True for what belongs to the main thread, which gets it from `take`.
+    `on_message` returns True for what belongs to the main thread, which gets it from `take`. Where asyncio's
+    tasks exist, the main thread runs them while it waits, with `between`, and the reader thread goes on reading.
     """
 
-    def __init__(self, path, outbox, ready, on_message, log):
+    def __init__(self, path, outbox, ready, on_message, log, tasks, between):
         self._outbox, self._ready, self._on_message, self._log = outbox, ready, on_message, log
+        self._tasks, self._between = tasks, between
         self._queue = collections.deque()
         # Held while the client or what came from it is touched.
         self._lock = threading.Lock()
@@ -67,19 +69,26 @@ class Server:
 
     def take(self):
         """In the main thread: the next message for it, which waits on until it has `begun`."""
-        self.idle()
-        while not self._queue:
-            self._wait()
+        while True:
+            # In this order: until then the reader thread may bring one.
+            self.idle()
+            if self._queue:
+                break
+            if self._busy:
+                self._between(lambda: self._queue)
+            else:
+                self._wait()
         with self._lock:
-            self._busy = True
-            if self._client is not None:
-                self._epoll.register(self._client, select.EPOLLIN | select.EPOLLONESHOT)
+            if not self._busy:
+                self._busy = True
+                if self._client is not None:
+                    self._epoll.register(self._client, select.EPOLLIN | select.EPOLLONESHOT)
         return self._queue[0]
 
     def idle(self):
         """The main thread reads for itself again from here on: to be said before the client can answer."""
         with self._lock:
-            if self._busy:
+            if self._busy and not self._tasks.exist:
                 self._busy = False
                 if self._client is not None:
                     self._epoll.unregister(self._client)
@@ -178,5 +187,6 @@ class Server:
             if self._on_message(message):
                 message["raw"] = body
                 self._queue.append(message)
+                self._tasks.wake()
         except Exception as error:  # a message that can't be read is skipped, never fatal
             self._log(f"A message was skipped: {type(error).__name__}: {error}")

@@ -2,21 +2,21 @@
 
 import contextlib
 import os
-import subprocess
 import sys
 import time
 import traceback
 import warnings
 
+from IPython.core.autocall import ExitAutocall
 from IPython.core.displayhook import DisplayHook
 from IPython.core.displaypub import DisplayPublisher
 from IPython.core.interactiveshell import ExecutionResult, InteractiveShell
-from traitlets import Any, Type
+from traitlets import Any, Type, default
 from traitlets.config import Config
 
-from . import comms, quick, sources
+from . import commands, comms, frames, jupyter, packages, quick, sources
 from .errors import message_of
-from .runtime import wait_for
+from .tasks import Tasks
 
 
 class Publisher(DisplayPublisher):
@@ -64,22 +64,40 @@ class Hook(DisplayHook):
         pass
 
 
-class Shell(InteractiveShell):
-    """One cell at a time, in the main thread."""
+class Exit(ExitAutocall):
+    """`exit`, `exit(1)`, `exit("why")`, `quit`."""
+
+    def __call__(self, code=None, keep_kernel=False):
+        raise SystemExit(code)
+
+
+class ZMQInteractiveShell(InteractiveShell):
+    """One cell at a time, in the main thread.
+
+    Libraries tell a notebook from a terminal by this name: rich, pandas, fastcore.
+    """
 
     displayhook_class = Type(Hook)
     display_pub_class = Type(Publisher)
     output = Any()
     result = Any()
     runtime = Any()
+    # plotly asks whether there is such a trait.
+    kernel = Any()
+    # Of a cell that runs in another, what it raised is shown once.
+    shown_error = None
     depth = 0
 
     def run_cell(self, *args, **kwargs):
         self.depth += 1
         try:
-            return super().run_cell(*args, **kwargs)
+            result = super().run_cell(*args, **kwargs)
         finally:
             self.depth -= 1
+        if self.depth and result is not None and isinstance(result.error_in_exec, KeyboardInterrupt):
+            # It is meant for the cell that runs this one, as `%%capture` does.
+            raise result.error_in_exec
+        return result
 
     def _tee(self, channel):
         """IPython would put a function of its own before the stream's `write`, and keep all that is ever
@@ -107,15 +125,35 @@ class Shell(InteractiveShell):
     def enable_gui(self, gui=None):
         """There is no event loop to join: `%gui` and GUI backends do nothing here."""
 
+    @default("exiter")
+    def _exiter_default(self):
+        return Exit(self)
+
     def ask_exit(self):
-        """`exit` and `quit` end the cell, as sys.exit() does."""
+        """Ends the cell, as sys.exit() does."""
         raise SystemExit
 
     def showtraceback(self, exc_tuple=None, *args, **kwargs):
-        kind = exc_tuple[0] if exc_tuple else sys.exc_info()[0]
-        if isinstance(kind, type) and issubclass(kind, SystemExit):
+        kind, error, trace = exc_tuple or sys.exc_info()
+        if error is not None and error is self.shown_error:
             return
-        super().showtraceback(exc_tuple, *args, **kwargs)
+        self.shown_error = error
+        if not (isinstance(kind, type) and issubclass(kind, SystemExit)):
+            frames.hide_ours(error)
+            trace = frames.without_ours(trace)
+            before = self.last_error
+            super().showtraceback((kind, error, trace), *args, **kwargs)
+            if self.last_error is before and not isinstance(error, BaseExceptionGroup):
+                # IPython asked it what it is, and it can't say.
+                self._showtraceback(kind, error, [*traceback.format_tb(trace)[1:], f"{kind.__name__}: {message_of(error)}"])
+        elif exit_code(error) != 0:
+            # It says why, and where is of no use.
+            self._showtraceback(kind, error, [f"\x1b[31m{kind.__name__}\x1b[39m: {message_of(error)}"])
+
+    def _format_exception_for_storage(self, exception, *_, **__):
+        """What was shown of it: IPython would ask it once more what it is, and it may not say."""
+        shown = self.last_error or {"type": type(exception).__name__, "message": message_of(exception), "traceback": ""}
+        return {"ename": shown["type"], "evalue": shown["message"], "traceback": shown["traceback"].splitlines()}
 
     def _showtraceback(self, etype, evalue, stb):
         name = getattr(etype, "__name__", str(etype))
@@ -125,17 +163,17 @@ class Shell(InteractiveShell):
         })
 
     def system(self, cmd):
-        """`!cmd`: the command writes to our own descriptors; an interrupt ends all of it."""
+        """`!cmd`, and `%pip`."""
         self.output.finish()
-        process = subprocess.Popen(self.var_expand(cmd, depth=1), shell=True, executable=_program(),
-                                   start_new_session=True)
-        self.user_ns["_exit_code"] = wait_for(process, process.wait)
+        self.user_ns["_exit_code"] = commands.run(self.var_expand(cmd, depth=1), shell=True, executable=_program())
 
     system_raw = system_piped = system
 
     def execute(self, code, silent, begun):
         """Runs a cell; returns the fields of a `done` event."""
         count = None if silent else self.execution_count
+        packages.look()
+        self.tasks.prepare(code)
         return self._run(begun, count, lambda: self.run_cell(code, store_history=not silent, silent=silent))
 
     def hear(self, message, begun):
@@ -153,15 +191,18 @@ class Shell(InteractiveShell):
 
     def _run(self, begun, count, work):
         self.result = None
-        self.last_error = None
+        self.last_error = self.shown_error = None
         started = time.perf_counter()
         outcome = self.interrupts.run(begun, work)
         timing_ms = round((time.perf_counter() - started) * 1000)
         failure = KeyboardInterrupt() if outcome is None else outcome.error_before_exec or outcome.error_in_exec
-        status, error = "completed", None
+        status, error, code = "completed", None, None
         if isinstance(failure, KeyboardInterrupt):
             status = "interrupted"
-        elif failure is not None and not isinstance(failure, SystemExit):
+        elif isinstance(failure, SystemExit):
+            code = exit_code(failure)
+            status = "completed" if code == 0 else "failed"
+        elif failure is not None:
             status = "failed"
         if status != "completed":
             error = self.last_error or {
@@ -169,7 +210,7 @@ class Shell(InteractiveShell):
                 "traceback": "".join(traceback.format_exception(failure)),
             }
         return {"status": status, "result": self.result, "error": error, "timing_ms": timing_ms,
-                "execution_count": count}
+                "execution_count": count, "exit_code": code}
 
     def init_user_ns(self):
         """After a reset, too, `%reset` included."""
@@ -193,15 +234,28 @@ def make(output, interrupts, runtime):
     config = Config()
     config.HistoryManager.enabled = False
     config.InteractiveShell.banner1 = ""
-    shell = Shell.instance(config=config, runtime=runtime)
+    shell = ZMQInteractiveShell.instance(config=config, runtime=runtime)
     shell.output, shell.interrupts, shell.last_error = output, interrupts, None
+    shell.tasks = Tasks()
     shell.transforms = quick.Transforms(shell)
+    shell.register_magics(commands.Scripts)
     # IPython's builtins (display, get_ipython) are there for good, not put in and taken out per cell.
     shell.builtin_trap.__enter__()
     comms.install(output)
+    jupyter.install(shell)
     sources.install()
     warnings.filterwarnings("ignore", message="To exit: use")
     return shell
+
+
+def exit_code(error):
+    """What a program would end with that raised this SystemExit."""
+    if error.code is None:
+        return 0
+    if isinstance(error.code, int):
+        # Of a number so large that a program would end as if all were well, something is left.
+        return error.code & 0xFF or int(error.code != 0)
+    return 1
 
 
 def _program():

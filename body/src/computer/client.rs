@@ -2,12 +2,9 @@
 
 use std::path::PathBuf;
 
-use http_body_util::{BodyExt, Full};
-use hyper::{Method, Request, body::Bytes, header};
-use hyper_util::rt::TokioIo;
-use serde::{Serialize, de::DeserializeOwned};
-use tokio::net::UnixStream;
-use wire::kernel::ErrorAnswer;
+use machine_client::{ANSWER_BYTES, ClientError, RouteCall};
+use serde::de::DeserializeOwned;
+use wire::routes::Route;
 
 use super::error::ComputerError;
 
@@ -24,68 +21,32 @@ impl Client {
         Self { socket }
     }
 
-    /// GET.
-    pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ComputerError> {
-        self.ask(Method::GET, path, Bytes::new()).await
-    }
-
-    /// POST of JSON. Dropped, it leaves what the machine has begun alone.
-    pub async fn post<T: DeserializeOwned>(
-        &self,
-        path: &str,
-        request: &impl Serialize,
-    ) -> Result<T, ComputerError> {
-        let body = serde_json::to_vec(request)
-            .map_err(|error| ComputerError::Internal(error.to_string()))?;
-        self.ask(Method::POST, path, body.into()).await
-    }
-
-    async fn ask<T: DeserializeOwned>(
-        &self,
-        method: Method,
-        path: &str,
-        body: Bytes,
-    ) -> Result<T, ComputerError> {
-        let stream = UnixStream::connect(&self.socket)
-            .await
-            .map_err(unreachable)?;
-        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
-            .await
-            .map_err(unreachable)?;
-        let request = Request::builder()
-            .method(method)
-            .uri(path)
-            .header(header::HOST, "localhost")
-            .header(header::CONNECTION, "close")
-            .body(Full::new(body))
-            .map_err(|error| ComputerError::Internal(error.to_string()))?;
-        let asking = async {
-            let answer = sender.send_request(request).await?;
-            let status = answer.status();
-            let bytes = answer.into_body().collect().await?.to_bytes();
-            Ok::<_, hyper::Error>((status, bytes))
-        };
-        let (asked, served) = tokio::join!(asking, connection);
-        let (status, bytes) = asked
-            .or_else(|error| served.and(Err(error)))
-            .map_err(unreachable)?;
-        if status.is_success() {
-            return serde_json::from_slice(&bytes).map_err(|error| {
-                ComputerError::Internal(format!("a response can't be read: {error}"))
-            });
-        }
-        Err(match serde_json::from_slice::<ErrorAnswer>(&bytes) {
-            Ok(answer) => ComputerError::Machine {
-                code: answer.error.code,
-                message: answer.error.message,
-            },
-            Err(_) => ComputerError::Internal(format!("the machine responded with {status}")),
-        })
+    /// Calls a route. Dropped, it leaves what the machine has begun alone.
+    pub async fn call<R>(&self, request: &R::Request) -> Result<R::Answer, ComputerError>
+    where
+        R: Route<Names = ()>,
+        R::Answer: DeserializeOwned,
+    {
+        let call = RouteCall::<R>::new((), request).map_err(failed)?;
+        let client = machine_client::Client::unix(&self.socket).map_err(failed)?;
+        client.call(&call, ANSWER_BYTES).await.map_err(failed)
     }
 }
 
-fn unreachable(error: impl std::fmt::Display) -> ComputerError {
-    ComputerError::NoSupervisor(error.to_string())
+fn failed(error: ClientError) -> ComputerError {
+    match error {
+        ClientError::Refused(refusal) => match refusal.code.clone() {
+            Some(code) => ComputerError::Machine {
+                code,
+                message: refusal.to_string(),
+            },
+            None => ComputerError::Internal(format!("the machine answered {}", refusal.status)),
+        },
+        ClientError::Connect { .. } | ClientError::Broken(_) => {
+            ComputerError::NoSupervisor(error.to_string())
+        }
+        error => ComputerError::Internal(error.to_string()),
+    }
 }
 
 #[cfg(test)]
@@ -95,11 +56,15 @@ mod tests {
         io::{AsyncReadExt, AsyncWriteExt},
         net::UnixListener,
     };
+    use wire::{
+        evolve::{EvolveStarted, EvolveWish},
+        routes::{GetTakeover, StartEvolve},
+    };
 
     use super::*;
 
     /// What `evolve` gets of a machine that answers just this, and what it was asked.
-    async fn asked(status: &str, answer: &Value) -> (Result<Value, ComputerError>, String) {
+    async fn asked(status: &str, answer: &Value) -> (Result<EvolveStarted, ComputerError>, String) {
         let folder = tempfile::tempdir().unwrap();
         let socket = folder.path().join("body.sock");
         let listener = UnixListener::bind(&socket).unwrap();
@@ -116,21 +81,24 @@ mod tests {
             String::from_utf8(request[..count].to_vec()).unwrap()
         };
         let client = Client::new(socket);
-        let note = json!({"note": "x"});
-        tokio::join!(client.post("/evolve", &note), serving)
+        let wish = EvolveWish {
+            note: Some("x".into()),
+            running_cell: None,
+        };
+        tokio::join!(client.call::<StartEvolve>(&wish), serving)
     }
 
     #[tokio::test]
     async fn answers_and_refusals_are_passed_on() {
-        let started = json!({"status": "started", "run_id": "1"});
+        let started = json!({"status": "started", "run_id": "1", "message": "soon"});
         let (answer, request) = asked("200 OK", &started).await;
-        assert_eq!(answer.unwrap(), started);
+        assert_eq!(serde_json::to_value(answer.unwrap()).unwrap(), started);
         assert!(request.starts_with("POST /evolve HTTP/1.1"), "{request}");
         let refusal = json!({"error": {"code": "busy", "message": "one runs"}, "request_id": "2"});
         let (answer, _) = asked("409 Conflict", &refusal).await;
         assert_eq!(answer.unwrap_err().to_string(), "one runs (busy)");
         let gone = Client::new("/nowhere/body.sock".into());
-        let error = gone.get::<Value>("/takeover").await.unwrap_err();
+        let error = gone.call::<GetTakeover>(&()).await.unwrap_err();
         assert!(matches!(error, ComputerError::NoSupervisor(_)));
     }
 }

@@ -5,7 +5,11 @@ use rmcp::{
     handler::server::tool::IntoCallToolResult,
     model::{CallToolResponse, CallToolResult, ContentBlock},
 };
-use x11rb::errors::{ConnectError, ConnectionError, ReplyError, ReplyOrIdError};
+use wire::error_code::ErrorCode;
+use x11rb::{
+    errors::{ConnectError, ConnectionError, ReplyError, ReplyOrIdError},
+    protocol::ErrorKind,
+};
 
 /// What went wrong.
 #[derive(Debug, thiserror::Error)]
@@ -36,7 +40,7 @@ pub enum ComputerError {
     )]
     NoSupervisor(String),
     #[error("{message} ({code})")]
-    Machine { code: String, message: String },
+    Machine { code: ErrorCode, message: String },
     #[error("the picture could not be written: {0}")]
     Png(#[from] png::EncodingError),
     #[error("{0}")]
@@ -47,11 +51,40 @@ impl From<ReplyError> for ComputerError {
     fn from(error: ReplyError) -> Self {
         match error {
             ReplyError::ConnectionError(error) => Self::Lost(error),
-            ReplyError::X11Error(error) => Self::Refused(format!(
-                "{:?} of {:?}",
-                error.error_kind, error.request_name
+            ReplyError::X11Error(error) => Self::Refused(refusal(
+                error.error_kind,
+                error.error_code,
+                error.request_name,
             )),
         }
+    }
+}
+
+/// An error of the X server, by the names that the protocol gives it and the request.
+fn refusal(kind: ErrorKind, code: u8, request: Option<&str>) -> String {
+    let name = match kind {
+        ErrorKind::Access => "BadAccess",
+        ErrorKind::Alloc => "BadAlloc",
+        ErrorKind::Atom => "BadAtom",
+        ErrorKind::Drawable => "BadDrawable",
+        ErrorKind::IDChoice => "BadIDChoice",
+        ErrorKind::Implementation => "BadImplementation",
+        ErrorKind::Length => "BadLength",
+        ErrorKind::Match => "BadMatch",
+        ErrorKind::Name => "BadName",
+        ErrorKind::Pixmap => "BadPixmap",
+        ErrorKind::Request => "BadRequest",
+        ErrorKind::Value => "BadValue",
+        ErrorKind::Window => "BadWindow",
+        _ => "",
+    };
+    let name = match name {
+        "" => format!("error {code}"),
+        name => name.to_owned(),
+    };
+    match request {
+        Some(request) => format!("{name} in {request}"),
+        None => name,
     }
 }
 
@@ -68,5 +101,24 @@ impl From<ReplyOrIdError> for ComputerError {
 impl IntoCallToolResult for ComputerError {
     fn into_call_tool_result(self) -> Result<CallToolResponse, ErrorData> {
         Ok(CallToolResult::error(vec![ContentBlock::text(self.to_string())]).into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_display_says_no_by_the_protocols_names() {
+        let of =
+            |kind, code, request| ComputerError::Refused(refusal(kind, code, request)).to_string();
+        assert_eq!(
+            of(ErrorKind::Match, 8, Some("GetImage")),
+            "the display rejected the request: BadMatch in GetImage"
+        );
+        assert_eq!(
+            of(ErrorKind::Unknown(200), 200, None),
+            "the display rejected the request: error 200"
+        );
     }
 }

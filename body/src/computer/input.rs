@@ -10,7 +10,7 @@ use rmcp::{
     tool, tool_router,
 };
 use serde::{Deserialize, Serialize};
-use wire::kernel::{ShellAnswer, ShellRequest};
+use wire::{kernel::ShellRequest, routes::RunCommand};
 
 use super::{
     Computer,
@@ -282,7 +282,7 @@ impl Computer {
             command: launching(&request.command).into(),
             timeout_s: Some(10.0),
         };
-        let answer: ShellAnswer = self.client.post("/shell", &request_to_shell).await?;
+        let answer = self.client.call::<RunCommand>(&request_to_shell).await?;
         if answer.returncode != Some(0) {
             let said = answer.stdout.trim();
             let code = answer.returncode.unwrap_or(-1);

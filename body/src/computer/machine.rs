@@ -3,23 +3,20 @@
 use rmcp::{
     Json,
     handler::server::wrapper::Parameters,
-    model::{CallToolResult, ContentBlock},
+    model::CallToolResult,
     schemars::{self, JsonSchema},
     tool, tool_router,
 };
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 use wire::{
     body::{CryoReloaded, CryoRequest, CryoStored},
-    kernel::{CellError, ExecAnswer, ExecRequest, ExecStatus, ShellAnswer, ShellRequest},
+    evolve::EvolveWish,
+    kernel::{CellError, ExecRequest, ExecStatus, ShellAnswer, ShellRequest},
+    routes::{ReloadNamespace, RunCell, RunCommand, StartEvolve, StoreNamespace},
 };
 
 use super::{Computer, error::ComputerError};
-
-/// How much of a text a tool answers with: more would fill the caller's memory.
-const LONGEST: usize = 100_000;
-/// How many pictures of a cell are shown.
-const PICTURES: usize = 8;
+use crate::tool_answer::{Text, answered, cut, pictures, unfinished, without_colours};
 
 #[derive(Deserialize, JsonSchema)]
 pub struct PythonRequest {
@@ -83,7 +80,7 @@ impl Computer {
             stdin: Some(false),
             ..ExecRequest::default()
         };
-        let answer: ExecAnswer = self.client.post("/exec", &request).await?;
+        let answer = self.client.call::<RunCell>(&request).await?;
         let pictures = pictures(&answer.outputs);
         let shown = PythonAnswer {
             status: answer.status,
@@ -108,7 +105,7 @@ impl Computer {
             text.part("", unfinished(shown.status));
         }
         let failed = shown.status != ExecStatus::Completed;
-        let mut result = answered(text, &shown, failed)?;
+        let mut result = answered(text, &shown, failed);
         result.content.extend(pictures);
         Ok(result)
     }
@@ -128,7 +125,7 @@ impl Computer {
             command: request.command.into(),
             timeout_s: request.timeout_s,
         };
-        let mut answer: ShellAnswer = self.client.post("/shell", &request).await?;
+        let mut answer = self.client.call::<RunCommand>(&request).await?;
         answer.stdout = cut(answer.stdout);
         answer.stderr = cut(answer.stderr);
         let mut text = Text::default();
@@ -143,7 +140,7 @@ impl Computer {
         }
         // A command that exits non-zero has run: what it says is the answer.
         let failed = answer.status != ExecStatus::Completed;
-        answered(text, &answer, failed)
+        Ok(answered(text, &answer, failed))
     }
 
     /// Saves the kernel's variables and imports to disk, where they survive the machine's
@@ -157,7 +154,7 @@ impl Computer {
         &self,
         Parameters(request): Parameters<CryoRequest>,
     ) -> Result<Json<CryoStored>, ComputerError> {
-        self.client.post("/cryo/store", &request).await.map(Json)
+        self.client.call::<StoreNamespace>(&request).await.map(Json)
     }
 
     /// Restores variables and imports that cryo_store saved and overwrites those of the same names;
@@ -172,7 +169,10 @@ impl Computer {
         &self,
         Parameters(request): Parameters<CryoRequest>,
     ) -> Result<Json<CryoReloaded>, ComputerError> {
-        self.client.post("/cryo/reload", &request).await.map(Json)
+        self.client
+            .call::<ReloadNamespace>(&request)
+            .await
+            .map(Json)
     }
 
     /// Rebuilds the machine from /repo and replaces the current one, which stops everything that runs
@@ -187,114 +187,13 @@ impl Computer {
         &self,
         Parameters(request): Parameters<EvolveRequest>,
     ) -> Result<CallToolResult, ComputerError> {
-        let mut body = Map::new();
-        if let Some(note) = request.note {
-            body.insert("note".to_owned(), note.into());
-        }
-        let answer: Value = self.client.post("/evolve", &body).await?;
-        Ok(CallToolResult::structured(answer))
-    }
-}
-
-/// How a cell ended that did not complete.
-fn unfinished(status: ExecStatus) -> &'static str {
-    match status {
-        ExecStatus::Completed => "The cell completed.",
-        ExecStatus::Failed => "The cell failed.",
-        ExecStatus::Interrupted => "The cell was interrupted.",
-        ExecStatus::Timeout => "The cell timed out.",
-        ExecStatus::Died => "The kernel died while the cell was running.",
-    }
-}
-
-/// Parts of a text, each on lines of its own.
-#[derive(Default)]
-struct Text(String);
-
-impl Text {
-    fn part(&mut self, head: &str, text: &str) {
-        if text.is_empty() {
-            return;
-        }
-        if !self.0.is_empty() && !self.0.ends_with('\n') {
-            self.0.push('\n');
-        }
-        self.0.push_str(head);
-        self.0.push_str(text);
-    }
-}
-
-fn answered(
-    text: Text,
-    shown: &impl Serialize,
-    failed: bool,
-) -> Result<CallToolResult, ComputerError> {
-    let structured =
-        serde_json::to_value(shown).map_err(|error| ComputerError::Internal(error.to_string()))?;
-    let text = if text.0.is_empty() {
-        "(no output)".to_owned()
-    } else {
-        text.0
-    };
-    let mut result = CallToolResult::structured(structured);
-    result.content = vec![ContentBlock::text(text)];
-    result.is_error = Some(failed);
-    Ok(result)
-}
-
-/// PNG and JPEG pictures among a cell's outputs.
-fn pictures(outputs: &[Value]) -> Vec<ContentBlock> {
-    let of = |output: &Value| {
-        ["image/png", "image/jpeg"].iter().find_map(|kind| {
-            let data = output["data"][kind].as_str()?;
-            Some(ContentBlock::image(data.replace('\n', ""), *kind))
-        })
-    };
-    outputs.iter().filter_map(of).take(PICTURES).collect()
-}
-
-/// The beginning and the end of a text that is too long.
-fn cut(text: String) -> String {
-    if text.len() <= LONGEST {
-        return text;
-    }
-    let head = text.floor_char_boundary(LONGEST / 2);
-    let tail = text.ceil_char_boundary(text.len() - LONGEST / 2);
-    format!(
-        "{}\n[… {} bytes omitted …]\n{}",
-        &text[..head],
-        tail - head,
-        &text[tail..]
-    )
-}
-
-/// Without the escapes that colour a traceback.
-fn without_colours(text: &str) -> String {
-    let mut parts = text.split("\x1b[");
-    let mut plain = parts.next().unwrap_or_default().to_owned();
-    for part in parts {
-        plain.push_str(part.split_once('m').map_or("", |(_, rest)| rest));
-    }
-    plain
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn long_texts_keep_both_ends_and_whole_letters() {
-        assert_eq!(cut("ä".to_owned()), "ä");
-        let long = format!("<{}>", "ä".repeat(LONGEST));
-        let short = cut(long);
-        assert!(
-            short.starts_with("<ä") && short.ends_with("ä>") && short.contains("bytes omitted")
-        );
-        assert!(short.len() < LONGEST + 100);
-    }
-
-    #[test]
-    fn tracebacks_lose_their_colours() {
-        assert_eq!(without_colours("\x1b[0;31mError\x1b[39m: x"), "Error: x");
+        let wish = EvolveWish {
+            note: request.note,
+            running_cell: None,
+        };
+        let started = self.client.call::<StartEvolve>(&wish).await?;
+        let started = serde_json::to_value(started)
+            .map_err(|error| ComputerError::Internal(error.to_string()))?;
+        Ok(CallToolResult::structured(started))
     }
 }

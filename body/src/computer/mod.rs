@@ -2,6 +2,10 @@
 //! shell and snapshots goes over the machine's own API; the display it uses as any X client does,
 //! so that an AI and the person see and use the same one. Both may start after it, and may be
 //! restarted under it.
+//!
+//! - `input`, `look`, `machine`: the tools, those that touch, those that look, and those about the kernel
+//! - `screen`: the display; `frames` remembers the pictures of it that were given out
+//! - `client`, `takeover`, `error`: the machine's API, who has mouse and keyboard, and what goes wrong
 
 mod client;
 mod error;
@@ -12,11 +16,9 @@ mod machine;
 mod screen;
 mod takeover;
 
-use std::{
-    process::ExitCode,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::{process::ExitCode, sync::Arc};
 
+use parking_lot::{Mutex, MutexGuard};
 use rmcp::{
     ServerHandler, ServiceExt, handler::server::router::tool::ToolRouter, tool_handler,
     transport::stdio,
@@ -62,7 +64,7 @@ impl Computer {
     }
 
     fn frames(&self) -> MutexGuard<'_, Frames> {
-        self.frames.lock().unwrap_or_else(PoisonError::into_inner)
+        self.frames.lock()
     }
 
     /// Works on the display, off the async thread; one work at a time.
@@ -72,7 +74,7 @@ impl Computer {
     ) -> Result<T, ComputerError> {
         let screen = Arc::clone(&self.screen);
         let worked = tokio::task::spawn_blocking(move || {
-            let mut screen = screen.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut screen = screen.lock();
             if screen.as_ref().is_some_and(|screen| !screen.is_alive()) {
                 *screen = None;
             }

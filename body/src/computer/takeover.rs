@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use wire::body::Takeover;
+use wire::routes::GetTakeover;
 
 use super::{Computer, error::ComputerError};
 
@@ -11,7 +11,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 impl Computer {
     /// An error while the person has them.
     pub(super) async fn not_taken_over(&self) -> Result<(), ComputerError> {
-        let takeover: Takeover = self.client.get("/takeover").await?;
+        let takeover = self.client.call::<GetTakeover>(&()).await?;
         if takeover.on {
             Err(ComputerError::TakenOver { by: takeover.by })
         } else {

@@ -8,12 +8,27 @@ use std::{
     time::Duration,
 };
 
+use machine_client::RouteCall;
+use serde::de::DeserializeOwned;
+use wire::{error_code::ErrorCode, kernel::ErrorAnswer, routes::Route};
+
 /// How long an answer may be silent.
 const SILENCE: Duration = Duration::from_secs(600);
+
+/// The most that an answer may have, its head included: it is kept whole.
+const ANSWER_BYTES: u64 = machine_client::ANSWER_BYTES as u64;
 
 /// A request came to nothing.
 #[derive(Debug, thiserror::Error)]
 pub enum CallError {
+    /// The machine refused.
+    #[error("{message} ({code})")]
+    Refused {
+        /// The error for programs.
+        code: ErrorCode,
+        /// The error for people.
+        message: String,
+    },
     /// Something answered otherwise than it should.
     #[error("{0}")]
     Odd(String),
@@ -54,6 +69,35 @@ pub fn request(method: &str, path: &str, body: &str) -> std::io::Result<(u16, Ve
     Ok((answer.status, answer.body))
 }
 
+/// Calls a route of the machine's API.
+pub fn ask<R: Route>(
+    names: impl Into<R::Names>,
+    request: &R::Request,
+) -> Result<R::Answer, CallError>
+where
+    R::Answer: DeserializeOwned,
+{
+    let call = RouteCall::<R>::new(names, request);
+    let call = call.map_err(|error| CallError::Odd(error.to_string()))?;
+    let body = call.body().map(String::from_utf8_lossy).unwrap_or_default();
+    let (status, answer) = self::request(R::METHOD.as_str(), call.path(), &body)?;
+    answered(status, &answer)
+}
+
+/// An answer, or the refusal with its code.
+fn answered<T: DeserializeOwned>(status: u16, body: &[u8]) -> Result<T, CallError> {
+    if (200..300).contains(&status) {
+        return Ok(serde_json::from_slice(body)?);
+    }
+    Err(match serde_json::from_slice::<ErrorAnswer>(body) {
+        Ok(ErrorAnswer { error, .. }) => CallError::Refused {
+            code: error.code,
+            message: error.message,
+        },
+        Err(_) => CallError::Odd(format!("the machine responded with {status}")),
+    })
+}
+
 /// The same over any stream. HTTP/1.0, so that the answer ends where the connection does.
 pub fn exchange(
     stream: &mut (impl Read + Write),
@@ -74,7 +118,11 @@ pub fn exchange(
         written => written?,
     }
     let mut answer = Vec::new();
-    stream.read_to_end(&mut answer)?;
+    stream.take(ANSWER_BYTES + 1).read_to_end(&mut answer)?;
+    if answer.len() as u64 > ANSWER_BYTES {
+        let text = "the response is larger than any that is asked for";
+        return Err(Error::new(ErrorKind::InvalidData, text));
+    }
     let odd = || Error::new(ErrorKind::InvalidData, "the response is not HTTP");
     let end = answer
         .windows(4)
@@ -155,5 +203,23 @@ mod tests {
         drop(theirs);
         let answer = exchange(&mut ours, "POST", "/x", "{}", "").unwrap();
         assert_eq!((answer.status, answer.body.as_slice()), (413, &b"x"[..]));
+    }
+
+    #[test]
+    fn a_refusal_keeps_its_code() {
+        let text = br#"{"error":{"code":"evolve_in_progress","message":"run 1 is in progress"},
+            "request_id":"x"}"#;
+        let refused = answered::<serde_json::Value>(409, text).unwrap_err();
+        assert!(matches!(
+            &refused,
+            CallError::Refused { code, .. } if *code == ErrorCode::EvolveInProgress
+        ));
+        assert_eq!(
+            refused.to_string(),
+            "run 1 is in progress (evolve_in_progress)"
+        );
+        let odd = answered::<serde_json::Value>(502, b"<html>").unwrap_err();
+        assert_eq!(odd.to_string(), "the machine responded with 502");
+        assert_eq!(answered::<u8>(200, b"7").unwrap(), 7);
     }
 }

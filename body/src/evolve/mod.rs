@@ -1,6 +1,10 @@
 //! Evolve as the machine sees it: the wish that something inside has, the executor that takes it,
 //! the history under `/data/evolve`, and the queue of cells that is closed meanwhile. Building and
 //! replacing is an executor's work, never this process's.
+//!
+//! - `word`, `call`: `evolve` and `body call` on the command line inside
+//! - `executor`: who carries a wish out where the engine's socket is in the machine
+//! - `prove`: `body prove`, what a candidate has to show
 
 pub mod call;
 pub mod executor;
@@ -14,10 +18,10 @@ use std::{
     io::Write,
     os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
-    sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
+use parking_lot::{Mutex, MutexGuard};
 use wire::evolve::{
     Asker, EvolveClaim, EvolveLog, EvolveMachineStatus, EvolveReport, EvolveRun, EvolveWish,
     ExecutorKind, RunKind, RunState,
@@ -110,7 +114,7 @@ impl Evolve {
     }
 
     fn now(&self) -> MutexGuard<'_, Now> {
-        self.now.lock().unwrap_or_else(PoisonError::into_inner)
+        self.now.lock()
     }
 
     /// Takes a wish down.

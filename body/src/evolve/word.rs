@@ -3,8 +3,8 @@
 use std::{process::ExitCode, time::Duration};
 
 use wire::{
-    evolve::{EvolveMachineStatus, EvolveStarted, RunState, StepName},
-    kernel::ErrorAnswer,
+    evolve::{EvolveWish, RunState, RunningCell, StepName},
+    routes::{CancelEvolve, GetEvolveStatus, StartEvolve},
 };
 
 use super::call::{self, CallError};
@@ -16,25 +16,21 @@ const LOOK: Duration = Duration::from_secs(1);
 
 /// `body evolve …`.
 pub fn run(words: &[String]) -> ExitCode {
-    let mut wish = serde_json::Map::new();
+    let mut wish = EvolveWish::default();
     let mut words = words.iter();
     while let Some(word) = words.next() {
         match word.as_str() {
             "--status" => return told(status()),
             "--cancel" => return told(cancel()),
-            "--interrupt-cells" => {
-                wish.insert("running_cell".into(), "interrupt".into());
-            }
+            "--interrupt-cells" => wish.running_cell = Some(RunningCell::Interrupt),
             "--note" => match words.next() {
-                Some(note) => {
-                    wish.insert("note".into(), note.as_str().into());
-                }
+                Some(note) => wish.note = Some(note.clone()),
                 None => return usage(),
             },
             _ => return usage(),
         }
     }
-    told(ask(&serde_json::Value::Object(wish)))
+    told(ask(&wish))
 }
 
 fn usage() -> ExitCode {
@@ -52,18 +48,15 @@ fn told(ended: Result<(), CallError>) -> ExitCode {
     }
 }
 
-fn ask(wish: &serde_json::Value) -> Result<(), CallError> {
-    let (status, body) = call::request("POST", "/evolve", &wish.to_string())?;
-    if status != 200 {
-        return Err(refusal(status, &body));
-    }
-    let started: EvolveStarted = serde_json::from_slice(&body)?;
+fn ask(wish: &EvolveWish) -> Result<(), CallError> {
+    let started = call::ask::<StartEvolve>((), wish)?;
     println!("Run {}: {}", started.run_id, started.message);
     // This terminal ends with the machine; until then it shows where the run is.
     let mut seen = 0;
     loop {
         std::thread::sleep(LOOK);
-        let Some(run) = read()?.latest_run else {
+        let status = call::ask::<GetEvolveStatus>((), &())?;
+        let Some(run) = status.latest_run else {
             return Ok(());
         };
         if run.run_id != started.run_id {
@@ -74,7 +67,7 @@ fn ask(wish: &serde_json::Value) -> Result<(), CallError> {
         }
         seen = run.steps.len();
         match run.state {
-            RunState::Asked | RunState::AwaitsYes if !read()?.executor_present => return Ok(()),
+            RunState::Asked | RunState::AwaitsYes if !status.executor_present => return Ok(()),
             RunState::Asked | RunState::AwaitsYes | RunState::Running => {}
             RunState::Good => return Ok(()),
             state => {
@@ -110,30 +103,34 @@ fn ended(state: RunState) -> &'static str {
 }
 
 fn cancel() -> Result<(), CallError> {
-    match call::request("POST", "/evolve/cancel", "")? {
-        (200, _) => {
-            println!("The run was withdrawn.");
-            Ok(())
-        }
-        (status, body) => Err(refusal(status, &body)),
-    }
-}
-
-fn refusal(status: u16, body: &[u8]) -> CallError {
-    CallError::Odd(match serde_json::from_slice::<ErrorAnswer>(body) {
-        Ok(answer) => answer.error.message,
-        Err(_) => format!("the machine responded with {status}"),
-    })
-}
-
-fn status() -> Result<(), CallError> {
-    let status = read()?;
-    let text = serde_json::to_string_pretty(&status)?;
-    println!("{text}");
+    call::ask::<CancelEvolve>((), &())?;
+    println!("The run was withdrawn.");
     Ok(())
 }
 
-fn read() -> Result<EvolveMachineStatus, CallError> {
-    let (_, body) = call::request("GET", "/evolve/status", "")?;
-    Ok(serde_json::from_slice(&body)?)
+fn status() -> Result<(), CallError> {
+    let status = call::ask::<GetEvolveStatus>((), &())?;
+    println!("{}", serde_json::to_string_pretty(&status)?);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_and_ends_are_told_in_words_and_not_as_the_program_has_them() {
+        assert_eq!(step_name(StepName::Prove), "Prove");
+        let ends = [
+            RunState::Undone,
+            RunState::Failed,
+            RunState::Refused,
+            RunState::Cancelled,
+        ];
+        for state in ends {
+            let words = ended(state);
+            assert_ne!(words, format!("{state:?}"));
+            assert!(words.starts_with(char::is_lowercase), "{words}");
+        }
+    }
 }

@@ -1,5 +1,10 @@
 //! The access rules: first Host and Origin, against web pages and DNS rebinding,
-//! then the bearer token.
+//! then the bearer token: the machine's own, which may do everything, or one of those that its owner
+//! made, which may do what its scopes say.
+
+mod admission;
+#[cfg(test)]
+mod tests;
 
 use std::{collections::HashSet, net::IpAddr, sync::Arc};
 
@@ -9,17 +14,32 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
-
 use subtle::ConstantTimeEq;
+use wire::{error_code::ErrorCode, job::JobOwner, tokens::TOKEN_FILE};
 
-use super::error::ApiError;
+use self::admission::{Admission, ends_with_token, out_of_scope};
+use super::{
+    error::ApiError,
+    scopes::{Line, Needed, needed},
+    tokens::Tokens,
+};
 
 /// Who may ask.
 pub struct Access {
     hosts: HashSet<String>,
     origins: HashSet<String>,
-    /// `None` where the owner turned it off.
+    /// The machine's own; `None` where the owner turned it off.
     token: Option<String>,
+    /// Those that its owner made.
+    tokens: Tokens,
+}
+
+/// The access rules before a router.
+#[derive(Clone)]
+pub struct Guard {
+    pub access: Arc<Access>,
+    /// Which scope each of its routes needs.
+    pub table: &'static [Line],
 }
 
 impl Access {
@@ -55,6 +75,7 @@ impl Access {
             hosts,
             origins: list("OS_ALLOWED_ORIGINS").into_iter().collect(),
             token,
+            tokens: Tokens::of(crate::paths::mounted_secrets_dir().join(TOKEN_FILE)),
         }
     }
 
@@ -65,15 +86,31 @@ impl Access {
             hosts: HashSet::new(),
             origins: HashSet::new(),
             token: Some(token.to_owned()),
+            tokens: Tokens::of("/nonexistent/tokens.json".into()),
         }
     }
 
-    fn refusal(&self, uri: &Uri, headers: &HeaderMap) -> Option<ApiError> {
+    /// The same, with tokens of this file beside it.
+    #[cfg(test)]
+    pub fn of_tests_with(token: &str, tokens: std::path::PathBuf) -> Self {
+        Self {
+            tokens: Tokens::of(tokens),
+            ..Self::of_tests(token)
+        }
+    }
+
+    /// Lets a request in, or says why not.
+    fn admit(
+        &self,
+        uri: &Uri,
+        headers: &HeaderMap,
+        needed: &Needed,
+    ) -> Result<Admission, ApiError> {
         if let Some(name) = repeated(headers) {
             let message = format!("the header {name} is set more than once");
-            return Some(ApiError::new(
+            return Err(ApiError::new(
                 StatusCode::BAD_REQUEST,
-                "repeated_header",
+                ErrorCode::RepeatedHeader,
                 message,
             ));
         }
@@ -82,34 +119,47 @@ impl Access {
         if !self.is_asked_by_own_name(headers) || named.is_some_and(|name| !self.is_own_host(name))
         {
             let message = "Host header not allowed; add it to OS_ALLOWED_HOSTS";
-            return Some(ApiError::new(
+            return Err(ApiError::new(
                 StatusCode::FORBIDDEN,
-                "foreign_host",
+                ErrorCode::ForeignHost,
                 message,
             ));
         }
         if headers.contains_key(header::ORIGIN) && self.allowed_origin(headers).is_none() {
             let message = "Origin header not allowed; add it to OS_ALLOWED_ORIGINS";
-            return Some(ApiError::new(
+            return Err(ApiError::new(
                 StatusCode::FORBIDDEN,
-                "foreign_origin",
+                ErrorCode::ForeignOrigin,
                 message,
             ));
         }
         if is_open(uri.path()) {
-            return None;
+            return Ok(Admission::Lasting);
         }
-        let token = self.token.as_ref()?;
+        let Some(token) = &self.token else {
+            return Ok(Admission::Lasting);
+        };
         let given = bearer(headers)
             .map(str::to_owned)
             .or_else(|| query_token(uri, headers));
-        if given.is_some_and(|given| bool::from(given.as_bytes().ct_eq(token.as_bytes()))) {
-            return None;
+        if let Some(given) = given {
+            if bool::from(given.as_bytes().ct_eq(token.as_bytes())) {
+                return Ok(Admission::Lasting);
+            }
+            if let Some(record) = self.tokens.find(&given) {
+                return match out_of_scope(&record, needed) {
+                    Some(refusal) => Err(refusal),
+                    None => Ok(Admission::While {
+                        token: given,
+                        name: record.name,
+                    }),
+                };
+            }
         }
         let message = "missing or invalid token: send Authorization: Bearer <token>";
-        Some(ApiError::new(
+        Err(ApiError::new(
             StatusCode::UNAUTHORIZED,
-            "unauthorized",
+            ErrorCode::Unauthorized,
             message,
         ))
     }
@@ -185,7 +235,9 @@ pub fn is_open(path: &str) -> bool {
 }
 
 /// The middleware.
-pub async fn check(State(access): State<Arc<Access>>, request: Request, next: Next) -> Response {
+pub async fn check(State(guard): State<Guard>, mut request: Request, next: Next) -> Response {
+    let access = guard.access;
+    let needed = needed(guard.table, &mut request).await;
     let origin = access.allowed_origin(request.headers()).cloned();
     let mut response = match origin {
         Some(_)
@@ -195,9 +247,17 @@ pub async fn check(State(access): State<Arc<Access>>, request: Request, next: Ne
         {
             preflight(request.headers())
         }
-        _ => match access.refusal(request.uri(), request.headers()) {
-            Some(error) => error.into_response(),
-            None => next.run(request).await,
+        _ => match access.admit(request.uri(), request.headers(), &needed) {
+            Err(error) => error.into_response(),
+            Ok(Admission::Lasting) => {
+                request.extensions_mut().insert(JobOwner::Person);
+                next.run(request).await
+            }
+            Ok(Admission::While { token, name }) => {
+                request.extensions_mut().insert(JobOwner::Token { name });
+                let response = next.run(request).await;
+                ends_with_token(response, Arc::clone(&access), token)
+            }
         },
     };
     if let Some(origin) = origin {
@@ -235,118 +295,4 @@ fn preflight(asked: &HeaderMap) -> Response {
         }
     }
     response
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn access() -> Access {
-        Access {
-            hosts: ["localhost".to_owned()].into(),
-            origins: ["https://mine.example".to_owned()].into(),
-            token: Some("secret".to_owned()),
-        }
-    }
-
-    fn code(path: &str, headers: &[(&str, &str)]) -> u16 {
-        let mut map = HeaderMap::new();
-        for (name, value) in headers {
-            map.append(
-                header::HeaderName::try_from(*name).unwrap(),
-                value.parse().unwrap(),
-            );
-        }
-        let refusal = access().refusal(&path.parse().unwrap(), &map);
-        refusal.map_or(200, |error| error.into_response().status().as_u16())
-    }
-
-    #[test]
-    fn host_and_origin_come_before_the_token() {
-        let own = ("host", "127.0.0.1:8080");
-        let good = ("authorization", "Bearer secret");
-        assert_eq!(code("/exec", &[own, good]), 200);
-        assert_eq!(
-            code(
-                "/exec",
-                &[("host", "LOCALHOST"), ("authorization", "token secret")]
-            ),
-            200
-        );
-        assert_eq!(code("/exec", &[("host", "[::1]:8080"), good]), 200);
-        assert_eq!(code("/exec", &[("host", "evil.example"), good]), 403);
-        assert_eq!(code("/exec", &[good]), 403);
-        assert_eq!(code("/ping", &[own]), 200);
-        assert_eq!(code("/health", &[own]), 200);
-        assert_eq!(code("/health/exec", &[own]), 401);
-        assert_eq!(code("/ping", &[("host", "127.0.0.1.evil.example")]), 403);
-        assert_eq!(
-            code("/exec", &[own, good, ("origin", "http://localhost")]),
-            403
-        );
-        assert_eq!(
-            code("/exec", &[own, good, ("origin", "https://mine.example")]),
-            200
-        );
-        assert_eq!(code("/exec", &[own]), 401);
-        // Which of two would count is not for us to guess.
-        assert_eq!(code("/exec", &[own, own, good]), 400);
-        assert_eq!(code("/exec", &[own, ("host", "evil.example"), good]), 400);
-        assert_eq!(code("/exec", &[own, good, good]), 400);
-        let mine = ("origin", "https://mine.example");
-        assert_eq!(code("/exec", &[own, good, mine, mine]), 400);
-        assert_eq!(code("/ping", &[own, own]), 400);
-        assert_eq!(code("http://evil.example/exec", &[own, good]), 403);
-        assert_eq!(code("http://localhost:8080/exec", &[own, good]), 200);
-        assert_eq!(
-            code("/exec", &[own, ("authorization", "Bearer secreT")]),
-            401
-        );
-        assert_eq!(code("/exec?token=secret", &[own]), 401);
-        assert_eq!(
-            code("/executions/1/events?after=2&token=secret", &[own]),
-            200
-        );
-        let terminal = |upgrade| code("/terminal?token=s%65cret", &[own, ("upgrade", upgrade)]);
-        assert_eq!((terminal("WebSocket"), terminal("h2c")), (200, 401));
-    }
-
-    #[tokio::test]
-    async fn a_page_that_may_is_answered_so_that_its_browser_lets_it_see() {
-        use axum::{Router, body::Body, middleware, routing::post};
-        use hyper::service::Service as _;
-        use hyper_util::service::TowerToHyperService;
-
-        let routes = Router::new()
-            .route("/exec", post(|| async { "done" }))
-            .layer(middleware::from_fn_with_state(Arc::new(access()), check));
-        let service = TowerToHyperService::new(routes);
-        let ask = async |method: &str, origin: &str, token: &str| {
-            let request = Request::builder()
-                .method(method)
-                .uri("/exec")
-                .header("host", "localhost")
-                .header("origin", origin)
-                .header("authorization", token)
-                .header("access-control-request-method", "POST")
-                .header("access-control-request-headers", "authorization")
-                .body(Body::empty());
-            service.call(request.unwrap()).await.unwrap()
-        };
-        let mine = "https://mine.example";
-        let before = ask("OPTIONS", mine, "").await;
-        assert_eq!(before.status(), 204);
-        assert_eq!(before.headers()["access-control-allow-methods"], "POST");
-        assert_eq!(
-            before.headers()["access-control-allow-headers"],
-            "authorization"
-        );
-        assert_eq!(before.headers()["access-control-allow-origin"], mine);
-        let refused = ask("POST", mine, "Bearer wrong").await;
-        assert_eq!(refused.status(), 401);
-        assert_eq!(refused.headers()["access-control-allow-origin"], mine);
-        let other = ask("OPTIONS", "https://other.example", "").await;
-        assert_eq!(other.status(), 403);
-        assert!(!other.headers().contains_key("access-control-allow-origin"));
-    }
 }

@@ -1,117 +1,67 @@
-//! The list of all routes, each with what it takes and answers: the router and `/openapi.json`
-//! are both made of it, so neither can know a route that the other does not.
+//! The router and `/openapi.json`, both made of the list of routes in `wire` with a handler for each,
+//! so neither can know a route that the other does not.
 
 use axum::{
     Router,
     handler::Handler,
-    http::Method,
     routing::{MethodFilter, MethodRouter, on},
 };
 use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
-use wire::kernel::ErrorAnswer;
+use wire::{
+    kernel::ErrorAnswer,
+    routes::{Route, RouteAccess, RouteAnswer, RouteBody, RouteMethod},
+};
 
-use super::{Parts, access::is_open};
+use super::Parts;
 
 type SchemaOf = fn(&mut SchemaGenerator) -> Schema;
 
-/// What an operation answers with.
-enum Answers {
-    Json(SchemaOf),
-    Text(&'static str),
-    /// A WebSocket.
-    Upgrade,
-    /// Events alone.
-    Events,
-}
-
-/// One method of one path.
+/// A route with its handler.
 pub struct Operation {
-    method: Method,
+    method: RouteMethod,
     path: &'static str,
+    access: RouteAccess,
     summary: &'static str,
-    takes: Option<(SchemaOf, bool)>,
-    answers: Answers,
-    /// Whether `Accept: text/event-stream` gets events instead.
-    streams: bool,
-    query: Vec<(&'static str, &'static str)>,
+    body: RouteBody,
+    answer: RouteAnswer,
+    query: SchemaOf,
+    request: SchemaOf,
+    answered: SchemaOf,
     route: MethodRouter<Parts>,
 }
 
-/// An operation.
-pub fn operation<H, T>(
-    method: Method,
-    path: &'static str,
-    summary: &'static str,
-    handler: H,
-) -> Operation
+/// A route, answered by this handler.
+pub fn operation<R, H, T>(handler: H) -> Operation
 where
+    R: Route,
+    R::Query: JsonSchema,
+    R::Request: JsonSchema,
+    R::Answer: JsonSchema,
     H: Handler<T, Parts>,
     T: 'static,
 {
-    // The methods of this table are all ones that a filter knows.
-    let filter = MethodFilter::try_from(method.clone()).unwrap_or(MethodFilter::GET);
+    let filter = match R::METHOD {
+        RouteMethod::Get => MethodFilter::GET,
+        RouteMethod::Post => MethodFilter::POST,
+        RouteMethod::Delete => MethodFilter::DELETE,
+    };
     Operation {
-        method,
-        path,
-        summary,
-        takes: None,
-        answers: Answers::Text("application/json"),
-        streams: false,
-        query: Vec::new(),
+        method: R::METHOD,
+        path: R::PATH,
+        access: R::ACCESS,
+        summary: R::SUMMARY,
+        body: R::BODY,
+        answer: R::ANSWER,
+        // In place, as its fields become parameters.
+        query: <R::Query as JsonSchema>::json_schema,
+        request: SchemaGenerator::subschema_for::<R::Request>,
+        answered: SchemaGenerator::subschema_for::<R::Answer>,
         route: on(filter, handler),
     }
 }
 
 impl Operation {
-    /// Its body.
-    pub fn takes<T: JsonSchema>(mut self) -> Self {
-        self.takes = Some((SchemaGenerator::subschema_for::<T>, true));
-        self
-    }
-
-    /// Its body, which may be left out.
-    pub fn may_take<T: JsonSchema>(mut self) -> Self {
-        self.takes = Some((SchemaGenerator::subschema_for::<T>, false));
-        self
-    }
-
-    /// Its answer.
-    pub fn answers<T: JsonSchema>(mut self) -> Self {
-        self.answers = Answers::Json(SchemaGenerator::subschema_for::<T>);
-        self
-    }
-
-    /// Its answer is no JSON of a type of ours.
-    pub fn answers_text(mut self, content_type: &'static str) -> Self {
-        self.answers = Answers::Text(content_type);
-        self
-    }
-
-    /// It becomes a WebSocket.
-    pub fn upgrades(mut self) -> Self {
-        self.answers = Answers::Upgrade;
-        self
-    }
-
-    /// It answers with events alone.
-    pub fn events(mut self) -> Self {
-        self.answers = Answers::Events;
-        self
-    }
-
-    /// It streams to who accepts `text/event-stream`.
-    pub fn streams(mut self) -> Self {
-        self.streams = true;
-        self
-    }
-
-    /// A parameter of its query: name and JSON type.
-    pub fn query(mut self, name: &'static str, kind: &'static str) -> Self {
-        self.query.push((name, kind));
-        self
-    }
-
     fn described(&self, schemas: &mut SchemaGenerator) -> Value {
         let mut parameters: Vec<Value> = self
             .path
@@ -119,23 +69,18 @@ impl Operation {
             .filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'))
             .map(|name| json!({"name": name, "in": "path", "required": true, "schema": {"type": "string"}}))
             .collect();
-        parameters.extend(
-            self.query.iter().map(
-                |(name, kind)| json!({"name": name, "in": "query", "schema": schema_of(kind)}),
-            ),
-        );
-        let events = json!({"schema": {}});
-        let (status, mut content) = match &self.answers {
-            Answers::Json(schema) => (
+        parameters.extend(query_parameters((self.query)(schemas)));
+        let (status, mut content) = match self.answer {
+            RouteAnswer::Json | RouteAnswer::JsonOrEvents => (
                 "200",
-                json!({"application/json": {"schema": schema(schemas)}}),
+                json!({"application/json": {"schema": (self.answered)(schemas)}}),
             ),
-            Answers::Text(content_type) => ("200", json!({*content_type: {"schema": {}}})),
-            Answers::Events => ("200", json!({"text/event-stream": events.clone()})),
-            Answers::Upgrade => ("101", json!({})),
+            RouteAnswer::Text(content_type) => ("200", json!({content_type: {"schema": {}}})),
+            RouteAnswer::Events => ("200", json!({})),
+            RouteAnswer::WebSocket => ("101", json!({})),
         };
-        if self.streams {
-            content["text/event-stream"] = events;
+        if self.answer.has_events() {
+            content["text/event-stream"] = json!({"schema": {}});
         }
         let error = json!({
             "description": "The request was rejected or failed.",
@@ -146,24 +91,39 @@ impl Operation {
             "parameters": parameters,
             "responses": {status: {"description": "Done.", "content": content}, "default": error},
         });
-        if is_open(self.path) {
+        if self.access == RouteAccess::Open {
             described["security"] = json!([]);
         }
-        if let Some((schema, required)) = self.takes {
+        if self.body != RouteBody::None {
             described["requestBody"] = json!({
-                "required": required,
-                "content": {"application/json": {"schema": schema(schemas)}},
+                "required": self.body == RouteBody::Required,
+                "content": {"application/json": {"schema": (self.request)(schemas)}},
             });
         }
         described
     }
 }
 
-fn schema_of(kind: &str) -> Value {
-    match kind {
-        "integer" => json!({"type": "integer", "minimum": 0}),
-        kind => json!({"type": kind}),
-    }
+/// The fields of a query, each as a parameter. One that may be null may be left out instead.
+fn query_parameters(query: Schema) -> Vec<Value> {
+    let fields = query.get("properties").and_then(Value::as_object);
+    let fields = fields.into_iter().flatten();
+    let parameters = fields.map(|(name, schema)| {
+        let kind = match &schema["type"] {
+            Value::Array(kinds) => kinds.iter().find(|kind| *kind != "null"),
+            kind => Some(kind),
+        };
+        let mut shown = json!({"type": kind});
+        if kind.is_some_and(|kind| kind == "integer") {
+            shown["minimum"] = json!(0);
+        }
+        let mut parameter = json!({"name": name, "in": "query", "schema": shown});
+        if let Some(what) = schema.get("description") {
+            parameter["description"] = what.clone();
+        }
+        parameter
+    });
+    parameters.collect()
 }
 
 /// The router of these operations.

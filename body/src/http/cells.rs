@@ -12,21 +12,24 @@ use axum::{
     },
 };
 use futures_util::{Stream, StreamExt, stream};
-use serde::Deserialize;
 use serde_json::json;
 use tokio::sync::watch;
 use wire::{
     body::{
-        CellList, CellRemoved, CellShown, Completed, CompletedWord, InputRequest, KernelChoice,
+        CellBrief, CellBriefList, CellEventQuery, CellList, CellListAnswer, CellQuery, CellRemoved,
+        CellRunQuery, CellShown, Completed, CompletedWord, InputRequest,
     },
+    error_code::ErrorCode,
     kernel::ExecRequest,
 };
 
 use super::{
     Parts,
     error::ApiError,
+    jobs::Owner,
     json::{Body, Name, Params},
     kernels::COMPLETED,
+    outputs::sent_along,
 };
 use crate::kernel::{Event, Execution, Follower, Kernel, What};
 
@@ -47,13 +50,13 @@ pub fn limit(timeout_s: Option<f64>) -> Result<Option<std::time::Duration>, ApiE
             .map_err(|error| {
                 ApiError::new(
                     StatusCode::BAD_REQUEST,
-                    "invalid_request",
+                    ErrorCode::InvalidRequest,
                     format!("invalid timeout_s: {error}"),
                 )
             }),
         Some(_) => Err(ApiError::new(
             StatusCode::BAD_REQUEST,
-            "invalid_request",
+            ErrorCode::InvalidRequest,
             "timeout_s must be greater than 0",
         )),
     }
@@ -62,6 +65,8 @@ pub fn limit(timeout_s: Option<f64>) -> Result<Option<std::time::Duration>, ApiE
 /// `POST /exec`.
 pub async fn exec(
     State(parts): State<Parts>,
+    Owner(owner): Owner,
+    Params(query): Params<CellRunQuery>,
     headers: HeaderMap,
     Body(request): Body<ExecRequest>,
 ) -> Result<Response, ApiError> {
@@ -69,21 +74,24 @@ pub async fn exec(
     if parts.evolve.is_closed() {
         return Err(ApiError::new(
             StatusCode::SERVICE_UNAVAILABLE,
-            "evolving",
+            ErrorCode::Evolving,
             "the machine is being replaced: the new one accepts cells in a moment",
         ));
     }
     let execution = parts
         .kernels
         .get(request.kernel.as_deref())?
-        .execute(request)?;
+        .execute(request, owner)?;
+    if wants_stream(&headers) {
+        return Ok(sse(&execution, 0, query.references).into_response());
+    }
     Ok(answer(&execution, &headers).await)
 }
 
 /// A cell's events as they come, or its answer when it is over, as the client asked for.
 pub async fn answer(execution: &Arc<Execution>, headers: &HeaderMap) -> Response {
     if wants_stream(headers) {
-        return sse(execution, 0).into_response();
+        return sse(execution, 0, false).into_response();
     }
     Json(execution.answer().await).into_response()
 }
@@ -91,20 +99,29 @@ pub async fn answer(execution: &Arc<Execution>, headers: &HeaderMap) -> Response
 /// `GET /executions`: of all kernels, or of one.
 pub async fn list(
     State(parts): State<Parts>,
-    Params(choice): Params<KernelChoice>,
-) -> Result<Json<CellList>, ApiError> {
-    let kernels = match choice.kernel.as_deref() {
+    Params(query): Params<CellQuery>,
+) -> Result<Json<CellListAnswer>, ApiError> {
+    let kernels = match query.kernel.as_deref() {
         Some(name) => vec![parts.kernels.get(Some(name))?],
         None => parts.kernels.all(),
     };
-    let mut executions: Vec<CellShown> = kernels
+    let executions: Vec<_> = kernels
         .iter()
         .flat_map(|kernel| kernel.executions())
-        .map(|execution| execution.shown())
         .collect();
-    // Ids are in order of time.
+    Ok(Json(listed(&executions, query.brief)))
+}
+
+/// Cells in the order of their ids, which is that of time.
+fn listed(executions: &[Arc<Execution>], brief: bool) -> CellListAnswer {
+    if brief {
+        let mut executions: Vec<CellBrief> = executions.iter().map(|one| one.brief()).collect();
+        executions.sort_by(|left, right| left.execution_id.cmp(&right.execution_id));
+        return CellListAnswer::Brief(CellBriefList { executions });
+    }
+    let mut executions: Vec<CellShown> = executions.iter().map(|one| one.shown()).collect();
     executions.sort_by(|left, right| left.execution_id.cmp(&right.execution_id));
-    Ok(Json(CellList { executions }))
+    CellListAnswer::Full(CellList { executions })
 }
 
 /// `GET /executions/{id}`.
@@ -138,34 +155,29 @@ pub async fn input(
         let message = "this cell is not waiting for input";
         Err(ApiError::new(
             StatusCode::CONFLICT,
-            "no_input_wanted",
+            ErrorCode::NoInputWanted,
             message,
         ))
     }
-}
-
-/// Query of `GET /executions/{id}/events`.
-#[derive(Deserialize)]
-pub struct After {
-    #[serde(default)]
-    after: u64,
 }
 
 /// `GET /executions/{id}/events?after=N`.
 pub async fn events(
     State(parts): State<Parts>,
     Name(id): Name,
-    Params(after): Params<After>,
+    Params(query): Params<CellEventQuery>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     // A browser's EventSource that reconnects says where it was.
     let last = headers
         .get("last-event-id")
         .and_then(|value| value.to_str().ok()?.parse().ok());
-    Ok(sse(&find(&parts, &id)?.1, last.unwrap_or(after.after)).into_response())
+    let after = last.unwrap_or(query.after);
+    Ok(sse(&find(&parts, &id)?.1, after, query.references).into_response())
 }
 
-fn find(parts: &Parts, id: &str) -> Result<(Arc<Kernel>, Arc<Execution>), ApiError> {
+/// A cell of whichever kernel.
+pub fn find(parts: &Parts, id: &str) -> Result<(Arc<Kernel>, Arc<Execution>), ApiError> {
     parts
         .kernels
         .execution(id)
@@ -174,15 +186,19 @@ fn find(parts: &Parts, id: &str) -> Result<(Arc<Kernel>, Arc<Execution>), ApiErr
 
 /// A cell's events: first which cell it is, then when the kernel begins with it, then what it puts
 /// out, then the answer.
-fn sse(
+pub fn sse(
     execution: &Arc<Execution>,
     after: u64,
+    references: bool,
 ) -> Sse<impl Stream<Item = Result<SseEvent, Infallible>> + use<>> {
-    let accepted = json!({"id": execution.id, "execution_id": execution.order.execution_id});
+    let accepted = json!({
+        "id": execution.id, "execution_id": execution.order.execution_id, "tag": execution.order.request.tag,
+    });
     let first = stream::iter([named("accepted", None, &accepted)]);
     let reader = Reader {
         follower: Follower::new(execution),
         changes: execution.watch(),
+        references,
         after,
         read_bytes: 0,
         has_begun: false,
@@ -199,6 +215,8 @@ fn sse(
 struct Reader {
     follower: Follower,
     changes: watch::Receiver<u64>,
+    /// Whether it fetches large outputs itself, and wants nothing twice.
+    references: bool,
     /// Seq of the last event that it got.
     after: u64,
     read_bytes: u64,
@@ -212,7 +230,7 @@ impl Reader {
     async fn next(&mut self) -> Option<Vec<Result<SseEvent, Infallible>>> {
         while !self.over {
             self.changes.mark_unchanged();
-            let (events, answer) = self.follower.since(self.after, &mut self.read_bytes);
+            let (events, end) = self.follower.since(self.after, &mut self.read_bytes);
             let began_ago = self.follower.began_ago().filter(|_| !self.has_begun);
             let mut batch = Vec::with_capacity(events.len() + 2);
             if let Some(ago) = began_ago {
@@ -220,10 +238,15 @@ impl Reader {
                 batch.push(named("started", None, &json!({"ran_ms": ran_ms})));
                 self.has_begun = true;
             }
-            batch.extend(events.iter().map(told));
+            batch.extend(events.iter().map(|event| self.told(event)));
             self.after = events.last().map_or(self.after, |event| event.seq);
-            if let Some(answer) = answer {
-                batch.push(named("done", None, &answer));
+            if let Some(end) = end {
+                batch.push(if self.references {
+                    named("done", None, &end)
+                } else {
+                    // A cell that ended has an answer.
+                    named("done", None, &self.follower.answer())
+                });
                 self.over = true;
             }
             if !batch.is_empty() {
@@ -234,15 +257,24 @@ impl Reader {
         }
         None
     }
-}
 
-fn told(event: &Event) -> Result<SseEvent, Infallible> {
-    let seq = Some(event.seq);
-    match &event.what {
-        What::Output(output) => named("output", seq, output),
-        What::Comm(message) => named("comm", seq, message),
-        What::Cleared => named("clear_output", seq, &json!({})),
-        What::Input(prompt) => named("input_request", seq, prompt),
+    fn told(&self, event: &Event) -> Result<SseEvent, Infallible> {
+        let seq = Some(event.seq);
+        match &event.what {
+            What::Output(output) if self.references => {
+                match sent_along(self.follower.execution_id(), event.seq, output) {
+                    Ok(text) => Ok(SseEvent::default()
+                        .event("output")
+                        .id(event.seq.to_string())
+                        .data(text)),
+                    Err(reference) => named("output_reference", seq, &reference),
+                }
+            }
+            What::Output(output) => named("output", seq, &**output),
+            What::Comm(message) => named("comm", seq, message),
+            What::Cleared => named("clear_output", seq, &json!({})),
+            What::Input(prompt) => named("input_request", seq, prompt),
+        }
     }
 }
 

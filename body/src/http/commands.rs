@@ -14,6 +14,7 @@ use serde_json::json;
 use tokio::sync::{mpsc, oneshot};
 use wire::{
     body::{CdAnswer, CdRequest, Completed, CompletedWord, EnvRequest},
+    error_code::ErrorCode,
     kernel::{ShellAnswer, ShellRequest},
 };
 
@@ -21,6 +22,7 @@ use super::{
     Parts,
     cells::{limit, named, wants_stream},
     error::ApiError,
+    jobs::Owner,
     json::Body,
     kernels::COMPLETED,
 };
@@ -29,9 +31,11 @@ use crate::shell::{ShellError, ShellOutput};
 impl From<ShellError> for ApiError {
     fn from(error: ShellError) -> Self {
         match error {
-            ShellError::NoFolder(_) => {
-                Self::new(StatusCode::BAD_REQUEST, "no_such_folder", error.to_string())
-            }
+            ShellError::NoFolder(_) => Self::new(
+                StatusCode::BAD_REQUEST,
+                ErrorCode::NoSuchFolder,
+                error.to_string(),
+            ),
             ShellError::BadName(_)
             | ShellError::ZeroByte
             | ShellError::NoProgram
@@ -40,15 +44,17 @@ impl From<ShellError> for ApiError {
             | ShellError::LongVariable
             | ShellError::LargeEnv(_) => Self::new(
                 StatusCode::BAD_REQUEST,
-                "invalid_request",
+                ErrorCode::InvalidRequest,
                 error.to_string(),
             ),
-            ShellError::FolderGone(_) => {
-                Self::new(StatusCode::CONFLICT, "no_such_folder", error.to_string())
-            }
+            ShellError::FolderGone(_) => Self::new(
+                StatusCode::CONFLICT,
+                ErrorCode::NoSuchFolder,
+                error.to_string(),
+            ),
             ShellError::Start(_) => Self::new(
                 StatusCode::INTERNAL_SERVER_ERROR,
-                "shell_not_started",
+                ErrorCode::ShellNotStarted,
                 error.to_string(),
             ),
         }
@@ -58,12 +64,14 @@ impl From<ShellError> for ApiError {
 /// `POST /shell`.
 pub async fn run(
     State(parts): State<Parts>,
+    Owner(owner): Owner,
     headers: HeaderMap,
     Body(request): Body<ShellRequest>,
 ) -> Result<Response, ApiError> {
     let limit = limit(request.timeout_s)?;
     if !wants_stream(&headers) {
-        return Ok(Json(parts.shell.run(request.command, limit, None).await?).into_response());
+        let running = parts.shell.run_for(owner, request.command, limit, None);
+        return Ok(Json(running.await?).into_response());
     }
     let (sink, pieces) = mpsc::channel(64);
     let (done, answer) = oneshot::channel();
@@ -73,7 +81,7 @@ pub async fn run(
         tokio::select! {
             // The client went away: the command ends with its stream.
             () = done.closed() => {}
-            answer = shell.run(request.command, limit, Some(sink)) => { let _ = done.send(answer); }
+            answer = shell.run_for(owner, request.command, limit, Some(sink)) => { let _ = done.send(answer); }
         }
     });
     Ok(stream_of(pieces, answer).into_response())

@@ -5,6 +5,7 @@ use axum::{Json, extract::State, http::HeaderMap, response::Response};
 use serde_json::Value;
 use wire::{
     body::{CommKind, CommList, CommOpen, CommRequest, KernelChoice},
+    job::JobOwner,
     kernel::ExecRequest,
 };
 
@@ -12,6 +13,7 @@ use super::{
     Parts,
     cells::{answer, limit},
     error::ApiError,
+    jobs::Owner,
     json::{Body, MaybeBody, Name, Params},
     kernels::{asked, chosen},
 };
@@ -28,6 +30,7 @@ pub async fn list(
 /// `POST /comms`.
 pub async fn open(
     State(parts): State<Parts>,
+    Owner(owner): Owner,
     headers: HeaderMap,
     Body(open): Body<CommOpen>,
 ) -> Result<Response, ApiError> {
@@ -37,13 +40,14 @@ pub async fn open(
         target_name: Some(open.target_name),
         ..Message::default()
     };
-    send(&parts, &headers, message, open.message).await
+    send(&parts, owner, &headers, message, open.message).await
 }
 
 /// `POST /comms/{id}`.
 pub async fn say(
     State(parts): State<Parts>,
     Name(comm_id): Name,
+    Owner(owner): Owner,
     headers: HeaderMap,
     MaybeBody(request): MaybeBody<CommRequest>,
 ) -> Result<Response, ApiError> {
@@ -51,13 +55,14 @@ pub async fn say(
         comm_id,
         ..Message::default()
     };
-    send(&parts, &headers, message, request).await
+    send(&parts, owner, &headers, message, request).await
 }
 
 /// `DELETE /comms/{id}`.
 pub async fn close(
     State(parts): State<Parts>,
     Name(comm_id): Name,
+    Owner(owner): Owner,
     headers: HeaderMap,
     Params(choice): Params<KernelChoice>,
 ) -> Result<Response, ApiError> {
@@ -70,11 +75,12 @@ pub async fn close(
         kernel: choice.kernel,
         ..CommRequest::default()
     };
-    send(&parts, &headers, message, request).await
+    send(&parts, owner, &headers, message, request).await
 }
 
 async fn send(
     parts: &Parts,
+    owner: JobOwner,
     headers: &HeaderMap,
     message: Message,
     request: CommRequest,
@@ -92,5 +98,5 @@ async fn send(
         kernel: request.kernel,
         ..ExecRequest::default()
     };
-    Ok(answer(&kernel.send(order, message)?, headers).await)
+    Ok(answer(&kernel.send(order, owner, message)?, headers).await)
 }

@@ -4,6 +4,7 @@ use axum::{Json, extract::State, http::StatusCode};
 use wire::body::{
     Change, Completed, CryoReloaded, CryoRequest, CryoStored, Snapshot, SnapshotList,
 };
+use wire::error_code::ErrorCode;
 
 use super::{
     Parts,
@@ -17,11 +18,11 @@ impl From<CryoError> for ApiError {
     fn from(error: CryoError) -> Self {
         let (status, code) = match error {
             CryoError::Kernel(error) => return error.into(),
-            CryoError::Unknown(_) | CryoError::None => (StatusCode::NOT_FOUND, "not_found"),
-            CryoError::BadName(_) => (StatusCode::BAD_REQUEST, "invalid_request"),
-            CryoError::Damaged { .. } => (StatusCode::CONFLICT, "snapshot_damaged"),
-            CryoError::Disk(_) => (StatusCode::SERVICE_UNAVAILABLE, "disk_failed"),
-            CryoError::Full => (StatusCode::INSUFFICIENT_STORAGE, "disk_full"),
+            CryoError::Unknown(_) | CryoError::None => (StatusCode::NOT_FOUND, ErrorCode::NotFound),
+            CryoError::BadName(_) => (StatusCode::BAD_REQUEST, ErrorCode::InvalidRequest),
+            CryoError::Damaged { .. } => (StatusCode::CONFLICT, ErrorCode::SnapshotDamaged),
+            CryoError::Disk(_) => (StatusCode::SERVICE_UNAVAILABLE, ErrorCode::DiskFailed),
+            CryoError::Full => (StatusCode::INSUFFICIENT_STORAGE, ErrorCode::DiskFull),
         };
         Self::new(status, code, error.to_string())
     }

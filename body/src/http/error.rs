@@ -5,18 +5,21 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Response},
 };
-use wire::kernel::{ErrorAnswer, ErrorBody};
+use wire::{
+    error_code::ErrorCode,
+    kernel::{ErrorAnswer, ErrorBody},
+};
 
 /// An error as a client sees it.
 #[derive(Debug)]
 pub struct ApiError {
     status: StatusCode,
-    code: &'static str,
+    code: ErrorCode,
     message: String,
 }
 
 impl ApiError {
-    pub fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
+    pub fn new(status: StatusCode, code: ErrorCode, message: impl Into<String>) -> Self {
         Self {
             status,
             code,
@@ -25,17 +28,17 @@ impl ApiError {
     }
 
     pub fn not_found(message: impl Into<String>) -> Self {
-        Self::new(StatusCode::NOT_FOUND, "not_found", message)
+        Self::new(StatusCode::NOT_FOUND, ErrorCode::NotFound, message)
     }
 
     pub fn bad_request(message: impl Into<String>) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, "bad_request", message)
+        Self::new(StatusCode::BAD_REQUEST, ErrorCode::BadRequest, message)
     }
 
     pub fn method_not_allowed() -> Self {
         Self::new(
             StatusCode::METHOD_NOT_ALLOWED,
-            "method_not_allowed",
+            ErrorCode::MethodNotAllowed,
             "method not allowed for this route",
         )
     }
@@ -45,11 +48,11 @@ impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let request_id = ulid::Ulid::generate().to_string();
         if self.status == StatusCode::INTERNAL_SERVER_ERROR {
-            tracing::error!(request_id, code = self.code, "{}", self.message);
+            tracing::error!(request_id, code = %self.code, "{}", self.message);
         }
         let body = ErrorAnswer {
             error: ErrorBody {
-                code: self.code.to_owned(),
+                code: self.code,
                 message: self.message,
             },
             request_id,

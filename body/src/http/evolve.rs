@@ -1,13 +1,14 @@
 //! Routes of evolve: what something inside asks for, and what an executor tells.
 
 use axum::{Json, extract::State, http::StatusCode};
-use serde::Deserialize;
 use wire::{
     body::{Change, Completed},
+    error_code::ErrorCode,
     evolve::{
         EvolveClaim, EvolveLog, EvolveMachineStatus, EvolveQueue, EvolveReport, EvolveRunList,
         EvolveStarted, EvolveWish, ExecutorKind, StartedWord,
     },
+    routes::AfterQuery,
 };
 
 use super::{
@@ -21,13 +22,13 @@ use crate::evolve::{EvolveError, executor};
 impl From<EvolveError> for ApiError {
     fn from(error: EvolveError) -> Self {
         let (status, code) = match error {
-            EvolveError::Busy(_) => (StatusCode::CONFLICT, "evolve_in_progress"),
-            EvolveError::Taken => (StatusCode::CONFLICT, "evolve_taken"),
-            EvolveError::GoesOn(_) => (StatusCode::CONFLICT, "evolve_in_progress"),
-            EvolveError::Over(_) => (StatusCode::CONFLICT, "evolve_over"),
-            EvolveError::NothingWaits => (StatusCode::NOT_FOUND, "not_found"),
-            EvolveError::Unknown(_) => (StatusCode::NOT_FOUND, "not_found"),
-            EvolveError::Disk(_) => (StatusCode::SERVICE_UNAVAILABLE, "disk_failed"),
+            EvolveError::Busy(_) => (StatusCode::CONFLICT, ErrorCode::EvolveInProgress),
+            EvolveError::Taken => (StatusCode::CONFLICT, ErrorCode::EvolveTaken),
+            EvolveError::GoesOn(_) => (StatusCode::CONFLICT, ErrorCode::EvolveInProgress),
+            EvolveError::Over(_) => (StatusCode::CONFLICT, ErrorCode::EvolveOver),
+            EvolveError::NothingWaits => (StatusCode::NOT_FOUND, ErrorCode::NotFound),
+            EvolveError::Unknown(_) => (StatusCode::NOT_FOUND, ErrorCode::NotFound),
+            EvolveError::Disk(_) => (StatusCode::SERVICE_UNAVAILABLE, ErrorCode::DiskFailed),
         };
         Self::new(status, code, error.to_string())
     }
@@ -72,18 +73,11 @@ pub async fn runs(State(parts): State<Parts>) -> Result<Json<EvolveRunList>, Api
     }))
 }
 
-/// Query of a log.
-#[derive(Deserialize)]
-pub struct After {
-    #[serde(default)]
-    after: u64,
-}
-
 /// `GET /evolve/runs/{id}/log`.
 pub async fn log(
     State(parts): State<Parts>,
     Name(id): Name,
-    Params(from): Params<After>,
+    Params(from): Params<AfterQuery>,
 ) -> Result<Json<EvolveLog>, ApiError> {
     Ok(Json(parts.evolve.log(&id, from.after)?))
 }

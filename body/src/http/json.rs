@@ -10,6 +10,7 @@ use axum::{
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use wire::body::KernelChoice;
+use wire::error_code::ErrorCode;
 
 use super::error::ApiError;
 
@@ -68,6 +69,19 @@ impl<S: Send + Sync> FromRequestParts<S> for Name {
     }
 }
 
+/// The two variable parts of a path, in its order.
+pub struct NamePair(pub String, pub String);
+
+impl<S: Send + Sync> FromRequestParts<S> for NamePair {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let read = Path::from_request_parts(parts, state).await;
+        read.map(|Path((first, second))| Self(first, second))
+            .map_err(|rejection| ApiError::bad_request(rejection.body_text()))
+    }
+}
+
 async fn bytes<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, ApiError> {
     let read = Bytes::from_request(request, state).await;
     read.map_err(|rejection: BytesRejection| {
@@ -76,7 +90,11 @@ async fn bytes<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Api
                 "the body is larger than the limit of {} MiB",
                 super::LARGEST_BODY >> 20
             );
-            ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", message)
+            ApiError::new(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                ErrorCode::BodyTooLarge,
+                message,
+            )
         } else {
             ApiError::bad_request("the body could not be read completely")
         }
@@ -96,7 +114,7 @@ fn parsed<T: DeserializeOwned>(bytes: &[u8], kernel: Option<String>) -> Result<T
         let message = "expected a JSON object, not a list";
         return Err(ApiError::new(
             StatusCode::BAD_REQUEST,
-            "invalid_request",
+            ErrorCode::InvalidRequest,
             message,
         ));
     }
@@ -111,7 +129,7 @@ fn parsed<T: DeserializeOwned>(bytes: &[u8], kernel: Option<String>) -> Result<T
             );
             return Err(ApiError::new(
                 StatusCode::BAD_REQUEST,
-                "invalid_request",
+                ErrorCode::InvalidRequest,
                 message,
             ));
         }
@@ -122,9 +140,9 @@ fn parsed<T: DeserializeOwned>(bytes: &[u8], kernel: Option<String>) -> Result<T
 
 fn not_taken(error: serde_json::Error) -> ApiError {
     let code = if error.is_data() {
-        "invalid_request"
+        ErrorCode::InvalidRequest
     } else {
-        "malformed_json"
+        ErrorCode::MalformedJson
     };
     let message = format!("invalid body: {error}");
     ApiError::new(StatusCode::BAD_REQUEST, code, message)

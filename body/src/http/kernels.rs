@@ -9,6 +9,7 @@ use wire::body::{
     CompleteAnswer, Completed, CompletedWord, CursorRequest, InspectAnswer, KernelChoice,
     KernelList, KernelShown, NewKernel, VariablesAnswer,
 };
+use wire::error_code::ErrorCode;
 
 use super::{
     Parts,
@@ -31,11 +32,11 @@ pub const COMPLETED: Json<Completed> = Json(Completed {
 impl From<KernelError> for ApiError {
     fn from(error: KernelError) -> Self {
         let (status, code) = match error {
-            KernelError::Unknown(_) => (StatusCode::NOT_FOUND, "not_found"),
-            KernelError::BadName(_) => (StatusCode::BAD_REQUEST, "invalid_request"),
-            KernelError::Exists(_) => (StatusCode::CONFLICT, "kernel_exists"),
-            KernelError::Main => (StatusCode::CONFLICT, "kernel_is_main"),
-            KernelError::TooMany => (StatusCode::CONFLICT, "too_many_kernels"),
+            KernelError::Unknown(_) => (StatusCode::NOT_FOUND, ErrorCode::NotFound),
+            KernelError::BadName(_) => (StatusCode::BAD_REQUEST, ErrorCode::InvalidRequest),
+            KernelError::Exists(_) => (StatusCode::CONFLICT, ErrorCode::KernelExists),
+            KernelError::Main => (StatusCode::CONFLICT, ErrorCode::KernelIsMain),
+            KernelError::TooMany => (StatusCode::CONFLICT, ErrorCode::TooManyKernels),
         };
         Self::new(status, code, error.to_string())
     }
@@ -45,7 +46,7 @@ impl From<QueueFull> for ApiError {
     fn from(error: QueueFull) -> Self {
         Self::new(
             StatusCode::SERVICE_UNAVAILABLE,
-            "queue_full",
+            ErrorCode::QueueFull,
             error.to_string(),
         )
     }
@@ -56,12 +57,12 @@ impl From<AskError> for ApiError {
         match error {
             AskError::Gone => Self::new(
                 StatusCode::SERVICE_UNAVAILABLE,
-                "kernel_died",
+                ErrorCode::KernelDied,
                 error.to_string(),
             ),
             AskError::Failed(_) => Self::new(
                 StatusCode::UNPROCESSABLE_ENTITY,
-                "kernel_failed",
+                ErrorCode::KernelFailed,
                 error.to_string(),
             ),
         }
@@ -122,7 +123,11 @@ pub async fn restart(
     let restarted = tokio::time::timeout(START, parts.kernels.restart(name)).await;
     restarted.map_err(|_| {
         let message = "the new process is not accepting cells yet; see GET /services/{name}/logs";
-        ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "kernel_starting", message)
+        ApiError::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            ErrorCode::KernelStarting,
+            message,
+        )
     })??;
     Ok(COMPLETED)
 }
@@ -166,7 +171,11 @@ pub async fn asked<T: DeserializeOwned>(
     let answer = tokio::time::timeout(PATIENCE, kernel.ask(what, arguments)).await;
     let value = answer.map_err(|_| {
         let message = "the kernel is busy and not responding";
-        ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "kernel_busy", message)
+        ApiError::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            ErrorCode::KernelBusy,
+            message,
+        )
     })??;
     read(value)
 }
@@ -176,7 +185,7 @@ pub fn read<T: DeserializeOwned>(value: Value) -> Result<Json<T>, ApiError> {
     serde_json::from_value(value).map(Json).map_err(|error| {
         ApiError::new(
             StatusCode::INTERNAL_SERVER_ERROR,
-            "internal",
+            ErrorCode::Internal,
             format!("the kernel's response can't be read: {error}"),
         )
     })

@@ -12,12 +12,12 @@ use axum::{
     },
 };
 use futures_util::{Stream, stream};
-use serde::Deserialize;
 use tokio::sync::broadcast::error::RecvError;
 use wire::body::{
     Change, Completed, CriuStatus, KernelChoice, LogPage, PingAnswer, ServiceList, StatusAnswer,
     Takeover, TakeoverRequest,
 };
+use wire::{error_code::ErrorCode, routes::LogQuery};
 
 use super::{
     Parts,
@@ -48,7 +48,7 @@ pub async fn ping(State(parts): State<Parts>) -> Result<Json<PingAnswer>, ApiErr
         let message = "the main kernel is not accepting cells yet";
         Err(ApiError::new(
             StatusCode::SERVICE_UNAVAILABLE,
-            "kernel_starting",
+            ErrorCode::KernelStarting,
             message,
         ))
     }
@@ -86,7 +86,7 @@ pub async fn restart(
     if let Some(restarted) = parts.mcp.restart_service(&name).await {
         return restarted.map(|()| COMPLETED).map_err(|error| {
             let (status, problem) = (StatusCode::SERVICE_UNAVAILABLE, error.to_string());
-            ApiError::new(status, "service_starting", problem)
+            ApiError::new(status, ErrorCode::ServiceStarting, problem)
         });
     }
     let restarted = async {
@@ -100,26 +100,17 @@ pub async fn restart(
         Ok(false) => Err(no_service(&name)),
         Err(_) => Err(ApiError::new(
             StatusCode::SERVICE_UNAVAILABLE,
-            "service_starting",
+            ErrorCode::ServiceStarting,
             format!("{name} is not ready yet; see its log"),
         )),
     }
-}
-
-/// Query of `GET /services/{name}/logs`.
-#[derive(Deserialize)]
-pub struct From {
-    #[serde(default)]
-    after: u64,
-    #[serde(default)]
-    follow: bool,
 }
 
 /// `GET /services/{name}/logs?after=&follow=`.
 pub async fn logs(
     State(parts): State<Parts>,
     Name(name): Name,
-    Params(from): Params<From>,
+    Params(from): Params<LogQuery>,
 ) -> Result<Response, ApiError> {
     if !parts.keeper.has(&name) && !parts.mcp.has_service(&name) {
         return Err(no_service(&name));
@@ -166,7 +157,11 @@ pub async fn take_over(
 ) -> Result<Json<Takeover>, ApiError> {
     let (takeover, changed) = parts.takeovers.set(request).map_err(|error| {
         let message = format!("it could not be saved: {error}");
-        ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", message)
+        ApiError::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            ErrorCode::Internal,
+            message,
+        )
     })?;
     if changed {
         let takeover = takeover.clone();
@@ -194,7 +189,7 @@ pub async fn criu() -> Json<CriuStatus> {
 
 /// `POST /criu/checkpoint` and `POST /criu/restore`: which say why not, and what to use instead.
 pub async fn no_criu() -> ApiError {
-    ApiError::new(StatusCode::CONFLICT, "criu_unavailable", NO_CRIU)
+    ApiError::new(StatusCode::CONFLICT, ErrorCode::CriuUnavailable, NO_CRIU)
 }
 
 /// An event stream that ends with the machine: else it would hold up its end.
@@ -211,7 +206,7 @@ fn page(name: &str, after: u64) -> Result<LogPage, ApiError> {
     logs::page(name, after).map_err(|error| {
         ApiError::new(
             StatusCode::INTERNAL_SERVER_ERROR,
-            "internal",
+            ErrorCode::Internal,
             format!("could not read the log of {name}: {error}"),
         )
     })

@@ -1,21 +1,35 @@
 //! The machine's API: over TCP with the access rules, over a Unix socket for
 //! callers inside the machine, without a token.
+//!
+//! Start reading at `routes`: each route's handler. The list of routes itself is in `wire`.
+//!
+//! - `routes`, `api`: handlers by their names, the router and the document that are made of them
+//! - `access`, `scopes`, `tokens`: who is let in, and to which routes
+//! - `cells`, `outputs`, `comms`, `kernels`, `commands`, `terminal`, `jobs`, `cryo`, `evolve`, `machine`,
+//!   `sandboxes`, `metrics`: handlers of these subjects
+//! - `json`, `error`: what a request brings, and the one shape of errors
+//! - `serve`: a listener, its limits and its end
 
 pub mod access;
 mod api;
-mod cells;
+pub mod cells;
 mod commands;
 mod comms;
 mod cryo;
 pub mod error;
 mod evolve;
+mod jobs;
 mod json;
 mod kernels;
 mod machine;
 mod metrics;
+mod outputs;
 mod routes;
+mod sandboxes;
+pub mod scopes;
 pub mod serve;
 mod terminal;
+mod tokens;
 
 use std::{os::unix::fs::PermissionsExt, sync::Arc};
 
@@ -23,10 +37,15 @@ use axum::{Router, extract::DefaultBodyLimit, middleware, serve::ListenerExt};
 use tokio::net::{TcpListener, UnixListener};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use self::{access::Access, error::ApiError, serve::Limits};
+use self::{
+    access::{Access, Guard},
+    error::ApiError,
+    serve::Limits,
+};
 use crate::{
-    changes::Changes, cryo::Cryo, evolve::Evolve, kernel::Kernels, mcp::Relay, shell::Shell,
-    supervisor::keeper::Keeper, takeover::Takeovers, terminal::Terminals,
+    changes::Changes, cryo::Cryo, evolve::Evolve, kernel::Kernels, mcp::Relay,
+    sandboxes::calls::Calls, shell::Shell, supervisor::keeper::Keeper, takeover::Takeovers,
+    terminal::Terminals,
 };
 
 /// The largest body of a request.
@@ -45,6 +64,7 @@ pub struct Inner {
     pub evolve: Evolve,
     terminals: Arc<Terminals>,
     takeovers: Takeovers,
+    sandbox_calls: Calls,
     changes: Changes,
     mcp: Arc<Relay>,
     tasks: TaskTracker,
@@ -70,8 +90,9 @@ impl Parts {
             keeper,
             cryo: crate::cryo::of_machine(clock.clone()),
             evolve: crate::evolve::of_machine(clock.clone()),
-            terminals: Arc::default(),
-            takeovers: Takeovers::load(crate::paths::takeover_file(), clock),
+            terminals: Arc::new(Terminals::new(clock.clone(), changes.clone())),
+            takeovers: Takeovers::load(crate::paths::takeover_file(), clock.clone()),
+            sandbox_calls: Calls::new(clock, changes.clone()),
             changes,
             mcp,
             tasks,
@@ -110,9 +131,13 @@ impl Http {
     pub async fn serve(self, parts: Parts, access: Arc<Access>, stop: CancellationToken) {
         let relay = Router::new().nest("/mcp-relay", crate::mcp::http::routes(parts.mcp.clone()));
         let routes = routes(parts);
+        let guard = Guard {
+            access,
+            table: scopes::API,
+        };
         let outside = routes
             .clone()
-            .layer(middleware::from_fn_with_state(access, access::check));
+            .layer(middleware::from_fn_with_state(guard, access::check));
         let tcp = self.tcp.tap_io(|stream| {
             // Without it an answer may wait for its own acknowledgement.
             let _ = stream.set_nodelay(true);

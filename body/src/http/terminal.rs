@@ -1,6 +1,7 @@
 //! `GET /terminal`: a terminal over a WebSocket. Binary messages are bytes, both ways. A text
 //! message of the viewer is JSON: `{"type": "resize", "cols": 80, "rows": 24}`; one of ours is
-//! `{"type": "ended"}`, when the shell has ended.
+//! `{"type": "ended", "exit": 0}`, when the shell has ended; `exit` is its exit code, 128 and the
+//! signal's number, or null.
 
 use axum::{
     extract::{
@@ -12,29 +13,24 @@ use axum::{
 };
 use futures_util::{SinkExt, StreamExt};
 use serde::Deserialize;
+use serde_json::json;
 use tokio::sync::broadcast::error::RecvError;
+use wire::{error_code::ErrorCode, routes::TerminalQuery};
 
-use super::{Parts, error::ApiError, json::Params};
+use super::{Parts, error::ApiError, jobs::Owner, json::Params};
 use crate::terminal::{Terminal, TerminalError};
 
 impl From<TerminalError> for ApiError {
     fn from(error: TerminalError) -> Self {
         let (status, code) = match error {
-            TerminalError::Io(_) => (StatusCode::SERVICE_UNAVAILABLE, "terminal_not_started"),
-            TerminalError::TooMany => (StatusCode::CONFLICT, "too_many_terminals"),
+            TerminalError::Io(_) => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                ErrorCode::TerminalNotStarted,
+            ),
+            TerminalError::TooMany => (StatusCode::CONFLICT, ErrorCode::TooManyTerminals),
         };
         Self::new(status, code, error.to_string())
     }
-}
-
-/// Query of `GET /terminal`.
-#[derive(Deserialize)]
-pub struct Wanted {
-    /// Viewers of one name see one terminal.
-    #[serde(default)]
-    name: String,
-    cols: Option<u16>,
-    rows: Option<u16>,
 }
 
 #[derive(Deserialize)]
@@ -46,16 +42,22 @@ enum Said {
 /// `GET /terminal?name=&cols=&rows=`.
 pub async fn open(
     State(parts): State<Parts>,
-    Params(wanted): Params<Wanted>,
+    Owner(owner): Owner,
+    Params(wanted): Params<TerminalQuery>,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, ApiError> {
     let upgrade = upgrade.map_err(|_| {
         let message = "this route requires a WebSocket request";
-        ApiError::new(StatusCode::UPGRADE_REQUIRED, "upgrade_required", message)
+        ApiError::new(
+            StatusCode::UPGRADE_REQUIRED,
+            ErrorCode::UpgradeRequired,
+            message,
+        )
     })?;
-    let terminal = parts
-        .terminals
-        .open(&wanted.name, &parts.shell, &parts.tasks, &parts.stop)?;
+    let terminal =
+        parts
+            .terminals
+            .open(&wanted.name, owner, &parts.shell, &parts.tasks, &parts.stop)?;
     // A size that the terminal does not take leaves it as it is.
     let _ = terminal.resize(wanted.cols, wanted.rows);
     Ok(upgrade.on_upgrade(move |socket| async move {
@@ -109,7 +111,8 @@ async fn view(socket: WebSocket, terminal: &Terminal) {
                     }
                 }
                 // The viewer may have gone.
-                let _ = sink.send(Message::Text(r#"{"type":"ended"}"#.into())).await;
+                let ended = json!({ "type": "ended", "exit": terminal.exit() });
+                let _ = sink.send(Message::Text(ended.to_string().into())).await;
                 let _ = sink.close().await;
                 return;
             }

@@ -81,7 +81,7 @@ fn put(secrets: &[PathBuf; 2], name: &str, value: &str) -> std::io::Result<()> {
     if value.is_empty() || secrets.iter().any(|folder| folder.join(&name).exists()) {
         return Ok(());
     }
-    let file = secrets[0].join(name);
+    let file = secrets[1].join(name);
     let mut options = fs::OpenOptions::new();
     let mut file = options
         .write(true)
@@ -184,7 +184,7 @@ mod tests {
             pair("LOG_LEVEL", "warn"),
             pair("PATH", "/bin"),
         ];
-        let folders = [secrets.clone(), mounted];
+        let folders = [mounted, secrets.clone()];
         let given = Given::of(&environment, &folders, &dotenv).unwrap();
         let found = |name: &str| fs::read_to_string(secrets.join(name)).unwrap_or_default();
         assert_eq!(found("a_api_key"), "");

@@ -1,6 +1,10 @@
 //! PID 1: a process table without policy. It starts, signals, lists and reaps
 //! services at the supervisor's word, and keeps the supervisor alive. Single
 //! threaded: one poll loop over signals and the socket.
+//!
+//! - `setup`, `given`: what is done as root, and what the machine is given
+//! - `table`, `tree`, `spawn`, `connection`: services, all their processes, and the supervisor's requests
+//! - `room`: room for a supervisor at the machine's limit of processes
 
 mod connection;
 mod given;

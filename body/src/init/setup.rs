@@ -6,7 +6,7 @@ use std::{
     collections::HashSet,
     fs,
     os::unix::fs::{MetadataExt, PermissionsExt},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use nix::{
@@ -97,9 +97,9 @@ fn as_root(run: &Path) -> std::io::Result<()> {
     let secrets = crate::paths::secrets_dir();
     fs::create_dir_all(&secrets)?;
     own(&secrets)?;
-    for entry in fs::read_dir("/run/secrets").into_iter().flatten().flatten() {
-        if let Ok(bytes) = fs::read(entry.path()) {
-            let copy = secrets.join(entry.file_name());
+    for path in unreadable(&crate::paths::mounted_secrets_dir(), uid.as_raw()) {
+        if let (Ok(bytes), Some(name)) = (fs::read(&path), path.file_name()) {
+            let copy = secrets.join(name);
             let _ = fs::remove_file(&copy);
             fs::write(&copy, bytes)?;
             fs::set_permissions(&copy, fs::Permissions::from_mode(0o400))?;
@@ -129,6 +129,21 @@ fn as_root(run: &Path) -> std::io::Result<()> {
     setgid(gid)?;
     setuid(uid)?;
     Ok(())
+}
+
+/// Files of a folder that a user can't read as their owner. What that user can read is read where
+/// it lies: a copy would hide that it changes.
+fn unreadable(folder: &Path, uid: u32) -> Vec<PathBuf> {
+    let is_owners = |path: &Path, mode: u32| {
+        let found = fs::metadata(path);
+        found.is_ok_and(|found| found.uid() == uid && found.mode() & mode == mode)
+    };
+    let is_open = is_owners(folder, 0o500);
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries
+        .map(|entry| entry.path())
+        .filter(|path| !(is_open && is_owners(path, 0o400)))
+        .collect()
 }
 
 /// A home made under another uid (1000 in the image) is handed over, but for what is mounted inside it.
@@ -203,7 +218,30 @@ fn clear_leftovers() {
 
 #[cfg(test)]
 mod tests {
-    use super::entered;
+    use std::{fs, os::unix::fs::PermissionsExt};
+
+    use super::{entered, unreadable};
+
+    #[test]
+    fn only_what_the_user_cannot_read_is_copied() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path();
+        let set = |name: &str, mode| {
+            fs::write(path.join(name), "x").unwrap();
+            fs::set_permissions(path.join(name), fs::Permissions::from_mode(mode)).unwrap();
+        };
+        set("own", 0o600);
+        set("closed", 0o000);
+        let uid = nix::unistd::geteuid().as_raw();
+        assert_eq!(unreadable(path, uid), [path.join("closed")]);
+        // Another's files are copied, whatever their mode.
+        assert_eq!(unreadable(path, uid + 1).len(), 2);
+        fs::set_permissions(path, fs::Permissions::from_mode(0o700)).unwrap();
+        assert_eq!(
+            unreadable(&path.join("missing"), uid),
+            [] as [std::path::PathBuf; 0]
+        );
+    }
 
     #[test]
     fn a_uid_is_entered_for_one_user_alone() {

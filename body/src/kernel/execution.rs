@@ -1,121 +1,32 @@
 //! One cell's life: queued, running, over; with all that it put out.
 
-use std::{collections::BTreeMap, sync::Mutex, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-use serde::{Deserialize, Serialize};
+use parking_lot::Mutex;
 use serde_json::Value;
 use tokio::sync::watch;
 use wire::{
-    body::{CellShown, CellState, CommKind, InputPrompt},
-    kernel::{CellError, ExecAnswer, ExecRequest, ExecStatus},
+    body::{CellBrief, CellShown, CellState, InputPrompt},
+    kernel::{CellEnd, CellError, ExecAnswer, ExecStatus},
 };
 
 use super::{
-    follower::Followers,
-    lock,
-    outputs::{Event, Outputs, size},
+    QueuedExecution,
+    ending::Ending,
+    followers::Followers,
+    outputs::{Event, Outputs},
 };
 use crate::clock::Instant;
-
-/// A cell as it was handed in: what the worker keeps, and what the queue's spool holds.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct Order {
-    /// Ours, unique, later ones larger.
-    pub execution_id: String,
-    /// The client's request.
-    #[serde(flatten)]
-    pub request: ExecRequest,
-    /// In place of the request's code: a client's message for a comm, which takes its turn as a cell does.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub comm: Option<Message>,
-}
-
-impl Order {
-    /// Bytes of it that clients choose.
-    pub(super) fn bytes(&self) -> usize {
-        let comm = self.comm.as_ref().map_or(0, |message| {
-            let values = message.data.iter().chain(&message.metadata);
-            let values: usize = values.map(|(name, value)| name.len() + size(value)).sum();
-            values + message.buffers.iter().map(String::len).sum::<usize>()
-        });
-        self.request.code.len() + self.request.id.as_ref().map_or(0, String::len) + comm
-    }
-}
-
-/// A client's message for a comm.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct Message {
-    pub msg_type: CommKind,
-    pub comm_id: String,
-    /// Of one that opens it.
-    pub target_name: Option<String>,
-    pub data: BTreeMap<String, Value>,
-    pub metadata: BTreeMap<String, Value>,
-    /// Base64.
-    pub buffers: Vec<String>,
-}
-
-/// How a cell ended.
-pub struct Ending {
-    pub status: ExecStatus,
-    pub result: Option<String>,
-    pub error: Option<CellError>,
-    pub timing_ms: u64,
-    pub execution_count: Option<u64>,
-}
-
-impl Ending {
-    fn without_value(status: ExecStatus, kind: &str, message: &str, ran: Duration) -> Self {
-        Self {
-            status,
-            result: None,
-            error: Some(CellError {
-                kind: kind.to_owned(),
-                message: message.to_owned(),
-                traceback: message.to_owned(),
-            }),
-            timing_ms: u64::try_from(ran.as_millis()).unwrap_or(u64::MAX),
-            execution_count: None,
-        }
-    }
-
-    /// It was taken out of the queue.
-    pub fn interrupted_in_queue() -> Self {
-        let message = "the cell was removed from the queue";
-        Self::without_value(
-            ExecStatus::Interrupted,
-            "Cancelled",
-            message,
-            Duration::ZERO,
-        )
-    }
-
-    /// The kernel ended under it.
-    pub fn died(ran: Duration) -> Self {
-        let message = "the kernel process died while the cell was running";
-        Self::without_value(ExecStatus::Died, "KernelDied", message, ran)
-    }
-
-    /// The kernel ended under it because somebody wanted a new one.
-    pub fn restarted(ran: Duration) -> Self {
-        let message = "the kernel was restarted while the cell was running";
-        Self::without_value(ExecStatus::Died, "KernelRestarted", message, ran)
-    }
-
-    /// Its limit passed, and it goes on.
-    pub fn stuck(ran: Duration) -> Self {
-        let message = "the cell timed out and ignores the interrupt; restart the kernel to stop it";
-        Self::without_value(ExecStatus::Timeout, "TimeoutError", message, ran)
-    }
-}
 
 struct Inner {
     state: CellState,
     began: Option<Instant>,
+    ended: Option<Instant>,
     outputs: Outputs,
     /// The number by which the worker knows the `input()` that is asked now.
     input: Option<u64>,
-    answer: Option<ExecAnswer>,
+    /// How it ended for its client; a cell that is stuck past its limit goes on all the same.
+    ending: Option<Ending>,
 }
 
 impl Inner {
@@ -134,7 +45,7 @@ pub struct Execution {
     /// The client's own id, or the execution's.
     pub id: String,
     /// What to run.
-    pub order: Order,
+    pub order: QueuedExecution,
     /// Name of its kernel.
     pub kernel: String,
     inner: Mutex<Inner>,
@@ -146,7 +57,7 @@ pub struct Execution {
 
 impl Execution {
     /// A queued cell.
-    pub fn new(kernel: &str, order: Order) -> Self {
+    pub fn new(kernel: &str, order: QueuedExecution) -> Self {
         let id = order.request.id.clone();
         Self {
             id: id.unwrap_or_else(|| order.execution_id.clone()),
@@ -155,9 +66,10 @@ impl Execution {
             inner: Mutex::new(Inner {
                 state: CellState::Queued,
                 began: None,
+                ended: None,
                 outputs: Outputs::default(),
                 input: None,
-                answer: None,
+                ending: None,
             }),
             changes: watch::Sender::new(0),
             followers: Followers::default(),
@@ -166,7 +78,7 @@ impl Execution {
 
     /// Where it stands.
     pub fn state(&self) -> CellState {
-        lock(&self.inner).state
+        self.inner.lock().state
     }
 
     /// Whether the kernel is done with it.
@@ -185,17 +97,23 @@ impl Execution {
         told.unwrap_or_else(|| self.followers.any())
     }
 
-    /// Events with a seq larger than `after`, and the answer once there is one.
-    pub fn since(&self, after: u64) -> (Vec<Event>, Option<ExecAnswer>) {
-        let inner = lock(&self.inner);
-        (inner.outputs.since(after), inner.answer.clone())
+    /// Events with a seq larger than `after`, and how the cell ended, once it has.
+    pub fn since(&self, after: u64) -> (Vec<Event>, Option<CellEnd>) {
+        let inner = self.inner.lock();
+        let end = inner.ending.as_ref().map(Ending::briefly);
+        (inner.outputs.since(after), end)
+    }
+
+    /// The answer, once the cell has one: its text is kept once, so it is made for whoever asks.
+    pub fn answer_now(&self) -> Option<ExecAnswer> {
+        self.answer_of(&self.inner.lock())
     }
 
     /// The answer, once the cell has one.
     pub async fn answer(&self) -> ExecAnswer {
         let mut changes = self.watch();
         loop {
-            if let Some(answer) = lock(&self.inner).answer.clone() {
+            if let Some(answer) = self.answer_now() {
                 return answer;
             }
             // The sender lives in self.
@@ -203,27 +121,51 @@ impl Execution {
         }
     }
 
+    /// How it ended, as the answer says, and what it raised.
+    pub fn ending(&self) -> Option<(ExecStatus, Option<CellError>)> {
+        let inner = self.inner.lock();
+        let ending = inner.ending.as_ref()?;
+        Some((ending.status, ending.error.clone()))
+    }
+
+    /// The output of the event with this number, as long as it is kept.
+    pub fn output_at(&self, seq: u64) -> Option<Arc<Value>> {
+        self.inner.lock().outputs.output(seq)
+    }
+
     /// How `/executions` shows it.
     pub fn shown(&self) -> CellShown {
-        let inner = lock(&self.inner);
+        let inner = self.inner.lock();
         CellShown {
             id: self.id.clone(),
             execution_id: self.order.execution_id.clone(),
+            tag: self.order.request.tag.clone(),
             kernel: self.kernel.clone(),
             state: inner.state,
             code: self.order.request.code.clone(),
             last_seq: inner.outputs.last(),
             outputs: inner.outputs.merged(),
             input: inner.outputs.asks().cloned(),
-            answer: inner.answer.clone(),
+            answer: self.answer_of(&inner),
         }
     }
 
-    /// Bytes that it keeps: what the client sent, and its outputs, whose text the answer holds twice
-    /// more.
+    /// How `/executions?brief=true` shows it.
+    pub fn brief(&self) -> CellBrief {
+        CellBrief {
+            id: self.id.clone(),
+            execution_id: self.order.execution_id.clone(),
+            tag: self.order.request.tag.clone(),
+            kernel: self.kernel.clone(),
+            state: self.inner.lock().state,
+        }
+    }
+
+    /// Bytes that it keeps: what the client sent, its outputs, and how it ended.
     pub(super) fn bytes(&self) -> usize {
-        let inner = lock(&self.inner);
-        self.order.bytes() + inner.outputs.bytes() * if inner.answer.is_some() { 3 } else { 1 }
+        let inner = self.inner.lock();
+        let ending = inner.ending.as_ref().map_or(0, Ending::bytes);
+        self.order.bytes() + inner.outputs.bytes() + ending
     }
 
     /// It runs, and began then. One that is over stays so.
@@ -243,16 +185,22 @@ impl Execution {
 
     /// Whether the kernel had it: it did not only wait.
     pub(super) fn has_begun(&self) -> bool {
-        lock(&self.inner).began.is_some()
+        self.inner.lock().began.is_some()
     }
 
     /// How long ago the kernel began with it; `None` where it did not.
     pub fn began_ago(&self) -> Option<Duration> {
-        let began = lock(&self.inner).began;
+        let began = self.inner.lock().began;
         began.map(|began| began.elapsed())
     }
 
-    pub(super) fn output(&self, output: Value) {
+    /// How long ago the kernel was done with it; `None` as long as it isn't.
+    pub fn ended_ago(&self) -> Option<Duration> {
+        let ended = self.inner.lock().ended;
+        ended.map(|ended| ended.elapsed())
+    }
+
+    pub(super) fn output(&self, output: impl Into<Arc<Value>>) {
         self.change(|inner| {
             inner.outputs.add(output);
             self.followers.came(inner.outputs.total_bytes());
@@ -276,7 +224,7 @@ impl Execution {
     }
 
     pub(super) fn shows(&self, display_id: &str) -> bool {
-        lock(&self.inner).outputs.shows(display_id)
+        self.inner.lock().outputs.shows(display_id)
     }
 
     pub(super) fn asks(&self, number: u64, prompt: InputPrompt) {
@@ -296,7 +244,7 @@ impl Execution {
 
     /// The `input()` that waits, for whoever answers it: nobody else gets it then.
     pub(super) fn take_input(&self) -> Option<u64> {
-        lock(&self.inner).input.take()
+        self.inner.lock().input.take()
     }
 
     /// The kernel is done with it; false where it was before.
@@ -314,17 +262,20 @@ impl Execution {
         let mut settled = false;
         self.change(|inner| {
             settled = inner.go_to(state);
+            if settled && state == CellState::Over {
+                inner.ended = Some(Instant::now());
+            }
             if inner.input.take().is_some() {
                 inner.outputs.input(None);
             }
-            if inner.answer.is_none() {
-                inner.answer = Some(self.answer_of(ending, inner.outputs.merged()));
-            }
+            inner.ending.get_or_insert(ending);
         });
         settled
     }
 
-    fn answer_of(&self, ending: Ending, outputs: Vec<Value>) -> ExecAnswer {
+    fn answer_of(&self, inner: &Inner) -> Option<ExecAnswer> {
+        let ending = inner.ending.as_ref()?;
+        let outputs = inner.outputs.merged();
         let text = |name: &str| -> String {
             outputs
                 .iter()
@@ -332,36 +283,37 @@ impl Execution {
                 .filter_map(|output| output["text"].as_str())
                 .collect()
         };
-        ExecAnswer {
+        Some(ExecAnswer {
             id: self.id.clone(),
             execution_id: self.order.execution_id.clone(),
             status: ending.status,
             stdout: text("stdout"),
             stderr: text("stderr"),
-            result: ending.result,
-            error: ending.error,
+            result: ending.result.clone(),
+            error: ending.error.clone(),
             timing_ms: ending.timing_ms,
             execution_count: ending.execution_count,
+            exit_code: ending.exit_code,
             outputs,
-        }
+        })
     }
 
     fn change(&self, change: impl FnOnce(&mut Inner)) {
-        change(&mut lock(&self.inner));
+        change(&mut self.inner.lock());
         self.changes.send_modify(|count| *count += 1);
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
+    use std::{collections::BTreeMap, sync::Arc};
 
     use super::*;
-    use crate::kernel::Follower;
+    use crate::kernel::{Follower, Message};
 
     #[test]
     fn a_stuck_cell_is_answered_and_ends_later() {
-        let execution = Execution::new("main", Order::default());
+        let execution = Execution::new("main", QueuedExecution::default());
         execution.stuck(Duration::from_secs(1));
         assert_eq!(execution.state(), CellState::Stuck);
         assert_eq!(execution.since(0).1.unwrap().status, ExecStatus::Timeout);
@@ -371,10 +323,53 @@ mod tests {
     }
 
     #[test]
+    fn briefly_it_shows_neither_source_nor_outputs() {
+        let mut order = QueuedExecution {
+            execution_id: "1".to_owned(),
+            ..QueuedExecution::default()
+        };
+        order.request.code = "a long source".to_owned();
+        let execution = Execution::new("main", order);
+        execution
+            .output(serde_json::json!({"output_type": "stream", "name": "stdout", "text": "x"}));
+        let brief = serde_json::to_value(execution.brief()).unwrap();
+        let expected = serde_json::json!({"id": "1", "execution_id": "1", "tag": null, "kernel": "main", "state": "queued"});
+        assert_eq!(brief, expected);
+        assert_eq!(execution.shown().code, "a long source");
+    }
+
+    #[test]
+    fn a_cell_that_is_over_keeps_its_text_once() {
+        let execution = Execution::new("main", QueuedExecution::default());
+        let text = "x".repeat(1 << 20);
+        execution
+            .output(serde_json::json!({"output_type": "stream", "name": "stdout", "text": &text}));
+        let before = execution.bytes();
+        let completed = Ending {
+            status: ExecStatus::Completed,
+            result: Some("42".to_owned()),
+            error: None,
+            timing_ms: 1,
+            execution_count: Some(1),
+            exit_code: None,
+        };
+        execution.end(completed);
+        assert_eq!(execution.bytes(), before + 2);
+        let answer = execution.answer_now().unwrap();
+        assert_eq!((answer.stdout, answer.outputs.len()), (text, 1));
+        assert_eq!(answer.result.as_deref(), Some("42"));
+        assert_eq!(
+            execution.shown().answer.unwrap().status,
+            ExecStatus::Completed
+        );
+    }
+
+    #[test]
     fn what_its_client_sent_counts_as_kept() {
-        let mut order = Order::default();
+        let mut order = QueuedExecution::default();
         order.request.code = "four".to_owned();
-        order.request.id = Some("three".to_owned());
+        order.request.id = Some("thr".to_owned());
+        order.request.tag = Some("ee".to_owned());
         assert_eq!(Execution::new("main", order.clone()).bytes(), 9);
         order.comm = Some(Message {
             data: BTreeMap::from([("k".to_owned(), Value::from("value"))]),
@@ -386,20 +381,20 @@ mod tests {
 
     #[test]
     fn somebody_is_who_follows_or_who_was_promised() {
-        let execution = Arc::new(Execution::new("main", Order::default()));
+        let execution = Arc::new(Execution::new("main", QueuedExecution::default()));
         assert!(!execution.has_somebody());
         let follower = Follower::new(&execution);
         assert!(execution.has_somebody());
         drop(follower);
         assert!(!execution.has_somebody());
-        let mut order = Order::default();
+        let mut order = QueuedExecution::default();
         order.request.stdin = Some(true);
         assert!(Execution::new("main", order).has_somebody());
     }
 
     #[test]
     fn an_input_is_answered_once_and_over_with_the_cell() {
-        let execution = Execution::new("main", Order::default());
+        let execution = Execution::new("main", QueuedExecution::default());
         let prompt = InputPrompt {
             prompt: String::new(),
             password: false,

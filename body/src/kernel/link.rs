@@ -17,7 +17,7 @@ use wire::{
     kernel::{CellError, ExecStatus},
 };
 
-use super::execution::Order;
+use super::QueuedExecution;
 
 /// Larger than any output that the worker sends in one piece.
 pub const LONGEST_FRAME: usize = 512 << 20;
@@ -34,7 +34,7 @@ pub enum ToWorker<'a> {
     Hello {
         after: u64,
     },
-    Execute(&'a Order),
+    Execute(&'a QueuedExecution),
     Interrupt,
     /// What `input()` number so returns; none where nobody can say.
     Input {
@@ -88,7 +88,7 @@ pub enum FromWorker {
         seq: u64,
         /// On the machine's monotonic clock.
         at_s: f64,
-        request: Order,
+        request: QueuedExecution,
     },
     /// A cell put something out.
     Event {
@@ -126,6 +126,9 @@ pub enum FromWorker {
         error: Option<CellError>,
         timing_ms: u64,
         execution_count: Option<u64>,
+        /// Where `sys.exit()` ended it: what a program would have ended with.
+        #[serde(default)]
+        exit_code: Option<u8>,
     },
     Answer {
         ask: u64,
@@ -266,7 +269,7 @@ mod tests {
 
         // More than the socket holds, read by the other side only in the end.
         let code = "x".repeat(4 << 20);
-        let mut order = Order::default();
+        let mut order = QueuedExecution::default();
         order.request.code = code.clone();
         let message = ToWorker::Execute(&order);
         let reading = async {

@@ -3,10 +3,13 @@
 
 mod batches;
 mod driver;
+mod ending;
 mod execution;
 mod follower;
+mod followers;
 mod link;
 mod outputs;
+mod queued_execution;
 mod running;
 mod set;
 mod spool;
@@ -17,25 +20,28 @@ use std::{
     collections::VecDeque,
     path::PathBuf,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
 
+use parking_lot::Mutex;
 use serde_json::Value;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use wire::{
     body::{CellState, Change, KernelShown, KernelState},
+    job::JobOwner,
     kernel::{ExecRequest, KernelStatus},
 };
 
-use self::{execution::Order, spool::Spool};
+use self::{ending::Ending, spool::Spool};
 pub use self::{
-    execution::{Execution, Message},
+    execution::Execution,
     follower::Follower,
-    outputs::{Event, What},
+    outputs::{Event, What, size},
+    queued_execution::{Message, QueuedExecution},
     set::{KernelError, Kernels, MAIN, service},
 };
 use crate::{changes::Changes, clock::Clock, shell::Shell};
@@ -46,11 +52,6 @@ const KEPT_BYTES: usize = 64 << 20;
 /// How many cells may wait, and how much code.
 const MOST_WAITING: usize = 10_000;
 const MOST_WAITING_BYTES: usize = 192 << 20;
-
-/// Locks, also after a panic elsewhere: what is inside is whole between statements.
-pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 /// Why a question to a kernel has no answer.
 #[derive(Debug, thiserror::Error)]
@@ -79,13 +80,13 @@ struct Question {
 
 /// What waits for the worker.
 enum Work {
-    Cell(Arc<Execution>),
+    Execution(Arc<Execution>),
     /// Takes its turn between cells.
     Job(Question),
 }
 
 /// What goes past the queue.
-enum Aside {
+enum OutOfBand {
     Interrupt,
     Ask(Question),
     Input { number: u64, value: String },
@@ -102,7 +103,7 @@ pub struct Kernel {
     open: AtomicUsize,
     waiting_bytes: AtomicUsize,
     kept_bytes: AtomicUsize,
-    aside: mpsc::Sender<Aside>,
+    aside: mpsc::Sender<OutOfBand>,
     broken: batches::Broken,
     /// It goes for good: nothing waits for it.
     closed: AtomicBool,
@@ -155,7 +156,7 @@ impl Kernel {
                 // The worker says since when, where it still runs.
                 execution.runs(kernel.clock.now());
             } else {
-                lock(&kernel.queue).push_back(Work::Cell(execution));
+                kernel.queue.lock().push_back(Work::Execution(execution));
             }
         }
         let drive = driver::drive(Arc::clone(&kernel), socket, shell, asides, set_worker, stop);
@@ -204,31 +205,38 @@ impl Kernel {
 
     /// How many cells ended, by how.
     pub fn counts(&self) -> std::collections::BTreeMap<&'static str, u64> {
-        lock(&self.counts).clone()
+        self.counts.lock().clone()
     }
 
     /// Queues a cell.
-    pub fn execute(&self, request: ExecRequest) -> Result<Arc<Execution>, QueueFull> {
-        self.queue_up(request, None)
+    pub fn execute(
+        &self,
+        request: ExecRequest,
+        owner: JobOwner,
+    ) -> Result<Arc<Execution>, QueueFull> {
+        self.queue_up(request, owner, None)
     }
 
     /// Queues a message for a comm; of the request all but the code holds.
     pub fn send(
         &self,
         request: ExecRequest,
+        owner: JobOwner,
         message: Message,
     ) -> Result<Arc<Execution>, QueueFull> {
-        self.queue_up(request, Some(message))
+        self.queue_up(request, owner, Some(message))
     }
 
     fn queue_up(
         &self,
         request: ExecRequest,
+        owner: JobOwner,
         comm: Option<Message>,
     ) -> Result<Arc<Execution>, QueueFull> {
-        let order = Order {
+        let order = QueuedExecution {
             execution_id: self.clock.ulid().to_string(),
             request,
+            owner,
             comm,
         };
         let waiting_bytes = self.waiting_bytes.load(Ordering::Relaxed) + order.bytes();
@@ -241,7 +249,7 @@ impl Kernel {
         // Before its client hears of it: it must outlive us, and its worker.
         self.spool.put(&execution.order);
         self.keep(Arc::clone(&execution));
-        self.push(Work::Cell(Arc::clone(&execution)));
+        self.push(Work::Execution(Arc::clone(&execution)));
         self.heed_batch(&execution);
         self.changes.tell(|| Change::Kernel {
             kernel: self.shown(),
@@ -272,7 +280,7 @@ impl Kernel {
             answer,
         };
         // The driver is gone only while the kernel ends.
-        let _ = self.aside.send(Aside::Ask(question)).await;
+        let _ = self.aside.send(OutOfBand::Ask(question)).await;
         answered.await.unwrap_or(Err(AskError::Gone))
     }
 
@@ -287,7 +295,7 @@ impl Kernel {
         // It would wait for the next worker, and interrupt a cell that it was not meant for.
         if self.is_ready() {
             // The driver is gone only while the kernel ends.
-            let _ = self.aside.send(Aside::Interrupt).await;
+            let _ = self.aside.send(OutOfBand::Interrupt).await;
         }
     }
 
@@ -295,7 +303,7 @@ impl Kernel {
     pub async fn input(&self, execution: &Execution, value: String) -> bool {
         match execution.take_input() {
             Some(number) => {
-                let answer = Aside::Input { number, value };
+                let answer = OutOfBand::Input { number, value };
                 self.aside.send(answer).await.is_ok()
             }
             None => false,
@@ -304,12 +312,12 @@ impl Kernel {
 
     /// Queued, running and recent cells, oldest first.
     pub fn executions(&self) -> Vec<Arc<Execution>> {
-        lock(&self.executions).iter().cloned().collect()
+        self.executions.lock().iter().cloned().collect()
     }
 
     /// One of them.
     pub fn execution(&self, execution_id: &str) -> Option<Arc<Execution>> {
-        let executions = lock(&self.executions);
+        let executions = self.executions.lock();
         let found = executions
             .iter()
             .find(|execution| execution.order.execution_id == execution_id);
@@ -319,7 +327,7 @@ impl Kernel {
     /// Takes a queued cell out, or interrupts a running one.
     pub async fn cancel(&self, execution: &Arc<Execution>) {
         if self.take_out(&execution.order.execution_id) {
-            self.end(execution, execution::Ending::interrupted_in_queue());
+            self.end(execution, Ending::interrupted_in_queue());
         } else if matches!(execution.state(), CellState::Running | CellState::Stuck) {
             self.interrupt().await;
         }
@@ -334,10 +342,10 @@ impl Kernel {
     }
 
     fn end_all(&self) {
-        let left: Vec<Work> = lock(&self.queue).drain(..).collect();
+        let left: Vec<Work> = self.queue.lock().drain(..).collect();
         for work in left {
-            if let Work::Cell(execution) = work {
-                self.end(&execution, execution::Ending::interrupted_in_queue());
+            if let Work::Execution(execution) = work {
+                self.end(&execution, Ending::interrupted_in_queue());
             }
         }
         for execution in self.executions() {
@@ -349,15 +357,15 @@ impl Kernel {
     }
 
     /// How a cell ended whose worker is gone.
-    fn gone(&self, ran: Duration) -> execution::Ending {
+    fn gone(&self, ran: Duration) -> Ending {
         if self.restarts.load(Ordering::Relaxed) > 0 {
-            return execution::Ending::restarted(ran);
+            return Ending::restarted(ran);
         }
-        execution::Ending::died(ran)
+        Ending::died(ran)
     }
 
     fn push(&self, work: Work) {
-        lock(&self.queue).push_back(work);
+        self.queue.lock().push_back(work);
         // The queue's lock orders the two: who pushes after all was taken out sees it here.
         if self.closed.load(Ordering::Relaxed) {
             self.end_all();
@@ -367,7 +375,7 @@ impl Kernel {
 
     fn keep(&self, execution: Arc<Execution>) {
         self.clock.seen(&execution.order.execution_id);
-        let mut executions = lock(&self.executions);
+        let mut executions = self.executions.lock();
         self.waiting_bytes
             .fetch_add(execution.order.bytes(), Ordering::Relaxed);
         executions.push_back(execution);
@@ -385,21 +393,16 @@ impl Kernel {
     }
 
     /// Ends a cell; nothing where it is over.
-    fn end(&self, execution: &Execution, ending: execution::Ending) {
-        let word = match ending.status {
-            wire::kernel::ExecStatus::Completed => "completed",
-            wire::kernel::ExecStatus::Failed => "failed",
-            wire::kernel::ExecStatus::Interrupted => "interrupted",
-            wire::kernel::ExecStatus::Timeout => "timeout",
-            wire::kernel::ExecStatus::Died => "died",
-        };
-        let status = ending.status;
+    fn end(&self, execution: &Execution, ending: Ending) {
+        let (word, ends_batch) = (ending.word(), ending.ends_batch());
         self.spool.remove(&execution.order.execution_id);
         if !execution.end(ending) {
             return;
         }
-        self.end_batch(execution, status);
-        *lock(&self.counts).entry(word).or_default() += 1;
+        if ends_batch {
+            self.end_batch(execution);
+        }
+        *self.counts.lock().entry(word).or_default() += 1;
         self.open.fetch_sub(1, Ordering::Relaxed);
         self.waiting_bytes
             .fetch_sub(execution.order.bytes(), Ordering::Relaxed);
@@ -424,24 +427,24 @@ impl Kernel {
     }
 
     /// Carries an update out in the cells before that show this display.
-    fn update_others(&self, execution: &Execution, display_id: &str, output: &Value) {
+    fn update_others(&self, execution: &Execution, display_id: &str, output: &Arc<Value>) {
         for other in self.executions() {
             if !std::ptr::eq(&*other, execution) && other.shows(display_id) {
-                other.output(output.clone());
+                other.output(Arc::clone(output));
             }
         }
     }
 
     /// Takes a cell out of the queue; false where it does not wait.
     fn take_out(&self, execution_id: &str) -> bool {
-        let mut queue = lock(&self.queue);
+        let mut queue = self.queue.lock();
         let place = queue.iter().position(
-            |work| matches!(work, Work::Cell(cell) if cell.order.execution_id == execution_id),
+            |work| matches!(work, Work::Execution(execution) if execution.order.execution_id == execution_id),
         );
         place.and_then(|index| queue.remove(index)).is_some()
     }
 
     fn next(&self) -> Option<Work> {
-        lock(&self.queue).pop_front()
+        self.queue.lock().pop_front()
     }
 }

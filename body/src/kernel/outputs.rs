@@ -5,10 +5,10 @@
 //! but the last update of a display, are dropped from it: a replay from before them comes to the
 //! same outputs.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, sync::Arc};
 
 use serde_json::{Value, json};
-use wire::body::InputPrompt;
+use wire::{body::InputPrompt, nbformat::display_id};
 
 /// How much of a cell's first output is kept, and how much of its last.
 const HEAD_BYTES: usize = 2 << 20;
@@ -17,8 +17,9 @@ const TAIL_BYTES: usize = 10 << 20;
 /// What happened.
 #[derive(Clone, Debug)]
 pub enum What {
-    /// nbformat output object, or an update of one (`update_display_data`).
-    Output(Value),
+    /// nbformat output object, or an update of one (`update_display_data`). It may be large, and is
+    /// shared by all who read it.
+    Output(Arc<Value>),
     /// What was put out before is void.
     Cleared,
     /// A comm said something.
@@ -76,7 +77,7 @@ impl Outputs {
         {
             events.push(Event {
                 seq,
-                what: What::Output(missing(bytes)),
+                what: What::Output(missing(bytes).into()),
             });
         }
         let from = self.tail.partition_point(|event| event.seq <= after);
@@ -84,8 +85,24 @@ impl Outputs {
         events
     }
 
+    /// The output of the event with this number; none if it was dropped or the event has no output.
+    pub fn output(&self, seq: u64) -> Option<Arc<Value>> {
+        let found = match self.head.binary_search_by_key(&seq, |event| event.seq) {
+            Ok(at) => self.head.get(at),
+            Err(_) => {
+                let at = self.tail.binary_search_by_key(&seq, |event| event.seq);
+                at.ok().and_then(|at| self.tail.get(at))
+            }
+        };
+        match &found?.what {
+            What::Output(output) => Some(Arc::clone(output)),
+            _ => None,
+        }
+    }
+
     /// Adds an output.
-    pub fn add(&mut self, output: Value) {
+    pub fn add(&mut self, output: impl Into<Arc<Value>>) {
+        let output = output.into();
         let updated = updated_display(&output).map(str::to_owned);
         if self.clear_first && updated.is_none() {
             self.clear(false);
@@ -101,9 +118,8 @@ impl Outputs {
         let text = format!(
             "\n[output truncated: {pieces} outputs omitted, because the cell printed more than could be read]\n"
         );
-        self.push(What::Output(
-            json!({"output_type": "stream", "name": "stderr", "text": text}),
-        ));
+        let output = json!({"output_type": "stream", "name": "stderr", "text": text});
+        self.push(What::Output(output.into()));
     }
 
     /// Adds what a comm said.
@@ -177,7 +193,7 @@ impl Outputs {
         for output in &mut outputs {
             // nbformat knows it not; it was for the updates.
             if let Some(fields) = output.as_object_mut() {
-                fields.remove("transient");
+                fields.shift_remove("transient");
             }
         }
         outputs
@@ -240,7 +256,8 @@ impl Event {
 
     fn size(&self) -> usize {
         match &self.what {
-            What::Output(output) | What::Comm(output) => size(output),
+            What::Output(output) => size(output),
+            What::Comm(message) => size(message),
             _ => 8,
         }
     }
@@ -252,10 +269,6 @@ fn missing(bytes: usize) -> Value {
         bytes.div_ceil(1 << 20)
     );
     json!({"output_type": "stream", "name": "stderr", "text": text})
-}
-
-fn display_id(output: &Value) -> Option<&str> {
-    output["transient"]["display_id"].as_str()
 }
 
 /// The display that an update is about.
@@ -338,6 +351,9 @@ mod tests {
         assert_eq!(outputs.since(100).len(), 2);
         let behind = outputs.since(20);
         assert!(matches!(&behind[0].what, What::Output(output) if output["name"] == "stderr"));
+        assert_eq!(outputs.output(1).unwrap()["text"], "first");
+        assert_eq!(outputs.output(102).unwrap()["text"], "last");
+        assert!(outputs.output(behind[0].seq).is_none(), "it was dropped");
         outputs.clear(false);
         outputs.add(text("stdout", "after"));
         assert_eq!(outputs.merged(), [text("stdout", "after")]);
@@ -360,6 +376,14 @@ mod tests {
         assert_eq!(values, [999, 0, 999]);
         assert!(outputs.merged()[0].get("transient").is_none());
         assert_eq!((outputs.since(0).len(), outputs.last()), (4, 1002));
+        let values: Vec<_> = (0..1010)
+            .filter_map(|seq| Some(outputs.output(seq)?["data"]["text/plain"].clone()))
+            .collect();
+        assert_eq!(
+            values,
+            [0, 0, 0, 999],
+            "an update that another replaced is gone"
+        );
         assert!(outputs.shows("a") && !outputs.shows("c"));
     }
 

@@ -3,17 +3,18 @@
 use std::{
     collections::BTreeMap,
     path::Path,
-    sync::{Arc, Mutex, atomic::Ordering},
+    sync::{Arc, atomic::Ordering},
 };
 
 use nix::sys::signal::Signal;
+use parking_lot::Mutex;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use wire::{
     body::{Change, KernelShown},
     table::TableEntry,
 };
 
-use super::{Execution, Kernel, lock};
+use super::{Execution, Kernel};
 use crate::{
     changes::Changes,
     clock::Clock,
@@ -106,7 +107,7 @@ impl Kernels {
         if name == MAIN {
             return Ok(Arc::clone(&self.main));
         }
-        let slots = lock(&self.slots);
+        let slots = self.slots.lock();
         let slot = slots.get(name).filter(|slot| !slot.ends);
         slot.map(|slot| Arc::clone(&slot.kernel))
             .ok_or_else(|| KernelError::Unknown(name.to_owned()))
@@ -114,7 +115,7 @@ impl Kernels {
 
     /// All of them, `main` first.
     pub fn all(&self) -> Vec<Arc<Kernel>> {
-        let slots = lock(&self.slots);
+        let slots = self.slots.lock();
         let others = slots.values().filter(|slot| !slot.ends);
         let others = others.map(|slot| Arc::clone(&slot.kernel));
         let others = others.filter(|kernel| !Arc::ptr_eq(kernel, &self.main));
@@ -148,7 +149,11 @@ impl Kernels {
         if name.is_empty() || name.len() > LONGEST_NAME || !name.chars().all(fine) {
             return Err(KernelError::BadName(name.to_owned()));
         }
-        if lock(&self.slots).len() >= MOST {
+        let (exists, count) = {
+            let slots = self.slots.lock();
+            (slots.contains_key(name), slots.len())
+        };
+        if !exists && count >= MOST {
             return Err(KernelError::TooMany);
         }
         self.add(name, None)
@@ -160,7 +165,7 @@ impl Kernels {
         if name == MAIN {
             return Err(KernelError::Main);
         }
-        match lock(&self.slots).get_mut(name) {
+        match self.slots.lock().get_mut(name) {
             Some(slot) if !slot.ends => slot.ends = true,
             _ => return Err(KernelError::Unknown(name.to_owned())),
         }
@@ -168,7 +173,7 @@ impl Kernels {
         // Who waits may go away, and half an end would leave a process that is nobody's.
         let ending = self.tasks.spawn(async move {
             kernels.keeper.remove(&service_name(&name)).await;
-            if let Some(slot) = lock(&kernels.slots).remove(&name) {
+            if let Some(slot) = kernels.slots.lock().remove(&name) {
                 slot.stop.cancel();
                 slot.kernel.close();
             }
@@ -193,7 +198,7 @@ impl Kernels {
     }
 
     fn add(&self, name: &str, known: Option<TableEntry>) -> Option<Arc<Kernel>> {
-        let mut slots = lock(&self.slots);
+        let mut slots = self.slots.lock();
         if slots.contains_key(name) {
             return None;
         }
@@ -279,16 +284,16 @@ pub fn service(name: &str) -> Service {
         "--socket".to_owned(),
         socket.display().to_string(),
     ];
-    let mut env = BTreeMap::from([
+    let env = BTreeMap::from([
         (
             "PYTHONPATH".to_owned(),
             of("KERNEL_PATH", "/opt/vivarium/kernel"),
         ),
         ("DISPLAY".to_owned(), ":99".to_owned()),
     ]);
-    env.extend(crate::secrets::kernel_keys());
     Service {
         env,
+        secrets: crate::secrets::kernel_keys,
         leftovers: vec![socket],
         stop_signal: Signal::SIGTERM,
         takes_all: true,

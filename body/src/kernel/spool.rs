@@ -4,7 +4,7 @@
 
 use std::path::PathBuf;
 
-use super::execution::Order;
+use super::QueuedExecution;
 
 const WAITS: &str = "json";
 const RUNS: &str = "running";
@@ -16,7 +16,7 @@ pub struct Spool {
 
 /// A cell of a supervisor before this one.
 pub struct Found {
-    pub order: Order,
+    pub order: QueuedExecution,
     /// A worker was given it, or was about to be.
     pub has_begun: bool,
 }
@@ -59,7 +59,7 @@ impl Spool {
     }
 
     /// Writes a cell down. One that can't be written waits all the same, for as long as we live.
-    pub fn put(&self, order: &Order) {
+    pub fn put(&self, order: &QueuedExecution) {
         let write = || -> std::io::Result<()> {
             let bytes = serde_json::to_vec(order).map_err(std::io::Error::other)?;
             crate::atomic_file::write(&self.path(&order.execution_id, WAITS), &bytes, 0o600)
@@ -103,9 +103,9 @@ mod tests {
         let spool = Spool::new(folder.path().join("main"));
         assert!(spool.load().is_empty());
         for id in ["01B", "01A", "01C", "01E"] {
-            let mut order = Order {
+            let mut order = QueuedExecution {
                 execution_id: id.to_owned(),
-                ..Order::default()
+                ..QueuedExecution::default()
             };
             order.request.code = id.to_lowercase();
             spool.put(&order);

@@ -21,6 +21,11 @@ pub fn servers() -> BTreeMap<String, McpServerEntry> {
             .into(),
         ..entry("/opt/mcp/browser-use/bin/browser-use", &["--mcp"])
     };
+    // Off until the machine's owner allows it: the host turns it on then.
+    let sandbox = McpServerEntry {
+        disabled: true,
+        ..entry("/usr/local/bin/body", &["sandbox"])
+    };
     [
         ("browser-use", browser),
         ("linux", entry("/opt/mcp/linux/bin/linux-mcp-server", &[])),
@@ -35,7 +40,23 @@ pub fn servers() -> BTreeMap<String, McpServerEntry> {
             ),
         ),
         ("computer", entry("/usr/local/bin/body", &["computer"])),
+        ("sandbox", sandbox),
     ]
     .map(|(name, entry)| (name.to_owned(), entry))
     .into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sandboxes_are_off_until_the_owner_allows_them_and_all_else_is_on() {
+        let off: Vec<_> = servers()
+            .into_iter()
+            .filter(|(_, entry)| entry.disabled)
+            .map(|(name, _)| name)
+            .collect();
+        assert_eq!(off, ["sandbox"]);
+    }
 }

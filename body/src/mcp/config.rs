@@ -5,10 +5,9 @@ use std::{
     collections::BTreeMap,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
-    sync::Mutex,
-    sync::PoisonError,
 };
 
+use parking_lot::Mutex;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use wire::mcp::{McpFile, McpServerEntry, McpSource};
@@ -98,14 +97,14 @@ impl Config {
 
     /// Where its files lie, or will.
     pub fn folders(&self) -> Vec<PathBuf> {
-        let files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+        let files = self.files.lock();
         let folders = files.iter().filter_map(|file| file.path.parent());
         folders.map(Path::to_owned).collect()
     }
 
     /// Reads what changed; whether anything did.
     pub fn reread(&self) -> bool {
-        let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut files = self.files.lock();
         let mut changed = false;
         for file in files.iter_mut() {
             let stamp = stamp(&file.path);
@@ -137,7 +136,7 @@ impl Config {
             let (entry, source) = (entry.clone(), McpSource::Builtin);
             (name.clone(), Configured { entry, source })
         }));
-        let files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+        let files = self.files.lock();
         for file in files.iter() {
             for (name, entry) in &file.sound {
                 let mut entry = entry.clone();
@@ -160,7 +159,7 @@ impl Config {
 
     /// How the files stand.
     pub fn files(&self) -> Vec<McpFile> {
-        let files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+        let files = self.files.lock();
         files
             .iter()
             .map(|file| McpFile {
@@ -215,7 +214,7 @@ impl Config {
 
     /// What the last file says of a server.
     pub fn own(&self, name: &str) -> Option<McpServerEntry> {
-        let files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+        let files = self.files.lock();
         files.last()?.sound.get(name).cloned()
     }
 
@@ -226,7 +225,7 @@ impl Config {
     ) -> Result<(), ConfigError> {
         self.reread();
         let (path, error) = {
-            let files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+            let files = self.files.lock();
             let last = files.last().ok_or(ConfigError::NoFile)?;
             (last.path.clone(), last.error.clone())
         };

@@ -14,6 +14,7 @@ use bytes::Bytes;
 use futures_util::stream;
 use wire::{
     body::{Completed, CompletedWord},
+    error_code::ErrorCode,
     mcp::{McpRemoval, McpRemoved, McpServerEntry, McpServerList, McpServerShown, McpStatus},
 };
 
@@ -105,7 +106,7 @@ async fn events(
     if !wants_events(&headers) {
         return Err(ApiError::new(
             StatusCode::NOT_ACCEPTABLE,
-            "not_acceptable",
+            ErrorCode::NotAcceptable,
             "this route is an event stream: Accept must include text/event-stream",
         ));
     }
@@ -208,7 +209,7 @@ async fn restart(
     let server = server(&relay, &name)?;
     relay.restart(&server).await.map_err(|error| {
         let (status, problem) = (StatusCode::SERVICE_UNAVAILABLE, error.to_string());
-        ApiError::new(status, "server_not_ready", problem)
+        ApiError::new(status, ErrorCode::ServerNotReady, problem)
     })?;
     Ok(COMPLETED)
 }
@@ -290,11 +291,11 @@ fn no_server(name: &str) -> ApiError {
 fn refusal(error: ConfigError) -> ApiError {
     let (status, code) = match &error {
         ConfigError::Invalid(_) | ConfigError::NoFile => {
-            (StatusCode::BAD_REQUEST, "invalid_request")
+            (StatusCode::BAD_REQUEST, ErrorCode::InvalidRequest)
         }
-        ConfigError::Unknown(_) => (StatusCode::NOT_FOUND, "not_found"),
-        ConfigError::Broken { .. } => (StatusCode::CONFLICT, "broken_file"),
-        ConfigError::Unwritten { .. } => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
+        ConfigError::Unknown(_) => (StatusCode::NOT_FOUND, ErrorCode::NotFound),
+        ConfigError::Broken { .. } => (StatusCode::CONFLICT, ErrorCode::BrokenFile),
+        ConfigError::Unwritten { .. } => (StatusCode::INTERNAL_SERVER_ERROR, ErrorCode::Internal),
     };
     ApiError::new(status, code, error.to_string())
 }

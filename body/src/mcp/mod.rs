@@ -1,5 +1,17 @@
 //! The MCP endpoint: servers that speak over pipes, shared by clients that speak HTTP. It owns the
 //! servers' processes, and none of them outlives it.
+//!
+//! Start reading at `http`, the routes, and at `server` and `upstream`: a server, and one process of it.
+//!
+//! - `run`, `http`: the thread that all of it runs in, and its routes
+//! - `config`, `entry`, `builtin`: which servers there are
+//! - `server`, `upstream`, `members`, `life`, `opening`, `incoming`, `again`: a server, its process, the
+//!   sessions with it, its starts, its handshake, what it says, and requests that are asked again
+//! - `link`, `process`, `lines`, `remote`: what carries the conversation: pipes, or HTTP to one elsewhere
+//! - `session`, `dispatch`, `aggregate`, `filter`: a client, what it says, and all servers as one
+//! - `streamable`, `stateless`, `listen`, `rounds`, `sse`: the revisions of the protocol over HTTP
+//! - `reply`, `resume`, `mailbox`, `queue`: how answers go back, also to a client that comes back
+//! - `message`, `version`, `traces`, `stats`: messages as text, revisions, the last messages, counts
 
 mod again;
 mod aggregate;
@@ -41,11 +53,12 @@ mod tests;
 use std::{
     collections::{BTreeMap, HashMap},
     path::PathBuf,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     time::Duration,
 };
 
 use futures_util::{Stream, StreamExt};
+use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use wire::{body::ServiceStatus, mcp::McpStatus};
@@ -94,7 +107,7 @@ impl Relay {
     pub fn apply(&self) {
         let configured = self.config.servers();
         let mut gone = Vec::new();
-        let mut servers = lock(&self.servers);
+        let mut servers = self.servers.lock();
         servers.retain(|name, server| {
             let stays = configured.contains_key(name);
             if !stays {
@@ -155,7 +168,7 @@ impl Relay {
     }
 
     fn has_clients(&self) -> bool {
-        !lock(&self.sessions).is_empty() || !self.rounds.is_empty()
+        !self.sessions.lock().is_empty() || !self.rounds.is_empty()
     }
 
     /// Ends sessions that nobody uses.
@@ -163,7 +176,7 @@ impl Relay {
         self.rounds.tidy();
         let limits = &self.common.limits;
         let mut idle: Vec<(Duration, Arc<Session>)> = Vec::new();
-        let mut sessions = lock(&self.sessions);
+        let mut sessions = self.sessions.lock();
         sessions.retain(|_, session| !session.has_ended());
         let now: Vec<_> = sessions.values().cloned().collect();
         let many = sessions.len().saturating_sub(limits.sessions);
@@ -190,29 +203,31 @@ impl Relay {
     }
 
     fn server(&self, name: &str) -> Option<Arc<Server>> {
-        lock(&self.servers).get(name).cloned()
+        self.servers.lock().get(name).cloned()
     }
 
     fn servers(&self) -> Vec<Arc<Server>> {
-        lock(&self.servers).values().cloned().collect()
+        self.servers.lock().values().cloned().collect()
     }
 
     fn keep(&self, session: &Arc<Session>) {
-        lock(&self.sessions).insert(Arc::clone(&session.id), Arc::clone(session));
+        self.sessions
+            .lock()
+            .insert(Arc::clone(&session.id), Arc::clone(session));
         self.begun.notify_one();
     }
 
     fn session(&self, id: &str) -> Option<Arc<Session>> {
-        let session = lock(&self.sessions).get(id).cloned();
+        let session = self.sessions.lock().get(id).cloned();
         session.filter(|session| !session.has_ended())
     }
 
     fn all_sessions(&self) -> Vec<Arc<Session>> {
-        lock(&self.sessions).values().cloned().collect()
+        self.sessions.lock().values().cloned().collect()
     }
 
     fn end(&self, session: &Session) {
-        lock(&self.sessions).remove(&session.id);
+        self.sessions.lock().remove(&session.id);
         session.end();
     }
 
@@ -297,8 +312,4 @@ fn lists_changed(session: &Session) {
             session.deliver(message::notification(&method, None));
         }
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -4,7 +4,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -14,12 +14,13 @@ use axum::{
 };
 use bytes::Bytes;
 use futures_util::stream;
+use parking_lot::Mutex;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use wire::mcp::McpKind;
 
 use super::{
-    Relay, dispatch, lock,
+    Relay, dispatch,
     mailbox::Mailbox,
     message::{Answer, Message},
     queue::{Outbox, Outgoing},
@@ -55,13 +56,17 @@ pub struct Rounds {
 impl Rounds {
     /// Whether nobody is waited for.
     pub fn is_empty(&self) -> bool {
-        lock(&self.waiting).is_empty() && lock(&self.clients).is_empty()
+        self.waiting.lock().is_empty() && self.clients.lock().is_empty()
     }
 
     /// Forgets calls whose client did not come back, and clients that are gone.
     pub fn tidy(&self) {
-        lock(&self.waiting).retain(|_, (_, since)| since.elapsed() < PATIENCE);
-        lock(&self.clients).retain(|_, session| !session.has_ended());
+        self.waiting
+            .lock()
+            .retain(|_, (_, since)| since.elapsed() < PATIENCE);
+        self.clients
+            .lock()
+            .retain(|_, session| !session.has_ended());
     }
 }
 
@@ -89,7 +94,7 @@ pub fn session(
     let info = meta.get("clientInfo").cloned();
     let info = info.unwrap_or_else(|| json!({"name": "unnamed", "version": "0"}));
     let key = format!("{:?} {filter:?} {info} {offers}", at.name());
-    let mut clients = lock(&relay.rounds.clients);
+    let mut clients = relay.rounds.clients.lock();
     if let Some(session) = clients.get(&key).filter(|session| !session.has_ended()) {
         return Arc::clone(session);
     }
@@ -127,7 +132,7 @@ pub fn resumed(relay: &Relay, message: &Message) -> Option<Result<Round, NoSuchC
     }
     let params: Params = message.params_as()?;
     let state = params.request_state?;
-    let Some((round, _)) = lock(&relay.rounds.waiting).remove(&state) else {
+    let Some((round, _)) = relay.rounds.waiting.lock().remove(&state) else {
         return Some(Err(NoSuchCall));
     };
     for (number, result) in params.input_responses {
@@ -183,7 +188,7 @@ impl Round {
             "inputRequests": {number: asked},
             "requestState": state,
         });
-        let mut waiting = lock(&relay.rounds.waiting);
+        let mut waiting = relay.rounds.waiting.lock();
         if waiting.len() >= MOST {
             let oldest = waiting.iter().min_by_key(|(_, (_, since))| *since);
             let oldest = oldest.map(|(state, _)| state.clone());
@@ -191,7 +196,7 @@ impl Round {
             let gone = oldest.and_then(|state| waiting.remove(&state));
             drop(waiting);
             drop(gone);
-            waiting = lock(&relay.rounds.waiting);
+            waiting = relay.rounds.waiting.lock();
         }
         waiting.insert(state, (self, Instant::now()));
         Answer::result(id, result.to_string().as_bytes()).text

@@ -24,8 +24,8 @@ use super::{
 use crate::{
     changes::Changes,
     http::{
-        access::{self, Access},
-        serve,
+        access::{self, Access, Guard},
+        scopes, serve,
     },
 };
 
@@ -118,8 +118,12 @@ pub async fn serve(relay: Arc<Relay>, listener: TcpListener, access: Arc<Access>
         tracing::info!(%address, "the MCP endpoint listens");
     }
     let stop = relay.common.stop.clone();
+    let guard = Guard {
+        access,
+        table: scopes::MCP,
+    };
     let routes = http::routes(Arc::clone(&relay))
-        .layer(middleware::from_fn_with_state(access, access::check));
+        .layer(middleware::from_fn_with_state(guard, access::check));
     let listener = listener.tap_io(|stream| {
         // Without it an answer may wait for its own acknowledgement.
         let _ = stream.set_nodelay(true);

@@ -1,12 +1,9 @@
 //! A configured server: its entry, its counts, the process that clients share, and those that
 //! belong to one session each.
 
-use std::{
-    path::PathBuf,
-    sync::{Arc, Mutex, PoisonError, RwLock},
-    time::Duration,
-};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
+use parking_lot::{Mutex, RwLock};
 use serde_json::json;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use wire::{
@@ -84,8 +81,7 @@ pub struct Core {
 
 impl Core {
     pub fn configured(&self) -> Configured {
-        let configured = self.configured.read();
-        configured.unwrap_or_else(PoisonError::into_inner).clone()
+        self.configured.read().clone()
     }
 
     pub fn entry(&self) -> McpServerEntry {
@@ -93,19 +89,11 @@ impl Core {
     }
 
     pub fn enabled(&self) -> bool {
-        let configured = self.configured.read();
-        !configured
-            .unwrap_or_else(PoisonError::into_inner)
-            .entry
-            .disabled
+        !self.configured.read().entry.disabled
     }
 
     pub fn redact(&self) -> bool {
-        let configured = self.configured.read();
-        configured
-            .unwrap_or_else(PoisonError::into_inner)
-            .entry
-            .redact
+        self.configured.read().entry.redact
     }
 
     /// A sentence about it.
@@ -131,7 +119,7 @@ impl Core {
             return;
         }
         let status = service_status(self, &upstream);
-        let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut shown = self.shown.lock();
         if shown.as_ref() != Some(&status) {
             *shown = Some(status.clone());
             changes.tell(|| Change::Service { service: status });
@@ -146,7 +134,7 @@ impl Core {
     }
 
     fn shared(&self) -> Option<Arc<Upstream>> {
-        let told = self.told.read().unwrap_or_else(PoisonError::into_inner);
+        let told = self.told.read();
         told.as_ref()?.upgrade()
     }
 }
@@ -197,7 +185,7 @@ impl Server {
             "clientInfo": {"name": "vivarium", "title": "Vivarium", "version": wire::VERSION},
         });
         let (shared, orders) = Upstream::new(Arc::clone(&core), None, hello.to_string());
-        *core.told.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::downgrade(&shared));
+        *core.told.write() = Some(Arc::downgrade(&shared));
         let keeping = life::keep(Arc::clone(&shared), orders);
         common.tasks.spawn_on(keeping, &common.runtime);
         Arc::new(Self {
@@ -214,7 +202,7 @@ impl Server {
             return Ok(Arc::clone(&self.shared));
         }
         let common = &self.core.common;
-        let mut own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut own = self.own.lock();
         own.retain(|upstream| !upstream.is_over());
         if own.len() >= common.limits.own_processes {
             return Err(NoProcess::TooMany {
@@ -235,7 +223,7 @@ impl Server {
 
     /// Every process of its.
     pub fn processes(&self) -> Vec<Arc<Upstream>> {
-        let mut own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut own = self.own.lock();
         own.retain(|upstream| !upstream.is_over());
         std::iter::once(&self.shared)
             .chain(own.iter())
@@ -255,11 +243,7 @@ impl Server {
         if before == configured {
             return;
         }
-        *self
-            .core
-            .configured
-            .write()
-            .unwrap_or_else(PoisonError::into_inner) = configured.clone();
+        *self.core.configured.write() = configured.clone();
         let how = |entry: &McpServerEntry| {
             let entry = entry.clone();
             (

@@ -1,6 +1,6 @@
 //! What bash is started with: a line that it reads, or arguments that it passes on untouched.
 
-use wire::kernel::ShellCommand;
+use wire::{job::Job, kernel::ShellCommand};
 
 use super::ShellError;
 
@@ -31,6 +31,26 @@ pub(super) fn words(command: ShellCommand) -> Result<Vec<String>, ShellError> {
     Ok(begin.chain(given).collect())
 }
 
+/// What a command is called in lists.
+pub(super) fn title(command: &ShellCommand) -> String {
+    match command {
+        ShellCommand::Line(line) => Job::line_of(line),
+        ShellCommand::Arguments(arguments) => {
+            let mut title = String::new();
+            for word in arguments {
+                if title.len() > LONGEST_TITLE {
+                    break;
+                }
+                title.extend([word.as_str(), " "]);
+            }
+            Job::line_of(&title)
+        }
+    }
+}
+
+/// More bytes of it are never shown.
+const LONGEST_TITLE: usize = 4 * Job::LONGEST_LINE;
+
 #[cfg(test)]
 mod tests {
     use super::{super::Shell, *};
@@ -57,6 +77,15 @@ mod tests {
         let answer = shell.run(arguments(&words), None, None).await.unwrap();
         let said: String = odd.iter().map(|word| format!("<{word}>")).collect();
         assert_eq!(answer.stdout, said);
+    }
+
+    #[test]
+    fn a_command_is_called_by_its_first_words() {
+        assert_eq!(title(&"\n ls -l | wc\nexit".into()), "ls -l | wc");
+        assert_eq!(title(&arguments(&["rm", "a b"])), "rm a b");
+        assert_eq!(title(&arguments(&[])), "");
+        let many = title(&arguments(&["word"; 10_000]));
+        assert_eq!(many.chars().count(), Job::LONGEST_LINE);
     }
 
     #[tokio::test]

@@ -6,9 +6,9 @@
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
-    sync::{Mutex, MutexGuard, PoisonError},
 };
 
+use parking_lot::{Mutex, MutexGuard};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
@@ -75,12 +75,14 @@ impl Context {
         let new = Self::new(cwd);
         let kept = match std::fs::read(&file) {
             Ok(bytes) => serde_json::from_slice(&bytes).map_err(std::io::Error::from),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(new.lock().clone()),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                Ok(new.kept.lock().clone())
+            }
             Err(error) => Err(error),
         };
         let kept = kept.unwrap_or_else(|error| {
             tracing::warn!(%error, "the shell's folder and environment can't be read, and begin anew");
-            new.lock().clone()
+            new.kept.lock().clone()
         });
         Self::of(Some(file), kept)
     }
@@ -96,7 +98,7 @@ impl Context {
 
     /// As it is now.
     pub fn snapshot(&self) -> Snapshot {
-        self.lock().now.clone()
+        self.kept.lock().now.clone()
     }
 
     /// The number of the last change.
@@ -111,7 +113,7 @@ impl Context {
 
     /// Moves, relative to where it is.
     pub fn cd(&self, path: &str) -> Result<PathBuf, ShellError> {
-        let mut kept = self.lock();
+        let mut kept = self.kept.lock();
         let path = match path.strip_prefix('~') {
             Some(rest) if rest.is_empty() || rest.starts_with('/') => {
                 crate::paths::home().join(rest.trim_start_matches('/'))
@@ -135,7 +137,7 @@ impl Context {
         if !key.chars().all(fine) || key.starts_with(|first: char| first.is_ascii_digit()) {
             return Err(ShellError::BadName(key.to_owned()));
         }
-        let mut kept = self.lock();
+        let mut kept = self.kept.lock();
         check(&kept.now.env, key, value)?;
         kept.now.env.insert(key.to_owned(), value.to_owned());
         self.changed(kept);
@@ -150,7 +152,7 @@ impl Context {
         cwd: Option<PathBuf>,
         env: BTreeMap<String, String>,
     ) {
-        let mut kept = self.lock();
+        let mut kept = self.kept.lock();
         kept.heard.insert(kernel.to_owned(), heard);
         kept.now.take(cwd, env);
         self.changed(kept);
@@ -165,7 +167,7 @@ impl Context {
         cwd: Option<PathBuf>,
         mut env: BTreeMap<String, String>,
     ) {
-        let mut kept = self.lock();
+        let mut kept = self.kept.lock();
         let known = kept.heard.insert(kernel.to_owned(), heard);
         let newer = match known {
             Some(known) => known.pid == heard.pid && known.changes < heard.changes,
@@ -180,10 +182,6 @@ impl Context {
         } else if known != Some(heard) {
             self.keep(&kept);
         }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Kept> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn changed(&self, mut kept: MutexGuard<'_, Kept>) {

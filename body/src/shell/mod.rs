@@ -1,18 +1,22 @@
 //! The shell: commands with a cwd and environment that last. A command runs in a
 //! process group of its own; its time limit ends the whole group.
+//!
+//! - `context`: the folder and environment that last
+//! - `command`, `group`, `commands`: what bash is started with, its process group, all of them as jobs
 
 mod command;
+mod commands;
 mod context;
 mod group;
 
 use std::{
     path::{Path, PathBuf},
     process::Stdio,
-    sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
 use nix::sys::signal::Signal;
+use parking_lot::Mutex;
 use serde::Serialize;
 use tokio::{
     io::{AsyncRead, AsyncReadExt},
@@ -20,10 +24,16 @@ use tokio::{
     sync::mpsc,
 };
 use tokio_util::sync::CancellationToken;
-use wire::kernel::{ExecStatus, ShellAnswer, ShellCommand};
+use wire::{
+    job::JobOwner,
+    kernel::{ExecStatus, ShellAnswer, ShellCommand},
+};
 
-pub use self::context::{Context, Heard, Snapshot};
 use self::group::Group;
+pub use self::{
+    commands::Commands,
+    context::{Context, Heard, Snapshot},
+};
 
 /// The standard library starts a process without copying our page tables only where it finds this
 /// function, which a static binary holds only if something refers to it. Without it a command
@@ -90,6 +100,8 @@ pub enum ShellError {
 pub struct Shell {
     /// Where commands run.
     pub context: Context,
+    /// Those that run, and the last ones that ended.
+    pub commands: Commands,
     /// Where commands are written down while they run.
     running: Option<PathBuf>,
 }
@@ -100,6 +112,7 @@ impl Shell {
     pub fn new(cwd: PathBuf) -> Self {
         Self {
             context: Context::new(cwd),
+            commands: Commands::default(),
             running: None,
         }
     }
@@ -115,18 +128,34 @@ impl Shell {
         group::sweep(&running);
         Self {
             context: Context::load(folder.join("context.json"), cwd),
+            commands: Commands::default(),
             running: Some(running),
         }
     }
 
-    /// Runs a command; pieces of its output go to `sink` as they come. Dropped, it ends the command's group.
+    /// Runs a command that something inside the machine wants.
+    #[cfg(test)]
     pub async fn run(
         &self,
         command: impl Into<ShellCommand>,
         timeout: Option<Duration>,
         sink: Option<mpsc::Sender<ShellOutput>>,
     ) -> Result<ShellAnswer, ShellError> {
-        let words = command::words(command.into())?;
+        self.run_for(JobOwner::Machine, command, timeout, sink)
+            .await
+    }
+
+    /// Runs a command; pieces of its output go to `sink` as they come. Dropped, it ends the command's group.
+    pub async fn run_for(
+        &self,
+        owner: JobOwner,
+        command: impl Into<ShellCommand>,
+        timeout: Option<Duration>,
+        sink: Option<mpsc::Sender<ShellOutput>>,
+    ) -> Result<ShellAnswer, ShellError> {
+        let command = command.into();
+        let title = command::title(&command);
+        let words = command::words(command)?;
         let begin = Instant::now();
         let Snapshot { cwd, env, .. } = self.context.snapshot();
         // By its path: a PATH of the user's may lead nowhere.
@@ -145,6 +174,7 @@ impl Shell {
                 false => ShellError::FolderGone(cwd),
             })?;
         let group = Group::of(&child, self.running.as_deref());
+        let running = self.commands.begin(owner, title);
         let (out, err) = (child.stdout.take(), child.stderr.take());
         let (out_sink, err_sink) = (sink.clone(), sink);
         let kept: (Mutex<Vec<u8>>, Mutex<Vec<u8>>) = Default::default();
@@ -169,23 +199,16 @@ impl Shell {
             tokio::select! {
                 () = &mut reading, if !read_all => read_all = true,
                 code = wait(&mut child) => break (ExecStatus::Completed, code),
-                () = &mut limit => {
-                    group.signal(Signal::SIGTERM);
-                    let code = match tokio::time::timeout(GRACE, wait(&mut child)).await {
-                        Ok(code) => code,
-                        Err(_) => {
-                            group.signal(Signal::SIGKILL);
-                            wait(&mut child).await
-                        }
-                    };
-                    group.signal(Signal::SIGKILL);
-                    break (ExecStatus::Timeout, code);
+                () = &mut limit => break (ExecStatus::Timeout, end(&group, &mut child).await),
+                () = running.cancelled() => {
+                    break (ExecStatus::Interrupted, end(&group, &mut child).await);
                 }
             }
         };
         if status == ExecStatus::Completed {
             group.leave();
         }
+        running.end(status, code);
         ended.cancel();
         if !read_all {
             reading.await;
@@ -200,6 +223,20 @@ impl Shell {
     }
 }
 
+/// Ends all that is in the group: politely, then not.
+async fn end(group: &Group, child: &mut Child) -> i32 {
+    group.signal(Signal::SIGTERM);
+    let code = match tokio::time::timeout(GRACE, wait(child)).await {
+        Ok(code) => code,
+        Err(_) => {
+            group.signal(Signal::SIGKILL);
+            wait(child).await
+        }
+    };
+    group.signal(Signal::SIGKILL);
+    code
+}
+
 async fn wait(child: &mut Child) -> i32 {
     use std::os::unix::process::ExitStatusExt;
     match child.wait().await {
@@ -212,7 +249,7 @@ async fn wait(child: &mut Child) -> i32 {
 }
 
 fn text(kept: &Mutex<Vec<u8>>) -> String {
-    String::from_utf8_lossy(&kept.lock().unwrap_or_else(PoisonError::into_inner)).into_owned()
+    String::from_utf8_lossy(&kept.lock()).into_owned()
 }
 
 /// Reads a pipe to its end. What bash left in the background may hold it for ever, but what bash wrote
@@ -244,7 +281,7 @@ async fn read(
             () = silence => return,
         };
         {
-            let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut kept = kept.lock();
             if kept.len() + count <= KEPT_BYTES {
                 kept.extend_from_slice(&chunk);
             } else if !cut {
@@ -278,163 +315,4 @@ async fn read(
 }
 
 #[cfg(test)]
-mod tests {
-    use nix::unistd::Pid;
-
-    use super::{command::LONGEST, *};
-
-    fn shell() -> Shell {
-        Shell::new(std::env::temp_dir().canonicalize().unwrap())
-    }
-
-    #[tokio::test]
-    async fn cwd_and_environment_last_but_not_those_of_a_command() {
-        let shell = shell();
-        shell.context.set("COLOUR", "green").unwrap();
-        shell.context.cd("/").unwrap();
-        let answer = shell
-            .run("cd /tmp; export COLOUR=red; pwd", None, None)
-            .await
-            .unwrap();
-        assert_eq!(answer.stdout, "/tmp\n");
-        let answer = shell
-            .run("pwd; echo $COLOUR; echo no >&2; exit 7", None, None)
-            .await
-            .unwrap();
-        assert_eq!(
-            (
-                answer.stdout.as_str(),
-                answer.stderr.as_str(),
-                answer.returncode
-            ),
-            ("/\ngreen\n", "no\n", Some(7))
-        );
-        assert_eq!(answer.status, ExecStatus::Completed);
-        assert!(matches!(
-            shell.context.cd("nowhere"),
-            Err(ShellError::NoFolder(_))
-        ));
-    }
-
-    #[tokio::test]
-    async fn what_a_command_starts_is_known_to_be_of_the_shell() {
-        let shell = shell();
-        shell.context.set(crate::init::MARK, "another").unwrap();
-        let said = shell.run("printenv VIVARIUM_SERVICE", None, None).await;
-        assert_eq!(said.unwrap().stdout, "shell\n");
-    }
-
-    #[tokio::test]
-    async fn what_can_not_be_started_says_why() {
-        let folder = tempfile::tempdir().unwrap();
-        let shell = Shell::new(folder.path().to_owned());
-        let most = format!("echo fits{}", " ".repeat(LONGEST - "echo fits".len()));
-        let answer = shell.run(most.as_str(), None, None).await.unwrap();
-        assert_eq!(answer.stdout, "fits\n");
-        let longer = format!("{most} ");
-        let refused = shell.run(longer.as_str(), None, None).await;
-        assert!(matches!(refused, Err(ShellError::TooLong)));
-        let refused = shell.run("a\0b", None, None).await;
-        assert!(matches!(refused, Err(ShellError::ZeroByte)));
-        folder.close().unwrap();
-        let refused = shell.run("true", None, None).await;
-        assert!(matches!(refused, Err(ShellError::FolderGone(_))));
-    }
-
-    #[tokio::test]
-    async fn no_variable_keeps_commands_from_starting() {
-        let shell = shell();
-        shell.context.set("PATH", "/nowhere").unwrap();
-        let piece = "v".repeat(context::LONGEST_VARIABLE - 100);
-        let full = (0..100).find(|index| shell.context.set(&format!("V{index}"), &piece).is_err());
-        assert!(full.is_some_and(|full| full > 10), "{full:?}");
-        let longest = format!("echo fits{}", " ".repeat(LONGEST - "echo fits".len()));
-        let answer = shell.run(longest.as_str(), None, None).await.unwrap();
-        assert_eq!(answer.stdout, "fits\n");
-    }
-
-    #[tokio::test]
-    async fn a_time_limit_ends_the_whole_group() {
-        let mark = format!("86{}", std::process::id());
-        let command = format!("sleep {mark} & sleep {mark}");
-        let answer = shell()
-            .run(command.as_str(), Some(Duration::from_millis(100)), None)
-            .await
-            .unwrap();
-        assert_eq!(answer.status, ExecStatus::Timeout);
-        let left = || {
-            let mut pgrep = std::process::Command::new("pgrep");
-            let pgrep = pgrep.args(["-fx", &format!("sleep {mark}")]).output();
-            pgrep.unwrap().stdout
-        };
-        // What was killed is gone a moment later.
-        let begin = std::time::Instant::now();
-        while !left().is_empty() {
-            assert!(begin.elapsed() < Duration::from_secs(120));
-        }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_client_that_takes_its_time_gets_all_of_it() {
-        let folder = tempfile::tempdir().unwrap();
-        let shell = Shell::new(folder.path().to_owned());
-        let (sink, mut pieces) = mpsc::channel(1);
-        let first = ShellOutput {
-            name: "stdout",
-            text: String::new(),
-        };
-        // There is no room for another one, until bash has ended.
-        sink.send(first).await.unwrap();
-        let command = "echo $$ >new; mv new pid; printf '%60000s' x";
-        let run = tokio::spawn(async move { shell.run(command, None, Some(sink)).await });
-        let soon = || tokio::time::sleep(Duration::from_millis(1));
-        let pid = loop {
-            if let Ok(pid) = std::fs::read_to_string(folder.path().join("pid")) {
-                break format!("/proc/{}", pid.trim());
-            }
-            soon().await;
-        };
-        while Path::new(&pid).exists() {
-            soon().await;
-        }
-        tokio::time::sleep(Duration::from_secs(3600)).await;
-        let mut length = 0;
-        while let Some(piece) = pieces.recv().await {
-            length += piece.text.len();
-        }
-        let answer = run.await.unwrap().unwrap();
-        assert_eq!((length, answer.stdout.len()), (60_000, 60_000));
-    }
-
-    #[tokio::test]
-    async fn what_goes_on_in_the_background_holds_no_answer_up() {
-        let command = "(while :; do echo y; done) & echo $!";
-        let answer = shell().run(command, None, None).await.unwrap();
-        let pid: i32 = answer
-            .stdout
-            .lines()
-            .find_map(|line| line.parse().ok())
-            .unwrap();
-        assert_eq!(answer.status, ExecStatus::Completed);
-        // Nobody reads what it says: it may have ended by that.
-        let _ = nix::sys::signal::kill(Pid::from_raw(pid), Signal::SIGKILL);
-    }
-
-    #[tokio::test]
-    async fn output_comes_in_pieces_and_whole_letters() {
-        let (sink, mut pieces) = mpsc::channel(16);
-        let shell = shell();
-        let run = shell.run("printf 'a\\303'; printf '\\244b'", None, Some(sink));
-        let (answer, text) = tokio::join!(run, async {
-            let mut text = String::new();
-            while let Some(piece) = pieces.recv().await {
-                text += &piece.text;
-            }
-            text
-        });
-        assert_eq!(
-            (answer.unwrap().stdout.as_str(), text.as_str()),
-            ("aäb", "aäb")
-        );
-    }
-}
+mod tests;

@@ -172,7 +172,12 @@ async fn spawn(keeper: &Keeper, service: &Service) -> Result<i32, TableError> {
     let request = TableRequest::Start {
         name: service.name.clone(),
         argv: service.argv.clone(),
-        env: service.env.clone(),
+        env: service
+            .env
+            .clone()
+            .into_iter()
+            .chain((service.secrets)())
+            .collect(),
         cwd: crate::paths::home().display().to_string(),
         log: log_file(&service.name).display().to_string(),
         with_group: service.takes_group,

@@ -1,6 +1,10 @@
 //! The supervisor: PID 1's child. It holds the policy (which services, in which
 //! order, restarted how) and serves the machine's API. It may die: what it keeps
 //! goes on, and the next one finds it again.
+//!
+//! - `service`, `keeper`, `life`, `backoff`: what a service is, all of them, one of them, and its pauses
+//! - `table`: the supervisor's side of PID 1's socket
+//! - `logs`: what services write
 
 pub mod backoff;
 pub mod keeper;
@@ -24,7 +28,7 @@ use crate::{
     evolve::executor,
     http::{Parts, access::Access},
     kernel::Kernels,
-    shell::Shell,
+    shell::{Commands, Shell},
 };
 
 /// Runs until it is told to end.
@@ -109,7 +113,8 @@ async fn supervise() -> Result<(), Box<dyn std::error::Error>> {
     tasks.spawn(crate::memory::give_back(stop.clone()));
     tasks.spawn(logs::rotate(crate::paths::logs_dir(), stop.clone()));
 
-    let shell = Shell::take_over(&crate::paths::shell_dir(), crate::paths::home());
+    let mut shell = Shell::take_over(&crate::paths::shell_dir(), crate::paths::home());
+    shell.commands = Commands::new(clock.clone(), changes.clone());
     let shell = Arc::new(shell);
     let kernels = Kernels::new(
         Arc::clone(&keeper),

@@ -19,6 +19,8 @@ pub struct Service {
     pub name: String,
     pub argv: Vec<String>,
     pub env: BTreeMap<String, String>,
+    /// Secrets that it gets in its environment, as they are when it starts.
+    pub secrets: fn() -> Vec<(String, String)>,
     /// Started only once these are ready.
     pub after: Vec<&'static str>,
     pub probe: Probe,
@@ -42,6 +44,7 @@ impl Service {
             name: name.into(),
             argv,
             env: BTreeMap::new(),
+            secrets: Vec::new,
             after: Vec::new(),
             probe: Probe::Running,
             leftovers: Vec::new(),

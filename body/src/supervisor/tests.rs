@@ -1,6 +1,10 @@
 //! A service's life against a process table of the test's own.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{
+    path::Path,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use nix::sys::signal::Signal;
 use tokio::{
@@ -144,6 +148,48 @@ async fn what_is_removed_is_killed_where_its_end_is_not_known_and_nothing_of_it_
         assert_eq!(asked.try_recv().unwrap(), request);
     }
     assert!(asked.try_recv().is_err());
+    stop.cancel();
+    drop(keeper);
+    tasks.close();
+    tasks.wait().await;
+}
+
+#[tokio::test]
+async fn secrets_are_those_of_the_moment_in_which_a_service_starts() {
+    static KEY: Mutex<&str> = Mutex::new("of the boot");
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("init.sock");
+    let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+    let listener = UnixListener::bind(&socket).unwrap();
+    let (tell, mut told) = mpsc::channel(8);
+    tasks.spawn(async move {
+        let (read, mut write) = listener.accept().await.unwrap().0.into_split();
+        let mut lines = BufReader::new(read).lines();
+        while let Ok(Some(line)) = lines.next_line().await {
+            let reply = match serde_json::from_str(&line).unwrap() {
+                TableRequest::Start { env, .. } => {
+                    tell.send(env["A_API_KEY"].clone()).await.unwrap();
+                    TableAnswer::Started { pid: 1 }
+                }
+                _ => TableAnswer::Done,
+            };
+            write.write_all(&line_of(&reply)).await.unwrap();
+        }
+    });
+    let keeper = keeper(&socket, Clock::system(), &tasks, &stop).await;
+    let service = |name: &str| Service {
+        secrets: || {
+            let value = *KEY.lock().unwrap();
+            vec![("A_API_KEY".to_owned(), value.to_owned())]
+        },
+        ..Service::new(name, vec!["a".to_owned()])
+    };
+    let services = [service("a"), service("b")];
+    for (service, value) in services.into_iter().zip(["of the boot", "set since"]) {
+        *KEY.lock().unwrap() = value;
+        keeper.keep(service, None);
+        assert_eq!(told.recv().await.as_deref(), Some(value));
+    }
     stop.cancel();
     drop(keeper);
     tasks.close();

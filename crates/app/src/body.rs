@@ -2,60 +2,96 @@
 
 use std::time::Duration;
 
-use hyper::{Method, StatusCode};
-use lifecycle::{
-    MachineOptions,
-    http::{ANSWER_BYTES, Answer, Call, HttpError, WORD_BYTES},
+use bytes::Bytes;
+use machine_client::{
+    ANSWER_BYTES, ClientError, Method, Refusal, RouteCall, StatusCode,
     json::{self, JsonError},
 };
-use serde::{Serialize, de::DeserializeOwned};
+use serde::de::DeserializeOwned;
 use wire::{
+    advice::Advice,
+    error_code::ErrorCode,
     failure::{Failure, FailureCode},
-    kernel::ErrorAnswer,
+    routes::Route,
 };
 
-use crate::{
-    MachineHandle,
-    machine::{connect, load},
-};
+use crate::{MachineHandle, endpoint::ApiCall};
 
 impl MachineHandle {
-    /// GET.
-    pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
-        self.ask(Method::GET, path, None).await
+    /// Calls a route of the machine's API.
+    ///
+    /// # Errors
+    /// The machine's refusal, or what kept it from answering; a GET also after [`LOOK`].
+    pub(crate) async fn call<R: Route>(
+        &self,
+        names: impl Into<R::Names>,
+        request: &R::Request,
+    ) -> Result<R::Answer, Failure>
+    where
+        R::Answer: DeserializeOwned,
+    {
+        let call = RouteCall::<R>::new(names, request).map_err(failed)?;
+        self.ask(ApiCall::of(&call)).await
     }
 
-    /// GET of an answer of so many bytes at most.
-    pub(crate) async fn get_up_to<T: DeserializeOwned>(
+    /// Calls a route with a query, for an answer of so many bytes at most.
+    ///
+    /// # Errors
+    /// As [`call`](Self::call).
+    pub(crate) async fn call_up_to<R: Route>(
         &self,
         limit_bytes: usize,
-        path: &str,
-    ) -> Result<T, Failure> {
-        let door = door(&self.inner.options).await?;
-        ask_up_to(limit_bytes, door, Method::GET, path, None).await
+        call: &RouteCall<R>,
+    ) -> Result<R::Answer, Failure>
+    where
+        R::Answer: DeserializeOwned,
+    {
+        self.ask_up_to(limit_bytes, ApiCall::of(call)).await
     }
 
-    /// POST of JSON.
-    pub(crate) async fn post<T: DeserializeOwned>(
+    /// Calls a route for a text of so many bytes at most, read by the caller.
+    ///
+    /// # Errors
+    /// As [`call`](Self::call).
+    pub(crate) async fn text_up_to<R: Route>(
         &self,
-        path: &str,
-        request: &impl Serialize,
-    ) -> Result<T, Failure> {
-        self.ask(Method::POST, path, Some(json(request)?)).await
+        limit_bytes: usize,
+        call: &RouteCall<R>,
+    ) -> Result<Bytes, Failure> {
+        let asked = async {
+            let answer = self.inner.endpoints.send(&ApiCall::of(call)).await?;
+            answer.bytes_up_to(limit_bytes).await.map_err(failed)
+        };
+        within(LOOK, asked).await
     }
 
-    /// DELETE.
-    pub(crate) async fn delete<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
-        self.ask(Method::DELETE, path, None).await
+    /// One question at one of the machine's APIs.
+    ///
+    /// # Errors
+    /// The machine's refusal, or what kept it from answering; a GET also after [`LOOK`].
+    pub(crate) async fn ask<T: DeserializeOwned>(&self, call: ApiCall<'_>) -> Result<T, Failure> {
+        let limit_bytes = if call.method == Method::GET {
+            LOOK_BYTES
+        } else {
+            ANSWER_BYTES
+        };
+        self.ask_up_to(limit_bytes, call).await
     }
 
-    async fn ask<T: DeserializeOwned>(
+    async fn ask_up_to<T: DeserializeOwned>(
         &self,
-        method: Method,
-        path: &str,
-        body: Option<Vec<u8>>,
+        limit_bytes: usize,
+        call: ApiCall<'_>,
     ) -> Result<T, Failure> {
-        ask(door(&self.inner.options).await?, method, path, body).await
+        let asked = async {
+            let answer = self.inner.endpoints.send(&call).await?;
+            read(&answer.bytes_up_to(limit_bytes).await.map_err(failed)?)
+        };
+        if call.method == Method::GET {
+            within(LOOK, asked).await
+        } else {
+            asked.await
+        }
     }
 }
 
@@ -65,52 +101,10 @@ const LOOK: Duration = Duration::from_secs(20);
 
 /// The most that a look at something answers, unless the caller expects more: what the machine sends
 /// is in memory as text and as values.
-const LOOK_BYTES: usize = 32 << 20;
+pub(crate) const LOOK_BYTES: usize = 32 << 20;
 
-/// One question in JSON at one of the body's doors: a port, and what it lets in.
-///
-/// # Errors
-/// The body's refusal, or what kept it from answering; a GET also after [`LOOK`].
-pub(crate) async fn ask<T: DeserializeOwned>(
-    door: (u16, String),
-    method: Method,
-    path: &str,
-    body: Option<Vec<u8>>,
-) -> Result<T, Failure> {
-    let limit_bytes = if method == Method::GET {
-        LOOK_BYTES
-    } else {
-        ANSWER_BYTES
-    };
-    ask_up_to(limit_bytes, door, method, path, body).await
-}
-
-async fn ask_up_to<T: DeserializeOwned>(
-    limit_bytes: usize,
-    (port, token): (u16, String),
-    method: Method,
-    path: &str,
-    body: Option<Vec<u8>>,
-) -> Result<T, Failure> {
-    let look = method == Method::GET;
-    let call = Call {
-        method,
-        token: Some(&token),
-        body: body.map(Into::into),
-        ..Call::get(port, path)
-    };
-    let asked = async {
-        let answer = accepted(call.send().await.map_err(unreachable)?).await?;
-        read(&answer.bytes_up_to(limit_bytes).await.map_err(unreachable)?)
-    };
-    if look {
-        within(LOOK, asked).await
-    } else {
-        asked.await
-    }
-}
-
-async fn within<T>(
+/// What was asked, or that the machine was silent for so long.
+pub(crate) async fn within<T>(
     limit: Duration,
     asked: impl Future<Output = Result<T, Failure>>,
 ) -> Result<T, Failure> {
@@ -121,81 +115,77 @@ async fn within<T>(
 fn silent(limit: Duration) -> Failure {
     Failure::new(FailureCode::Unhealthy, "The machine is not responding")
         .because(format!("no response within {} s", limit.as_secs()))
-        .next("Check the machine's services and log, or restart the machine.")
+        .next(Advice::CheckServices)
 }
 
-/// What may stand in a segment of a path as it is.
-const SEGMENT: &percent_encoding::AsciiSet = &percent_encoding::NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'.')
-    .remove(b'_')
-    .remove(b'~');
-
-/// A name as one segment of a path.
-pub(crate) fn segment(name: &str) -> String {
-    percent_encoding::utf8_percent_encode(name, SEGMENT).to_string()
+/// What a failed request means to a person.
+pub(crate) fn failed(error: ClientError) -> Failure {
+    let code = match error {
+        ClientError::Refused(refusal) => return refused(*refusal),
+        ClientError::Json(error) => return unreadable(error),
+        ClientError::TooLarge { .. } | ClientError::EventTooLarge(_) => return too_large(&error),
+        // No answer, or half of one: nobody listens, or who did is gone. Both are what a machine that
+        // is being stopped looks like; only an answer that isn't HTTP is none of it.
+        ClientError::Connect { .. } => FailureCode::NotRunning,
+        ClientError::Broken(_) if !error.is_not_http() => FailureCode::NotRunning,
+        _ => FailureCode::Internal,
+    };
+    Failure::new(code, "The machine is unreachable")
+        .because(error.to_string())
+        .next(Advice::CheckMachine)
 }
 
-/// Where the kernel is and what it lets in.
-pub(crate) async fn door(options: &MachineOptions) -> Result<(u16, String), Failure> {
-    let machine = load(options)?;
-    let port = machine.kernel_port(&connect(options).await?).await?;
-    Ok((port, machine.secret("os_token")?))
-}
-
-/// Turns the body's refusals into failures.
-pub(crate) async fn accepted(answer: Answer) -> Result<Answer, Failure> {
-    let status = answer.status;
-    if status.is_success() {
-        return Ok(answer);
+fn refused(refusal: Refusal) -> Failure {
+    let failure = refusal_of(refusal.status, refusal.code.as_ref()).because(refusal.to_string());
+    match refusal.code {
+        Some(code) => failure.refused(code),
+        None => failure,
     }
-    let body = answer.bytes_up_to(WORD_BYTES).await.unwrap_or_default();
-    let cause = serde_json::from_slice::<ErrorAnswer>(&body).map_or_else(
-        |_| format!("the response was {status}"),
-        |answer| answer.error.message,
-    );
-    let failure = match status {
+}
+
+/// What a refusal means to the app. The code says more than the status, where this version knows it.
+fn refusal_of(status: StatusCode, code: Option<&ErrorCode>) -> Failure {
+    match code {
+        Some(ErrorCode::Evolving) => {
+            return Failure::new(FailureCode::Busy, "The machine is being replaced")
+                .next(Advice::WaitForNewMachine);
+        }
+        Some(ErrorCode::DiskFull) => {
+            return Failure::new(FailureCode::DiskFull, "The machine's disk is full")
+                .next(Advice::DeleteFiles);
+        }
+        Some(ErrorCode::QueueFull) => {
+            return Failure::new(FailureCode::Busy, "Too many cells are waiting")
+                .next(Advice::WaitForCells);
+        }
+        _ => {}
+    }
+    match status {
         StatusCode::UNAUTHORIZED => Failure::new(
             FailureCode::Internal,
             "The machine rejected Vivarium's token",
         )
-        .next("The secrets changed while the machine was running. Restart the machine."),
+        .next(Advice::RestartForSecrets),
         StatusCode::SERVICE_UNAVAILABLE => {
             Failure::new(FailureCode::Unhealthy, "The kernel is not accepting cells")
-                .next("Wait a moment, or restart the machine.")
+                .next(Advice::WaitOrRestart)
         }
         StatusCode::NOT_FOUND => {
-            Failure::new(FailureCode::NotFound, "Not found in the machine").next("Check the name.")
+            Failure::new(FailureCode::NotFound, "Not found in the machine").next(Advice::CheckName)
         }
-        StatusCode::CONFLICT => Failure::new(FailureCode::Busy, "The machine is busy")
-            .next("Wait until the other operation has finished, then try again."),
+        StatusCode::CONFLICT => {
+            Failure::new(FailureCode::Busy, "The machine is busy").next(Advice::WaitForOperation)
+        }
         status if status.is_client_error() => {
             Failure::new(FailureCode::Invalid, "The machine rejected the request")
-                .next("Fix the request and try again.")
+                .next(Advice::FixRequest)
         }
         _ => Failure::new(
             FailureCode::Internal,
             "The machine failed to process the request",
         )
-        .next("Check the machine's log."),
-    };
-    Err(failure.because(cause))
-}
-
-/// No answer, or half of one: nobody listens, or who did is gone. Both are what a machine that is
-/// being stopped looks like; only an answer that is no HTTP is none of it.
-pub(crate) fn unreachable(error: HttpError) -> Failure {
-    if let HttpError::TooLarge { .. } = error {
-        return too_large(&error);
+        .next(Advice::ReadMachineLog),
     }
-    let code = match &error {
-        HttpError::Connect { .. } => FailureCode::NotRunning,
-        HttpError::Broken(source) if !source.is_parse() => FailureCode::NotRunning,
-        _ => FailureCode::Internal,
-    };
-    Failure::new(code, "The machine is unreachable")
-        .because(error.to_string())
-        .next("Check that the machine is running.")
 }
 
 /// What comes from inside is kept up to a limit.
@@ -205,7 +195,7 @@ pub(crate) fn too_large(error: &dyn std::error::Error) -> Failure {
         "The machine's response is too large",
     )
     .because(error.to_string())
-    .next("Request less, or check the machine's log.")
+    .next(Advice::RequestLess)
 }
 
 pub(crate) fn json<T: serde::Serialize>(request: &T) -> Result<Vec<u8>, Failure> {
@@ -219,20 +209,25 @@ pub(crate) fn json<T: serde::Serialize>(request: &T) -> Result<Vec<u8>, Failure>
 }
 
 pub(crate) fn read<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, Failure> {
-    json::from_slice(body).map_err(|error| match error {
-        JsonError::TooMany { .. } => too_large(&error),
-        error => Failure::new(
-            FailureCode::Internal,
-            "Unexpected response from the machine",
-        )
-        .because(error.to_string())
-        .next("The app and the image may have different versions. Rebuild the image."),
-    })
+    json::from_slice(body).map_err(unreadable)
+}
+
+fn unreadable(error: JsonError) -> Failure {
+    if let JsonError::TooMany { .. } = error {
+        return too_large(&error);
+    }
+    Failure::new(
+        FailureCode::Internal,
+        "Unexpected response from the machine",
+    )
+    .because(error.to_string())
+    .next(Advice::RebuildImage)
 }
 
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use machine_client::{Answer, Client, Request};
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     /// The answer of a server that says just this.
@@ -241,7 +236,7 @@ pub(crate) mod tests {
     }
 
     /// What asking a server brings that says just this and goes.
-    async fn asked(text: &'static str) -> Result<Answer, HttpError> {
+    async fn asked(text: &'static str) -> Result<Answer, ClientError> {
         let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0))
             .await
             .unwrap();
@@ -252,19 +247,34 @@ pub(crate) mod tests {
             let _ = stream.read(&mut request).await.unwrap();
             stream.write_all(text.as_bytes()).await.unwrap();
         });
-        Call::get(port, "/").send().await
+        Client::tcp(port, None)?.send(Request::get("/")).await
     }
 
     #[tokio::test]
     async fn a_refusal_carries_the_machines_words() {
         let answer = answer(concat!(
             "HTTP/1.1 400 Bad Request\r\n\r\n",
-            "{\"error\":{\"code\":\"bad_json\",\"message\":\"Not JSON\"},\"request_id\":\"0123456789\"}",
+            "{\"error\":{\"code\":\"malformed_json\",\"message\":\"Not JSON\"},\"request_id\":\"0123456789\"}",
         ))
         .await;
-        let failure = accepted(answer).await.err().unwrap();
+        let failure = failed(answer.accepted().await.unwrap_err());
         assert_eq!(failure.code, FailureCode::Invalid);
+        assert_eq!(
+            failure.error_code.as_deref(),
+            Some(&ErrorCode::MalformedJson)
+        );
         assert_eq!(failure.cause.as_deref(), Some("Not JSON"));
+    }
+
+    #[test]
+    fn a_known_code_says_more_than_the_status() {
+        let busy = StatusCode::SERVICE_UNAVAILABLE;
+        let code = |code: &ErrorCode| refusal_of(busy, Some(code)).code;
+        assert_eq!(code(&ErrorCode::Evolving), FailureCode::Busy);
+        assert_eq!(code(&ErrorCode::DiskFull), FailureCode::DiskFull);
+        assert_eq!(code(&ErrorCode::KernelStarting), FailureCode::Unhealthy);
+        assert_eq!(code(&ErrorCode::Other("x".into())), FailureCode::Unhealthy);
+        assert_eq!(refusal_of(busy, None).code, FailureCode::Unhealthy);
     }
 
     #[tokio::test]
@@ -274,10 +284,10 @@ pub(crate) mod tests {
             "HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\n{\"half\":",
         ] {
             let answer = async { asked(said).await?.bytes().await };
-            let failure = unreachable(answer.await.unwrap_err());
+            let failure = failed(answer.await.unwrap_err());
             assert_eq!(failure.code, FailureCode::NotRunning, "{said}");
         }
-        let failure = unreachable(asked("RFB 003.008\n").await.err().unwrap());
+        let failure = failed(asked("RFB 003.008\n").await.unwrap_err());
         assert_eq!(failure.code, FailureCode::Internal);
     }
 
@@ -286,11 +296,5 @@ pub(crate) mod tests {
         let nothing = std::future::pending::<Result<(), Failure>>();
         let failure = within(Duration::from_millis(1), nothing).await.unwrap_err();
         assert_eq!(failure.code, FailureCode::Unhealthy);
-    }
-
-    #[test]
-    fn a_name_never_leaves_its_segment() {
-        assert_eq!(segment("kernel-main_1.x"), "kernel-main_1.x");
-        assert_eq!(segment("../é?"), "..%2F%C3%A9%3F");
     }
 }

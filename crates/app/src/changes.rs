@@ -1,18 +1,15 @@
 //! Hears what changes inside the machine: its `GET /events`, as long as it runs.
 
-use lifecycle::http::{Answer, Call};
+use machine_client::{Answer, EventReader, RouteCall};
 use wire::{
-    body::{Change, Takeover},
+    body::Change,
     failure::Failure,
     machine::MachineState,
+    routes::{FollowChanges, GetTakeover},
     stream::Event,
 };
 
-use crate::{
-    MachineHandle,
-    body::{accepted, door, unreachable},
-    sse::SseReader,
-};
+use crate::{MachineHandle, body::failed, endpoint::ApiCall};
 
 /// What changed is told in a few words.
 const CHANGE_BYTES: usize = 1 << 20;
@@ -20,7 +17,7 @@ const CHANGE_BYTES: usize = 1 << 20;
 /// What the machine tells, until it ends.
 pub(crate) struct Changes {
     answer: Answer,
-    reader: SseReader,
+    reader: EventReader,
 }
 
 impl Changes {
@@ -39,25 +36,38 @@ impl Changes {
 impl MachineHandle {
     /// Begins to hear it.
     pub(crate) async fn hear_changes(&self) -> Result<Changes, Failure> {
-        let (port, token) = door(&self.inner.options).await?;
-        let call = Call {
-            token: Some(&token),
-            accept: "text/event-stream",
-            ..Call::get(port, "/events")
-        };
-        let answer = accepted(call.send().await.map_err(unreachable)?).await?;
+        let changes = self.open_changes().await?;
         // What was changed before somebody listened.
-        if let Ok(takeover) = self.get::<Takeover>("/takeover").await {
+        if let Ok(takeover) = self.call::<GetTakeover>((), &()).await {
             self.inner.journal.publish(Event::Takeover { takeover });
         }
+        Ok(changes)
+    }
+
+    /// The same, for those who tell views nothing.
+    pub(crate) async fn open_changes(&self) -> Result<Changes, Failure> {
+        let events = RouteCall::<FollowChanges>::new((), &()).map_err(failed)?;
+        let call = ApiCall::events_of(&events);
+        let answer = self.inner.endpoints.send(&call).await?;
         Ok(Changes {
             answer,
-            reader: SseReader::with_limit(CHANGE_BYTES),
+            reader: EventReader::with_limit(CHANGE_BYTES),
         })
     }
 
     /// Tells views what concerns them.
     pub(crate) fn pass_on(&self, change: &Change) {
+        let is_of_jobs = matches!(
+            change,
+            Change::Jobs
+                | Change::Kernel { .. }
+                | Change::KernelEnded { .. }
+                | Change::Evolve { .. }
+                | Change::Missed { .. }
+        );
+        if is_of_jobs {
+            self.inner.jobs.changed();
+        }
         if let Change::Takeover { takeover } = change {
             self.inner.journal.publish(Event::Takeover {
                 takeover: takeover.clone(),

@@ -6,6 +6,7 @@ use futures_util::future::BoxFuture;
 use lifecycle::{Engine, Machine};
 use serde::Serialize;
 use wire::{
+    advice::Advice,
     failure::{Failure, FailureCode},
     machine::{MachineState, MachineStatus},
 };
@@ -37,7 +38,7 @@ pub struct Check {
     /// What was found.
     pub found: String,
     /// What to do.
-    pub next: Option<String>,
+    pub next: Option<Advice>,
     /// The failure's code, where one was met.
     pub code: Option<FailureCode>,
 }
@@ -53,8 +54,8 @@ impl Check {
         }
     }
 
-    fn next(mut self, next: impl Into<String>) -> Self {
-        self.next = Some(next.into());
+    fn next(mut self, next: Advice) -> Self {
+        self.next = Some(next);
         self
     }
 
@@ -63,7 +64,7 @@ impl Check {
             name,
             verdict: Verdict::Bad,
             found: failure.to_string(),
-            next: failure.next.clone(),
+            next: failure.next.as_deref().cloned(),
             code: Some(failure.code),
         }
     }
@@ -136,8 +137,7 @@ fn disk(root: &Path) -> Option<Check> {
     let free = room.blocks_available() as u64 * room.fragment_size() as u64;
     let found = format!("{:.1} GB free at {}", free as f64 / 1e9, root.display());
     Some(if free < ROOM_BYTES {
-        Check::new("disk", Verdict::Bad, found)
-            .next("Free some space, for example with docker system prune.")
+        Check::new("disk", Verdict::Bad, found).next(Advice::FreeDisk)
     } else {
         Check::new("disk", Verdict::Good, found)
     })
@@ -159,7 +159,9 @@ async fn base(engine: &Engine, machine: &Machine, status: &MachineStatus) -> Che
                 Verdict::Note,
                 format!("{name} is not available; {when} will pull it"),
             )
-            .next("Without a registry, run docker/base/make-debian.sh.")
+            .next(Advice::MakeBase {
+                script: "docker/base/make-debian.sh".into(),
+            })
         }
     }
 }
@@ -169,9 +171,9 @@ fn image(status: &MachineStatus) -> Check {
     match (status.image_present, status.image_stale) {
         (true, false) => Check::new("image", Verdict::Good, format!("{name} is up to date")),
         (true, true) => Check::new("image", Verdict::Note, format!("{name} is out of date"))
-            .next("Run vivarium up to rebuild it."),
+            .next(Advice::RebuildImage),
         (false, _) => Check::new("image", Verdict::Note, format!("{name} is not built yet"))
-            .next("Run vivarium up to build it."),
+            .next(Advice::BuildImage),
     }
 }
 
@@ -199,7 +201,7 @@ fn ports(machine: &Machine, status: &MachineStatus) -> Vec<Check> {
             Verdict::Bad,
             format!("already in use: {}", taken.join(", ")),
         )
-        .next("Stop the programs that use them, or choose other ports in the machine's settings file (0 for any free port).")
+        .next(Advice::FreePort)
     }]
 }
 
@@ -225,6 +227,6 @@ fn packages() -> Check {
             Verdict::Note,
             "WebKitGTK 4.1 is not installed: the window can't open, everything else works",
         )
-        .next("Install libwebkit2gtk-4.1-0 (the name of the Debian package).")
+        .next(Advice::InstallWebKit)
     }
 }

@@ -1,12 +1,15 @@
 //! One machine's remote control: what the app holds for it as long as it is there. Its methods are
 //! beside their features (`machine`, `notebook`, `mcp`, `desktop`, `evolve`).
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use lifecycle::{MachineOptions, Machines};
+use parking_lot::Mutex;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{desktop::Bridge, journal::Journal, mcp, notebook, runs::Runs, watch};
+use crate::{
+    desktop::Bridge, endpoint::Endpoints, jobs, journal::Journal, mcp, notebook, runs::Runs, watch,
+};
 
 /// A machine of the app; cheap to clone. Its name is that of its spec.
 #[derive(Clone)]
@@ -18,6 +21,7 @@ pub(crate) struct Inner {
     pub(crate) name: String,
     /// Of this machine.
     pub(crate) options: MachineOptions,
+    pub(crate) endpoints: Endpoints,
     /// Events published here are about this machine.
     pub(crate) journal: Journal,
     pub(crate) bridge: Arc<Bridge>,
@@ -29,6 +33,10 @@ pub(crate) struct Inner {
     /// What the machine's use of the processor is measured against.
     pub(crate) last_usage: Mutex<Option<lifecycle::Usage>>,
     pub(crate) runs: Runs,
+    /// Where it is taken down that the machine's jobs changed.
+    pub(crate) jobs: jobs::News,
+    /// The sandboxes of this process.
+    pub(crate) sandboxes: crate::sandboxes::Slot,
 }
 
 /// What all machines of an app share.
@@ -40,6 +48,8 @@ pub(crate) struct Shared {
     pub(crate) tasks: TaskTracker,
     pub(crate) stop: CancellationToken,
     pub(crate) runs: Runs,
+    /// The sandboxes of this process.
+    pub(crate) sandboxes: crate::sandboxes::Slot,
 }
 
 impl MachineHandle {
@@ -54,12 +64,21 @@ impl MachineHandle {
         };
         let (journal, stop) = (shared.journal.about(name), shared.stop.child_token());
         let tasks = &shared.tasks;
-        let notebook = notebook::start(options.clone(), journal.clone(), tasks, &stop);
-        tasks.spawn(watch::watch(options.clone(), journal.clone(), stop.clone()));
+        let endpoints = Endpoints::new(options.clone());
+        let notebook = notebook::start(endpoints.clone(), journal.clone(), tasks, &stop);
+        tasks.spawn(watch::watch(
+            options.clone(),
+            endpoints.clone(),
+            journal.clone(),
+            stop.clone(),
+        ));
+        let jobs = jobs::News::default();
+        tasks.spawn(jobs.clone().tell(journal.clone(), stop.clone()));
         Self {
             inner: Arc::new(Inner {
                 name: name.to_owned(),
                 options,
+                endpoints,
                 journal,
                 bridge: shared.bridge.clone(),
                 notebook,
@@ -68,6 +87,8 @@ impl MachineHandle {
                 stop,
                 last_usage: Mutex::default(),
                 runs: shared.runs.clone(),
+                jobs,
+                sandboxes: shared.sandboxes.clone(),
             }),
         }
     }

@@ -2,11 +2,9 @@
 //! view which comes back replays. Delivery is by pulling, so a slow view never
 //! holds up the app; where it falls out of the ring it sees a gap in `seq`.
 
-use std::{
-    collections::VecDeque,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::{collections::VecDeque, sync::Arc};
 
+use parking_lot::Mutex;
 use tokio::sync::watch;
 use wire::stream::{Event, StreamEvent};
 
@@ -73,7 +71,7 @@ impl Journal {
 
     /// Appends an event and wakes who waits. After [`close`](Self::close) nothing is taken.
     pub(crate) fn publish(&self, event: Event) {
-        let mut ring = lock(&self.ring);
+        let mut ring = self.ring.lock();
         let seq = match *self.last.borrow() {
             u64::MAX => return,
             last => last + 1,
@@ -100,7 +98,8 @@ impl Journal {
 
     /// Number of the newest event, 0 where there is none.
     pub(crate) fn last_seq(&self) -> u64 {
-        lock(&self.ring)
+        self.ring
+            .lock()
             .events
             .back()
             .map_or(0, |(event, _)| event.seq)
@@ -113,13 +112,9 @@ impl Journal {
 
     /// Ends every subscription once it has read what is there.
     pub(crate) fn close(&self) {
-        let _ring = lock(&self.ring);
+        let _ring = self.ring.lock();
         self.last.send_replace(u64::MAX);
     }
-}
-
-fn lock(ring: &Mutex<Ring>) -> MutexGuard<'_, Ring> {
-    ring.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A reader's place in the stream.
@@ -144,7 +139,7 @@ impl Subscription {
     }
 
     fn take(&mut self) -> Option<StreamEvent> {
-        let ring = lock(&self.ring);
+        let ring = self.ring.lock();
         let first = ring.events.front()?.0.seq;
         let newest = ring.events.back()?.0.seq;
         // A place beyond the end comes from an earlier app process: start over.
@@ -164,7 +159,8 @@ mod tests {
 
     fn ended(run_id: &str) -> Event {
         Event::RunEnded {
-            work: wire::stream::Work::Up,
+            job_kind: wire::job::JobKind::Start,
+            started_at: 0,
             run_id: run_id.into(),
             failure: None,
         }
@@ -203,26 +199,32 @@ mod tests {
         let output = |size: usize| Event::CellOutput {
             cell_id: "c".into(),
             run_id: String::new(),
-            output: serde_json::json!({ "text": "x".repeat(size) }),
+            output: wire::nbformat::Output::Stream {
+                name: "stdout".into(),
+                text: wire::nbformat::MultilineText::Text("x".repeat(size)),
+            }
+            .into(),
         };
         for _ in 0..1000 {
             journal.publish(output(1000));
         }
-        let kept = lock(&journal.ring).events.len();
+        let kept = journal.ring.lock().events.len();
         assert!((50..100).contains(&kept), "{kept}");
         // A reader that fell behind goes on with the oldest that is there.
         let next = journal.subscribe(1).next().await.map(|event| event.seq);
         assert_eq!(next, Some(1001 - kept as u64));
         journal.publish(output(1_000_000));
-        assert_eq!(lock(&journal.ring).events.len(), 1);
+        assert_eq!(journal.ring.lock().events.len(), 1);
         journal.publish(output(10));
-        assert_eq!(lock(&journal.ring).events.len(), 1);
+        assert_eq!(journal.ring.lock().events.len(), 1);
         let mut bytes = 0;
-        lock(&journal.ring)
+        journal
+            .ring
+            .lock()
             .events
             .iter()
             .for_each(|(_, own)| bytes += own);
-        assert_eq!(lock(&journal.ring).bytes, bytes);
+        assert_eq!(journal.ring.lock().bytes, bytes);
         assert_eq!(journal.last_seq(), 1002);
     }
 

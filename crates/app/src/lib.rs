@@ -1,31 +1,60 @@
 //! All that the host does, with no window: the machine, its desktop's bridge,
 //! the notebook's outputs and the event stream, behind one list of commands.
+//!
+//! Start reading at [`App`] here, then at `rpc`, which carries out the lists of commands, and at `handle`:
+//! what the app holds for one machine.
+//!
+//! - `rpc`, `handle`, `machines`: commands, one machine, all of them
+//! - `journal`, `weight`: the stream of events, and what it may hold
+//! - `machine`, `services`, `usage`, `watch`, `doctor`, `engines`: a machine's state, and the container engine
+//! - `body`, `endpoint`, `changes`: how a machine's API is asked, where it is, and what it tells
+//! - `notebook`, `kernel`, `snapshots`: cells, the kernel, stored namespaces
+//! - `mcp`, `desktop`, `evolve`, `jobs`, `runs`: a module for each of these features, and for long work
+//! - `sandboxes`, `e2b`, `sandbox_access`: sandboxes over HTTP, by two protocols, and for machines
+//! - `serve`, `page_policy`: all of that over HTTP, and what its pages may do
+//! - `secrets`, `tokens`, `settings`, `record_file`: what the person chose, and how it is kept
+//! - `untrusted`, `text_reader`, `blocking`: text from inside, text in pieces, work off the async threads
 
+mod blocking;
 mod body;
 mod changes;
 mod desktop;
 mod doctor;
+mod e2b;
+mod endpoint;
 mod engines;
 mod evolve;
 mod handle;
+mod jobs;
 mod journal;
+mod kernel;
 mod machine;
 mod machines;
 mod mcp;
 mod notebook;
 mod page_policy;
+mod record_file;
 mod rpc;
 mod runs;
-#[cfg(feature = "serve")]
+mod sandbox_access;
+mod sandboxes;
+mod secrets;
 mod serve;
+mod services;
 mod settings;
-mod sse;
+mod snapshots;
+mod terminal;
+mod text_reader;
+mod tokens;
 pub mod untrusted;
 mod usage;
 mod watch;
 mod weight;
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::PathBuf,
+    sync::{Arc, OnceLock},
+};
 
 pub use desktop::Bridge;
 pub use doctor::{Check, Verdict};
@@ -36,10 +65,14 @@ use lifecycle::{EngineChoice, MachineOptions};
 pub use notebook::CellTold;
 pub use page_policy::page_policy;
 pub use rpc::{APP_COMMANDS, MACHINE_COMMANDS};
-#[cfg(feature = "serve")]
-pub use serve::{Addresses, ServeOptions, Served};
+pub use serve::{Addresses, Running, ServeOptions, Served};
+pub use terminal::{Shown, TerminalInput, TerminalOutput};
+pub use text_reader::TextReader;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use wire::failure::Failure;
+use wire::{
+    commands::{AppInfo, Nothing},
+    failure::Failure,
+};
 
 /// How the app is started.
 #[derive(Clone, Debug, Default)]
@@ -74,8 +107,11 @@ struct Inner {
     engine_is_told: bool,
     paths: lifecycle::Paths,
     settings: settings::SettingsFile,
+    secrets: secrets::Secrets,
     shared: handle::Shared,
     handles: machines::Handles,
+    /// The server of this process, if it has one.
+    serving: OnceLock<sandboxes::Serving>,
 }
 
 impl App {
@@ -122,16 +158,20 @@ impl App {
                 tasks,
                 stop,
                 runs: runs::Runs::default(),
+                sandboxes: sandboxes::Slot::default(),
             };
             let app = Self {
                 inner: Arc::new(Inner {
                     engine_is_told: told.is_some(),
                     paths,
                     settings,
+                    secrets: secrets::Secrets::of(&shared.options),
                     shared: shared.clone(),
                     handles: machines::Handles::default(),
+                    serving: OnceLock::new(),
                 }),
             };
+            app.inner.shared.sandboxes.belongs_to(&app);
             let watching = machines::watch(shared.clone(), app.inner.handles.clone());
             shared.tasks.spawn(watching);
             Ok(app)
@@ -156,14 +196,22 @@ impl App {
         Box::pin(async move { self.machine(machine)?.dispatch(command, params).await })
     }
 
-    /// Picks up runs that were cut off, and from then on carries out what machines ask for, until the
-    /// app stops. For those that stay: one command's app is gone too soon.
+    /// Picks up runs that were cut off, and from then on carries out what machines ask for (evolves, calls
+    /// for sandboxes), until the app stops. For those that stay: one command's app is gone too soon.
     pub fn carry_out_wishes(&self) {
         self.inner.handles.carry_out_wishes();
     }
 
     pub(crate) async fn connect(&self) -> Result<lifecycle::Engine, Failure> {
         machine::connect(&self.inner.shared.options).await
+    }
+
+    pub(crate) async fn app_info(&self, _: Nothing) -> Result<AppInfo, Failure> {
+        Ok(AppInfo {
+            version: wire::VERSION.into(),
+            config_dir: self.config_dir().display().to_string(),
+            data_dir: self.data_dir().display().to_string(),
+        })
     }
 
     /// Events with `seq > after` that are still kept, then live ones.

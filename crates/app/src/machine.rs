@@ -3,17 +3,21 @@
 
 use std::path::PathBuf;
 
-use lifecycle::{Engine, LifecycleError, Machine, MachineOptions, UpOptions};
+use lifecycle::{
+    CancellationToken, Engine, LifecycleError, LogRange, Machine, MachineOptions, UpOptions,
+};
 use wire::{
-    commands::RunStarted,
+    commands::{BuildRequest, Nothing, RemoveRequest, RunStarted, UpRequest},
     failure::Failure,
+    job::{JobKind, JobOwner},
+    log::{LogLines, LogsRequest},
     machine::{MachineStatus, Progress},
-    stream::{self, Event},
+    stream::Event,
 };
 
-use crate::MachineHandle;
+use crate::{MachineHandle, runs::NewRun};
 
-/// Reads the spec off the async threads' way: it hashes nothing but touches the disk.
+/// Reads the spec, a small file, in the calling task: it waits for the disk, but hashes nothing.
 pub(crate) fn load(options: &MachineOptions) -> Result<Machine, Failure> {
     Ok(Machine::load(options)?)
 }
@@ -24,6 +28,13 @@ pub(crate) async fn connect(options: &MachineOptions) -> Result<Engine, Failure>
         .connect()
         .await
         .map_err(LifecycleError::from)?)
+}
+
+fn range(request: LogsRequest) -> LogRange {
+    LogRange {
+        tail: request.tail,
+        since_s: request.since_s,
+    }
 }
 
 /// What long work does.
@@ -39,7 +50,7 @@ impl MachineHandle {
     }
 
     /// Its state, once a run of evolve that was cut off is finished or undone.
-    pub(crate) async fn status(&self) -> Result<MachineStatus, Failure> {
+    pub(crate) async fn machine_status(&self, _: Nothing) -> Result<MachineStatus, Failure> {
         self.recover().await?;
         self.status_now().await
     }
@@ -49,8 +60,11 @@ impl MachineHandle {
     }
 
     /// Begins to bring the machine up; goes on as events.
-    pub(crate) fn up(&self, options: UpOptions) -> Result<RunStarted, Failure> {
-        self.run(Work::Up(options))
+    pub(crate) async fn machine_up(&self, request: UpRequest) -> Result<RunStarted, Failure> {
+        self.run(Work::Up(UpOptions {
+            rebuild: request.rebuild,
+            recreate: request.recreate,
+        }))
     }
 
     /// Begins to build the image, without touching the container; goes on as events.
@@ -61,17 +75,23 @@ impl MachineHandle {
         self.run(Work::Build { rebuild })
     }
 
+    pub(crate) async fn machine_build(&self, request: BuildRequest) -> Result<RunStarted, Failure> {
+        self.build(request.rebuild)
+    }
+
     fn run(&self, work: Work) -> Result<RunStarted, Failure> {
         let machine = self.machine()?;
         let kind = match work {
-            Work::Build { .. } => stream::Work::Build,
-            Work::Up(_) => stream::Work::Up,
+            Work::Build { .. } => JobKind::Build,
+            Work::Up(_) => JobKind::Start,
         };
-        let (run_id, cancel) = self.inner.runs.begin(&self.inner.stop);
+        let run_id = ulid::Ulid::generate().to_string();
+        let cancel = self.begin_run(&run_id, kind, JobOwner::Person);
         let (handle, id) = (self.clone(), run_id.clone());
         self.inner.tasks.spawn(async move {
             let journal = &handle.inner.journal;
             let mut tell = |progress: Progress| {
+                handle.inner.runs.note(&id, &progress);
                 journal.publish(Event::RunProgress {
                     run_id: id.clone(),
                     progress,
@@ -79,6 +99,9 @@ impl MachineHandle {
             };
             let ended = async {
                 let engine = handle.connect().await?;
+                if matches!(work, Work::Up(_)) {
+                    handle.know_tokens(&machine).await?;
+                }
                 match work {
                     Work::Build { rebuild } => {
                         machine.build(&engine, rebuild, &cancel, &mut tell).await?;
@@ -100,22 +123,47 @@ impl MachineHandle {
                     Some(failure)
                 }
             };
-            handle.inner.runs.end(&id);
-            journal.publish(Event::RunEnded {
-                run_id: id,
-                work: kind,
-                failure,
-            });
+            handle.end_run(id, kind, failure);
         });
         Ok(RunStarted { run_id })
     }
 
-    pub(crate) async fn down(&self) -> Result<MachineStatus, Failure> {
+    /// A run that can be cancelled from now on, and is among the machine's jobs.
+    pub(crate) fn begin_run(
+        &self,
+        run_id: &str,
+        kind: JobKind,
+        owner: JobOwner,
+    ) -> CancellationToken {
+        let run = NewRun {
+            run_id,
+            kind,
+            machine: self.name(),
+            owner,
+        };
+        let cancel = self.inner.runs.begin(run, &self.inner.stop);
+        self.inner.jobs.changed();
+        cancel
+    }
+
+    /// It ended so, which the stream is told.
+    pub(crate) fn end_run(&self, run_id: String, job_kind: JobKind, failure: Option<Failure>) {
+        let started_at = self.inner.runs.end(&run_id, failure.as_ref());
+        self.inner.jobs.changed();
+        self.inner.journal.publish(Event::RunEnded {
+            run_id,
+            job_kind,
+            started_at,
+            failure,
+        });
+    }
+
+    pub(crate) async fn machine_down(&self, _: Nothing) -> Result<MachineStatus, Failure> {
         let status = self.machine()?.down(&self.connect().await?).await?;
         Ok(self.told(status))
     }
 
-    pub(crate) async fn restart(&self) -> Result<MachineStatus, Failure> {
+    pub(crate) async fn machine_restart(&self, _: Nothing) -> Result<MachineStatus, Failure> {
         let status = self
             .machine()?
             .restart(&self.connect().await?, &self.inner.stop)
@@ -123,13 +171,38 @@ impl MachineHandle {
         Ok(self.told(status))
     }
 
-    pub(crate) async fn remove(&self, home: bool) -> Result<MachineStatus, Failure> {
-        let status = self.machine()?.remove(&self.connect().await?, home).await?;
+    pub(crate) async fn machine_remove(
+        &self,
+        request: RemoveRequest,
+    ) -> Result<MachineStatus, Failure> {
+        let status = self
+            .machine()?
+            .remove(&self.connect().await?, request.home)
+            .await?;
         Ok(self.told(status))
     }
 
-    pub(crate) async fn logs(&self, tail: u32) -> Result<Vec<String>, Failure> {
-        Ok(self.machine()?.logs(&self.connect().await?, tail).await?)
+    pub(crate) async fn machine_logs(&self, request: LogsRequest) -> Result<LogLines, Failure> {
+        let lines = self
+            .machine()?
+            .logs(&self.connect().await?, range(request))
+            .await?;
+        Ok(LogLines { lines })
+    }
+
+    /// Tells the last lines of the container's log, then each new one, until the machine stops.
+    /// Dropping the future ends it.
+    ///
+    /// # Errors
+    /// [`wire::failure::FailureCode::NotRunning`], or what the container engine said.
+    pub async fn follow_logs(
+        &self,
+        request: LogsRequest,
+        tell: &mut (dyn FnMut(String) + Send),
+    ) -> Result<(), Failure> {
+        let machine = self.machine()?;
+        let engine = self.connect().await?;
+        Ok(machine.follow_logs(&engine, range(request), tell).await?)
     }
 
     pub(crate) fn cancel(&self, run_id: &str) -> Result<(), Failure> {

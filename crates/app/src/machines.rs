@@ -4,16 +4,21 @@
 use std::{
     collections::BTreeMap,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
 };
 
 use lifecycle::{Machines, MountSpec, NewMachine, Profile};
+use parking_lot::Mutex;
 use wire::{
+    advice::Advice,
+    commands::{Nothing, RemoveRequest},
     failure::{Failure, FailureCode},
-    machines::{MachineCreateRequest, MachineEntry, MachineList, MachineRenameRequest},
+    machines::{
+        MachineCreateRequest, MachineDeleteRequest, MachineEntry, MachineList, MachineRenameRequest,
+    },
     stream::Event,
 };
 
@@ -31,19 +36,15 @@ pub(crate) struct Handles {
 }
 
 impl Handles {
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, MachineHandle>> {
-        self.all.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// The handle of a machine whose spec is there.
     fn of(&self, shared: &Shared, name: &str) -> MachineHandle {
-        let mut all = self.lock();
+        let mut all = self.all.lock();
         if let Some(handle) = all.get(name) {
             return handle.clone();
         }
         let handle = MachineHandle::start(shared, name);
         if self.carries_out.load(Ordering::Relaxed) {
-            handle.carry_out_wishes();
+            carry_out(&handle);
         }
         all.insert(name.to_owned(), handle.clone());
         handle
@@ -51,7 +52,7 @@ impl Handles {
 
     /// Starts those that are missing, and ends those whose spec is gone.
     fn keep(&self, shared: &Shared, names: &[String]) {
-        self.lock().retain(|name, handle| {
+        self.all.lock().retain(|name, handle| {
             let stays = names.contains(name);
             if !stays {
                 handle.end();
@@ -68,10 +69,16 @@ impl Handles {
         if self.carries_out.swap(true, Ordering::Relaxed) {
             return;
         }
-        for handle in self.lock().values() {
-            handle.carry_out_wishes();
+        for handle in self.all.lock().values() {
+            carry_out(handle);
         }
     }
+}
+
+/// Carries out what a machine asks for, from now on.
+fn carry_out(handle: &MachineHandle) {
+    handle.carry_out_wishes();
+    handle.answer_sandbox_calls();
 }
 
 /// Notices machines that come and go, as long as anybody listens.
@@ -128,7 +135,11 @@ impl App {
         Ok(list(&Machines::of(&self.inner.shared.options).list()?))
     }
 
-    pub(crate) fn create_machine(
+    pub(crate) async fn machine_list(&self, _: Nothing) -> Result<MachineList, Failure> {
+        self.machines()
+    }
+
+    pub(crate) async fn machine_create(
         &self,
         request: MachineCreateRequest,
     ) -> Result<MachineList, Failure> {
@@ -141,7 +152,7 @@ impl App {
                     FailureCode::Invalid,
                     format!("Invalid profile: {other:?}"),
                 )
-                .next("Choose default or locked."));
+                .next(Advice::ChooseProfile));
             }
         };
         let filled = |text: Option<String>| text.filter(|text| !text.is_empty());
@@ -164,9 +175,9 @@ impl App {
         self.changed_machines()
     }
 
-    pub(crate) fn rename_machine(
+    pub(crate) async fn machine_rename(
         &self,
-        request: &MachineRenameRequest,
+        request: MachineRenameRequest,
     ) -> Result<MachineList, Failure> {
         // What it does now would go on under the old name.
         self.machine(Some(&request.name))?.check_idle()?;
@@ -174,14 +185,24 @@ impl App {
         self.changed_machines()
     }
 
-    pub(crate) async fn delete_machine(
+    pub(crate) async fn machine_delete(
         &self,
-        name: &str,
-        home: bool,
+        request: MachineDeleteRequest,
     ) -> Result<MachineList, Failure> {
-        let machine = self.machine(Some(name))?;
-        machine.remove(home).await?;
-        Machines::of(&self.inner.shared.options).forget(name)?;
+        let MachineDeleteRequest { name, home } = request;
+        let machine = self.machine(Some(&name))?;
+        machine.machine_remove(RemoveRequest { home }).await?;
+        machine.end_sandboxes(&machine.machine()?).await;
+        let machines = Machines::of(&self.inner.shared.options);
+        let id = machines
+            .ids()?
+            .into_iter()
+            .find(|(known, _)| *known == name);
+        machines.forget(&name)?;
+        if let Some((_, id)) = id {
+            self.forget_secrets_of(id.clone()).await?;
+            self.forget_tokens_of(id).await?;
+        }
         self.changed_machines()
     }
 

@@ -35,6 +35,8 @@ mod tests {
             ("default-src", "'self'"),
             ("script-src", "'self'"),
             ("worker-src", "'self'"),
+            // Sound and film of a cell's outputs, which they hold themselves.
+            ("media-src", "'self' data: blob:"),
             ("object-src", "'none'"),
             ("base-uri", "'none'"),
             ("form-action", "'none'"),

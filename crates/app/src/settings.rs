@@ -3,17 +3,22 @@
 //! aside when they are written. Only what is changed is written into the file.
 
 use std::{
-    fs,
-    io::{self, Write},
+    fs, io,
     path::{Path, PathBuf},
-    sync::{Mutex, MutexGuard, PoisonError},
 };
 
+use lifecycle::atomic_file;
+use parking_lot::Mutex;
 use toml_edit::DocumentMut;
 use wire::{
+    advice::Advice,
+    commands::Nothing,
     failure::{Failure, FailureCode},
     settings::{Settings, SettingsState},
+    stream::Event,
 };
+
+use crate::App;
 
 /// What is in force, and where it lies.
 #[derive(Debug)]
@@ -35,19 +40,22 @@ impl SettingsFile {
 
     /// What is in force, and what was wrong with the file.
     pub(crate) fn get(&self) -> SettingsState {
-        self.lock().clone()
+        self.state.lock().clone()
     }
 
     /// Writes them; what was in force stays so where that fails.
     pub(crate) fn set(&self, settings: Settings) -> Result<SettingsState, Failure> {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         let written = change(&self.path, &state.settings, &settings).map_err(|error| {
             Failure::new(
                 FailureCode::Internal,
-                format!("{} could not be written", self.path.display()),
+                format!(
+                    "{} could not be written: the settings were not changed",
+                    self.path.display()
+                ),
             )
             .because(error.to_string())
-            .next("The settings were not changed.")
+            .next(Advice::CheckPermissions)
         })?;
         *state = SettingsState {
             settings: written,
@@ -55,9 +63,20 @@ impl SettingsFile {
         };
         Ok(state.clone())
     }
+}
 
-    fn lock(&self) -> MutexGuard<'_, SettingsState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+impl App {
+    pub(crate) async fn settings_get(&self, _: Nothing) -> Result<SettingsState, Failure> {
+        Ok(self.settings())
+    }
+
+    pub(crate) async fn settings_set(&self, settings: Settings) -> Result<SettingsState, Failure> {
+        let state = self.inner.settings.set(settings)?;
+        self.choose_engine(state.settings.engine.clone());
+        self.inner.shared.journal.publish(Event::Settings {
+            state: state.clone(),
+        });
+        Ok(state)
     }
 }
 
@@ -89,7 +108,7 @@ fn damaged(path: &Path, why: &str) -> SettingsState {
         ),
     )
     .because(why.trim())
-    .next("Fix the file, or change a setting in the app. A copy of the file is kept.");
+    .next(Advice::FixSettings);
     tracing::warn!(failure = %trouble, "settings");
     SettingsState {
         settings: Settings::default(),
@@ -139,11 +158,7 @@ fn keep_aside(path: &Path) -> io::Result<()> {
 fn write(path: &Path, text: &str) -> io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
     fs::create_dir_all(folder)?;
-    let mut aside = tempfile::NamedTempFile::new_in(folder)?;
-    aside.write_all(text.as_bytes())?;
-    aside.as_file().sync_all()?;
-    aside.persist(path).map_err(|error| error.error)?;
-    Ok(())
+    atomic_file::write(path, text.as_bytes())
 }
 
 #[cfg(test)]

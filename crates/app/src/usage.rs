@@ -1,8 +1,7 @@
 //! What the machine uses now, and of the disk.
 
-use std::sync::PoisonError;
-
 use wire::{
+    commands::Nothing,
     failure::Failure,
     machine::{MachineDisk, MachineStats},
 };
@@ -10,15 +9,10 @@ use wire::{
 use crate::MachineHandle;
 
 impl MachineHandle {
-    pub(crate) async fn stats(&self) -> Result<MachineStats, Failure> {
+    pub(crate) async fn machine_stats(&self, _: Nothing) -> Result<MachineStats, Failure> {
         let machine = self.machine()?;
         let usage = machine.usage(&self.connect().await?).await?;
-        let last = self
-            .inner
-            .last_usage
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .replace(usage);
+        let last = self.inner.last_usage.lock().replace(usage);
         let limit = machine.spec().limits.cpus;
         Ok(MachineStats {
             cpu_percent: last.and_then(|last| usage.cpu_percent_since(&last)),
@@ -34,7 +28,7 @@ impl MachineHandle {
         })
     }
 
-    pub(crate) async fn disk(&self) -> Result<MachineDisk, Failure> {
+    pub(crate) async fn machine_disk(&self, _: Nothing) -> Result<MachineDisk, Failure> {
         Ok(self.machine()?.disk(&self.connect().await?).await?)
     }
 }

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use lifecycle::{CancellationToken, Change, LifecycleError, MachineOptions};
-use tokio::sync::mpsc::{self, Receiver};
+use tokio::sync::mpsc::{self, Receiver, Sender};
 use wire::{
     failure::Failure,
     machine::{MachineState, MachineStatus},
@@ -12,6 +12,7 @@ use wire::{
 };
 
 use crate::{
+    endpoint::{Endpoints, Watched},
     journal::Journal,
     machine::{connect, load},
 };
@@ -24,7 +25,12 @@ const STARTING: Duration = Duration::from_millis(500);
 const RESTING: Duration = Duration::from_secs(10);
 
 /// Goes on until the app stops.
-pub(crate) async fn watch(options: MachineOptions, journal: Journal, stop: CancellationToken) {
+pub(crate) async fn watch(
+    options: MachineOptions,
+    endpoints: Endpoints,
+    journal: Journal,
+    stop: CancellationToken,
+) {
     let watching = async {
         loop {
             while !journal.has_listeners() {
@@ -35,9 +41,11 @@ pub(crate) async fn watch(options: MachineOptions, journal: Journal, stop: Cance
                 tokio::time::sleep(RESTING).await;
                 continue;
             };
-            let (tell, changes) = mpsc::channel(64);
+            let (tell, heard) = mpsc::channel(64);
+            let (pass_on, changes) = mpsc::channel(64);
             tokio::select! {
                 () = machine.watch(tell) => {}
+                () = keep_endpoint(&endpoints, heard, pass_on) => {}
                 () = follow(&options, machine.container_name(), &journal, changes) => {}
             }
         }
@@ -45,6 +53,30 @@ pub(crate) async fn watch(options: MachineOptions, journal: Journal, stop: Cance
     tokio::select! {
         () = stop.cancelled() => {}
         () = watching => {}
+    }
+}
+
+/// Forgets the endpoint at each change, before anybody looks at what changed; it is kept from when the
+/// engine tells of changes until it no longer does.
+async fn keep_endpoint(
+    endpoints: &Endpoints,
+    mut heard: Receiver<Change>,
+    pass_on: Sender<Change>,
+) {
+    let mut watched: Option<Watched> = None;
+    while let Some(change) = heard.recv().await {
+        match change {
+            Change::EngineGone(_) => watched = None,
+            Change::EngineHere => {
+                watched.get_or_insert_with(|| endpoints.watched());
+                endpoints.forget();
+            }
+            Change::Container(_) => endpoints.forget(),
+            Change::Image => {}
+        }
+        if pass_on.send(change).await.is_err() {
+            return;
+        }
     }
 }
 

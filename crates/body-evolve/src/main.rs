@@ -5,10 +5,11 @@ use std::{os::unix::fs::MetadataExt, process::ExitCode};
 
 use anyhow::{Context, bail};
 use lifecycle::{
-    CancellationToken, Engine, EngineChoice, LifecycleError, Machine, Order, Reporter, What, now_ms,
+    CancellationToken, Engine, EngineChoice, LifecycleError, Machine, Reporter, RunRequest,
+    RunWork, now_ms,
 };
 use wire::{
-    evolve::{Asker, EvolveRequest, EvolveWish, RollbackRequest, RunState},
+    evolve::{Asker, EvolveRequest, EvolveWish, GenerationState, RollbackRequest, RunState},
     failure::Failure,
 };
 
@@ -94,10 +95,10 @@ async fn carry_out_wish(
         let refused = machine.refuse_wish(engine, &run_id, LifecycleError::NoYes.into());
         return refused.await.map_err(told);
     }
-    let order = Order {
+    let order = RunRequest {
         run_id,
         asked_by: Asker::Machine,
-        what: What::Evolve(EvolveRequest {
+        work: RunWork::Evolve(EvolveRequest {
             note: wish.note,
             running_cell: wish.running_cell.unwrap_or_default(),
             cell_limit_s: 0,
@@ -116,7 +117,7 @@ async fn look_after(machine: &Machine, engine: &Engine) -> anyhow::Result<()> {
 }
 
 /// Carries a run out as far as this process lives, and sees that it goes on after that.
-async fn carry_out(machine: &Machine, engine: &Engine, order: Order) -> anyhow::Result<()> {
+async fn carry_out(machine: &Machine, engine: &Engine, order: RunRequest) -> anyhow::Result<()> {
     let run_id = order.run_id.clone();
     let reporter = Reporter::start(machine, engine);
     let cancel = CancellationToken::new();
@@ -163,10 +164,10 @@ async fn rollback(number: Option<u32>) -> anyhow::Result<()> {
     let engine = connect().await?;
     let machine = Machine::itself(&engine).await.map_err(told)?;
     look_after(&machine, &engine).await?;
-    let order = Order {
+    let order = RunRequest {
         run_id: format!("rollback{}", now_ms()),
         asked_by: Asker::Machine,
-        what: What::Rollback(RollbackRequest {
+        work: RunWork::Rollback(RollbackRequest {
             number,
             ..Default::default()
         }),
@@ -182,11 +183,22 @@ async fn generations() -> anyhow::Result<()> {
         let mark = if one.current { "*" } else { " " };
         let note = one.note.unwrap_or_default();
         println!(
-            "{mark} {:>4}  {:<24} {:?}  {note}",
-            one.number, one.image, one.state
+            "{mark} {:>4}  {:<24} {:<10}  {note}",
+            one.number,
+            one.image,
+            state_words(one.state)
         );
     }
     Ok(())
+}
+
+/// The word for a generation's state, as `vivarium generations` has it.
+fn state_words(state: GenerationState) -> &'static str {
+    match state {
+        GenerationState::Candidate => "candidate",
+        GenerationState::Good => "successful",
+        GenerationState::Failed => "failed",
+    }
 }
 
 /// For the image's build: by it a later run knows whether the sources are still those.

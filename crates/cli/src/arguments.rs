@@ -1,8 +1,18 @@
 //! The command line's shape.
 
-use std::path::PathBuf;
+use std::{net::IpAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand};
+use jiff::Timestamp;
+use wire::tokens::Scope;
+
+use crate::{sandbox::SandboxCommand, since};
+
+const COMPLETION: &str = "\
+Examples:
+  bash  vivarium completion bash > ~/.local/share/bash-completion/completions/vivarium
+  zsh   vivarium completion zsh > \"${fpath[1]}/_vivarium\"
+  fish  vivarium completion fish > ~/.config/fish/completions/vivarium.fish";
 
 /// Manage machines: containers with a desktop, a browser, a Python kernel, a shell and MCP servers.
 #[derive(Debug, Parser)]
@@ -10,7 +20,8 @@ use clap::{Args, Parser, Subcommand};
     name = "vivarium",
     version,
     after_help = "Exit codes: 0 ok, 1 failure, 2 usage, 3 machine not running, 4 no container engine, \
-                  5 machine would be recreated."
+                  5 machine would be recreated. \
+                  exec, shell and sandbox run exit with the code of what they run."
 )]
 pub struct Arguments {
     #[command(flatten)]
@@ -21,6 +32,7 @@ pub struct Arguments {
 
 /// What every command takes.
 #[derive(Args, Debug)]
+#[command(next_help_heading = "Global options")]
 pub struct Global {
     /// Prefix of all names, for a second, separate Vivarium on this computer
     #[arg(long, global = true, env = "VIVARIUM_INSTANCE", value_parser = instance)]
@@ -81,6 +93,7 @@ pub enum Command {
         rebuild: bool,
     },
     /// Build if needed, create and start the machine, and wait until it is ready
+    #[command(visible_alias = "start")]
     Up {
         /// Build even if the image is up to date
         #[arg(long)]
@@ -90,6 +103,7 @@ pub enum Command {
         recreate: bool,
     },
     /// Stop the machine; it can be started again
+    #[command(visible_alias = "stop")]
     Down,
     /// Stop and start the machine
     Restart,
@@ -101,23 +115,35 @@ pub enum Command {
     },
     /// Show state and addresses; exit code 3 if the machine is not running
     Status,
+    /// List the machines and their states
+    #[command(visible_alias = "ps")]
+    Ls,
     /// Show the last lines of the container's log
     Logs {
         /// Number of lines
         #[arg(short = 'n', long, default_value_t = 200)]
         tail: u32,
+        /// Keep printing new lines until the machine stops, or until Ctrl-C
+        #[arg(short, long)]
+        follow: bool,
+        /// Only lines since then: a duration such as 10m or 1h30m, or a time such as 2026-11-30T12:00:00Z
+        #[arg(long, value_name = "TIME", value_parser = since::parse)]
+        since: Option<Timestamp>,
     },
-    /// Run Python code in the machine's kernel; exit code 1 if it fails
+    /// Run Python code in the machine's kernel
     Exec {
         /// Code to run; read from stdin if omitted or `-`
         code: Option<String>,
+        /// File on this computer with the code to run; `-` for stdin
+        #[arg(short, long, value_name = "FILE", conflicts_with = "code")]
+        file: Option<PathBuf>,
         /// Time limit in seconds
         #[arg(long, value_name = "SECONDS")]
         timeout: Option<f64>,
     },
-    /// Run a command in the machine's shell; exits with the command's exit code
+    /// Open a shell in the machine, or run a command in it
     Shell {
-        /// A single argument is run by bash; several are a program and its arguments
+        /// A single argument is run by bash; several are a program and its arguments; without one, bash opens in this terminal
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         command: Vec<String>,
     },
@@ -180,18 +206,56 @@ pub enum Command {
     /// List, create, rename and remove machines
     #[command(subcommand)]
     Machine(MachineCommand),
+    /// List, cancel and follow long work: builds, starts, evolves, cells, commands, terminals
+    #[command(subcommand, visible_alias = "jobs")]
+    Job(JobCommand),
+    /// Store API keys and hand them to machines
+    #[command(subcommand)]
+    Secret(SecretCommand),
+    /// Create, list and remove access tokens for programs
+    #[command(subcommand)]
+    Token(TokenCommand),
+    /// Run untrusted code and commands in sandboxes
+    #[command(subcommand)]
+    Sandbox(SandboxCommand),
     /// List the container engines on this computer and whether they are running
     Engines,
     /// Check what Vivarium needs on this computer and how to fix problems
     Doctor,
-    /// Serve the app on localhost until Ctrl-C; prints the address with its token
+    /// Print the completions of this command line for a shell
+    #[command(after_help = COMPLETION)]
+    Completion {
+        /// Shell that reads them
+        shell: clap_complete::Shell,
+    },
+    /// Print this command line's man page
+    #[command(after_help = "Example: vivarium man | man -l -")]
+    Man,
+    /// Serve the app's API to programs until Ctrl-C; with --ui also its pages to a browser
     Serve {
-        /// Also serve the window's pages, for a browser
+        /// Also serve the window's pages, on their own port on 127.0.0.1
         #[arg(long)]
         ui: bool,
-        /// Port on localhost; defaults to any free port
-        #[arg(long, default_value_t = 0)]
+        /// Port of the API; 0 for any free port
+        #[arg(long, default_value_t = 8000)]
         port: u16,
+        /// IP address that the API listens on
+        #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
+        listen: IpAddr,
+        /// Port of the pages; defaults to any free port
+        #[arg(long, default_value_t = 0, value_name = "PORT", requires = "ui")]
+        ui_port: u16,
+        /// Additional host names of the API, comma-separated
+        #[arg(
+            long,
+            env = "VIVARIUM_ALLOWED_HOSTS",
+            value_name = "NAMES",
+            default_value = ""
+        )]
+        allowed_hosts: String,
+        /// Don't require a token; only on loopback or inside a container
+        #[arg(long)]
+        no_token: bool,
     },
 }
 
@@ -238,6 +302,88 @@ pub enum MachineCommand {
         /// Don't ask for confirmation
         #[arg(short, long)]
         yes: bool,
+    },
+}
+
+/// What `vivarium job` does.
+#[derive(Debug, Subcommand)]
+pub enum JobCommand {
+    /// List jobs that are running or waiting, and recent ones, newest first
+    #[command(visible_alias = "list")]
+    Ls {
+        /// Only jobs that are running or waiting
+        #[arg(long)]
+        running: bool,
+        /// Jobs of all machines
+        #[arg(long)]
+        all_machines: bool,
+    },
+    /// Cancel jobs: stop a build or an evolve, interrupt a cell, end a command or a terminal
+    Cancel {
+        /// Ids, as `vivarium job ls` prints them
+        #[arg(required = true)]
+        ids: Vec<String>,
+    },
+    /// Print what a job printed
+    Logs {
+        /// Id, as `vivarium job ls` prints it
+        id: String,
+        /// Follow new output until the job ends, or until Ctrl-C
+        #[arg(short, long)]
+        follow: bool,
+    },
+}
+
+/// What `vivarium secret` does.
+#[derive(Debug, Subcommand)]
+pub enum SecretCommand {
+    /// Store a key; prompts for the value, or reads it from stdin
+    Set {
+        /// Key name, such as OPENAI_API_KEY
+        name: String,
+        /// Only for this machine; can be repeated. Defaults to the machines that have the key, and for a
+        /// new key to the current machine
+        #[arg(long = "for", value_name = "MACHINE")]
+        machines: Vec<String>,
+    },
+    /// List the keys, the machines that have them, and where they are stored
+    #[command(visible_alias = "list")]
+    Ls,
+    /// Give a stored key to these machines and no others
+    Hand {
+        /// Key name
+        name: String,
+        /// Machine names; if omitted, no machine has it
+        machines: Vec<String>,
+    },
+    /// Remove a key, also from the machines that have it
+    Rm {
+        /// Key name
+        name: String,
+    },
+}
+
+/// What `vivarium token` does.
+#[derive(Debug, Subcommand)]
+pub enum TokenCommand {
+    /// Create a token and print it; it can't be shown again
+    Create {
+        /// Token name: letters, digits, _ . and -
+        name: String,
+        /// Scope: read, exec, admin, mcp:SERVER or mcp:*; can be repeated
+        #[arg(long = "scope", value_name = "SCOPE", required = true)]
+        scopes: Vec<Scope>,
+        /// Only for this machine; can be repeated. Defaults to all machines and `vivarium serve`
+        #[arg(long = "for", value_name = "MACHINE")]
+        machines: Vec<String>,
+    },
+    /// List the tokens and their scopes
+    #[command(visible_alias = "list")]
+    Ls,
+    /// Revoke a token
+    Rm {
+        /// Token name
+        name: String,
     },
 }
 

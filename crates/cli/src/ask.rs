@@ -3,7 +3,11 @@
 use std::io::IsTerminal;
 
 use app::untrusted;
-use wire::failure::{Failure, FailureCode};
+use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
+use wire::{
+    advice::Advice,
+    failure::{Failure, FailureCode},
+};
 
 use crate::print;
 
@@ -43,10 +47,50 @@ pub async fn remove(name: &str, home_volume: bool) -> Result<(), Failure> {
     if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
         return Err(Failure::new(FailureCode::Invalid, question.message)
             .because("there is no terminal to ask for confirmation")
-            .next("Use --yes to remove it without confirmation."));
+            .next(Advice::text("Use --yes to remove it without confirmation.")));
     }
     print::question(&question, "Remove the machine? [y/N] ");
     yes("Cancelled. Nothing was removed").await
+}
+
+/// Asks for a line on the terminal, which doesn't show what is typed.
+///
+/// # Errors
+/// [`FailureCode::Cancelled`] on Ctrl-C, or if the terminal is gone.
+pub async fn hidden(question: &str) -> Result<String, Failure> {
+    let cancelled = || Failure::new(FailureCode::Cancelled, "Nothing was stored");
+    let silence = Silence::begin().map_err(|error| cancelled().because(error.to_string()))?;
+    print::prompt(question);
+    let read = tokio::task::spawn_blocking(|| {
+        let mut line = String::new();
+        std::io::stdin().read_line(&mut line).map(|_| line)
+    });
+    let line = tokio::select! {
+        line = read => line.ok().and_then(Result::ok),
+        _ = tokio::signal::ctrl_c() => None,
+    };
+    drop(silence);
+    print::note("");
+    line.filter(|line| !line.is_empty()).ok_or_else(cancelled)
+}
+
+/// A terminal that doesn't show what is typed, as long as this lives.
+struct Silence(Termios);
+
+impl Silence {
+    fn begin() -> rustix::io::Result<Self> {
+        let before = tcgetattr(std::io::stdin())?;
+        let mut silent = before.clone();
+        silent.local_modes.remove(LocalModes::ECHO);
+        tcsetattr(std::io::stdin(), OptionalActions::Flush, &silent)?;
+        Ok(Self(before))
+    }
+}
+
+impl Drop for Silence {
+    fn drop(&mut self) {
+        let _ = tcsetattr(std::io::stdin(), OptionalActions::Now, &self.0);
+    }
 }
 
 /// Reads the answer to a question.

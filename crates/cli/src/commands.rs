@@ -1,25 +1,22 @@
 //! Each command over the app; answers the exit code.
 
-use std::{
-    io::IsTerminal,
-    sync::{Mutex, PoisonError},
-};
-
-use app::{Addresses, App, ServeOptions, Verdict};
+use app::{App, ServeOptions, Verdict};
+use parking_lot::Mutex;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use tokio::sync::mpsc;
 use wire::{
-    commands::{EngineList, LogLines, RunStarted, UpRequest},
+    commands::{EngineList, RunStarted, UpRequest},
     failure::{Failure, FailureCode},
-    kernel::{ShellCommand, ShellRequest},
+    log::LogsRequest,
     machine::{EngineInfo, MachineState, MachineStatus},
     stream::Event,
 };
 
 use crate::{
-    arguments::Command,
-    ask, evolve, exec, mcp,
+    arguments::{Command, MachineCommand},
+    ask, evolve,
+    exec::{self, Source},
+    mcp,
     print::{self, ProgressPrinter},
     run,
 };
@@ -57,28 +54,60 @@ pub async fn carry_out(app: &App, command: Command, json: bool) -> Result<u8, Fa
                 3
             })
         }
-        Command::Logs { tail } => {
-            let log: LogLines = call(app, "machine_logs", json!({ "tail": tail })).await?;
-            if json {
-                print::json(&log);
-            } else {
-                log.lines.iter().for_each(|line| print::line(line));
-            }
-            Ok(0)
+        Command::Ls => crate::machines::carry_out(app, MachineCommand::Ls, json).await,
+        Command::Logs {
+            tail,
+            follow,
+            since,
+        } => {
+            let request = LogsRequest {
+                tail,
+                since_s: since.map(|since| since.as_second()),
+            };
+            crate::logs::print(app, request, follow, json).await
         }
-        Command::Exec { code, timeout } => exec::run(app, code, timeout, json).await,
-        Command::Shell { command } => shell(app, command, json).await,
-        Command::Serve { ui, port } => serve(app, ServeOptions { port, ui }, json).await,
+        Command::Exec {
+            code,
+            file,
+            timeout,
+        } => exec::run(app, Source::of(code, file), timeout, json).await,
+        Command::Shell { command } => crate::shell::run(app, command, json).await,
+        Command::Serve {
+            ui,
+            port,
+            listen,
+            ui_port,
+            allowed_hosts,
+            no_token,
+        } => {
+            let options = ServeOptions {
+                listen,
+                port,
+                ui,
+                ui_port,
+                allowed_hosts: ServeOptions::allowed_hosts(&allowed_hosts),
+                no_token,
+                is_lasting: true,
+            };
+            crate::serve::serve(app, options, json).await
+        }
         command @ (Command::Evolve { .. }
         | Command::Generations { .. }
         | Command::Rollback { .. }) => evolve::carry_out(app, command, json).await,
         Command::Mcp(command) => mcp::carry_out(app, command, json).await,
+        Command::Job(command) => crate::jobs::carry_out(app, command, json).await,
         Command::Machine(command) => crate::machines::carry_out(app, command, json).await,
+        Command::Secret(command) => crate::secrets::carry_out(app, command, json).await,
+        Command::Token(command) => crate::tokens::carry_out(app, command, json).await,
+        Command::Sandbox(command) => crate::sandbox::carry_out(app, command, json).await,
+        Command::Completion { .. } | Command::Man => {
+            unreachable!("they are printed before there is an app")
+        }
         Command::Engines => engines(app, json).await,
         Command::Doctor => {
             let checks = app.doctor().await;
             if json {
-                print::json(&checks);
+                print::checks_json(&checks);
             } else {
                 print::checks(&checks);
             }
@@ -126,6 +155,7 @@ async fn engines(app: &App, json: bool) -> Result<u8, Failure> {
 }
 
 async fn up(app: &App, request: UpRequest, json: bool) -> Result<u8, Failure> {
+    crate::secrets::take_from_environment(app).await?;
     match begin_up(app, request, json).await {
         Err(failure) if failure.code == FailureCode::WouldRecreate && !json => {
             if !ask::recreate(&failure).await? {
@@ -161,7 +191,7 @@ async fn begin_up(app: &App, request: UpRequest, json: bool) -> Result<(), Failu
 /// Prints a run's progress until it ends; Ctrl-C cancels it.
 async fn follow(app: &App, run: RunStarted, after: u64, json: bool) -> Result<(), Failure> {
     let printer = Mutex::new(ProgressPrinter::new());
-    let printing = || printer.lock().unwrap_or_else(PoisonError::into_inner);
+    let printing = || printer.lock();
     let following = run::follow(app, &run, after, "run_cancel", |event| match event {
         Event::RunProgress { run_id, progress } if run_id == run.run_id => {
             if json {
@@ -181,80 +211,6 @@ async fn follow(app: &App, run: RunStarted, after: u64, json: bool) -> Result<()
     };
     printing().end();
     ended
-}
-
-async fn shell(app: &App, command: Vec<String>, json: bool) -> Result<u8, Failure> {
-    let Some(command) = shell_command(command) else {
-        return Err(Failure::new(FailureCode::Invalid, "No command given")
-            .because("interactive shells are not supported yet")
-            .next("Give a command: vivarium shell 'ls -l /root'."));
-    };
-    let request = ShellRequest {
-        command,
-        timeout_s: None,
-    };
-    let answer = app.machine(None)?.shell(&request).await?;
-    if json {
-        print::json(&answer);
-    } else {
-        let mut program = print::Program::new();
-        program.out(&answer.stdout);
-        program.err(&answer.stderr);
-    }
-    let code = answer.returncode.unwrap_or(1);
-    Ok(u8::try_from(code).unwrap_or(1))
-}
-
-/// One argument is a line for the shell; several are a program and its arguments, which no shell
-/// splits or expands again. `None` if nothing is given.
-fn shell_command(given: Vec<String>) -> Option<ShellCommand> {
-    match <[String; 1]>::try_from(given) {
-        Ok([line]) if line.trim().is_empty() => None,
-        Ok([line]) => Some(ShellCommand::Line(line)),
-        Err(arguments) if arguments.is_empty() => None,
-        Err(arguments) => Some(ShellCommand::Arguments(arguments)),
-    }
-}
-
-/// Serves until Ctrl-C or SIGTERM.
-async fn serve(app: &App, options: ServeOptions, json: bool) -> Result<u8, Failure> {
-    let served = app.bind(options).await?;
-    app.carry_out_wishes();
-    if json {
-        print::json(
-            &json!({ "url": served.url(), "address": served.address(), "token": served.token() }),
-        );
-    } else {
-        print::line(&served.url());
-    }
-    let more = more_addresses(served.addresses(), options.ui && !json);
-    tokio::select! {
-        () = more => {}
-        ended = served.run(app) => ended?,
-        _ = tokio::signal::ctrl_c() => {}
-        () = terminated() => {}
-    }
-    Ok(0)
-}
-
-/// Prints another address for each line on the terminal: one opens one browser. Never ends.
-async fn more_addresses(addresses: Addresses, wanted: bool) {
-    if wanted && std::io::stdin().is_terminal() {
-        print::note("The address works once, within ten minutes. Press Enter for a new one.");
-        let (lines, mut asked) = mpsc::channel(1);
-        // Nobody waits for its end, which comes with the process.
-        tokio::task::spawn_blocking(move || {
-            for _ in std::io::stdin().lines().map_while(Result::ok) {
-                if lines.blocking_send(()).is_err() {
-                    return;
-                }
-            }
-        });
-        while asked.recv().await.is_some() {
-            print::line(&addresses.url());
-        }
-    }
-    std::future::pending().await
 }
 
 /// Ends when the process is asked to end; never where that can't be heard.
@@ -292,21 +248,4 @@ pub async fn call<T: DeserializeOwned>(
         Failure::new(FailureCode::Internal, "The response could not be read")
             .because(error.to_string())
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn one_argument_is_a_line_and_several_are_arguments() {
-        let command =
-            |words: &[&str]| shell_command(words.iter().map(|&word| word.to_owned()).collect());
-        assert_eq!(command(&["ls | wc"]), Some("ls | wc".into()));
-        let words = vec!["rm".to_owned(), "a b".to_owned()];
-        let arguments = ShellCommand::Arguments(words);
-        assert_eq!(command(&["rm", "a b"]), Some(arguments));
-        assert_eq!(command(&[]), None);
-        assert_eq!(command(&[" "]), None);
-    }
 }

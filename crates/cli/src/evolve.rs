@@ -3,6 +3,7 @@
 use app::App;
 use serde_json::{Value, json};
 use wire::{
+    advice::Advice,
     commands::RunStarted,
     evolve::{
         EvolveRun, FileChange, Generation, GenerationList, GenerationState, RepoDiff, RunState,
@@ -85,7 +86,7 @@ pub async fn carry_out(app: &App, command: Command, json: bool) -> Result<u8, Fa
                         FailureCode::Invalid,
                         format!("invalid generation: {number}"),
                     )
-                    .next("Run vivarium generations to list them.")
+                    .next(Advice::text("Run vivarium generations to list them."))
                 })?;
                 change("generation_name", json!({ "number": number, "name": name })).await?;
             }

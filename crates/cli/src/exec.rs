@@ -2,6 +2,7 @@
 
 use std::{
     io::{IsTerminal, Read},
+    path::PathBuf,
     sync::OnceLock,
 };
 
@@ -9,6 +10,7 @@ use app::{App, CellTold};
 use serde_json::json;
 use tokio::sync::watch;
 use wire::{
+    advice::Advice,
     body::InputPrompt,
     failure::{Failure, FailureCode},
     kernel::{ExecAnswer, ExecRequest, ExecStatus},
@@ -16,21 +18,55 @@ use wire::{
 
 use crate::print;
 
-/// Runs a cell; 1 where it does not complete.
+/// What a shell answers for a program that Ctrl-C ended.
+const INTERRUPTED: u8 = 130;
+
+/// Where the code comes from.
+pub enum Source {
+    Given(String),
+    File(PathBuf),
+    Stdin,
+    /// Stdin, unless a person sits there who was not told.
+    Nothing,
+}
+
+impl Source {
+    /// From the command line's argument or option; `-` is stdin.
+    pub fn of(code: Option<String>, file: Option<PathBuf>) -> Self {
+        match (code, file) {
+            (_, Some(file)) if file.as_os_str() == "-" => Self::Stdin,
+            (_, Some(file)) => Self::File(file),
+            (Some(code), None) if code == "-" => Self::Stdin,
+            (Some(code), None) => Self::Given(code),
+            (None, None) => Self::Nothing,
+        }
+    }
+
+    fn read(self) -> Result<String, Failure> {
+        match self {
+            Self::Given(code) => Ok(code),
+            Self::File(file) => std::fs::read_to_string(&file).map_err(|error| {
+                let what = format!("The file {} could not be read", file.display());
+                Failure::new(FailureCode::Invalid, what).because(error.to_string())
+            }),
+            Self::Nothing if std::io::stdin().is_terminal() => {
+                Err(Failure::new(FailureCode::Invalid, "No code given").next(Advice::text(
+                    "Pass it as an argument (vivarium exec 'print(1)'), as a file (-f cell.py) or on stdin.",
+                )))
+            }
+            Self::Stdin | Self::Nothing => stdin(),
+        }
+    }
+}
+
+/// Runs a cell. Answers what `sys.exit()` said, 130 where it was interrupted, else 1 where it does not complete.
 pub async fn run(
     app: &App,
-    code: Option<String>,
+    source: Source,
     timeout_s: Option<f64>,
     json: bool,
 ) -> Result<u8, Failure> {
-    let code = match code {
-        Some(code) if code != "-" => code,
-        None if std::io::stdin().is_terminal() => {
-            return Err(Failure::new(FailureCode::Invalid, "No code given")
-                .next("Pass it as an argument (vivarium exec 'print(1)') or on stdin."));
-        }
-        _ => stdin()?,
-    };
+    let code = source.read()?;
     let request = ExecRequest {
         code,
         timeout_s,
@@ -42,7 +78,8 @@ pub async fn run(
         _ = tokio::signal::ctrl_c() => {
             // This one, also where it waits behind somebody else's.
             end(app, &execution).await;
-            return Err(Failure::new(FailureCode::Cancelled, "The cell was interrupted"));
+            print::note("The cell was interrupted.");
+            return Ok(INTERRUPTED);
         }
     };
     if json {
@@ -57,7 +94,17 @@ pub async fn run(
             }
         }
     }
-    Ok(u8::from(answer.status != ExecStatus::Completed))
+    Ok(code_of(&answer))
+}
+
+fn code_of(answer: &ExecAnswer) -> u8 {
+    match (answer.status, answer.exit_code) {
+        (ExecStatus::Completed, _) => 0,
+        (ExecStatus::Interrupted, _) => INTERRUPTED,
+        // No failure looks like a success, whatever the machine says.
+        (_, Some(code @ 1..)) => code,
+        _ => 1,
+    }
 }
 
 /// Prints what the cell puts out and answers what it asks, until it ends.
@@ -76,7 +123,7 @@ async fn follow(
             let _ = execution.set(execution_id);
         }
         CellTold::Output(output) if json => print::json(&json!({ "output": output })),
-        CellTold::Output(output) => program.output(&output),
+        CellTold::Output(output) => program.output(output),
         // A terminal keeps what it has shown.
         CellTold::Started { .. } | CellTold::Cleared => {}
         CellTold::Input {
@@ -108,7 +155,7 @@ async fn follow(
                     None => {
                         end(app, execution).await;
                         return Err(Failure::new(FailureCode::Invalid, "The cell is waiting for input, but stdin is empty")
-                            .next("Pass the input on stdin: echo yes | vivarium exec 'input()'."));
+                            .next(Advice::text("Pass the input on stdin: echo yes | vivarium exec 'input()'.")));
                     }
                 }
             }
@@ -146,7 +193,31 @@ fn stdin() -> Result<String, Failure> {
         .map_err(|error| {
             Failure::new(FailureCode::Invalid, "The code on stdin could not be read")
                 .because(error.to_string())
-                .next("Use UTF-8 text.")
+                .next(Advice::text("Use UTF-8 text."))
         })?;
     Ok(code)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_exit_code_is_passed_on_and_an_interrupt_has_its_own() {
+        let code = |status: &str, exit_code: Option<u8>| {
+            let answer = json!({
+                "id": "a", "execution_id": "b", "status": status, "stdout": "", "stderr": "", "result": null, "error": null,
+                "timing_ms": 1, "execution_count": 1, "outputs": [], "exit_code": exit_code,
+            });
+            code_of(&serde_json::from_value(answer).unwrap())
+        };
+        assert_eq!(code("completed", None), 0);
+        assert_eq!(code("completed", Some(0)), 0);
+        assert_eq!(code("failed", Some(3)), 3);
+        assert_eq!(code("failed", Some(0)), 1);
+        assert_eq!(code("failed", None), 1);
+        assert_eq!(code("interrupted", None), 130);
+        assert_eq!(code("timeout", None), 1);
+        assert_eq!(code("died", None), 1);
+    }
 }

@@ -3,6 +3,7 @@
 use app::{App, untrusted};
 use serde_json::{Value, json};
 use wire::{
+    advice::Advice,
     failure::{Failure, FailureCode},
     machine::MachineStatus,
     machines::{MachineCreateRequest, MachineList, MachineMount},
@@ -118,7 +119,9 @@ fn mount(text: &str) -> Result<MachineMount, Failure> {
             format!("{text:?} isn't a valid mount"),
         )
         .because("expected SOURCE:TARGET or SOURCE:TARGET:ro, with an absolute path as target")
-        .next("For example: --mount ~/Downloads:/host_downloads:ro")),
+        .next(Advice::text(
+            "For example: --mount ~/Downloads:/host_downloads:ro",
+        ))),
     }
 }
 

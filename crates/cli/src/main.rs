@@ -1,16 +1,34 @@
 //! `vivarium`: the app without a window.
+//!
+//! Start reading at `arguments`, its shape, and `commands`, where each command begins. `exec`, `evolve`,
+//! `jobs`, `machines`, `mcp`, `sandbox`, `secrets`, `serve` and `tokens` are commands of that name.
+//!
+//! - `run`, `ask`: a run that the terminal follows, and questions to a person
+//! - `print`, `shown`, `advice`: how answers and failures look, and what to do next
+//! - `template`: where the machine's template is
 
+mod advice;
 mod arguments;
 mod ask;
 mod commands;
 mod evolve;
 mod exec;
+mod generate;
+mod jobs;
+mod logs;
 mod machines;
 mod mcp;
 mod print;
 mod run;
+mod sandbox;
+mod secrets;
+mod serve;
+mod shell;
 mod shown;
+mod since;
 mod template;
+mod terminal;
+mod tokens;
 
 use std::process::ExitCode;
 
@@ -22,6 +40,10 @@ use arguments::Arguments;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    // Nothing else is needed for them: packages are made where there is no engine and no home.
+    if let Some(written) = generate::printed(&arguments.command) {
+        return written;
+    }
     tracing_subscriber::fmt()
         .with_ansi(false)
         .with_writer(app::untrusted::LogWriter::default)

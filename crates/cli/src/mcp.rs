@@ -6,6 +6,7 @@ use std::{io::Read, time::Duration};
 use app::App;
 use serde_json::{Map, Value, json};
 use wire::{
+    advice::Advice,
     failure::{Failure, FailureCode},
     inspector::{McpAnswer, McpSession},
     mcp::{McpDirection, McpServerState, McpServerStatus, McpStatus, McpTrace, McpTracePage},
@@ -190,9 +191,9 @@ fn show(result: &Value) {
 /// can be read so, and texts otherwise.
 fn read_arguments(given: &[String]) -> Result<Value, Failure> {
     let invalid = |message: String| {
-        Failure::new(FailureCode::Invalid, message).next(
+        Failure::new(FailureCode::Invalid, message).next(Advice::text(
             "Pass a JSON object or name=value pairs: vivarium mcp call run_shell command='ls -l'.",
-        )
+        ))
     };
     let text = match given {
         [only] if only == "-" => {
@@ -300,7 +301,9 @@ async fn ask(
             format!("The server rejected {method}"),
         )
         .because(error["message"].as_str().unwrap_or("no reason given"))
-        .next("Run vivarium mcp tools NAME --json to see the expected arguments.")),
+        .next(Advice::text(
+            "Run vivarium mcp tools NAME --json to see the expected arguments.",
+        ))),
     }
 }
 

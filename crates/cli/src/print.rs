@@ -8,10 +8,10 @@ use std::{
 };
 
 use app::{Check, Verdict, untrusted};
-use serde_json::Value;
 use wire::{
     failure::{Failure, FailureCode},
     machine::{EngineCandidate, EngineInfo, MachineState, MachineStatus, Progress},
+    nbformat::{CellOutput, Output, OutputStandIn},
 };
 
 /// 1 failure, 3 not running, 4 engine, 5 would recreate (2 is clap's, for usage).
@@ -24,7 +24,10 @@ pub fn exit_code(code: FailureCode) -> u8 {
     }
 }
 
-use crate::shown::{self, ProgramText};
+use crate::{
+    advice,
+    shown::{self, ProgramText},
+};
 
 /// One line of JSON. A closed pipe is the reader's wish, no failure of ours.
 pub fn json<T: serde::Serialize>(answer: &T) {
@@ -73,10 +76,19 @@ pub fn question(failure: &Failure, question: &str) {
     err(question);
 }
 
+/// Asks for a line, which is read behind it.
+pub fn prompt(question: &str) {
+    err(&untrusted::row(question));
+}
+
 /// What failed, why, what to do next.
 pub fn failure(failure: &Failure, as_json: bool) {
     if as_json {
-        json(&serde_json::json!({ "failure": failure }));
+        let mut told = serde_json::json!({ "failure": failure });
+        if let Some(next) = &failure.next {
+            told["failure"]["next"] = advice::words(next).into();
+        }
+        json(&told);
         return;
     }
     if let Some(detail) = failure
@@ -91,7 +103,7 @@ pub fn failure(failure: &Failure, as_json: bool) {
         note(&format!("  Why:  {cause}"));
     }
     if let Some(next) = &failure.next {
-        note(&format!("  Next: {next}"));
+        note(&format!("  Next: {}", advice::words(next)));
     }
 }
 
@@ -163,6 +175,18 @@ pub fn engines(
     }
 }
 
+/// What `doctor` found, for programs.
+pub fn checks_json(checks: &[Check]) {
+    let told = checks.iter().map(|check| {
+        let mut told = serde_json::json!(check);
+        if let Some(next) = &check.next {
+            told["next"] = advice::words(next).into();
+        }
+        told
+    });
+    json(&told.collect::<Vec<_>>());
+}
+
 /// What `doctor` found.
 pub fn checks(checks: &[Check]) {
     for check in checks {
@@ -173,7 +197,7 @@ pub fn checks(checks: &[Check]) {
         };
         line(&format!("{mark}  {:<10}  {}", check.name, check.found));
         if let Some(next) = &check.next {
-            line(&format!("                  {next}"));
+            line(&format!("                  {}", advice::words(next)));
         }
     }
 }
@@ -191,6 +215,9 @@ pub struct ProgressPrinter {
 
 /// So long may a step be silent before it is said that it goes on.
 pub const SILENCE: Duration = Duration::from_secs(15);
+
+/// So long is waited for more of what is kept already.
+pub const PAUSE: Duration = Duration::from_millis(300);
 
 impl ProgressPrinter {
     pub fn new() -> Self {
@@ -278,7 +305,7 @@ pub struct Program {
 
 impl Program {
     pub fn new() -> Self {
-        let filter = |is_terminal: bool| is_terminal.then(ProgramText::default);
+        let filter = |is_terminal: bool| is_terminal.then(ProgramText::wanted);
         Self {
             out: filter(std::io::stdout().is_terminal()),
             err: filter(std::io::stderr().is_terminal()),
@@ -296,21 +323,34 @@ impl Program {
     }
 
     /// A cell's output: streams to where they belong, values as text, errors as tracebacks.
-    pub fn output(&mut self, output: &Value) {
-        match output["output_type"].as_str() {
-            Some("stream") if output["name"] == "stderr" => self.err(&joined(&output["text"])),
-            Some("stream") => self.out(&joined(&output["text"])),
-            Some("error") => {
-                let traceback = lines(&output["traceback"]) + "\n";
+    pub fn output(&mut self, output: CellOutput) {
+        match output {
+            CellOutput::Whole(Output::Stream { name, text }) if name == "stderr" => {
+                self.err(&text.joined());
+            }
+            CellOutput::Whole(Output::Stream { text, .. }) => self.out(&text.joined()),
+            CellOutput::Whole(Output::Error { traceback, .. }) => {
+                let traceback = traceback.join("\n") + "\n";
                 match self.err {
                     Some(_) => self.err(&traceback),
                     None => err(&untrusted::text(&plain(&traceback))),
                 }
             }
-            Some("execute_result" | "display_data") => {
-                self.out(&format!("{}\n", joined(&output["data"]["text/plain"])));
+            CellOutput::Whole(
+                Output::ExecuteResult { data, .. } | Output::DisplayData { data, .. },
+            ) => {
+                let text = data.text("text/plain").unwrap_or_default();
+                self.out(&format!("{text}\n"));
             }
-            _ => {}
+            CellOutput::Whole(Output::UpdateDisplayData { .. }) => {}
+            CellOutput::StandIn(OutputStandIn::Unreadable(output)) => {
+                note(&format!(
+                    "An output of the cell can't be read: {}.",
+                    output.cause
+                ));
+            }
+            // They come to who asks for them, and here nobody does.
+            CellOutput::StandIn(OutputStandIn::Reference(_)) => {}
         }
     }
 }
@@ -331,27 +371,6 @@ fn drawn<'a>(filter: &mut Option<ProgramText>, piece: &'a str) -> Cow<'a, str> {
     match filter {
         Some(filter) => filter.push(piece).into(),
         None => piece.into(),
-    }
-}
-
-/// nbformat keeps texts as one string or as a list of lines.
-fn joined(value: &Value) -> String {
-    match value {
-        Value::String(text) => text.clone(),
-        Value::Array(parts) => parts.iter().filter_map(Value::as_str).collect(),
-        _ => String::new(),
-    }
-}
-
-/// A traceback is one string, or a list of lines without their ends.
-fn lines(value: &Value) -> String {
-    match value {
-        Value::Array(lines) => lines
-            .iter()
-            .filter_map(Value::as_str)
-            .collect::<Vec<_>>()
-            .join("\n"),
-        other => joined(other),
     }
 }
 

@@ -34,9 +34,19 @@ pub struct ProgramText {
     /// Beginning of a colour sequence whose end may come yet.
     rest: String,
     coloured: bool,
+    /// Whether colours are left out.
+    is_plain: bool,
 }
 
 impl ProgramText {
+    /// Text with colours, unless the person wants none (`NO_COLOR`, no-color.org).
+    pub fn wanted() -> Self {
+        Self {
+            is_plain: std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()),
+            ..Self::default()
+        }
+    }
+
     /// Takes a piece; answers what may be drawn of it.
     pub fn push(&mut self, piece: &str) -> String {
         let whole = std::mem::take(&mut self.rest) + piece;
@@ -47,8 +57,10 @@ impl ProgramText {
             left = &left[at..];
             match colour(left) {
                 Colour::Whole(length) => {
-                    self.coloured = true;
-                    out.push_str(&left[..length]);
+                    if !self.is_plain {
+                        self.coloured = true;
+                        out.push_str(&left[..length]);
+                    }
                     left = &left[length..];
                     continue;
                 }
@@ -134,6 +146,15 @@ mod tests {
             assert_eq!(drawn, expected, "{at}");
             assert_eq!(program.end(), "\x1b[0m");
         }
+        let mut plain = ProgramText {
+            is_plain: true,
+            ..ProgramText::default()
+        };
+        let drawn = "red 10%\r20%\n␛[2J␛]0;title␇␛[H";
+        assert_eq!(
+            (plain.push(all), plain.end()),
+            (drawn.into(), String::new())
+        );
         let mut program = ProgramText::default();
         assert_eq!(program.push("a\x1b[3"), "a");
         assert_eq!(program.end(), "␛[3");

@@ -21,7 +21,7 @@ fn the_address_that_is_printed_has_pages() {
     let home = tempfile::tempdir().expect("a folder");
     let mut serving = Serving(
         Command::new(env!("CARGO_BIN_EXE_vivarium"))
-            .args(["serve", "--ui", "--json"])
+            .args(["serve", "--ui", "--json", "--port", "0"])
             .env("DOCKER_HOST", "unix:///nonexistent/docker.sock")
             .env("VIVARIUM_HOME", home.path())
             .env_remove("VIVARIUM_INSTANCE")
@@ -43,7 +43,7 @@ fn the_address_that_is_printed_has_pages() {
         assert!(next.contains("npm run build"), "{failure}");
         return;
     }
-    let address = printed["address"].as_str().expect("an address");
+    let address = printed["pages"].as_str().expect("an address");
     let mut stream = TcpStream::connect(address).expect("it listens");
     write!(
         stream,

@@ -1,6 +1,9 @@
 //! What can go wrong with a container engine, and how it is told to a person.
 
-use wire::failure::{Failure, FailureCode};
+use wire::{
+    advice::{Advice, EngineFound},
+    failure::{Failure, FailureCode},
+};
 
 /// Failures of the container engine.
 #[derive(Debug, thiserror::Error)]
@@ -181,27 +184,36 @@ impl From<EngineError> for Failure {
         match error {
             EngineError::Missing { cause, .. } => failure(FailureCode::EngineMissing)
                 .because(cause)
-                .next(how_to_get_one()),
+                .next(Advice::StartEngine {
+                    found: engine_found(),
+                }),
             EngineError::Denied { cause, .. } => failure(FailureCode::EngineDenied)
                 .because(cause)
-                .next("Add your user to the docker group (sudo usermod -aG docker $USER) and log in again, or use rootless Podman."),
+                .next(Advice::JoinDockerGroup),
             EngineError::Address { reason, .. } => failure(FailureCode::EngineMissing)
                 .because(reason)
-                .next("Choose another engine in the settings or with --engine, or fix DOCKER_HOST or the Docker context."),
+                .next(Advice::ChooseEngine),
             EngineError::Tls { cause, .. } => failure(FailureCode::EngineDenied)
                 .because(cause)
-                .next("Put ca.pem, cert.pem and key.pem of this engine into the folder set in DOCKER_CERT_PATH, or into the Docker context."),
+                .next(Advice::AddEngineCertificates),
             EngineError::Ssh { words, .. } => failure(FailureCode::EngineMissing)
                 .because(format!("ssh: {words}"))
-                .next("Check that ssh connects to that host without a prompt and that docker version works there."),
+                .next(Advice::CheckSsh),
             EngineError::Strange { words, .. } => failure(FailureCode::EngineMissing)
-                .because(if words.trim().is_empty() { "the response was empty".to_owned() } else { format!("it responded: {words}") })
-                .next("Check the address and port: 2375 is for plain HTTP, 2376 for TLS."),
+                .because(if words.trim().is_empty() {
+                    "the response was empty".to_owned()
+                } else {
+                    format!("it responded: {words}")
+                })
+                .next(Advice::CheckEngineAddress),
             EngineError::Api { message: cause, .. } => {
                 if let Some(port) = port {
-                    Failure::new(FailureCode::PortTaken, format!("Port {port} is already in use"))
-                        .because(cause)
-                        .next("Stop the program that uses it, or choose another port in the machine's settings file (0 for any free port).")
+                    Failure::new(
+                        FailureCode::PortTaken,
+                        format!("Port {port} is already in use"),
+                    )
+                    .because(cause)
+                    .next(Advice::FreePort)
                 } else if is_disk_full(&cause) {
                     disk_full(cause)
                 } else {
@@ -209,19 +221,26 @@ impl From<EngineError> for Failure {
                 }
             }
             EngineError::TooLarge { limit_bytes, .. } => failure(FailureCode::Unhealthy)
-                .because(format!("the response is larger than {} MiB", limit_bytes >> 20))
-                .next("Check the machine's log."),
+                .because(format!(
+                    "the response is larger than {} MiB",
+                    limit_bytes >> 20
+                ))
+                .next(Advice::ReadMachineLog),
             EngineError::Transport { source, .. } => failure(FailureCode::Internal)
                 .because(deepest(&source))
-                .next("Check that the container engine is running."),
-            EngineError::Build { message: cause, lines, .. } => {
+                .next(Advice::CheckEngine),
+            EngineError::Build {
+                message: cause,
+                lines,
+                ..
+            } => {
                 let detail = lines.join("\n");
                 if is_disk_full(&cause) || is_disk_full(&detail) {
                     return disk_full(cause).detail(detail);
                 }
                 failure(FailureCode::BuildFailed)
                     .because(cause)
-                    .next("Check the last lines of the step, fix the problem and try again.")
+                    .next(Advice::FixBuildStep)
                     .detail(detail)
             }
             EngineError::Cancelled => failure(FailureCode::Cancelled),
@@ -238,32 +257,29 @@ pub(crate) fn deepest(error: &(dyn std::error::Error + 'static)) -> String {
     error.to_string()
 }
 
-/// What to do where no engine answers: start the one that is installed, else install one.
-fn how_to_get_one() -> String {
+/// Which engine is installed here, though none answers.
+fn engine_found() -> EngineFound {
     let has = |program: &str| {
         let path = std::env::var_os("PATH").unwrap_or_default();
         std::env::split_paths(&path)
             .chain(["/usr/sbin".into(), "/usr/local/sbin".into()])
             .any(|folder| folder.join(program).is_file())
     };
-    let first = if has("dockerd") {
-        "Start Docker: sudo systemctl start docker."
+    if has("dockerd") {
+        EngineFound::DockerService
     } else if has("podman") {
-        "Podman is installed but its socket is not enabled: systemctl --user enable --now podman.socket."
+        EngineFound::Podman
     } else if cfg!(target_os = "macos") || has("docker") {
-        "Start your container engine, such as Docker Desktop, OrbStack or Colima."
+        EngineFound::Application
     } else {
-        "Install and start Docker or Podman."
-    };
-    format!(
-        "{first} You can also choose another engine in the settings, with --engine or with DOCKER_HOST."
-    )
+        EngineFound::Nothing
+    }
 }
 
 fn disk_full(cause: String) -> Failure {
     Failure::new(FailureCode::DiskFull, "The disk is full")
         .because(cause)
-        .next("Free some space (for example with docker system prune) and try again.")
+        .next(Advice::FreeDisk)
 }
 
 fn capitalised(text: &str) -> String {

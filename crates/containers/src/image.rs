@@ -32,6 +32,10 @@ pub struct Image {
     pub labels: HashMap<String, String>,
     /// Size on disk.
     pub size_bytes: u64,
+    /// Folders that it declares as volumes.
+    pub volumes: Vec<String>,
+    /// Architecture, such as `amd64`.
+    pub architecture: String,
 }
 
 /// An image without a name, which no other image is built on: what a newer build of the same
@@ -63,6 +67,12 @@ impl Engine {
             match self.docker.inspect_image(name).await {
                 Ok(found) => Ok(Some(Image {
                     id: found.id.unwrap_or_default(),
+                    volumes: found
+                        .config
+                        .as_ref()
+                        .and_then(|config| config.volumes.clone())
+                        .unwrap_or_default(),
+                    architecture: found.architecture.unwrap_or_default(),
                     labels: found
                         .config
                         .and_then(|config| config.labels)

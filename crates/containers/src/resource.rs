@@ -1,12 +1,27 @@
 //! Networks and volumes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use bollard::models::{NetworkCreateRequest, VolumeCreateRequest};
-use bollard::query_parameters::{InspectNetworkOptions, RemoveVolumeOptions};
+use bollard::query_parameters::{
+    InspectNetworkOptions, ListVolumesOptionsBuilder, RemoveVolumeOptions,
+};
 use futures_util::future::BoxFuture;
 
 use crate::{connect::Engine, error::EngineError, image::ordered};
+
+/// A bridge network to make.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NetworkSpec {
+    /// Its name.
+    pub name: String,
+    /// Labels.
+    pub labels: BTreeMap<String, String>,
+    /// Without a way out, and without an address of the engine's computer.
+    pub is_internal: bool,
+    /// Whether its containers can't reach each other. Podman doesn't know it.
+    pub keeps_apart: bool,
+}
 
 impl Engine {
     /// Makes a bridge network unless one of that name is there.
@@ -19,11 +34,29 @@ impl Engine {
         labels: &'a BTreeMap<String, String>,
     ) -> BoxFuture<'a, Result<(), EngineError>> {
         Box::pin(async move {
-            let doing = || format!("create the network {name}");
+            let spec = NetworkSpec {
+                name: name.into(),
+                labels: labels.clone(),
+                ..Default::default()
+            };
+            self.ensure_network_like(&spec).await
+        })
+    }
+
+    /// Makes a bridge network unless one of that name is there, whatever it is like.
+    ///
+    /// # Errors
+    /// [`EngineError`] with the engine's words.
+    pub fn ensure_network_like<'a>(
+        &'a self,
+        spec: &'a NetworkSpec,
+    ) -> BoxFuture<'a, Result<(), EngineError>> {
+        Box::pin(async move {
+            let doing = || format!("create the network {}", spec.name);
             // Docker lets two networks share a name, so a look comes first.
             match self
                 .docker
-                .inspect_network(name, None::<InspectNetworkOptions>)
+                .inspect_network(&spec.name, None::<InspectNetworkOptions>)
                 .await
             {
                 Ok(_) => return Ok(()),
@@ -32,13 +65,7 @@ impl Engine {
                     error => return Err(error),
                 },
             }
-            let request = NetworkCreateRequest {
-                name: name.into(),
-                driver: Some("bridge".into()),
-                labels: Some(ordered(labels)),
-                ..Default::default()
-            };
-            let made = self.docker.create_network(request).await;
+            let made = self.docker.create_network(network_request(spec)).await;
             match made.map_err(|error| EngineError::from_bollard(doing(), error)) {
                 Err(error) if !error.is_conflict() => Err(error),
                 _ => Ok(()),
@@ -92,6 +119,56 @@ impl Engine {
         })
     }
 
+    /// Makes a volume with a limit for what is in it; whether the engine keeps to that limit. Docker does
+    /// if its data is on XFS with project quotas.
+    ///
+    /// # Errors
+    /// [`EngineError`] with the engine's words.
+    pub fn create_limited_volume<'a>(
+        &'a self,
+        name: &'a str,
+        labels: &'a BTreeMap<String, String>,
+        limit_bytes: u64,
+    ) -> BoxFuture<'a, Result<bool, EngineError>> {
+        Box::pin(async move {
+            let request = |options: Option<HashMap<String, String>>| VolumeCreateRequest {
+                name: Some(name.into()),
+                labels: Some(ordered(labels)),
+                driver_opts: options,
+                ..Default::default()
+            };
+            let size = HashMap::from([("size".to_owned(), limit_bytes.to_string())]);
+            if self.docker.create_volume(request(Some(size))).await.is_ok() {
+                return Ok(true);
+            }
+            // It says in words of its version that it has no quotas; what else was wrong it says again.
+            let made = self.docker.create_volume(request(None)).await;
+            made.map(|_| false).map_err(|error| {
+                EngineError::from_bollard(format!("create the volume {name}"), error)
+            })
+        })
+    }
+
+    /// Names of all volumes that have all of these labels.
+    ///
+    /// # Errors
+    /// [`EngineError`] where the engine does not answer.
+    pub fn list_volumes<'a>(
+        &'a self,
+        labels: &'a BTreeMap<String, String>,
+    ) -> BoxFuture<'a, Result<Vec<String>, EngineError>> {
+        Box::pin(async move {
+            let words = labels.iter().map(|(name, value)| format!("{name}={value}"));
+            let filters = HashMap::from([("label", words.collect::<Vec<_>>())]);
+            let options = ListVolumesOptionsBuilder::new().filters(&filters).build();
+            let found = self.docker.list_volumes(Some(options)).await;
+            let found =
+                found.map_err(|error| EngineError::from_bollard("list the volumes", error))?;
+            let volumes = found.volumes.unwrap_or_default();
+            Ok(volumes.into_iter().map(|volume| volume.name).collect())
+        })
+    }
+
     /// Removes a volume and what is in it; one that is not there is no failure.
     ///
     /// # Errors
@@ -109,5 +186,52 @@ impl Engine {
                 _ => Ok(()),
             }
         })
+    }
+}
+
+fn network_request(spec: &NetworkSpec) -> NetworkCreateRequest {
+    let bridge = |option: &str, value: &str| {
+        (
+            format!("com.docker.network.bridge.{option}"),
+            value.to_owned(),
+        )
+    };
+    let mut options = HashMap::new();
+    if spec.keeps_apart {
+        options.extend([bridge("enable_icc", "false")]);
+    }
+    if spec.is_internal && spec.keeps_apart {
+        // Without it the bridge has an address at which the engine's computer answers.
+        options.extend([bridge("inhibit_ipv4", "true")]);
+    }
+    NetworkCreateRequest {
+        name: spec.name.clone(),
+        driver: Some("bridge".into()),
+        labels: Some(ordered(&spec.labels)),
+        internal: spec.is_internal.then_some(true),
+        options: (!options.is_empty()).then_some(options),
+        ..Default::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_internal_network_has_neither_a_way_out_nor_neighbours() {
+        let spec = NetworkSpec {
+            name: "a".into(),
+            is_internal: true,
+            keeps_apart: true,
+            ..Default::default()
+        };
+        let request = network_request(&spec);
+        assert_eq!(request.internal, Some(true));
+        let options = request.options.unwrap();
+        assert_eq!(options["com.docker.network.bridge.enable_icc"], "false");
+        assert_eq!(options["com.docker.network.bridge.inhibit_ipv4"], "true");
+        let plain = network_request(&NetworkSpec::default());
+        assert_eq!((plain.internal, plain.options), (None, None));
     }
 }

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use bollard::models::{
-    ContainerCreateBody, HostConfig, HostConfigLogConfig, Mount, MountType, PortBinding,
-    RestartPolicy, RestartPolicyNameEnum,
+    ContainerCreateBody, DeviceRequest, HostConfig, HostConfigLogConfig, Mount, MountType,
+    MountVolumeOptions, PortBinding, RestartPolicy, RestartPolicyNameEnum,
 };
 
 use crate::{blueprint::no_health_check, image::ordered};
@@ -83,6 +83,36 @@ impl From<Restarts> for RestartPolicy {
     }
 }
 
+/// What becomes of what a container writes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Logging {
+    /// Files of 30 MB in all, which the engine keeps.
+    #[default]
+    File,
+    /// Only who is attached sees it.
+    None,
+}
+
+impl From<Logging> for HostConfigLogConfig {
+    fn from(logging: Logging) -> Self {
+        let sizes = [("max-size", "10m"), ("max-file", "3")];
+        match logging {
+            Logging::File => Self {
+                typ: Some("json-file".into()),
+                config: Some(
+                    sizes
+                        .map(|(name, value)| (name.into(), value.into()))
+                        .into(),
+                ),
+            },
+            Logging::None => Self {
+                typ: Some("none".into()),
+                config: None,
+            },
+        }
+    }
+}
+
 /// A container's port on the host's loopback.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PublishedPort {
@@ -141,6 +171,8 @@ pub struct ContainerSpec {
     pub environment: BTreeMap<String, String>,
     /// Folders and volumes.
     pub binds: Vec<Bind>,
+    /// Volumes by name, each by its path inside. They stay as they are, whatever the image has there.
+    pub volumes: BTreeMap<String, String>,
     /// tmpfs: path and options.
     pub tmpfs: BTreeMap<String, String>,
     /// Published ports.
@@ -163,11 +195,32 @@ pub struct ContainerSpec {
     pub user_namespace: Option<String>,
     /// Read-only root file system.
     pub read_only: bool,
+    /// What becomes of its output.
+    pub logging: Logging,
+    /// Whether its stdin is open, and stays so when who is attached goes.
+    pub open_stdin: bool,
+    /// Working folder of its first process, instead of the image's.
+    pub working_dir: Option<String>,
+    /// Another runtime of the engine, such as `runsc`.
+    pub runtime: Option<String>,
+    /// Whether it gets all graphics cards of the engine.
+    pub gpus: bool,
 }
 
 pub(crate) fn create_body(spec: &ContainerSpec) -> ContainerCreateBody {
     let key = |port: &PublishedPort| format!("{}/tcp", port.container);
     let (binds, mounts) = binds_and_mounts(&spec.binds);
+    let volumes = spec.volumes.iter().map(|(target, name)| Mount {
+        typ: Some(MountType::VOLUME),
+        source: Some(name.clone()),
+        target: Some(target.clone()),
+        volume_options: Some(MountVolumeOptions {
+            no_copy: Some(true),
+            ..Default::default()
+        }),
+        ..Default::default()
+    });
+    let mounts: Vec<Mount> = mounts.into_iter().flatten().chain(volumes).collect();
     let published = spec.ports.iter().map(|port| {
         let binding = PortBinding {
             host_ip: Some("127.0.0.1".into()),
@@ -179,10 +232,9 @@ pub(crate) fn create_body(spec: &ContainerSpec) -> ContainerCreateBody {
         };
         (key(port), Some(vec![binding]))
     });
-    let log_options = [("max-size", "10m"), ("max-file", "3")];
     let host = HostConfig {
         binds: Some(binds),
-        mounts,
+        mounts: (!mounts.is_empty()).then_some(mounts),
         tmpfs: Some(ordered(&spec.tmpfs)),
         port_bindings: Some(published.collect()),
         network_mode: spec.network.clone(),
@@ -192,14 +244,7 @@ pub(crate) fn create_body(spec: &ContainerSpec) -> ContainerCreateBody {
         nano_cpus: spec.limits.nano_cpus(),
         pids_limit: spec.limits.pids.map(i64::from),
         shm_size: spec.limits.shm_bytes.map(signed),
-        log_config: Some(HostConfigLogConfig {
-            typ: Some("json-file".into()),
-            config: Some(
-                log_options
-                    .map(|(name, value)| (name.into(), value.into()))
-                    .into(),
-            ),
-        }),
+        log_config: Some(spec.logging.into()),
         restart_policy: Some(spec.restarts.into()),
         security_opt: Some(spec.security_options.clone()),
         cap_drop: spec.drop_capabilities.then(|| vec!["ALL".into()]),
@@ -207,6 +252,8 @@ pub(crate) fn create_body(spec: &ContainerSpec) -> ContainerCreateBody {
         group_add: Some(spec.groups.iter().map(u32::to_string).collect()),
         userns_mode: spec.user_namespace.clone(),
         readonly_rootfs: Some(spec.read_only),
+        runtime: spec.runtime.clone(),
+        device_requests: spec.gpus.then(|| vec![every_gpu()]),
         ..Default::default()
     };
     ContainerCreateBody {
@@ -224,8 +271,21 @@ pub(crate) fn create_body(spec: &ContainerSpec) -> ContainerCreateBody {
                 .collect(),
         ),
         exposed_ports: Some(spec.ports.iter().map(key).collect()),
+        working_dir: spec.working_dir.clone(),
+        open_stdin: spec.open_stdin.then_some(true),
+        stdin_once: spec.open_stdin.then_some(false),
+        attach_stdin: spec.open_stdin.then_some(true),
         stop_timeout: Some(spec.stop_timeout_s.into()),
         host_config: Some(host),
+        ..Default::default()
+    }
+}
+
+/// All graphics cards, as `docker run --gpus all` asks for them.
+fn every_gpu() -> DeviceRequest {
+    DeviceRequest {
+        count: Some(-1),
+        capabilities: Some(vec![vec!["gpu".into()]]),
         ..Default::default()
     }
 }
@@ -283,5 +343,28 @@ mod tests {
                 .as_deref(),
             Some("")
         );
+    }
+
+    #[test]
+    fn an_attached_container_keeps_its_stdin_and_writes_no_log() {
+        let spec = ContainerSpec {
+            open_stdin: true,
+            logging: Logging::None,
+            gpus: true,
+            ..Default::default()
+        };
+        let body = create_body(&spec);
+        assert_eq!(
+            (body.open_stdin, body.stdin_once),
+            (Some(true), Some(false))
+        );
+        let host = body.host_config.unwrap();
+        assert_eq!(host.log_config.unwrap().typ.as_deref(), Some("none"));
+        assert_eq!(host.device_requests.unwrap()[0].count, Some(-1));
+        let plain = create_body(&ContainerSpec::default());
+        assert_eq!(plain.open_stdin, None);
+        let log = plain.host_config.unwrap().log_config.unwrap();
+        assert_eq!(log.typ.as_deref(), Some("json-file"));
+        assert_eq!(log.config.unwrap()["max-file"], "3");
     }
 }

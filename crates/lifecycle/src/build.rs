@@ -14,7 +14,7 @@ use crate::{
     context::Context,
     error::LifecycleError,
     evolve::{read_json, write_json},
-    machine::{Machine, Tell, phase},
+    machine::{Machine, OnProgress, phase},
     plan::label,
     prune::prune,
     spec::Executor,
@@ -42,7 +42,7 @@ impl Machine {
         engine: &'a Engine,
         rebuild: bool,
         cancel: &'a CancellationToken,
-        tell: Tell<'a>,
+        tell: OnProgress<'a>,
     ) -> BoxFuture<'a, Result<String, LifecycleError>> {
         Box::pin(async move {
             let _lock = self.lock()?;
@@ -58,7 +58,7 @@ impl Machine {
         engine: &Engine,
         rebuild: bool,
         cancel: &CancellationToken,
-        tell: Tell<'_>,
+        tell: OnProgress<'_>,
     ) -> Result<(Self, String), LifecycleError> {
         if self.current.is_none() {
             let id = self.template_image(engine, rebuild, cancel, tell).await?;
@@ -86,7 +86,7 @@ impl Machine {
         engine: &Engine,
         rebuild: bool,
         cancel: &CancellationToken,
-        tell: Tell<'_>,
+        tell: OnProgress<'_>,
     ) -> Result<String, LifecycleError> {
         let present = engine.image(&self.names.image).await?;
         if reused() {
@@ -157,7 +157,7 @@ impl Machine {
         if let Some(bundle) = given_certificates() {
             context = context.with_certificates(bundle);
         }
-        if self.spec.executor == Executor::Socket && self.seat.is_none() {
+        if self.spec.executor == Executor::Socket && self.self_container.is_none() {
             context = context.with_prebuilt(&self.template, "body-evolve")?;
         }
         let mut args = BTreeMap::from([("BASE".to_owned(), self.spec.base.clone())]);
@@ -177,7 +177,7 @@ impl Machine {
         &self,
         engine: &Engine,
         cancel: &CancellationToken,
-        tell: Tell<'_>,
+        tell: OnProgress<'_>,
     ) -> Result<(), LifecycleError> {
         let base = &self.spec.base;
         if engine.image(base).await?.is_some() {

@@ -14,7 +14,19 @@ use self::files::{BUILT, Entry, Kind, Place, walk};
 use crate::error::LifecycleError;
 
 /// What the image itself is made of.
-const INPUTS: &[&str] = &["body/Dockerfile", "body/rootfs", "body/kernel", "body/mcp"];
+const INPUTS: &[&str] = &[
+    "body/Dockerfile",
+    "body/rootfs",
+    "body/kernel/requirements.txt",
+    "body/kernel/vivarium_kernel",
+    "body/mcp",
+];
+/// What the image of sandboxes is made of.
+const SANDBOX_INPUTS: &[&str] = &[
+    "docker/sandbox",
+    "body/kernel/requirements.txt",
+    "body/kernel/vivarium_kernel",
+];
 /// What the body's binary is built from, where none is prebuilt.
 const SOURCES: &[&str] = &[
     "Cargo.toml",
@@ -64,6 +76,23 @@ impl Context {
         walk(template, BUILD_CA, false, &mut files)?;
         files.sort_by(|a: &Entry, b: &Entry| a.path.cmp(&b.path));
         Ok(Self { files, prebuilt })
+    }
+
+    /// The files of the image of sandboxes.
+    ///
+    /// # Errors
+    /// [`LifecycleError::File`].
+    pub fn of_sandbox(template: &Path) -> Result<Self, LifecycleError> {
+        let mut files = Vec::new();
+        for input in SANDBOX_INPUTS {
+            walk(template, input, true, &mut files)?;
+        }
+        walk(template, BUILD_CA, false, &mut files)?;
+        files.sort_by(|a: &Entry, b: &Entry| a.path.cmp(&b.path));
+        Ok(Self {
+            files,
+            prebuilt: false,
+        })
     }
 
     /// All files of a machine's repo, written into a folder, with the template's certificates and,

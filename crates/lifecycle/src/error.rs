@@ -1,16 +1,13 @@
-//! What can go wrong with a machine, and how it is told to a person.
+//! What can go wrong with a machine. How it is told to a person is in [`failure`].
+
+mod failure;
 
 use std::path::{Path, PathBuf};
 
 use containers::EngineError;
-use wire::failure::{Failure, FailureCode};
+use wire::{error_code::ErrorCode, failure::Failure};
 
-use crate::{
-    difference::{Difference, list},
-    history::HistoryError,
-    ports::process,
-    spec::SpecError,
-};
+use crate::{difference::Difference, history::HistoryError, spec::SpecError};
 
 /// Failures of a machine's life.
 #[derive(Debug, thiserror::Error)]
@@ -136,6 +133,18 @@ pub enum LifecycleError {
         /// The one that it lies in.
         outer: PathBuf,
     },
+    /// A folder that one machine sees lies in another that a second machine can write to.
+    #[error("{} of machine {owner} is inside {}, which machine {writer} can write to", inner.display(), outer.display())]
+    NestedMachines {
+        /// The folder in the other one.
+        inner: PathBuf,
+        /// The machine that sees it.
+        owner: String,
+        /// The one that it lies in.
+        outer: PathBuf,
+        /// The machine that can write to that.
+        writer: String,
+    },
     /// The container does not run.
     #[error("machine {name} is not running")]
     NotRunning {
@@ -154,7 +163,7 @@ pub enum LifecycleError {
     },
     /// Its home could not be given to its user.
     #[error("could not change the owner of the home folder of machine {name}")]
-    HandOver {
+    InitHome {
         /// Its name.
         name: String,
         /// What the container that was to do it said.
@@ -230,6 +239,8 @@ pub enum LifecycleError {
         doing: String,
         /// What it said.
         words: String,
+        /// The code with which its API refused; `None` if nothing of the kind came.
+        code: Option<ErrorCode>,
     },
     /// There is no generation of that number.
     #[error("generation {number} not found")]
@@ -288,168 +299,6 @@ impl LifecycleError {
             doing,
             path,
             source,
-        }
-    }
-}
-
-/// What goes with a container that is replaced.
-const LOST_BY_RECREATING: &str = "Recreating stops everything that runs in the machine (the kernel's variables, \
-    terminals, windows) and deletes all changes outside mounts and the home folder, such as installed \
-    packages. The home folder, /repo, /data and other mounts stay.";
-
-impl From<LifecycleError> for Failure {
-    fn from(error: LifecycleError) -> Self {
-        let sentence = error.to_string();
-        let mut chars = sentence.chars();
-        let message: String = chars
-            .next()
-            .into_iter()
-            .flat_map(char::to_uppercase)
-            .chain(chars)
-            .collect();
-        let failure = |code| Failure::new(code, message.clone());
-        match error {
-            LifecycleError::Engine(error) => error.into(),
-            LifecycleError::NoMachine { known, .. } => failure(FailureCode::NotFound)
-                .because(format!("existing machines: {}", known.join(", ")))
-                .next("Choose one of them, or create a new machine."),
-            LifecycleError::WhichMachine { known } => failure(FailureCode::Invalid)
-                .because(format!("existing machines: {}", known.join(", ")))
-                .next("Choose one with --machine NAME or VIVARIUM_MACHINE."),
-            LifecycleError::MachineExists { .. } => {
-                failure(FailureCode::Busy).next("Choose another name.")
-            }
-            LifecycleError::MachineName { .. } => failure(FailureCode::Invalid)
-                .because("the name is also used for a container")
-                .next("Use up to 60 letters, digits, _ . and -; the first character must be a letter or a digit."),
-            LifecycleError::Covered { folder, .. } => failure(FailureCode::Invalid)
-                .because(format!("the new machine's files would be inside that folder, at {}", folder.display()))
-                .next("Mount a smaller folder there, or move Vivarium's data folder (XDG_DATA_HOME)."),
-            LifecycleError::Spec(error) => failure(FailureCode::Invalid)
-                .next(format!("Fix {}, or delete it to restore the defaults.", error.place())),
-            LifecycleError::File { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => {
-                failure(FailureCode::DiskFull)
-                    .because(source.to_string())
-                    .next("Free some space and try again.")
-            }
-            LifecycleError::File { source, .. } => failure(FailureCode::Internal)
-                .because(source.to_string())
-                .next("Check its owner and permissions."),
-            LifecycleError::NoTemplate { path } => failure(FailureCode::NotFound)
-                .because(format!("{} does not exist", path.join("body/Dockerfile").display()))
-                .next("Set the folder of a Vivarium checkout with --template or VIVARIUM_TEMPLATE."),
-            LifecycleError::NoBase { cause, script, .. } => failure(FailureCode::NotFound).because(cause).next(
-                format!("Run {} to build it without a registry, or set another base in the machine's settings file.", script.display()),
-            ),
-            LifecycleError::PortTaken { holder, source, found, .. } => {
-                let cause = match holder {
-                    Some(holder) => Some(format!("it is used by {holder}")),
-                    None => source.and_then(|source| Failure::from(source).cause),
-                };
-                let next = if found {
-                    "Stop the program that uses it, or run vivarium up --recreate: the machine gets another port, and everything installed outside its home is lost."
-                } else {
-                    "Stop the program that uses it, or choose another port in the machine's settings file (0 for any free port)."
-                };
-                Failure { cause, ..failure(FailureCode::PortTaken) }.next(next)
-            }
-            LifecycleError::WouldRecreate { differences, .. } => failure(FailureCode::WouldRecreate)
-                .because(format!("{} changed, which requires a new container", list(&differences)))
-                .next("Recreate it with vivarium up --recreate, or undo the change.")
-                .detail(LOST_BY_RECREATING),
-            LifecycleError::NotRecreated { failure: why, runs } => {
-                let state = if runs {
-                    "The previous container is running again, with its files. Processes that ran in it were stopped."
-                } else {
-                    "The previous container was kept and is stopped."
-                };
-                Failure {
-                    next: Some(match why.next {
-                        Some(next) => format!("{state} {next}"),
-                        None => state.to_owned(),
-                    }),
-                    ..why
-                }
-            }
-            LifecycleError::NoRepoFolder { .. } => failure(FailureCode::NotFound)
-                .because("it is set with --repo or VIVARIUM_REPO")
-                .next("Fix the path, or create the folder."),
-            LifecycleError::NoSource { path, .. } => failure(FailureCode::NotFound)
-                .because("it is a mount in the machine's settings file")
-                .next(format!("Fix the path, or create the folder: mkdir -p {}.", path.display())),
-            LifecycleError::NotRunning { .. } => failure(FailureCode::NotRunning).next("Start the machine."),
-            LifecycleError::Unhealthy { cause, log, .. } => failure(FailureCode::Unhealthy)
-                .because(cause)
-                .next("Check the machine's log, then restart the machine or rebuild its image.")
-                .detail(log.join("\n")),
-            LifecycleError::HandOver { log, .. } => failure(FailureCode::Unhealthy)
-                .because("it starts without root and as a different user than the image's")
-                .next("Rebuild the image, or set the profile \"default\" in the machine's settings file.")
-                .detail(log.join("\n")),
-            LifecycleError::Foreign { .. } => failure(FailureCode::Busy)
-                .because("it does not have Vivarium's labels")
-                .next("Remove or rename that container, or choose another name in the machine's settings file."),
-            LifecycleError::Far { .. } => failure(FailureCode::Invalid)
-                .because("a machine uses folders and ports of the computer that its engine runs on")
-                .next("Run Vivarium there, or choose an engine on this computer in the settings or with --engine."),
-            LifecycleError::Rootless { .. } => failure(FailureCode::Invalid)
-                .because("the machine's own user could neither read its secrets nor write your folders")
-                .next("Use rootless Podman, which keeps user IDs, or an engine that runs as root."),
-            LifecycleError::Busy { holder, .. } => {
-                let ours = holder == Some(std::process::id());
-                let cause = holder.map(|holder| match ours {
-                    true => "another operation of this app has not finished".to_owned(),
-                    false => format!("it is used by {}", process(holder)),
-                });
-                Failure { cause, ..failure(FailureCode::Busy) }
-                    .next("Wait until that operation has finished, or cancel it.")
-            }
-            LifecycleError::History(error) => error.told(message),
-            LifecycleError::NestedMount { .. } => failure(FailureCode::Invalid)
-                .because("a program in the machine could replace it with a link to any of your folders")
-                .next("Mount the outer folder read-only, or choose folders that don't contain each other."),
-            LifecycleError::RunName { .. } => failure(FailureCode::Invalid)
-                .because("the machine chose a name that is already used or contains other characters than letters and digits")
-                .next("Request another run: run evolve in the machine, or use the Evolve page."),
-            LifecycleError::RepoChanged { .. } => failure(FailureCode::Changed)
-                .because("files in /repo changed after they were reviewed")
-                .next("Review the changes again, then approve them or evolve."),
-            LifecycleError::NoSpace { free_bytes } => failure(FailureCode::DiskFull)
-                .because(format!("only {} MB are free on the engine's disk", free_bytes >> 20))
-                .next("Delete old generations or free space with docker system prune, then try again."),
-            LifecycleError::NotProved { checks, log } => failure(FailureCode::Unhealthy)
-                .because(checks.join("; "))
-                .next("Fix the repo and try again. The machine was not changed.")
-                .detail(log.join("\n")),
-            LifecycleError::CellsRun { .. } => failure(FailureCode::Busy)
-                .because("variables can only be saved when no cell is running")
-                .next("Wait until they have finished, or interrupt them."),
-            LifecycleError::Inside { words, .. } => failure(FailureCode::Internal).because(words),
-            LifecycleError::NoGeneration { .. } | LifecycleError::NoEarlier => {
-                failure(FailureCode::NotFound).next("Choose one of the listed generations.")
-            }
-            LifecycleError::GenerationGone { .. } => failure(FailureCode::NotFound)
-                .because("it was removed from the container engine")
-                .next("Choose another generation."),
-            LifecycleError::GenerationInUse { .. } => failure(FailureCode::Busy)
-                .next("Roll back to another generation first."),
-            LifecycleError::NotUndone { failure: why } => Failure { detail: why.detail, ..failure(FailureCode::Internal) }
-                .because(format!("{}{}", why.message, why.cause.map(|cause| format!(": {cause}")).unwrap_or_default()))
-                .next("Vivarium tries again when the machine is started or the app is opened."),
-            LifecycleError::NotInside => failure(FailureCode::NotFound)
-                .because("a machine evolves itself through the socket of the engine that runs it")
-                .next("Mount that engine's own socket at /var/run/docker.sock."),
-            LifecycleError::NotMounted { .. } => failure(FailureCode::Invalid)
-                .because("a machine that replaces itself stores its runs in /data and is built from /repo")
-                .next("Mount a folder there. See docker/docker-compose.yml for an example."),
-            LifecycleError::NoRestarter { log } => failure(FailureCode::Unhealthy)
-                .because("the restarter replaces the machine")
-                .next("Check that the image contains /usr/local/bin/body-evolve (build argument DOCKER_CLI=1), then try again.")
-                .detail(log.join("\n")),
-            LifecycleError::NoYes => failure(FailureCode::Invalid)
-                .because("a machine with the engine's socket could approve itself")
-                .next("Set executor = \"host\" in the machine's settings file, or needs_yes = false."),
-            LifecycleError::Cancelled => failure(FailureCode::Cancelled),
         }
     }
 }

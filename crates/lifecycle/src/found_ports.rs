@@ -42,7 +42,7 @@ impl Machine {
     /// those that were found before, else free ones. An engine elsewhere finds them itself, as this
     /// computer can't see what is free there.
     pub(crate) fn find_ports(&self, engine: &Engine, plan: &mut ContainerSpec, now: &Found) {
-        if self.seat.is_some() || !engine.info().endpoint.starts_with("unix://") {
+        if self.self_container.is_some() || !engine.info().endpoint.starts_with("unix://") {
             return;
         }
         let before = self.found_ports();
@@ -60,7 +60,7 @@ impl Machine {
 
     /// Keeps the ports that its container has, where the spec leaves them open.
     pub(crate) async fn keep_ports(&self, engine: &Engine) -> Result<(), LifecycleError> {
-        if self.seat.is_some() {
+        if self.self_container.is_some() {
             return Ok(());
         }
         let Some(container) = self.ours(engine).await? else {

@@ -3,24 +3,24 @@
 
 use std::path::{Path, PathBuf};
 
-use containers::{Container, ContainerState, Engine, EngineChoice};
+use containers::{Container, ContainerState, Engine, EngineChoice, EngineError, LogRange};
 use futures_util::future::BoxFuture;
+use machine_client::{Ping, ping};
 use wire::machine::{Addresses, MachineState, MachineStatus, Progress};
 
 use crate::{
     build::reused,
     error::LifecycleError,
     evolve::Current,
-    http::{Ping, ping},
     machines::Machines,
     paths::Paths,
     plan::{KERNEL_PORT, MCP_PORT, Names, VNC_PORT, label},
-    seat::{SEAT_DIR, Seat},
+    self_container::{EXECUTOR_DIR, SelfContainer},
     spec::Spec,
 };
 
 /// Hears each step of long work.
-pub type Tell<'a> = &'a mut (dyn FnMut(Progress) + Send);
+pub type OnProgress<'a> = &'a mut (dyn FnMut(Progress) + Send);
 
 /// Which machine, and what it is made from.
 #[derive(Clone, Debug, Default)]
@@ -43,6 +43,17 @@ pub struct MachineOptions {
     pub engine: EngineChoice,
 }
 
+/// Where the APIs of a container that runs are published.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Published {
+    /// The container's id.
+    pub container_id: String,
+    /// Loopback port of the kernel API.
+    pub kernel: Option<u16>,
+    /// Loopback port of the MCP endpoint.
+    pub mcp: Option<u16>,
+}
+
 /// A machine as its spec says now. Cheap: read it again for each operation.
 #[derive(Clone, Debug)]
 pub struct Machine {
@@ -55,7 +66,7 @@ pub struct Machine {
     /// The generation that it is made of, where it is one's.
     pub(crate) current: Option<Current>,
     /// Where it is seen from inside.
-    pub(crate) seat: Option<Seat>,
+    pub(crate) self_container: Option<SelfContainer>,
     options: MachineOptions,
 }
 
@@ -85,7 +96,7 @@ impl Machine {
             repo: options.repo.as_deref().map(absolute),
             engine: options.engine.clone(),
             current: None,
-            seat: None,
+            self_container: None,
             options: options.clone(),
         };
         machine.read_current()?;
@@ -93,11 +104,11 @@ impl Machine {
     }
 
     /// One that is seen from inside: of its repo, not of a template.
-    pub(crate) fn seated(seat: Seat) -> Result<Self, LifecycleError> {
-        let home = Path::new(SEAT_DIR).join("engine");
+    pub(crate) fn seen_from_inside(self_container: SelfContainer) -> Result<Self, LifecycleError> {
+        let home = Path::new(EXECUTOR_DIR).join("engine");
         let mut machine = Self {
-            spec: seat.spec()?,
-            names: seat.names(),
+            spec: self_container.spec()?,
+            names: self_container.names(),
             paths: Paths {
                 config_dir: home.clone(),
                 data_dir: home.clone(),
@@ -107,7 +118,7 @@ impl Machine {
             repo: Some("/repo".into()),
             engine: EngineChoice::default(),
             current: None,
-            seat: Some(seat),
+            self_container: Some(self_container),
             options: MachineOptions::default(),
         };
         machine.read_current()?;
@@ -162,6 +173,12 @@ impl Machine {
     #[must_use]
     pub fn paths(&self) -> &Paths {
         &self.paths
+    }
+
+    /// Its id, by which its folder is called; it stays when the machine is renamed.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.names.machine
     }
 
     /// Name of its container.
@@ -268,15 +285,23 @@ impl Machine {
         Box::pin(async move { self.port(engine, KERNEL_PORT).await })
     }
 
-    /// Loopback port of its MCP endpoint.
+    /// The container that runs, and the loopback ports of its APIs.
     ///
     /// # Errors
     /// [`LifecycleError::NotRunning`].
-    pub fn mcp_port<'a>(
+    pub fn published<'a>(
         &'a self,
         engine: &'a Engine,
-    ) -> BoxFuture<'a, Result<u16, LifecycleError>> {
-        Box::pin(async move { self.port(engine, MCP_PORT).await })
+    ) -> BoxFuture<'a, Result<Published, LifecycleError>> {
+        Box::pin(async move {
+            let container = self.ours(engine).await?.filter(Container::is_running);
+            let container = container.ok_or_else(|| self.not_running())?;
+            Ok(Published {
+                kernel: container.ports.get(&KERNEL_PORT).copied(),
+                mcp: container.ports.get(&MCP_PORT).copied(),
+                container_id: container.id,
+            })
+        })
     }
 
     /// Loopback port of its VNC server.
@@ -297,16 +322,32 @@ impl Machine {
     pub fn logs<'a>(
         &'a self,
         engine: &'a Engine,
-        tail: u32,
+        range: impl Into<LogRange>,
     ) -> BoxFuture<'a, Result<Vec<String>, LifecycleError>> {
-        Box::pin(async move {
-            match engine.logs(&self.names.container, tail).await {
-                Err(error) if error.is_not_found() || error.is_conflict() => {
-                    Err(self.not_running())
-                }
-                other => Ok(other?),
-            }
-        })
+        let range = range.into();
+        Box::pin(async move { self.log(engine.logs(&self.names.container, range).await) })
+    }
+
+    /// Tells the last lines of its container's log, then each new one, until the container stops.
+    /// Dropping the future ends it.
+    ///
+    /// # Errors
+    /// As [`logs`](Self::logs).
+    pub fn follow_logs<'a>(
+        &'a self,
+        engine: &'a Engine,
+        range: LogRange,
+        tell: &'a mut (dyn FnMut(String) + Send),
+    ) -> BoxFuture<'a, Result<(), LifecycleError>> {
+        let name = &self.names.container;
+        Box::pin(async move { self.log(engine.follow_logs(name, range, tell).await) })
+    }
+
+    fn log<T>(&self, read: Result<T, EngineError>) -> Result<T, LifecycleError> {
+        match read {
+            Err(error) if error.is_not_found() || error.is_conflict() => Err(self.not_running()),
+            other => Ok(other?),
+        }
     }
 }
 
@@ -322,7 +363,7 @@ fn environment_overrides() -> Vec<String> {
         .collect()
 }
 
-pub(crate) fn phase(tell: Tell<'_>, name: &str) {
+pub(crate) fn phase(tell: OnProgress<'_>, name: &str) {
     tell(Progress::Phase { name: name.into() });
 }
 

@@ -18,7 +18,7 @@ use crate::{
     machine::MachineOptions,
     paths::{Paths, make_dir},
     private,
-    spec::{FIRST_MACHINE, Spec, is_name},
+    spec::{FIRST_MACHINE, SandboxesSpec, Spec, is_name},
 };
 
 /// The machines of an instance. Cheap: nothing is remembered.
@@ -54,6 +54,20 @@ impl Machines {
         Ok(names)
     }
 
+    /// Their names, each with the machine's id, which stays when it is renamed: its folder and its
+    /// secrets are found by it. A machine whose spec can't be read is left out: it can't be started.
+    ///
+    /// # Errors
+    /// As [`list`](Self::list).
+    pub fn ids(&self) -> Result<Vec<(String, String)>, LifecycleError> {
+        let with_id = |name: String| {
+            let file = self.paths.spec_file(&name);
+            let spec = Spec::parse(&read(&file).ok()?, &file, &[]).ok()?;
+            Some((name, spec.id().to_owned()))
+        };
+        Ok(self.list()?.into_iter().filter_map(with_id).collect())
+    }
+
     /// The spec's file of a machine, and its name: of the named one, or of the one that is meant if
     /// none is named, which is `os-host` or the only one.
     ///
@@ -76,6 +90,18 @@ impl Machines {
                 known,
             }),
         }
+    }
+
+    /// The specs of all machines as they are written. One that can't be read is left out: its machine
+    /// can't be started either.
+    pub(crate) fn specs(paths: &Paths) -> Vec<Spec> {
+        let entries = std::fs::read_dir(paths.specs_dir()).into_iter().flatten();
+        let spec = |entry: std::io::Result<std::fs::DirEntry>| {
+            let file = entry.ok()?.path();
+            name_of(&file)?;
+            Spec::parse(&read(&file).ok()?, &file, &[]).ok()
+        };
+        entries.filter_map(spec).collect()
     }
 
     /// Gives a machine another name. Its volume, folder and images keep theirs, which its spec then
@@ -110,6 +136,25 @@ impl Machines {
         document["name"] = toml_edit::value(new);
         private::replace(&file, &document.to_string())?;
         self.rename_file(&file, new)
+    }
+
+    /// Says whether a machine's programs may use sandboxes. All else in its spec stays as it is written.
+    ///
+    /// # Errors
+    /// [`LifecycleError::NoMachine`], [`LifecycleError::Spec`], [`LifecycleError::File`].
+    pub fn allow_sandboxes(&self, name: &str, access: SandboxesSpec) -> Result<(), LifecycleError> {
+        let (_, file) = self.find(Some(name))?;
+        let text = read(&file)?;
+        if Spec::parse(&text, &file, &[])?.sandboxes == access {
+            return Ok(());
+        }
+        let mut document = text
+            .parse::<toml_edit::DocumentMut>()
+            .map_err(|error| unreadable(&file, &error))?;
+        let table = document.entry("sandboxes").or_insert_with(toml_edit::table);
+        table["allowed"] = toml_edit::value(access.allowed);
+        table["network"] = toml_edit::value(access.network.as_str());
+        private::replace(&file, &document.to_string())
     }
 
     /// Takes a machine's spec out of the list; it stays as `machines/removed/<name>.toml`. Its

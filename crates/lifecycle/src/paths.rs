@@ -8,7 +8,10 @@ use std::{
 
 use rand::RngExt;
 
-use crate::error::LifecycleError;
+use crate::{
+    atomic_file::{self, Durability},
+    error::LifecycleError,
+};
 
 /// Uid and gid of the machine's user where the host's user is root.
 pub(crate) const MACHINE_UID: u32 = 1000;
@@ -111,6 +114,38 @@ impl Paths {
         // RFB's password scheme reads eight characters and no more.
         ensure_secret(&dir.join("vnc_password"), 8)?;
         Ok(dir)
+    }
+
+    /// Puts a file into a machine's secrets folder, as a whole; what runs in the machine sees it at
+    /// once. The folder is made if it is missing.
+    ///
+    /// # Errors
+    /// [`LifecycleError::File`].
+    pub fn hand_over(&self, machine: &str, file: &str, text: &str) -> Result<(), LifecycleError> {
+        let dir = self.secrets_dir(machine);
+        make_dir(&dir, 0o700)?;
+        own(&dir)?;
+        let path = dir.join(file);
+        let written = atomic_file::put(&path, Durability::Durable, |file, place| {
+            file.write_all(text.as_bytes())?;
+            // Before it is in place: the machine's user may look at it at once.
+            give_to_machine(place)
+        });
+        written.map_err(LifecycleError::file("write", &path))
+    }
+
+    /// Takes a file out of a machine's secrets folder.
+    ///
+    /// # Errors
+    /// [`LifecycleError::File`] if it is there and stays.
+    pub fn take_back(&self, machine: &str, file: &str) -> Result<(), LifecycleError> {
+        let path = self.secrets_dir(machine).join(file);
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                Err(LifecycleError::file("remove", &path)(error))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Reads one of a machine's secrets.
@@ -217,10 +252,14 @@ pub(crate) fn machine_ids() -> (u32, u32) {
 /// Gives a path to the machine's user where the host's user is root; nothing to do otherwise,
 /// since the machine's user then has the host user's uid.
 pub(crate) fn own(path: &Path) -> Result<(), LifecycleError> {
+    give_to_machine(path).map_err(LifecycleError::file("change the owner of", path))
+}
+
+/// The same, for those with errors of their own.
+fn give_to_machine(path: &Path) -> std::io::Result<()> {
     if nix::unistd::geteuid().is_root() {
         let (uid, gid) = machine_ids();
-        std::os::unix::fs::lchown(path, Some(uid), Some(gid))
-            .map_err(LifecycleError::file("change the owner of", path))?;
+        std::os::unix::fs::lchown(path, Some(uid), Some(gid))?;
     }
     Ok(())
 }
@@ -242,6 +281,24 @@ mod tests {
         assert_eq!(mode(&dir.join("os_token")), 0o600);
         paths.ensure_secrets("os-host").unwrap();
         assert_eq!(paths.secret("os-host", "os_token").unwrap(), token);
+    }
+
+    #[test]
+    fn what_a_machine_is_handed_is_private_and_can_be_taken_back() {
+        let home = tempfile::tempdir().unwrap();
+        let paths = Paths::find(Some(home.path()), None);
+        for text in ["first", "second"] {
+            paths.hand_over("os-host", "a_api_key", text).unwrap();
+            assert_eq!(paths.secret("os-host", "a_api_key").unwrap(), text);
+        }
+        let dir = paths.secrets_dir("os-host");
+        let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(&dir), 0o700);
+        assert_eq!(mode(&dir.join("a_api_key")), 0o600);
+        assert_eq!(std::fs::read_dir(&dir).unwrap().count(), 1);
+        paths.take_back("os-host", "a_api_key").unwrap();
+        paths.take_back("os-host", "a_api_key").unwrap();
+        assert_eq!(std::fs::read_dir(&dir).unwrap().count(), 0);
     }
 
     #[test]

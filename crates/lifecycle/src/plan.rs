@@ -1,5 +1,9 @@
 //! From a spec to the container that the engine is asked for.
 
+mod names;
+#[cfg(test)]
+mod tests;
+
 use std::{
     collections::BTreeMap,
     os::unix::fs::MetadataExt,
@@ -11,29 +15,11 @@ use containers::{Bind, ContainerSpec, Limits, PublishedPort, Restarts};
 use crate::{
     error::LifecycleError,
     paths::{MACHINE_UID, Paths, machine_ids, make_dir, own},
-    seat,
+    self_container,
     spec::{Executor, Profile, Spec},
 };
 
-/// Labels' names: what the engine needs to find its containers again.
-pub(crate) mod label {
-    pub(crate) const SCHEMA: &str = "vivarium.schema";
-    pub(crate) const INSTANCE: &str = "vivarium.instance";
-    pub(crate) const MACHINE: &str = "vivarium.machine";
-    pub(crate) const VERSION: &str = "vivarium.version";
-    /// Which of the Dockerfile's stages an image is of; set there.
-    pub(crate) const STAGE: &str = "vivarium.stage";
-    /// Digest of the image's inputs.
-    pub(crate) const INPUTS: &str = "vivarium.inputs";
-    /// Digest of the container's plan.
-    pub(crate) const PLAN: &str = "vivarium.plan";
-    /// Number of an image's generation.
-    pub(crate) const GENERATION: &str = "vivarium.generation";
-    /// The image's name where somebody else made the machine.
-    pub(crate) const IMAGE: &str = "vivarium.image";
-    /// The repo's commit that an image was built from.
-    pub(crate) const COMMIT: &str = "vivarium.commit";
-}
+pub(crate) use names::{Names, Placed, label};
 
 /// Ports inside.
 pub(crate) const KERNEL_PORT: u16 = 8080;
@@ -49,89 +35,6 @@ const SOCKET: &str = "/var/run/docker.sock";
 pub(crate) const HISTORY: &str = "/var/lib/vivarium/history.git";
 /// Grace of a stop.
 pub(crate) const STOP_S: u32 = 10;
-
-/// Names and folders of one machine.
-#[derive(Clone, Debug)]
-pub(crate) struct Names {
-    /// The machine's id: of its labels, its folder and its volume.
-    pub machine: String,
-    /// Its name in the spec.
-    pub name: String,
-    /// Instance, empty for the first.
-    pub instance: String,
-    /// Container.
-    pub container: String,
-    /// Image tag.
-    pub image: String,
-    /// Name of the images of its generations, without their tags.
-    pub repository: String,
-    /// What network and home volume begin with.
-    pub stem: String,
-}
-
-/// What stands beside a machine's container while it is replaced.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Placed {
-    /// The candidate that is proved.
-    Next,
-    /// The new one, before it has the machine's name.
-    New,
-    /// The one that is replaced.
-    Old,
-}
-
-impl Names {
-    pub(crate) fn new(spec: &Spec, instance: Option<&str>) -> Self {
-        let prefixed = |name: &str| {
-            instance.map_or_else(|| name.to_owned(), |instance| format!("{instance}-{name}"))
-        };
-        let reused = std::env::var("VIVARIUM_IMAGE")
-            .ok()
-            .filter(|image| !image.is_empty());
-        Self {
-            machine: spec.id().into(),
-            name: spec.name.clone(),
-            instance: instance.unwrap_or_default().into(),
-            container: prefixed(&spec.name),
-            image: reused.unwrap_or_else(|| prefixed(&spec.image)),
-            repository: prefixed(&spec.image),
-            stem: prefixed(spec.id()),
-        }
-    }
-
-    pub(crate) fn placed(&self, place: Placed) -> String {
-        let end = match place {
-            Placed::Next => "next",
-            Placed::New => "new",
-            Placed::Old => "old",
-        };
-        format!("{}-{end}", self.container)
-    }
-
-    /// The image of a generation.
-    pub(crate) fn generation(&self, number: u32) -> String {
-        format!("{}:gen-{number}", self.repository)
-    }
-
-    pub(crate) fn network(&self) -> String {
-        format!("{}-net", self.stem)
-    }
-
-    pub(crate) fn home_volume(&self) -> String {
-        format!("{}-home", self.stem)
-    }
-
-    pub(crate) fn labels(&self) -> BTreeMap<String, String> {
-        [
-            (label::SCHEMA, "1"),
-            (label::INSTANCE, &self.instance),
-            (label::MACHINE, &self.machine),
-            (label::VERSION, wire::VERSION),
-        ]
-        .map(|(name, value)| (name.to_owned(), value.to_owned()))
-        .into()
-    }
-}
 
 /// What a plan takes from its surroundings rather than from the spec.
 #[derive(Clone, Debug)]
@@ -200,7 +103,7 @@ pub(crate) fn container(spec: &Spec, names: &Names, paths: &Paths, site: &Site) 
     }
     if site.socket.is_some() {
         // It carries its evolves out itself, as its owner wants them.
-        environment.extend(seat::settings(spec));
+        environment.extend(self_container::settings(spec));
     }
     environment.extend(spec.environment.clone());
     let bind = |source: String, target: &str, read_only| Bind {
@@ -286,6 +189,7 @@ pub(crate) fn container(spec: &Spec, names: &Names, paths: &Paths, site: &Site) 
         add_capabilities,
         user_namespace: site.user_namespace.map(str::to_owned),
         read_only: locked,
+        ..ContainerSpec::default()
     };
     let digest = digest(&plan, &site.image_id);
     plan.labels.insert(label::PLAN.into(), digest);
@@ -330,8 +234,18 @@ pub(crate) fn digest_with_limits(plan: &ContainerSpec, image_id: &str, limits: &
     } else {
         image_id.to_owned()
     };
-    let digest = blake3::hash(format!("{plan:?}").as_bytes());
+    let digest = blake3::hash(as_text(&plan).as_bytes());
     digest.to_hex().to_string()
+}
+
+/// A plan as text, without the fields that only sandboxes use: machines of earlier versions are known
+/// by a digest that doesn't have them.
+fn as_text(plan: &ContainerSpec) -> String {
+    let text = format!("{plan:?}");
+    match text.rsplit_once(", logging: ") {
+        Some((of_machines, _)) => format!("{of_machines} }}"),
+        None => text,
+    }
 }
 
 /// Files that know the machine's user by name.
@@ -344,15 +258,15 @@ pub(crate) fn handed_over(spec: &Spec) -> bool {
 }
 
 /// Name of the container that prepares them.
-pub(crate) fn handover_name(names: &Names) -> String {
+pub(crate) fn init_home_name(names: &Names) -> String {
     format!("{}-handover", names.container)
 }
 
 /// The container that prepares them, as root, and ends.
-pub(crate) fn handover(names: &Names, plan: &ContainerSpec) -> ContainerSpec {
+pub(crate) fn init_home(names: &Names, plan: &ContainerSpec) -> ContainerSpec {
     let is_home = |bind: &&Bind| bind.target == "/root";
     ContainerSpec {
-        name: handover_name(names),
+        name: init_home_name(names),
         image: plan.image.clone(),
         command: Some(vec!["home".into()]),
         user: Some("0:0".into()),
@@ -452,6 +366,3 @@ pub(crate) fn expand(source: &str, paths: &Paths) -> String {
         None => source.into(),
     }
 }
-
-#[cfg(test)]
-mod tests;

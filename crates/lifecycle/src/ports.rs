@@ -10,7 +10,7 @@ impl Machine {
     /// would name any one of them.
     pub(crate) fn taken_port(&self, engine: &Engine, held: &[u16]) -> Option<u16> {
         // Inside, the ports of this computer are not ours to look at.
-        if self.seat.is_some() || !engine.info().endpoint.starts_with("unix://") {
+        if self.self_container.is_some() || !engine.info().endpoint.starts_with("unix://") {
             return None;
         }
         let is_taken = |port: &u16| {
@@ -27,17 +27,23 @@ impl Machine {
         port: u16,
         source: Option<EngineError>,
     ) -> LifecycleError {
-        let holder = match engine.port_holder(port).await {
-            Ok(Some(container)) => Some(format!("the container {container}")),
-            _ => listening_process(port),
-        };
         LifecycleError::PortTaken {
             port,
-            holder,
+            holder: port_holder(Some(engine), port).await,
             found: self.is_found_port(port),
             source,
         }
     }
+}
+
+/// Who holds a port of this computer: a container of the engine, if there is one, or a process.
+pub async fn port_holder(engine: Option<&Engine>, port: u16) -> Option<String> {
+    if let Some(engine) = engine
+        && let Ok(Some(container)) = engine.port_holder(port).await
+    {
+        return Some(format!("the container {container}"));
+    }
+    listening_process(port)
 }
 
 /// The process that listens on a TCP port, as `name (pid 123)`. Linux only; needs the

@@ -4,11 +4,12 @@
 use std::{fs::Permissions, io::ErrorKind, os::unix::fs::PermissionsExt, path::Path};
 
 use crate::{
+    atomic_file,
     error::LifecycleError,
     history::Folder,
     machine::Machine,
     plan::{data_folder, data_source},
-    seat::DATA_EVOLVE,
+    self_container::DATA_EVOLVE,
 };
 
 /// The most files of runs that are looked at.
@@ -59,17 +60,9 @@ fn restrict(path: &Path) -> std::io::Result<()> {
     std::fs::set_permissions(path, Permissions::from_mode(mode & 0o700))
 }
 
-/// Writes a file that its owner alone may read: aside, synced, and renamed into its place.
+/// Writes a file that its owner alone may read, as a whole.
 pub(crate) fn replace(path: &Path, text: &str) -> Result<(), LifecycleError> {
-    use std::io::Write;
-    let folder = path.parent().unwrap_or(Path::new("."));
-    let written = tempfile::NamedTempFile::new_in(folder).and_then(|mut aside| {
-        aside.write_all(text.as_bytes())?;
-        aside.as_file().sync_all()?;
-        aside.persist(path)?;
-        Ok(())
-    });
-    written.map_err(LifecycleError::file("write", path))
+    atomic_file::write(path, text.as_bytes()).map_err(LifecycleError::file("write", path))
 }
 
 #[cfg(test)]

@@ -9,8 +9,8 @@ use containers::{CancellationToken, Container, ContainerSpec, Engine};
 use crate::{
     difference::{Comparison, Difference, compare},
     error::LifecycleError,
-    handover,
-    machine::{Machine, Tell, phase},
+    init_home,
+    machine::{Machine, OnProgress, phase},
     plan::{self, Placed, STOP_S, Site},
 };
 
@@ -123,14 +123,14 @@ impl Machine {
         old: &Container,
         mut plan: ContainerSpec,
         cancel: &CancellationToken,
-        tell: Tell<'_>,
+        tell: OnProgress<'_>,
     ) -> Result<(), LifecycleError> {
         let held: Vec<u16> = old.ports.values().copied().collect();
         if let Some(port) = self.taken_port(engine, &held) {
             return Err(self.port_taken(engine, port, None).await);
         }
         self.ensure_surroundings(engine).await?;
-        handover::prepare(self, engine, &plan).await?;
+        init_home::prepare(self, engine, &plan).await?;
         self.find_ports(engine, &mut plan, &old.ports);
         let beside = self.names.placed(Placed::New);
         self.remove_beside(engine, &beside).await?;
@@ -218,7 +218,7 @@ impl Machine {
     /// Gives the old container its name back after a recreation that was cut off before the new
     /// one had it, and removes what was made beside it.
     pub(crate) async fn recover_recreation(&self, engine: &Engine) -> Result<(), LifecycleError> {
-        if self.seat.is_some() {
+        if self.self_container.is_some() {
             return Ok(());
         }
         self.remove_beside(engine, &self.names.placed(Placed::New))

@@ -20,7 +20,7 @@ impl Machine {
     /// Refuses a folder that was given and is not there: the engine would make an empty one.
     pub(crate) fn check_repo(&self) -> Result<(), LifecycleError> {
         match &self.repo {
-            Some(repo) if self.seat.is_none() && !repo.is_dir() => {
+            Some(repo) if self.self_container.is_none() && !repo.is_dir() => {
                 Err(LifecycleError::NoRepoFolder { path: repo.clone() })
             }
             _ => Ok(()),

@@ -6,6 +6,7 @@ mod read;
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use wire::sandbox::NetworkMode;
 
 pub use read::SpecError;
 pub(crate) use read::is_name;
@@ -41,6 +42,8 @@ pub struct Spec {
     pub generations_to_keep: u32,
     /// How it is rebuilt and replaced.
     pub evolve: EvolveSpec,
+    /// Whether its programs may use sandboxes.
+    pub sandboxes: SandboxesSpec,
     /// Host ports.
     pub ports: Ports,
     /// Limits.
@@ -94,12 +97,23 @@ impl Default for EvolveSpec {
     fn default() -> Self {
         Self {
             needs_yes: false,
-            prove_s: 180,
+            prove_s: 300,
             settle_s: 60,
             steady_s: 4,
             generations_size: String::new(),
         }
     }
+}
+
+/// Whether a machine's programs may use sandboxes of this computer. The container knows nothing of it:
+/// a change counts at once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SandboxesSpec {
+    /// Whether they may.
+    pub allowed: bool,
+    /// The most that such a sandbox may reach.
+    pub network: NetworkMode,
 }
 
 /// Host ports on 127.0.0.1; 0 takes any free one.
@@ -187,6 +201,7 @@ impl Default for Spec {
             criu: false,
             generations_to_keep: 3,
             evolve: EvolveSpec::default(),
+            sandboxes: SandboxesSpec::default(),
             ports: Ports::default(),
             limits: LimitsSpec::default(),
             environment: BTreeMap::new(),

@@ -31,6 +31,8 @@ mod recreate;
 mod tiny;
 #[path = "engine/watch.rs"]
 mod watch;
+#[path = "engine/world.rs"]
+mod world;
 
 use std::{
     collections::BTreeMap,
@@ -52,12 +54,6 @@ fn wanted() -> bool {
         );
     }
     wanted
-}
-
-/// Whether Docker's client says that it is Podman that answers.
-fn is_podman() -> bool {
-    let told = std::process::Command::new("docker").arg("info").output();
-    told.is_ok_and(|told| String::from_utf8_lossy(&told.stdout).contains("buildahVersion"))
 }
 
 /// A name for what a test makes at the engine: no other process has it, and scripts/test.sh finds by

@@ -8,7 +8,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::machine::EngineCandidate;
+use crate::{
+    body::{CryoRequest, CursorRequest},
+    machine::EngineCandidate,
+    nbformat::CellOutput,
+};
 
 /// Calls `$with!` with `name: Request => Answer, "what it does";` for every command about the app.
 #[macro_export]
@@ -25,10 +29,36 @@ macro_rules! for_each_app_command {
             machine_create: MachineCreateRequest => MachineList, "Adds a machine; nothing is built or started.";
             machine_rename: MachineRenameRequest => MachineList, "Gives a machine another name; its files keep their places.";
             machine_delete: MachineDeleteRequest => MachineList, "Removes a machine's container and takes it out of the list.";
+            secret_list: Nothing => SecretList, "The keys that are stored, never their values.";
+            secret_set: SecretSetRequest => SecretList, "Stores a key and hands it to machines.";
+            secret_hand: SecretHandRequest => SecretList, "Chooses the machines that have a key.";
+            secret_remove: SecretName => SecretList, "Removes a key from the store and from all machines.";
+            token_list: Nothing => TokenList, "The access tokens that were made, never the tokens themselves.";
+            token_create: TokenCreateRequest => TokenCreated, "Makes an access token, which is shown this once.";
+            token_remove: TokenName => TokenList, "Removes an access token: nothing accepts it any more.";
             run_cancel: RunCancelRequest => Nothing, "Cancels long work.";
             notebook_open: NotebookPath => NotebookFile, "Reads a notebook file of this computer.";
             notebook_stamp: NotebookPath => NotebookStamp, "What a notebook file is now, to notice changes by others.";
             notebook_save: NotebookSaveRequest => NotebookSaved, "Writes a notebook file, unless somebody else changed it.";
+            sandbox_serve: Nothing => Nothing, "Serves sandboxes and the API from this process, until it ends.";
+            sandbox_list: Nothing => SandboxList, "The sandboxes with what they use, and what a new one gets.";
+            sandbox_pool: Nothing => PoolView, "Sandboxes that wait started, and how often one was ready.";
+            sandbox_image: SandboxImageRequest => Nothing, "Builds the sandboxes' own image, or fetches another one; takes minutes.";
+            sandbox_create: CreateRequest => SandboxView, "Creates a sandbox.";
+            sandbox_pause: SandboxName => SandboxView, "Freezes its processes.";
+            sandbox_resume: SandboxName => SandboxView, "Continues its processes.";
+            sandbox_timeout: SandboxTimeoutRequest => SandboxView, "Sets how long it lives from now on.";
+            sandbox_destroy: SandboxName => Nothing, "Removes it with all that is in it.";
+            sandbox_exec: SandboxExecRequest => ExecView, "Starts a command in it.";
+            sandbox_execs: SandboxName => SandboxExecs, "Its commands, those that run and the last that did.";
+            sandbox_output: SandboxOutputRequest => SandboxOutput, "Waits for a command's next output.";
+            sandbox_input: SandboxInputRequest => Nothing, "Types into a command's terminal.";
+            sandbox_resize: SandboxResizeRequest => Nothing, "Gives a command's terminal another size.";
+            sandbox_code: SandboxCodeRequest => SandboxCode, "Runs Python in it and waits for the end; variables stay.";
+            sandbox_files: SandboxPath => SandboxFiles, "Lists one of its folders.";
+            sandbox_file_read: SandboxPath => SandboxFile, "Reads one of its files.";
+            sandbox_file_write: SandboxFileWriteRequest => FileEntry, "Writes one of its files.";
+            sandbox_file_remove: SandboxPath => Nothing, "Removes one of its files or folders.";
         }
     };
 }
@@ -39,6 +69,7 @@ macro_rules! for_each_machine_command {
     ($with:ident) => {
         $with! {
             machine_status: Nothing => MachineStatus, "The machine's state now.";
+            machine_build: BuildRequest => RunStarted, "Builds the image if needed, and leaves the container as it is; goes on as stream events.";
             machine_up: UpRequest => RunStarted, "Builds where needed, creates, starts; goes on as stream events.";
             machine_down: Nothing => MachineStatus, "Stops it politely.";
             machine_restart: Nothing => MachineStatus, "Stops and starts it.";
@@ -46,6 +77,10 @@ macro_rules! for_each_machine_command {
             machine_logs: LogsRequest => LogLines, "Last lines of the container's log.";
             machine_stats: Nothing => MachineStats, "Processor, memory and processes of the running machine.";
             machine_disk: Nothing => MachineDisk, "What the machine takes of the disk; may take seconds.";
+            machine_credential: CredentialRequest => CredentialText, "The machine's own token or VNC password, to copy it.";
+            job_list: Nothing => JobList, "Long work of the machine that goes on or ended lately: builds, starts, evolves, cells, commands, terminals.";
+            job_log: JobLogRequest => JobLog, "What a job printed, from a place on.";
+            job_cancel: JobId => Nothing, "Ends a job, whatever its kind.";
             desktop_open: Nothing => DesktopTicket, "A one-time ticket to the desktop's bridge.";
             takeover_get: Nothing => Takeover, "Whether the person has the desktop's mouse and keyboard, and the AI's input rests.";
             takeover_set: TakeoverRequest => Takeover, "Takes them, or gives them back.";
@@ -58,6 +93,7 @@ macro_rules! for_each_machine_command {
             kernel_variables: Nothing => VariablesAnswer, "The namespace.";
             kernel_cells: Nothing => KernelCells, "Cells that the kernel knows, those of closed windows too.";
             kernel_follow: KernelFollowRequest => Nothing, "Outputs of such a cell from its beginning, then live, as stream events.";
+            kernel_output: KernelOutputRequest => KernelOutput, "An output that came as a reference.";
             snapshot_list: Nothing => SnapshotList, "Stored namespaces, newest first.";
             snapshot_store: SnapshotRequest => CryoStored, "Stores the namespace.";
             snapshot_reload: SnapshotRequest => CryoReloaded, "Brings a stored namespace back.";
@@ -72,11 +108,13 @@ macro_rules! for_each_machine_command {
             mcp_server_save: McpServerSave => Nothing, "Adds one to the machine, or changes it.";
             mcp_server_remove: McpServerName => McpRemoved, "Takes one out of the machine's own file.";
             mcp_traces: McpTraceQuery => McpTracePage, "Messages of all clients after a number.";
-            mcp_access: Nothing => McpAccess, "Address and token for other clients.";
+            mcp_access: Nothing => McpAccess, "Address for other clients.";
             mcp_open: McpOpenRequest => McpSession, "Begins a session with a server.";
             mcp_request: McpRequest => McpAnswer, "Asks the server, and waits for its answer.";
             mcp_tell: McpTell => Nothing, "Tells the server something, or answers what it asked.";
             mcp_close: McpSessionName => Nothing, "Ends a session.";
+            sandbox_access_get: Nothing => SandboxAccessState, "Whether the machine's programs may use sandboxes, and which they use now.";
+            sandbox_access_set: SandboxAccess => SandboxAccessState, "Allows or denies it, from now on.";
             evolve_preview: Nothing => RepoDiff, "What changed in the machine's repo since its generation.";
             evolve_start: EvolveRequest => RunStarted, "Builds, proves and puts in place a new machine; goes on as stream events.";
             evolve_status: Nothing => EvolveStatus, "The newest run.";
@@ -128,6 +166,15 @@ pub struct EngineTestRequest {
     pub engine: String,
 }
 
+/// Asks for `machine_build`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+pub struct BuildRequest {
+    /// Build even where the image is current.
+    #[serde(default)]
+    pub rebuild: bool,
+}
+
 /// Asks for `machine_up`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "ts", derive(ts_rs::TS))]
@@ -163,22 +210,6 @@ pub struct RemoveRequest {
     /// The home volume too: logins, files in `/root`.
     #[serde(default)]
     pub home: bool,
-}
-
-/// Asks for `machine_logs`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
-pub struct LogsRequest {
-    /// How many lines from the end.
-    pub tail: u32,
-}
-
-/// Lines of a log, oldest first.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
-pub struct LogLines {
-    /// Without newlines.
-    pub lines: Vec<String>,
 }
 
 /// How a view reaches the desktop.
@@ -223,9 +254,13 @@ pub struct NotebookFile {
     pub path: String,
     /// Stands for its bytes; `notebook_save` wants it back.
     pub stamp: String,
-    /// nbformat 4.
+    /// nbformat 4. Numbers that JSON lacks are null in it, halves of surrogate pairs are U+FFFD, and a text
+    /// stands for what is nested too deeply; `notebook_save` keeps in the file what comes back unchanged.
     #[cfg_attr(feature = "ts", ts(type = "Record<string, unknown>"))]
     pub content: serde_json::Value,
+    /// The file's nbformat, where it is older than 4.
+    #[cfg_attr(feature = "ts", ts(type = "number | null"))]
+    pub upgraded_from: Option<u64>,
 }
 
 /// What a notebook file is now.
@@ -250,6 +285,10 @@ pub struct NotebookSaveRequest {
     /// Also where somebody else changed it.
     #[serde(default)]
     pub overwrite: bool,
+    /// The file that it was opened from, whose layout and untouched values are kept; where it is left out,
+    /// the one that is written.
+    #[serde(default)]
+    pub from: Option<String>,
 }
 
 /// Answer of `notebook_save`.
@@ -291,12 +330,27 @@ pub struct KernelCursor {
     pub cursor_pos: u32,
 }
 
+impl From<KernelCursor> for CursorRequest {
+    /// In the main kernel.
+    fn from(place: KernelCursor) -> Self {
+        Self {
+            code: place.code,
+            cursor_pos: place.cursor_pos.into(),
+            detail_level: 0,
+            kernel: None,
+        }
+    }
+}
+
 /// A cell that the kernel knows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "ts", derive(ts_rs::TS))]
 pub struct KernelCell {
     /// The view's id of the cell.
     pub cell_id: String,
+    /// The view's id of this run of it, as it was handed in; none if it gave none.
+    #[serde(default)]
+    pub run_id: Option<String>,
     /// The kernel's.
     pub execution_id: String,
     /// Whether it waits or runs.
@@ -324,6 +378,25 @@ pub struct KernelFollowRequest {
     pub execution_id: String,
 }
 
+/// Asks for `kernel_output`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+pub struct KernelOutputRequest {
+    /// From the reference.
+    pub execution_id: String,
+    /// From the reference.
+    #[cfg_attr(feature = "ts", ts(type = "number"))]
+    pub seq: u64,
+}
+
+/// Answer of `kernel_output`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+pub struct KernelOutput {
+    /// The output itself, or that it can't be read.
+    pub output: CellOutput,
+}
+
 /// Asks for `snapshot_store` and `snapshot_reload`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "ts", derive(ts_rs::TS))]
@@ -332,6 +405,16 @@ pub struct SnapshotRequest {
     #[serde(default)]
     #[cfg_attr(feature = "ts", ts(optional))]
     pub name: Option<String>,
+}
+
+impl From<SnapshotRequest> for CryoRequest {
+    /// Of the main kernel.
+    fn from(request: SnapshotRequest) -> Self {
+        Self {
+            name: request.name,
+            kernel: None,
+        }
+    }
 }
 
 /// Names a snapshot.

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::{advice::Advice, error_code::ErrorCode};
+
 /// A closed set of causes a consumer acts on. Add one only if a consumer uses it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "ts", derive(ts_rs::TS))]
@@ -13,7 +15,7 @@ pub enum FailureCode {
     EngineDenied,
     /// A published port is held by something else.
     PortTaken,
-    /// The engine's or the host's disk is full.
+    /// The engine's, the host's or the machine's disk is full.
     DiskFull,
     /// A build step failed; `detail` has its last lines.
     BuildFailed,
@@ -31,24 +33,31 @@ pub enum FailureCode {
     Changed,
     /// Somebody asked for it.
     Cancelled,
+    /// The access token doesn't have the scope for it.
+    Forbidden,
     /// Another run holds the machine.
     Busy,
     /// Everything else; the log has more.
     Internal,
 }
 
-/// A failure in words: what failed, why, what next.
+/// A failure: what failed and why in words, and what can be done next.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "ts", derive(ts_rs::TS))]
 pub struct Failure {
     /// Cause, for programs.
     pub code: FailureCode,
+    /// The code of the machine's own refusal, if the machine refused a request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "ts", ts(optional, type = "string"))]
+    pub error_code: Option<Box<ErrorCode>>,
     /// What failed, one sentence.
     pub message: String,
     /// Why, in the words of whoever knows.
     pub cause: Option<String>,
-    /// What to do next.
-    pub next: Option<String>,
+    /// What to do next, which each face puts into its own words.
+    #[serde(default, deserialize_with = "crate::advice::lenient")]
+    pub next: Option<Box<Advice>>,
     /// Longer text, such as a failing step's last lines.
     pub detail: Option<String>,
 }
@@ -58,11 +67,19 @@ impl Failure {
     pub fn new(code: FailureCode, message: impl Into<String>) -> Self {
         Self {
             code,
+            error_code: None,
             message: message.into(),
             cause: None,
             next: None,
             detail: None,
         }
+    }
+
+    /// Adds the code with which the machine refused.
+    #[must_use]
+    pub fn refused(mut self, error_code: ErrorCode) -> Self {
+        self.error_code = Some(Box::new(error_code));
+        self
     }
 
     /// Adds why it failed.
@@ -74,8 +91,8 @@ impl Failure {
 
     /// Adds what to do next.
     #[must_use]
-    pub fn next(mut self, next: impl Into<String>) -> Self {
-        self.next = Some(next.into());
+    pub fn next(mut self, next: Advice) -> Self {
+        self.next = Some(Box::new(next));
         self
     }
 

@@ -60,8 +60,6 @@ wire! {
     pub struct McpAccess {
         /// `http://127.0.0.1:<port>`; `/mcp` there is the endpoint over all servers.
         pub url: String,
-        /// Bearer token.
-        pub token: String,
     }
 
     /// Asks for `mcp_open`.
@@ -105,6 +103,12 @@ wire! {
         #[serde(default)]
         #[cfg_attr(feature = "ts", ts(type = "unknown"))]
         pub params: Value,
+        /// The same as a JSON text, in place of `params`: numbers reach the server as they are written in it.
+        #[serde(default)]
+        pub params_text: Option<String>,
+        /// Whether the server's answer is wanted as a JSON text, in place of `result` and `error`.
+        #[serde(default)]
+        pub as_text: bool,
     }
 
     /// Answer of `mcp_request`: what the server answered, be it an error.
@@ -117,6 +121,10 @@ wire! {
         pub error: Option<Value>,
         /// How long it took, in milliseconds.
         pub duration_ms: f64,
+        /// The whole message as the server wrote it, if it was wanted as text.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[cfg_attr(feature = "ts", ts(optional))]
+        pub text: Option<String>,
     }
 
     /// Asks for `mcp_tell`: a notification to the server, or the answer to what it asked.

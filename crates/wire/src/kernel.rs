@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::error_code::ErrorCode;
+
 /// `POST /exec`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "ts", derive(ts_rs::TS))]
@@ -25,10 +27,14 @@ pub struct ExecRequest {
     /// event stream at that moment.
     #[serde(default)]
     pub stdin: Option<bool>,
-    /// A name that cells share which were handed in together: where one of them does not complete,
-    /// those behind it are taken out of the queue.
+    /// A name that cells share which were handed in together: where one of them does not complete, or
+    /// ends itself with `sys.exit()`, those behind it are taken out of the queue.
     #[serde(default)]
     pub batch: Option<String>,
+    /// The client's own word for this run of a cell, which comes back wherever the run is shown: `id`
+    /// names the cell, and repeats.
+    #[serde(default)]
+    pub tag: Option<String>,
 }
 
 /// How a cell ended.
@@ -88,9 +94,58 @@ pub struct ExecAnswer {
     /// `In [n]`.
     #[cfg_attr(feature = "ts", ts(type = "number | null"))]
     pub execution_count: Option<u64>,
+    /// If `sys.exit()` ended the cell: the exit code that a program would have, 0 for a completed one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "ts", ts(optional))]
+    pub exit_code: Option<u8>,
     /// nbformat 4.5 output objects, in order.
-    #[cfg_attr(feature = "ts", ts(type = "Array<Record<string, unknown>>"))]
+    #[cfg_attr(feature = "ts", ts(type = "Array<Output>"))]
+    #[cfg_attr(feature = "schema", schemars(with = "Vec<crate::nbformat::Output>"))]
     pub outputs: Vec<serde_json::Value>,
+}
+
+/// How a run of a cell ended, without what it put out: for clients that were told that already.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct CellEnd {
+    /// How it ended.
+    pub status: ExecStatus,
+    /// What it raised.
+    pub error: Option<CellFault>,
+    /// Milliseconds inside the kernel.
+    #[cfg_attr(feature = "ts", ts(type = "number"))]
+    pub timing_ms: u64,
+    /// `In [n]`.
+    #[cfg_attr(feature = "ts", ts(type = "number | null"))]
+    pub execution_count: Option<u64>,
+}
+
+/// What a failing cell raised, without its traceback, which is among its outputs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct CellFault {
+    /// Class name.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The beginning of `str(exception)`.
+    pub message: String,
+}
+
+impl CellFault {
+    /// The longest name and message, in characters.
+    const LONGEST: usize = 2000;
+
+    /// The same, and no more of it than a view needs.
+    #[must_use]
+    pub fn cut(kind: &str, message: &str) -> Self {
+        let head = |text: &str| text.chars().take(Self::LONGEST).collect();
+        Self {
+            kind: head(kind),
+            message: head(message),
+        }
+    }
 }
 
 /// What `POST /shell` runs.
@@ -168,8 +223,8 @@ pub struct ErrorAnswer {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ErrorBody {
-    /// snake_case.
-    pub code: String,
+    /// For programs.
+    pub code: ErrorCode,
     /// One sentence.
     pub message: String,
 }
@@ -188,6 +243,16 @@ pub struct KernelStatus {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_answer_can_be_read_for_its_end_alone() {
+        let answer = r#"{"id": "a", "execution_id": "b", "status": "failed", "stdout": "x", "stderr": "", "result": null,
+            "error": {"type": "E", "message": "why", "traceback": "long"}, "timing_ms": 1, "execution_count": 2, "outputs": []}"#;
+        let end: CellEnd = serde_json::from_str(answer).unwrap();
+        assert_eq!(end.error, Some(CellFault::cut("E", "why")));
+        let long = CellFault::cut("E", &"é".repeat(1 << 20));
+        assert_eq!(long.message.chars().count(), CellFault::LONGEST);
+    }
 
     #[test]
     fn a_command_is_a_line_or_arguments() {

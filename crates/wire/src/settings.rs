@@ -15,6 +15,8 @@ pub struct Settings {
     pub close_to_tray: bool,
     /// A notification when something long ends or fails while the window is not in front.
     pub notify: bool,
+    /// Whether sandboxes are turned on when the window opens.
+    pub serve_sandboxes: bool,
     /// The container engine: an address (`unix://`, `tcp://`, `ssh://`), or the name of one of
     /// Docker's contexts. Where there is none, it is found by itself.
     pub engine: Option<String>,
@@ -26,6 +28,7 @@ impl Default for Settings {
             theme: Theme::System,
             close_to_tray: false,
             notify: true,
+            serve_sandboxes: false,
             engine: None,
         }
     }

@@ -7,9 +7,12 @@ use crate::{
     body::{InputPrompt, Takeover},
     evolve::EvolveRun,
     failure::Failure,
-    kernel::ExecAnswer,
+    job::JobKind,
+    kernel::CellEnd,
     machine::{MachineStatus, Progress},
     machines::MachineList,
+    nbformat::CellOutput,
+    sandbox::SandboxEvent,
     settings::SettingsState,
 };
 
@@ -28,21 +31,6 @@ pub struct StreamEvent {
     pub machine: Option<String>,
     /// What happened.
     pub event: Event,
-}
-
-/// What a run does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
-#[serde(rename_all = "snake_case")]
-pub enum Work {
-    /// Builds the machine's image.
-    Build,
-    /// Builds, creates and starts the machine.
-    Up,
-    /// Builds a new machine and puts it in the old one's place. [`Event::Evolve`] says how it ended.
-    Evolve,
-    /// Puts an earlier generation in place. [`Event::Evolve`] says how it ended.
-    Rollback,
 }
 
 /// What happened.
@@ -81,8 +69,11 @@ pub enum Event {
     RunEnded {
         /// Which run.
         run_id: String,
-        /// What was done.
-        work: Work,
+        /// What it did. How an evolve or a rollback ended, [`Event::Evolve`] says in full.
+        job_kind: JobKind,
+        /// When it began, in Unix milliseconds.
+        #[cfg_attr(feature = "ts", ts(type = "number"))]
+        started_at: u64,
         /// Why, where it failed.
         failure: Option<Failure>,
     },
@@ -100,6 +91,8 @@ pub enum Event {
     },
     /// The machine's generations are others now: fetch them anew.
     Generations,
+    /// Jobs of the machine began or ended, or wait for something else: fetch the list anew.
+    Jobs,
     /// Mouse and keyboard of the desktop were taken over, or given back.
     Takeover {
         /// How it is now.
@@ -111,6 +104,19 @@ pub enum Event {
         cell_id: String,
         /// The view's id of this run of it; empty where it gave none.
         run_id: String,
+        /// The kernel's id of this run, if the kernel has the cell already.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[cfg_attr(feature = "ts", ts(optional))]
+        execution_id: Option<String>,
+    },
+    /// The kernel has a cell that was handed in: from now on it can be interrupted by its id.
+    CellAccepted {
+        /// The view's id of the cell.
+        cell_id: String,
+        /// The view's id of this run of it; empty where it gave none.
+        run_id: String,
+        /// The kernel's id of this run.
+        execution_id: String,
     },
     /// The kernel is at a cell: it waits no longer.
     CellStarted {
@@ -118,19 +124,22 @@ pub enum Event {
         cell_id: String,
         /// The view's id of this run of it; empty where it gave none.
         run_id: String,
+        /// The kernel's id of this run; none if it didn't tell.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[cfg_attr(feature = "ts", ts(optional))]
+        execution_id: Option<String>,
         /// For how long it had run when this was told.
         #[cfg_attr(feature = "ts", ts(type = "number"))]
         ran_ms: u64,
     },
-    /// A cell put something out (an nbformat 4.5 output object).
+    /// A cell put something out.
     CellOutput {
         /// The view's id of the cell.
         cell_id: String,
         /// The view's id of this run of it; empty where it gave none.
         run_id: String,
-        /// Output object.
-        #[cfg_attr(feature = "ts", ts(type = "Record<string, unknown>"))]
-        output: serde_json::Value,
+        /// An output as nbformat has it, or what stands for it.
+        output: CellOutput,
     },
     /// A cell took back what it had put out (`clear_output`).
     CellCleared {
@@ -165,6 +174,20 @@ pub enum Event {
         /// Why.
         cause: String,
     },
+    /// Something happened to a sandbox: it was created, ends soon, was paused, or is gone.
+    Sandbox {
+        /// What, and which one.
+        happened: SandboxEvent,
+    },
+    /// An image is being built or fetched for sandboxes, or no longer.
+    SandboxImage {
+        /// Its name.
+        image: String,
+        /// Name of the token that asked for it; `None` for the person and for a machine.
+        owner: Option<String>,
+        /// What is being done; `None` once that is over. Lines come a few times a second at most.
+        progress: Option<Progress>,
+    },
     /// A cell ended.
     CellEnded {
         /// The view's id of the cell.
@@ -172,7 +195,7 @@ pub enum Event {
         /// The view's id of this run of it; empty where it gave none.
         run_id: String,
         /// The kernel's answer, where it gave one.
-        answer: Option<ExecAnswer>,
+        answer: Option<CellEnd>,
         /// Why, where it did not.
         failure: Option<Failure>,
     },

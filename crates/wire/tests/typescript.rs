@@ -10,11 +10,20 @@ use wire::{
     commands::*,
     evolve::*,
     inspector::*,
+    job::{JobId, JobList, JobLog, JobLogRequest},
+    log::{LogLines, LogsRequest},
     machine::{EngineInfo, MachineDisk, MachineStats, MachineStatus},
     machines::{MachineCreateRequest, MachineDeleteRequest, MachineList, MachineRenameRequest},
     mcp::*,
+    sandbox::{CreateRequest, ExecView, FileEntry, PoolView, SandboxView},
+    sandbox_call::{SandboxAccess, SandboxAccessState},
+    sandbox_commands::*,
+    secrets::{SecretHandRequest, SecretList, SecretName, SecretSetRequest},
     settings::{Settings, SettingsState},
     stream::StreamEvent,
+    tokens::{
+        CredentialRequest, CredentialText, TokenCreateRequest, TokenCreated, TokenList, TokenName,
+    },
 };
 
 const HEAD: &str = "// Made from crates/wire by `just wire`. Changes belong there.\n";

@@ -18,6 +18,9 @@ interface Places {
   go: (page: string) => void;
 }
 
+/** Other words for pages. */
+const ALSO: Record<string, string[]> = { sandboxes: ["E2B", "untrusted code", "containers"] };
+
 export function actions({ pages, go }: Places, live: Live, notebook: Notebook, preferences: Preferences): Action[] {
   const { status } = live;
   const free = live.doing === null && !live.going && status !== null;
@@ -27,7 +30,7 @@ export function actions({ pages, go }: Places, live: Live, notebook: Notebook, p
     return act();
   };
   const found: (Action | false)[] = [
-    ...pages.map(({ id, word }, at): Action => ({ group: "Go to", word, keys: `Ctrl ${at + 1}`, act: () => go(id) })),
+    ...pages.map(({ id, word }, at): Action => ({ group: "Go to", word, keys: `Ctrl ${at + 1}`, also: ALSO[id] ?? [], act: () => go(id) })),
     { group: "Go to", word: "Settings", keys: "Ctrl ,", also: ["about", "version", "preferences"], act: () => go("settings") },
     free && !running && { group: "Machine", word: "Start machine", also: ["up", "build"], act: on("machine", () => live.up(false)) },
     running && { group: "Machine", word: "Stop machine", also: ["down"], act: on("machine", () => live.down()) },

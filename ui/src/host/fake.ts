@@ -2,9 +2,12 @@
 
 import type { Failure, MachineState, MachineStatus, Progress, StreamEvent, Event } from "../wire";
 import type { Answer, Command, Host, Request } from "./host";
+import { FakeAccess } from "./fakeAccess";
 import { fakeEvolve } from "./fakeEvolve";
+import { FakeJobs } from "./fakeJobs";
 import { fakeMcp } from "./fakeMcp";
 import { hostileEvents, hostile } from "./fakeHostile";
+import { FakeSandboxes } from "./fakeSandboxes";
 import { asScene } from "./fakeScenes";
 import { download, openTab, pageClipboard } from "./page";
 
@@ -12,14 +15,14 @@ const ENGINE_AWAY: Failure = {
   code: "engine_missing",
   message: "Cannot connect to a container engine at unix:///var/run/docker.sock",
   cause: "unix:///var/run/docker.sock: No such file or directory",
-  next: "Start Docker, or set DOCKER_HOST.",
+  next: { kind: "start_engine", found: "docker_service" },
   detail: null,
 };
 const BUILD_FAILED: Failure = {
   code: "build_failed",
   message: "Step 7 of 21 of the build failed",
   cause: "RUN apt-get install ended with exit code 100",
-  next: "Look at the last lines, fix the Dockerfile, and try again.",
+  next: { kind: "fix_build_step" },
   detail: "E: Unable to locate package tigervnc-standalone-servr\nThe command returned a non-zero code: 100",
 };
 
@@ -28,28 +31,34 @@ const WOULD_RECREATE: Failure = {
   code: "would_recreate",
   message: "Machine os-host would be recreated",
   cause: "its ports and its folders changed, which requires a new container",
-  next: "Recreate it with vivarium up --recreate, or undo the change.",
+  next: { kind: "recreate_machine" },
   detail: "Recreating stops everything that runs in the machine (the kernel's variables, terminals, windows) and deletes all changes outside mounts and the home folder, such as installed packages. The home folder, /repo, /data and other mounts stay.",
 };
 
-/** Scenes: absent, stopped, running, recreate, desktop, building, build-failed, no-engine, evolving, asked, asked-reading, asked-failing; on every page: new, full, loading, failing, hostile. */
+/** Scenes: absent, stopped, running, recreate, desktop, building, build-failed, no-engine, evolving, jobs, jobs-reading, jobs-failing, asked, asked-reading, asked-failing; on every page: new, full, loading, failing, hostile; in the settings and on the page of sandboxes: busy; there: sandboxes-off, sandboxes-no-image. */
 export class FakeHost implements Host {
   #scene: string;
+  #access = new FakeAccess();
+  #jobs: FakeJobs;
+  #sandboxes: FakeSandboxes;
   #machines = ["os-host", "research"];
   #take: (event: StreamEvent) => void = () => {};
   #seq = 0;
   #takeover: Answer<"takeover_get"> = { on: false, by: null, since_ms: null };
+  #sandboxAccess: Answer<"sandbox_access_get"> = { access: { allowed: true, network: "none" }, sandboxes: [] };
 
   /** What the page asked for, oldest first. */
   #asked: { command: Command; request: unknown }[] = [];
 
   constructor(scene: string) {
     this.#scene = scene;
+    this.#jobs = new FakeJobs(scene);
+    this.#sandboxes = new FakeSandboxes(scene);
     // For tests.
     Object.assign(globalThis, { asked: this.#asked });
   }
 
-  async call<C extends Command>(command: C, request: Request<C>): Promise<Answer<C>> {
+  async call<C extends Command>(command: C, request: Request<C>, machine: string | null = null): Promise<Answer<C>> {
     this.#asked.push({ command, request });
     const answers: { [K in Command]?: (request: Request<K>) => unknown } = {
       engine_info: () => {
@@ -68,8 +77,11 @@ export class FakeHost implements Host {
         return { name: "Docker", version: "29.1.0", api_version: "1.52", endpoint: engine, chosen_by: "chosen by hand" };
       },
       ...fakeMcp,
+      ...this.#access.answers,
+      ...this.#jobs.answers,
+      ...this.#sandboxes.answers,
       ...fakeEvolve(this.#scene),
-      settings_get: () => ({ settings: { theme: "system", close_to_tray: false, notify: true, engine: null }, trouble: null }),
+      settings_get: () => ({ settings: { theme: "system", close_to_tray: false, notify: true, serve_sandboxes: false, engine: null }, trouble: null }),
       settings_set: (settings) => ({ settings, trouble: null }),
       machine_list: () => ({ machines: this.#machines.map((name) => ({ name })) }),
       machine_create: ({ name }) => {
@@ -89,6 +101,8 @@ export class FakeHost implements Host {
       }),
       service_log: () => ({ lines: LOG }),
       takeover_get: () => this.#takeover,
+      sandbox_access_get: () => this.#sandboxAccess,
+      sandbox_access_set: (access) => (this.#sandboxAccess = { access, sandboxes: [] }),
       takeover_set: ({ on, by }) => (this.#takeover = { on, by: by ?? null, since_ms: Date.now() }),
       kernel_variables: () => ({
         count: 3,
@@ -107,7 +121,7 @@ export class FakeHost implements Host {
         const run_id = `fake-${this.#asked.length}`;
         if (this.#scene === "recreate" && !recreate) {
           this.#tell({ kind: "run_progress", run_id, progress: { kind: "phase", name: "create" } });
-          this.#tell({ kind: "run_ended", work: "up", run_id, failure: WOULD_RECREATE });
+          this.#tell({ kind: "run_ended", job_kind: "start", run_id, started_at: Date.now(), failure: WOULD_RECREATE });
           return { run_id };
         }
         this.#scene = "running";
@@ -137,6 +151,8 @@ export class FakeHost implements Host {
       },
     };
     if (this.#scene === "hostile") Object.assign(answers, hostile((event) => this.#tell(event)));
+    // The other machines rest.
+    if (machine !== null && machine !== this.#machines[0] && !this.#scene.startsWith("jobs-")) answers.job_list = () => ({ jobs: [], left_out: 0 });
     const answer = answers[command];
     return asScene(this.#scene, command, answer ? answer(request) : {}) as Answer<C>;
   }
@@ -155,7 +171,7 @@ export class FakeHost implements Host {
       progress({ kind: "step", index: at + 1, total: 21, title, cached: at < 3 });
       for (let line = 0; line < 12; line++) progress({ kind: "line", text: `\u001b[32m${at + 1}.${line}\u001b[0m Setting up something:amd64 (1.2.${line}-3) ...` });
     });
-    if (this.#scene === "build-failed") this.#tell({ kind: "run_ended", run_id: "fake", work: "up", failure: BUILD_FAILED });
+    if (this.#scene === "build-failed") this.#tell({ kind: "run_ended", run_id: "fake", job_kind: "start", started_at: Date.now(), failure: BUILD_FAILED });
   }
 
   #status(): MachineStatus {

@@ -1,7 +1,7 @@
 // A machine whose inside does what it can to fool or hang the pages. Every value here is one that a
 // real machine could send.
 
-import type { Event, ChangedFile, RepoDiff } from "../wire";
+import type { CellOutput, Event, ChangedFile, Failure, RepoDiff } from "../wire";
 import type { Command, Request } from "./host";
 
 type Tell = (event: Event) => void;
@@ -51,20 +51,30 @@ const DIFF: RepoDiff = {
   compiles: false,
 };
 
+const GONE: Failure = {
+  code: "not_found",
+  message: "The output is no longer in the machine",
+  cause: "The machine keeps the outputs of its last cells, until it is restarted.",
+  next: { kind: "run_cell_again" },
+  detail: null,
+};
+
 /** What a cell of this source puts out. */
 const OUTPUTS: Record<string, unknown[]> = {
   rule: [{ output_type: "display_data", data: { "text/markdown": "$\\rule{4000px}{300px}$ [good](https://evil.example \"https://good.example\")" } }],
   form: [{ output_type: "display_data", data: { "text/html": '<form name="body"><input name="closest"></form><form name="addEventListener"></form><img name="documentElement"><p contenteditable id="edit">edit me</p><button>press</button><p>named elements</p>' } }],
   odd: [null, 3, { output_type: "stream", text: { a: 1 } }, { output_type: "display_data", data: { "application/json": deep(180_000) } }, { output_type: "error", ename: {}, evalue: null, traceback: [3, null] }, { output_type: "stream", name: "stdout", text: `${ESCAPES}visible ${OVERRIDE}end\n` }],
+  // The first is in the machine, the second no longer, and no machine of ours sends the third.
+  lying: [1, 2].map((seq) => ({ output_type: "reference", execution_id: "e", seq, of: "display_data", display_id: null, size_bytes: 3e6, mime_types: ["image/png", `text/${OVERRIDE}html`], head: `<Figure> ${ESCAPES}` })).concat([{ output_type: "reference", seq: -1 } as never]),
   many: Array.from({ length: 5000 }, (_, at) => ({ output_type: "display_data", data: { "text/plain": `output ${at}` } })),
 };
 
 export function hostileEvents(code: string, cell_id: string, run_id: string): Event[] {
-  const answer = { id: cell_id, execution_id: cell_id, status: "completed" as const, stdout: "", stderr: "", result: null, error: null, timing_ms: 1, execution_count: 1, outputs: [] };
+  const answer = { status: "completed" as const, error: null, timing_ms: 1, execution_count: 1 };
   return [
     { kind: "cell_queued", cell_id, run_id },
     { kind: "cell_started", cell_id, run_id, ran_ms: 0 },
-    ...(OUTPUTS[code.trim()] ?? []).map((output): Event => ({ kind: "cell_output", cell_id, run_id, output: output as Record<string, never> })),
+    ...(OUTPUTS[code.trim()] ?? []).map((output): Event => ({ kind: "cell_output", cell_id, run_id, output: output as CellOutput })),
     { kind: "cell_ended", cell_id, run_id, answer, failure: null },
   ];
 }
@@ -85,10 +95,15 @@ export function hostile(tell: Tell): { [K in Command]?: (request: Request<K>) =>
       }
       return { result: RESULTS[name] ?? { content: [{ type: "text", text: `called ${name} with ${JSON.stringify(params)}` }] }, error: null, duration_ms: 1 };
     },
+    kernel_output: ({ seq }) => {
+      if (seq !== 1) throw GONE;
+      return { output: { output_type: "display_data", data: { "text/plain": "came from the machine" }, metadata: {} } };
+    },
     evolve_preview: () => DIFF,
+    job_list: () => ({ jobs: [{ id: "constructor", kind: "command", owner: { kind: "token", name: `${OVERRIDE}ic` }, machine: "os-host", title: `${ESCAPES}rm ${OVERRIDE}reversed`, state: { kind: "failed", why: `${ESCAPES}${"x".repeat(150)}` }, created_at: 1, started_at: 1, ended_at: 2, exit: 2147483647, has_log: false, can_cancel: true }], left_out: 0 }),
     machine_logs: () => ({ lines: [`${ESCAPES}first`, `a${OVERRIDE}b`, "x".repeat(1_000_000)] }),
     service_list: () => ({ services: ["constructor", "constructor", `kernel-${OVERRIDE}`].map((name) => ({ name, state: "ready", pid: 1, since_ms: 0, restarts: 0, last_exit: null })) }),
-    notebook_open: ({ path }) => ({ path, stamp: "1", content: { nbformat: 4, nbformat_minor: 5, metadata: {}, cells: [{ id: "a", cell_type: "code", source: "rule", metadata: {}, outputs: { no: "list" } }, { id: "b", cell_type: "code", source: 3, metadata: null, outputs: [null] }] } }),
+    notebook_open: ({ path }) => ({ path, stamp: "1", upgraded_from: null, content: { nbformat: 4, nbformat_minor: 5, metadata: {}, cells: [{ id: "a", cell_type: "code", source: "rule", metadata: {}, outputs: { no: "list" } }, { id: "b", cell_type: "code", source: 3, metadata: null, outputs: [null] }] } }),
     notebook_stamp: () => ({ stamp: "1" }),
   };
 }

@@ -8,18 +8,23 @@ const OUT_OF_REACH: Failure = {
   code: "unhealthy",
   message: "The machine is not responding",
   cause: "The connection to 127.0.0.1:8080 was refused.",
-  next: "Check the machine's log, or restart it.",
+  next: { kind: "check_services" },
   detail: null,
 };
 
 /** Commands that go on when the rest fails or waits: without them there is no page to look at. */
 const ALWAYS = ["engine_info", "app_info", "settings_get", "machine_status"];
 
+const BUSY_SANDBOXES = ["sandbox_create", "sandbox_pause", "sandbox_destroy", "sandbox_code"];
+
 const NEW: Answers = {
+  job_list: () => ({ jobs: [], left_out: 0 }),
   service_list: () => ({ services: [] }),
   kernel_variables: () => ({ count: 0, variables: [] }),
   snapshot_list: () => ({ snapshots: [] }),
   machine_logs: () => ({ lines: [] }),
+  secret_list: (list: object) => ({ ...list, secrets: [] }),
+  token_list: () => ({ tokens: [] }),
   mcp_status: (status: object) => ({ ...status, servers: [] }),
   mcp_servers: (servers: object) => ({ ...servers, servers: [] }),
   mcp_traces: () => ({ events: [], last: 0 }),
@@ -57,6 +62,8 @@ const FULL: Answers = {
 export function asScene(scene: string, command: string, answer: unknown): unknown {
   if (scene === "failing" && !ALWAYS.includes(command)) throw OUT_OF_REACH;
   if (scene === "loading" && !ALWAYS.includes(command)) return new Promise(() => {});
+  // Changes of keys, tokens and sandboxes that take their time.
+  if (scene === "busy" && (/^(secret|token)_(?!list)/.test(command) || BUSY_SANDBOXES.includes(command))) return new Promise(() => {});
   const change = { new: NEW, full: FULL }[scene]?.[command];
   return change ? Promise.resolve(answer).then((given) => change(given as never)) : answer;
 }

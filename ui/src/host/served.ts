@@ -58,9 +58,9 @@ export class ServedHost implements Host {
     if (response.headers.get("content-type")?.startsWith("application/json")) {
       const answer: unknown = await response.json();
       if (response.ok) return answer as Answer<C>;
-      throw toFailure(answer);
+      throw toFailure(refusal(answer), response.status === 401 ? "Not authorised" : undefined);
     }
-    throw toFailure(await response.text(), response.status === 401 ? "Not authorised" : undefined);
+    throw toFailure(await response.text());
   }
 
   readonly clipboard = pageClipboard;
@@ -126,4 +126,11 @@ async function* messages(response: Response): AsyncGenerator<string> {
     rest = lines.pop() ?? "";
     for (const line of lines) if (line.startsWith("data: ")) yield line.slice(6);
   }
+}
+
+/** Why access was refused, in words; any other answer as it is. */
+function refusal(answer: unknown): unknown {
+  if (typeof answer !== "object" || answer === null || !("error" in answer)) return answer;
+  const error = answer.error;
+  return typeof error === "object" && error !== null && "message" in error ? error.message : answer;
 }

@@ -11,6 +11,15 @@ test("colours become classes, and the text stays", () => {
   expect(ansiChunks("\u001b[38;5;196mx\u001b[0m")[0]!.classes).toBe("ansi-red-fg");
 });
 
+test("colours of 24 bits are drawn as they are", () => {
+  expect(ansiChunks("\u001b[38;2;255;100;0mx\u001b[48;2;0;0;9my\u001b[0mz")).toEqual([
+    { text: "x", classes: "", color: "rgb(255, 100, 0)" },
+    { text: "y", classes: "", color: "rgb(255, 100, 0)", background: "rgb(0, 0, 9)" },
+    { text: "z", classes: "" },
+  ]);
+  for (const odd of ["38;2;999;0;0", "38;2;1;2", "38;2"]) expect(ansiChunks(`\u001b[${odd}mx`).map(({ color }) => color)).toEqual([undefined]);
+});
+
 test("markup stays text", () => {
   expect(ansiChunks("\u001b[32m<img src=x>\u001b[0m")[0]!.text).toBe("<img src=x>");
 });

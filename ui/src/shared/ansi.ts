@@ -8,6 +8,9 @@ import { visible } from "./untrusted";
 export interface Chunk {
   text: string;
   classes: string;
+  /** Colours of 24 bits, as CSS has them. */
+  color?: string;
+  background?: string;
 }
 
 /** More changes of colour than this are not drawn: each is an element of the page. */
@@ -34,10 +37,20 @@ export function ansiChunks(given: string): Chunk[] {
   if (text.split("\u001b", MOST_CHUNKS + 2).length > MOST_CHUNKS + 1) return [{ text: visible(text.replace(COLOURS, "")), classes: "" }];
   return Anser.ansiToJson(text, { json: true, remove_empty: true, use_classes: true }).map((chunk) => {
     const classes: string[] = chunk.decorations.map((decoration) => `ansi-${decoration}`);
-    if (chunk.fg) classes.push(className(chunk.fg, "fg"));
-    if (chunk.bg) classes.push(className(chunk.bg, "bg"));
-    return { text: visible(chunk.content), classes: classes.join(" ") };
+    const color = chunk.fg === TRUE_COLOUR ? rgb(chunk.fg_truecolor) : null;
+    const background = chunk.bg === TRUE_COLOUR ? rgb(chunk.bg_truecolor) : null;
+    if (chunk.fg && chunk.fg !== TRUE_COLOUR) classes.push(className(chunk.fg, "fg"));
+    if (chunk.bg && chunk.bg !== TRUE_COLOUR) classes.push(className(chunk.bg, "bg"));
+    return { text: visible(chunk.content), classes: classes.join(" "), ...(color && { color }), ...(background && { background }) };
   });
+}
+
+const TRUE_COLOUR = "ansi-truecolor";
+
+/** `1, 2, 3` as a colour. */
+function rgb(given: string | null | undefined): string | null {
+  const parts = given?.split(",").map(Number) ?? [];
+  return parts.length === 3 && parts.every((part) => Number.isInteger(part) && part >= 0 && part <= 255) ? `rgb(${parts.join(", ")})` : null;
 }
 
 function className(colour: string, layer: "fg" | "bg"): string {

@@ -9,7 +9,7 @@ import type { Event, Failure, Settings, SettingsState, Theme } from "../wire";
 const THEME = "vivarium.theme";
 
 export class Preferences {
-  settings = $state<Settings>({ theme: "system", close_to_tray: false, notify: true, engine: null });
+  settings = $state<Settings>({ theme: "system", close_to_tray: false, notify: true, serve_sandboxes: false, engine: null });
   /** What was wrong with the settings' file, or could not be written to it. */
   trouble = $state<Failure | null>(null);
   /** The colours on screen now. */

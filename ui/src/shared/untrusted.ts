@@ -2,7 +2,9 @@
 // types are checked before anything is drawn, what can't be seen is made visible, and all of it is
 // bounded. Values stay as they are; only what is drawn changes.
 
-export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
+import { stringifyExact } from "./exact";
+
+export type Json = null | boolean | number | bigint | string | Json[] | { [key: string]: Json };
 
 /** The longest name that is drawn, in characters. */
 export const NAME_LIMIT = 300;
@@ -54,7 +56,7 @@ export const asList = (value: unknown): unknown[] => (Array.isArray(value) ? val
 /** The text; numbers as text; `fallback` in place of anything else. */
 export function asText(value: unknown, fallback = ""): string {
   if (typeof value === "string") return value;
-  return typeof value === "number" || typeof value === "boolean" ? String(value) : fallback;
+  return typeof value === "number" || typeof value === "bigint" || typeof value === "boolean" ? String(value) : fallback;
 }
 
 /** The text if it is one. */
@@ -102,7 +104,7 @@ export function bytesOf(value: unknown): number {
 /** JSON of a value in one line or laid out; the words for it if it is nested too deeply to be written. */
 export function asJson(value: unknown, indent?: number): string {
   try {
-    return JSON.stringify(value, null, indent) ?? "undefined";
+    return stringifyExact(value, indent) ?? "undefined";
   } catch {
     return "(nested too deeply to be shown as text)";
   }

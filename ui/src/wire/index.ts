@@ -9,6 +9,27 @@ mcp: string,
 /** VNC, `127.0.0.1:5900`. */
 vnc: string, };
 
+/** What a person can do next. */
+export type Advice = { "kind": "start_engine",
+/** What this computer has. */
+found: EngineFound, } | { "kind": "check_engine" } | { "kind": "join_docker_group" } | { "kind": "choose_engine" } | { "kind": "add_engine_certificates" } | { "kind": "check_ssh" } | { "kind": "check_engine_address" } | { "kind": "use_local_engine" } | { "kind": "use_podman_or_root" } | { "kind": "free_disk" } | { "kind": "delete_generations" } | { "kind": "free_port" } | { "kind": "free_port_or_recreate" } | { "kind": "fix_build_step" } | { "kind": "start_machine" } | { "kind": "check_machine" } | { "kind": "read_machine_log" } | { "kind": "check_services" } | { "kind": "wait_or_restart" } | { "kind": "restart_for_secrets" } | { "kind": "repair_machine" } | { "kind": "recreate_machine" } | { "kind": "rebuild_image" } | { "kind": "build_image" } | { "kind": "rebuild_or_use_default" } | { "kind": "choose_machine" } | { "kind": "choose_or_create_machine" } | { "kind": "choose_name" } | { "kind": "choose_machine_name" } | { "kind": "choose_profile" } | { "kind": "mount_smaller_folder" } | { "kind": "mount_apart" } | { "kind": "fix_spec",
+/** The file. */
+path: string, } | { "kind": "fix_settings" } | { "kind": "check_permissions" } | { "kind": "create_folder",
+/** The folder. */
+path: string, } | { "kind": "choose_template" } | { "kind": "make_base",
+/** The script that makes it. */
+script: string, } | { "kind": "remove_container" } | { "kind": "delete_files" } | { "kind": "install_web_kit" } | { "kind": "wait_for_operation" } | { "kind": "wait_for_cells" } | { "kind": "run_cell_again" } | { "kind": "fix_request" } | { "kind": "check_name" } | { "kind": "request_less" } | { "kind": "wait_for_new_machine" } | { "kind": "wait_for_old_machine" } | { "kind": "wait_then_roll_back" } | { "kind": "check_run" } | { "kind": "cancel_there" } | { "kind": "request_run" } | { "kind": "review_changes" } | { "kind": "fix_repo" } | { "kind": "choose_generation" } | { "kind": "roll_back_first" } | { "kind": "open_again" } | { "kind": "evolve_again" } | { "kind": "ignore_files" } | { "kind": "shorten_ignore_file" } | { "kind": "fix_ignore_file" } | { "kind": "remove_from_repo" } | { "kind": "list_repo_refs" } | { "kind": "mount_engine_socket" } | { "kind": "mount_data_and_repo" } | { "kind": "add_evolve_program" } | { "kind": "use_host_executor" } | { "kind": "serve_sandboxes" } | { "kind": "copy_sandbox_file" } | { "kind": "listen_on_loopback" } | { "kind": "choose_port",
+/** The option that sets it. */
+option: string, } | { "kind": "free_or_choose_port",
+/** The option that sets it. */
+option: string, } | { "kind": "build_pages" } | { "kind": "name_key_as_read" } | { "kind": "enter_key" } | { "kind": "unlock_keychain" } | { "kind": "rename_token" } | { "kind": "choose_scopes" } | { "kind": "remove_tokens" } | { "kind": "check_notebook_path" } | { "kind": "use_whole_path" } | { "kind": "check_file" } | { "kind": "restore_notebook" } | { "kind": "fix_notebook" } | { "kind": "save_elsewhere_or_overwrite" } | { "kind": "save_elsewhere" } | { "kind": "read_server_log" } | { "kind": "open_session" } | { "kind": "get_sandbox_image",
+/** The image. */
+image: string, } | { "kind": "remove_sandboxes" } | { "kind": "resume_sandbox" } | { "kind": "create_sandbox" } | { "kind": "open_in_browser",
+/** The address. */
+url: string, } | { "kind": "text",
+/** The words. */
+text: string, };
+
 /** Answer of `app_info`. */
 export type AppInfo = {
 /** This workspace's version. */
@@ -20,6 +41,11 @@ data_dir: string, };
 
 /** Who asked for a run. */
 export type Asker = "person" | "machine";
+
+/** Asks for `machine_build`. */
+export type BuildRequest = {
+/** Build even where the image is current. */
+rebuild: boolean, };
 
 /** A namespace as a run took it over. */
 export type CarriedKernel = {
@@ -34,14 +60,26 @@ skipped: Array<Skipped>,
 /** Names that did not come back. */
 failed: Array<NotRestored>, };
 
-/** What a failing cell raised. */
-export type CellError = {
+/** How a run of a cell ended, without what it put out: for clients that were told that already. */
+export type CellEnd = {
+/** How it ended. */
+status: ExecStatus,
+/** What it raised. */
+error: CellFault | null,
+/** Milliseconds inside the kernel. */
+timing_ms: number,
+/** `In [n]`. */
+execution_count: number | null, };
+
+/** What a failing cell raised, without its traceback, which is among its outputs. */
+export type CellFault = {
 /** Class name. */
 type: string,
-/** `str(exception)`. */
-message: string,
-/** Traceback, one text, ANSI colours as IPython writes them. */
-traceback: string, };
+/** The beginning of `str(exception)`. */
+message: string, };
+
+/** An output as views hear of it. */
+export type CellOutput = Output | OutputStandIn;
 
 /** A file of the repo that changed. */
 export type ChangedFile = {
@@ -68,6 +106,19 @@ patch: string,
 /** Whether more lines changed than are told. */
 cut: boolean, };
 
+/** `POST /sessions/{id}/code`. */
+export type CodeRequest = {
+/** Source. */
+code: string,
+/** `python`, also if `None`. */
+language: string | null,
+/** Id of a context; the sandbox's first one if `None`. */
+context: string | null,
+/** Seconds; the sandbox's own limit if `None`, none at all if 0. */
+timeout_s: number | null,
+/** Environment for this run alone. */
+env: { [key in string]: string }, };
+
 /** Answer of `POST /complete`. */
 export type CompleteAnswer = {
 /** Best first. */
@@ -88,6 +139,55 @@ text: string,
 type: string | null,
 /** Of a function. */
 signature: string | null, };
+
+/** `POST /sessions`. Whatever is left out has the default of the settings. */
+export type CreateRequest = {
+/** Image by name or id. */
+image: string | null,
+/**
+ * Memory, in MiB; what is written to the folders of `disk_mb` counts against it, unless they are in
+ * a volume.
+ */
+memory_mb: number | null,
+/** Processors, 1.5 for one and a half. */
+cpus: number | null,
+/** Processes and threads. */
+pids: number | null,
+/** Size of each writable folder, in MiB. */
+disk_mb: number | null,
+/** Where the writable folders are: in memory, if it isn't said. */
+disk: DiskKind | null,
+/** What happens if its image isn't there: it is built or fetched first, if it isn't said. */
+pull: Pull | null,
+/** What it may reach. */
+network: NetworkRequest | null,
+/** Seconds that a command may take if the command itself says nothing. */
+timeout_s: number | null,
+/** Seconds until the sandbox ends. */
+ttl_s: number | null,
+/** What happens at its end. */
+on_timeout: OnTimeout | null,
+/** Environment of all that runs in it. */
+env: { [key in string]: string },
+/** Whether it gets the engine's graphics cards. */
+gpu: boolean,
+/** Another runtime of the engine, such as `runsc`. */
+runtime: string | null,
+/** The caller's own labels. */
+metadata: { [key in string]: string }, };
+
+/** One of the two credentials that every machine makes for itself. */
+export type CredentialKind = "token" | "vnc_password";
+
+/** Asks for `machine_credential`. */
+export type CredentialRequest = {
+/** Which of them. */
+credential: CredentialKind, };
+
+/** Answer of `machine_credential`. */
+export type CredentialText = {
+/** The credential. */
+text: string, };
 
 /** Answer of `POST /cryo/reload`. */
 export type CryoReloaded = {
@@ -124,6 +224,9 @@ url: string,
 /** RFB password. */
 password: string, };
 
+/** Where the writable folders of a sandbox are. */
+export type DiskKind = "memory" | "volume";
+
 /** An engine that can be chosen by hand. */
 export type EngineCandidate = {
 /** What to choose: an address, or a context's name. */
@@ -132,6 +235,9 @@ engine: string,
 title: string,
 /** Its address. */
 endpoint: string, };
+
+/** What was found of a container engine that doesn't answer. */
+export type EngineFound = "docker_service" | "podman" | "application" | "nothing";
 
 /** What the engine says of itself. */
 export type EngineInfo = {
@@ -175,8 +281,10 @@ run_id: string,
 progress: Progress, } | { "kind": "run_ended",
 /** Which run. */
 run_id: string,
-/** What was done. */
-work: Work,
+/** What it did. How an evolve or a rollback ended, [`Event::Evolve`] says in full. */
+job_kind: JobKind,
+/** When it began, in Unix milliseconds. */
+started_at: number,
 /** Why, where it failed. */
 failure: Failure | null, } | { "kind": "evolve",
 /** As it stands now. */
@@ -184,25 +292,35 @@ run: EvolveRun, } | { "kind": "evolve_log",
 /** Which run. */
 run_id: string,
 /** Oldest first. */
-lines: Array<string>, } | { "kind": "generations" } | { "kind": "takeover",
+lines: Array<string>, } | { "kind": "generations" } | { "kind": "jobs" } | { "kind": "takeover",
 /** How it is now. */
 takeover: Takeover, } | { "kind": "cell_queued",
 /** The view's id of the cell. */
 cell_id: string,
 /** The view's id of this run of it; empty where it gave none. */
-run_id: string, } | { "kind": "cell_started",
+run_id: string,
+/** The kernel's id of this run, if the kernel has the cell already. */
+execution_id?: string, } | { "kind": "cell_accepted",
 /** The view's id of the cell. */
 cell_id: string,
 /** The view's id of this run of it; empty where it gave none. */
 run_id: string,
+/** The kernel's id of this run. */
+execution_id: string, } | { "kind": "cell_started",
+/** The view's id of the cell. */
+cell_id: string,
+/** The view's id of this run of it; empty where it gave none. */
+run_id: string,
+/** The kernel's id of this run; none if it didn't tell. */
+execution_id?: string,
 /** For how long it had run when this was told. */
 ran_ms: number, } | { "kind": "cell_output",
 /** The view's id of the cell. */
 cell_id: string,
 /** The view's id of this run of it; empty where it gave none. */
 run_id: string,
-/** Output object. */
-output: Record<string, unknown>, } | { "kind": "cell_cleared",
+/** An output as nbformat has it, or what stands for it. */
+output: CellOutput, } | { "kind": "cell_cleared",
 /** The view's id of the cell. */
 cell_id: string,
 /** The view's id of this run of it; empty where it gave none. */
@@ -222,13 +340,21 @@ message: Record<string, unknown>, } | { "kind": "mcp_closed",
 /** From `mcp_open`. */
 session: string,
 /** Why. */
-cause: string, } | { "kind": "cell_ended",
+cause: string, } | { "kind": "sandbox",
+/** What, and which one. */
+happened: SandboxEvent, } | { "kind": "sandbox_image",
+/** Its name. */
+image: string,
+/** Name of the token that asked for it; `None` for the person and for a machine. */
+owner: string | null,
+/** What is being done; `None` once that is over. Lines come a few times a second at most. */
+progress: Progress | null, } | { "kind": "cell_ended",
 /** The view's id of the cell. */
 cell_id: string,
 /** The view's id of this run of it; empty where it gave none. */
 run_id: string,
 /** The kernel's answer, where it gave one. */
-answer: ExecAnswer | null,
+answer: CellEnd | null,
 /** Why, where it did not. */
 failure: Failure | null, };
 
@@ -338,53 +464,101 @@ ended_at: number | null,
 /** What there is to say of it, in a sentence. */
 note: string | null, };
 
-/** Answer of `POST /exec` once the cell has ended. */
-export type ExecAnswer = {
-/** The client's id, or one of ours. */
-id: string,
-/** Ours, unique. */
-execution_id: string,
-/** How it ended. */
-status: ExecStatus,
-/** All of stdout, children's included. */
-stdout: string,
-/** All of stderr. */
-stderr: string,
-/** Text of the last expression's value. */
-result: string | null,
-/** What it raised. */
-error: CellError | null,
-/** Milliseconds inside the kernel. */
-timing_ms: number,
-/** `In [n]`. */
-execution_count: number | null,
-/** nbformat 4.5 output objects, in order. */
-outputs: Array<Record<string, unknown>>, };
+/** `POST /sessions/{id}/exec`. */
+export type ExecRequest = {
+/** A line for `bash -lc`, or a program and its arguments. */
+command: string | Array<string>,
+/** Seconds; the sandbox's own limit if `None`, none at all if 0. */
+timeout_s: number | null,
+/**
+ * What it reads; its stdin ends there. `None`: its stdin is empty, but for a background one,
+ * whose stdin stays open.
+ */
+stdin: string | null,
+/** Whether its stdin stays open for `…/stdin`. A background command's does if `None`. */
+keep_stdin: boolean | null,
+/** Working folder; the home if `None`. */
+cwd: string | null,
+/** Environment, over the sandbox's own. */
+env: { [key in string]: string },
+/** Whether the answer comes at its start instead of at its end. */
+background: boolean,
+/** A terminal of that size instead of three pipes. */
+pty: PtySize | null, };
 
 /** How a cell ended. */
 export type ExecStatus = "completed" | "failed" | "interrupted" | "timeout" | "died";
 
+/** A command of a sandbox, that runs or did. */
+export type ExecView = {
+/** Its id. */
+exec_id: string,
+/** Process id inside the sandbox. */
+pid: number,
+/** What runs. */
+command: string | Array<string>,
+/** Working folder that was asked for. */
+cwd: string | null,
+/** Environment that was asked for with it. */
+env: { [key in string]: string },
+/** Whether it has a terminal. */
+pty: boolean,
+/** Whether its caller did not wait. */
+background: boolean,
+/** Unix milliseconds of its start. */
+started_at_ms: number,
+/** How it ended; `None` while it runs. */
+exit_code: number | null, };
+
 /** Who carries runs out. */
 export type ExecutorKind = "host" | "socket";
 
-/** A failure in words: what failed, why, what next. */
+/** A failure: what failed and why in words, and what can be done next. */
 export type Failure = {
 /** Cause, for programs. */
 code: FailureCode,
+/** The code of the machine's own refusal, if the machine refused a request. */
+error_code?: string,
 /** What failed, one sentence. */
 message: string,
 /** Why, in the words of whoever knows. */
 cause: string | null,
-/** What to do next. */
-next: string | null,
+/** What to do next, which each face puts into its own words. */
+next: Advice | null,
 /** Longer text, such as a failing step's last lines. */
 detail: string | null, };
 
 /** A closed set of causes a consumer acts on. Add one only if a consumer uses it. */
-export type FailureCode = "engine_missing" | "engine_denied" | "port_taken" | "disk_full" | "build_failed" | "would_recreate" | "not_running" | "not_found" | "unhealthy" | "invalid" | "changed" | "cancelled" | "busy" | "internal";
+export type FailureCode = "engine_missing" | "engine_denied" | "port_taken" | "disk_full" | "build_failed" | "would_recreate" | "not_running" | "not_found" | "unhealthy" | "invalid" | "changed" | "cancelled" | "forbidden" | "busy" | "internal";
 
 /** How a file of the repo changed. */
 export type FileChange = "added" | "changed" | "removed";
+
+/** A file or folder in a sandbox. */
+export type FileEntry = {
+/** Its name; bytes that are not UTF-8 are replaced in it. */
+name: string,
+/** Its absolute path. */
+path: string,
+/** Whether `name` and `path` are not exact, since the name is not UTF-8. */
+is_lossy?: boolean,
+/** What it is. */
+kind: FileKind,
+/** Size. */
+size_bytes: number,
+/** Permissions, as `chmod` takes them. */
+mode: number,
+/** Owner's number. */
+uid: number,
+/** Group's number. */
+gid: number,
+/** Unix milliseconds of the last change. */
+modified_at_ms: number,
+/** Where a symbolic link leads. */
+target?: string | null, };
+
+/** What a path is. */
+export type FileKind = "file" | "folder" | "symlink" | "other";
 
 /** A machine as it was at one time: its image and its repo's commit. */
 export type Generation = {
@@ -466,10 +640,83 @@ name: string | null,
 /** Documentation by mime type. */
 data: Record<string, unknown>, };
 
+/** One piece of long work. */
+export type Job = {
+/** Unique over all kinds and machines. */
+id: string,
+/** What it does. */
+kind: JobKind,
+/** Who asked for it. */
+owner: JobOwner,
+/** The machine; `None` in a machine's own API, which doesn't know its name. */
+machine: string | null,
+/**
+ * What it is about: the first line of a cell or a command, a terminal's name, a note. Empty if
+ * its kind says all.
+ */
+title: string,
+/** Where it stands. */
+state: JobState,
+/** When it was asked for, in Unix milliseconds. */
+created_at: number,
+/** When it began to run, in Unix milliseconds. */
+started_at: number | null,
+/** When it ended, in Unix milliseconds. */
+ended_at: number | null,
+/** Exit status of a command or a terminal's shell, or 128 + the signal that ended it. */
+exit: number | null,
+/** Whether `job_log` has what it printed. */
+has_log: boolean,
+/** Whether `job_cancel` can end it now. */
+can_cancel: boolean, };
+
+/** Names a job. */
+export type JobId = {
+/** As `job_list` has it. */
+id: string, };
+
+/** What a job does. */
+export type JobKind = "build" | "start" | "evolve" | "rollback" | "cell" | "command" | "terminal";
+
+/** Jobs of a machine: answer of `job_list`, and of the machine's `GET /jobs` for those inside it. */
+export type JobList = {
+/** Newest first. */
+jobs: Array<Job>,
+/** How many more there are: of very many, those that go on are shown first. */
+left_out: number,
+/** Why those inside the machine are missing, if they could not be asked for. */
+missing?: string, };
+
+/** What a job printed: answer of `job_log`, and of the machine's `GET /jobs/{id}/log`. */
+export type JobLog = {
+/** As it was printed. */
+text: string,
+/** Where to go on reading; the number that was asked with if nothing came since. */
+next: number, };
+
+/** Asks for `job_log`. */
+export type JobLogRequest = {
+/** Which job. */
+id: string,
+/** From here on: 0, or the last answer's `next`. */
+after: number, };
+
+/** Who asked for a job. */
+export type JobOwner = { "kind": "machine" } | { "kind": "person" } | { "kind": "token",
+/** The token's name. */
+name: string, };
+
+/** Where a job stands, and at its end how it ended. */
+export type JobState = { "kind": "queued" } | { "kind": "awaits_approval" } | { "kind": "running" } | { "kind": "succeeded" } | { "kind": "failed",
+/** Why, in one line. */
+why: string, } | { "kind": "cancelled" } | { "kind": "interrupted" };
+
 /** A cell that the kernel knows. */
 export type KernelCell = {
 /** The view's id of the cell. */
 cell_id: string,
+/** The view's id of this run of it, as it was handed in; none if it gave none. */
+run_id: string | null,
 /** The kernel's. */
 execution_id: string,
 /** Whether it waits or runs. */
@@ -519,6 +766,18 @@ export type KernelInterruptRequest = {
 /** Which cell; where it is left out, whichever runs. */
 execution_id: string | null, };
 
+/** Answer of `kernel_output`. */
+export type KernelOutput = {
+/** The output itself, or that it can't be read. */
+output: CellOutput, };
+
+/** Asks for `kernel_output`. */
+export type KernelOutputRequest = {
+/** From the reference. */
+execution_id: string,
+/** From the reference. */
+seq: number, };
+
 /** Lines of a log, oldest first. */
 export type LogLines = {
 /** Without newlines. */
@@ -527,7 +786,9 @@ lines: Array<string>, };
 /** Asks for `machine_logs`. */
 export type LogsRequest = {
 /** How many lines from the end. */
-tail: number, };
+tail: number,
+/** Only lines since then, in seconds of Unix time. */
+since_s?: number, };
 
 /** Asks for `machine_create`. */
 export type MachineCreateRequest = {
@@ -633,9 +894,7 @@ warnings?: Array<string>, };
 /** How other clients reach the endpoint. */
 export type McpAccess = {
 /** `http://127.0.0.1:<port>`; `/mcp` there is the endpoint over all servers. */
-url: string,
-/** Bearer token. */
-token: string, };
+url: string, };
 
 /** Answer of `mcp_request`: what the server answered, be it an error. */
 export type McpAnswer = {
@@ -644,7 +903,9 @@ result: unknown,
 /** Its error: `code`, `message`, `data`; none where it answered well. */
 error: { code: number; message: string; data?: unknown } | null,
 /** How long it took, in milliseconds. */
-duration_ms: number, };
+duration_ms: number,
+/** The whole message as the server wrote it, if it was wanted as text. */
+text?: string, };
 
 /** Which way a message went. */
 export type McpDirection = "client_to_server" | "server_to_client";
@@ -697,7 +958,11 @@ id: number,
 /** Such as `tools/call`. */
 method: string,
 /** Its parameters. */
-params: unknown, };
+params: unknown,
+/** The same as a JSON text, in place of `params`: numbers reach the server as they are written in it. */
+params_text: string | null,
+/** Whether the server's answer is wanted as a JSON text, in place of `result` and `error`. */
+as_text: boolean, };
 
 /** A server's entry in `mcp.json`: the form that clients share, and words of ours. */
 export type McpServerEntry = {
@@ -887,6 +1152,18 @@ after: number,
 /** Of this server alone. */
 server: string | null, };
 
+/** Values by mime type. What is in them is up to whoever made them. */
+export type MimeBundle = Record<string, unknown>;
+
+/** Text that a file may hold as one string or as lines. */
+export type MultilineText = string | Array<string>;
+
+/** What a sandbox may reach. */
+export type NetworkMode = "none" | "isolated" | "internet";
+
+/** What a caller asks for: one of the modes, or rules. */
+export type NetworkRequest = NetworkMode | Record<string, unknown>;
+
 /** A value that was not restored. */
 export type NotRestored = {
 /** Its name. */
@@ -900,8 +1177,13 @@ export type NotebookFile = {
 path: string,
 /** Stands for its bytes; `notebook_save` wants it back. */
 stamp: string,
-/** nbformat 4. */
-content: Record<string, unknown>, };
+/**
+ * nbformat 4. Numbers that JSON lacks are null in it, halves of surrogate pairs are U+FFFD, and a text
+ * stands for what is nested too deeply; `notebook_save` keeps in the file what comes back unchanged.
+ */
+content: Record<string, unknown>,
+/** The file's nbformat, where it is older than 4. */
+upgraded_from: number | null, };
 
 /** Names a notebook file. */
 export type NotebookPath = {
@@ -917,7 +1199,12 @@ content: Record<string, unknown>,
 /** What it was when it was read; `None` for a new file. */
 stamp: string | null,
 /** Also where somebody else changed it. */
-overwrite: boolean, };
+overwrite: boolean,
+/**
+ * The file that it was opened from, whose layout and untouched values are kept; where it is left out,
+ * the one that is written.
+ */
+from: string | null, };
 
 /** Answer of `notebook_save`. */
 export type NotebookSaved = {
@@ -933,6 +1220,100 @@ stamp: string | null, };
 
 /** No fields. */
 export type Nothing = Record<symbol, never>;
+
+/** What happens when a sandbox reaches its end time. */
+export type OnTimeout = "kill" | "pause";
+
+/** An output of a cell. */
+export type Output = { "output_type": "stream",
+/** `stdout` or `stderr`. */
+name: string,
+/** The text. */
+text: MultilineText, } | { "output_type": "display_data",
+/** The same thing in several forms. */
+data: MimeBundle,
+/** How to show it. */
+metadata?: MimeBundle,
+/** For as long as the kernel runs. */
+transient?: TransientData, } | { "output_type": "execute_result",
+/** The same value in several forms. */
+data: MimeBundle,
+/** How to show it. */
+metadata?: MimeBundle,
+/** `Out [n]`. */
+execution_count?: number | null,
+/** For as long as the kernel runs. */
+transient?: TransientData, } | { "output_type": "update_display_data",
+/** The same thing in several forms. */
+data: MimeBundle,
+/** How to show it. */
+metadata?: MimeBundle,
+/** Which displays. */
+transient?: TransientData, } | { "output_type": "error",
+/** Class name. */
+ename: string,
+/** `str(exception)`. */
+evalue: string,
+/** Lines without their ends. */
+traceback: Array<string>, };
+
+/**
+ * An output that is too large to be sent along: `GET /executions/{id}/outputs/{seq}` has it, as
+ * long as the machine keeps it.
+ */
+export type OutputReference = {
+/** The kernel's id of the run. */
+execution_id: string,
+/** Number of the output's event. */
+seq: number,
+/** Its `output_type`; none if nbformat doesn't have it. */
+of: OutputType | null,
+/** The display that it is, or that it updates. */
+display_id: string | null,
+/** Bytes of its JSON. */
+size_bytes: number,
+/** Of its data. */
+mime_types: Array<string>,
+/** The beginning of its text; empty if it has none. */
+head: string, };
+
+/** What stands for an output that isn't there. */
+export type OutputStandIn = { "output_type": "reference" } & OutputReference | { "output_type": "unreadable" } & UnreadableOutput;
+
+/** The `output_type` of an output. */
+export type OutputType = "stream" | "display_data" | "execute_result" | "update_display_data" | "error";
+
+/** Started sandboxes of one kind, that wait. */
+export type PoolShape = {
+/** Image. */
+image: string,
+/** Limits. */
+limits: SandboxLimits,
+/** Network. */
+network: NetworkMode,
+/** How many are kept. */
+size: number,
+/** How many wait now. */
+ready: number,
+/** How many are being started. */
+starting: number,
+/** Sandboxes of this shape that were ready when they were asked for. */
+hits: number,
+/** Sandboxes of this shape that had to be started first. */
+misses: number,
+/** Why none can be started, in a sentence. */
+failure: string | null, };
+
+/** `GET /pool`. */
+export type PoolView = {
+/** One for each shape that is kept. */
+shapes: Array<PoolShape>,
+/** Sandboxes that were ready when they were asked for. */
+hits: number,
+/** Sandboxes that had to be started first. */
+misses: number,
+/** Whether the pool is empty because memory is short. */
+under_pressure: boolean, };
 
 /** One step of long work. */
 export type Progress = { "kind": "step",
@@ -966,6 +1347,16 @@ ok: boolean,
 detail: string,
 /** How long it took. */
 took_ms: number, };
+
+/** Columns and rows of a terminal. */
+export type PtySize = {
+/** Columns. */
+cols: number,
+/** Rows. */
+rows: number, };
+
+/** What happens if a sandbox's image isn't there. */
+export type Pull = "missing" | "never";
 
 /** Asks for `machine_remove`. */
 export type RemoveRequest = {
@@ -1047,6 +1438,286 @@ export type RunState = "asked" | "awaits_yes" | "running" | "good" | "undone" | 
 /** What to do about cells that run or wait. */
 export type RunningCell = "wait" | "interrupt" | "refuse";
 
+/** What a machine may do with sandboxes of this computer, as its owner says. */
+export type SandboxAccess = {
+/** Whether its programs may use sandboxes. */
+allowed: boolean,
+/** The most that such a sandbox may reach. */
+network: NetworkMode, };
+
+/** Answer of `sandbox_access_get` and `sandbox_access_set`. */
+export type SandboxAccessState = {
+/** What it may do. */
+access: SandboxAccess,
+/** The sandboxes that it uses now. */
+sandboxes: Array<SandboxView>, };
+
+/** Answer of `sandbox_code`. */
+export type SandboxCode = {
+/** What it put out. A value of the last expression and an error are outputs, too. */
+outputs: Array<CellOutput>,
+/** Whether it put out more than is kept. */
+truncated: boolean,
+/** Whether it raised nothing and was not ended. */
+succeeded: boolean,
+/** `In [n]`. */
+execution_count: number | null,
+/** Milliseconds inside the kernel. */
+timing_ms: number, };
+
+/** Asks for `sandbox_code`. */
+export type SandboxCodeRequest = {
+/** Which sandbox. */
+sandbox_id: SandboxId,
+/** What runs there. */
+request: CodeRequest, };
+
+/** What a sandbox gets if its request doesn't say. */
+export type SandboxDefaults = {
+/** Image. */
+image: string,
+/** What it may use. */
+limits: SandboxLimits,
+/** What it may reach. */
+network: NetworkMode,
+/** Seconds until it ends. */
+ttl_s: number,
+/** The longest that can be asked for, in seconds. */
+longest_ttl_s: number, };
+
+/** Something happened to a sandbox. */
+export type SandboxEvent = {
+/** Which one. */
+sandbox_id: SandboxId,
+/** Name of the token that made it; `None` for the person and for a machine. */
+owner: string | null,
+/** Unix milliseconds. */
+at_ms: number, } & ({ "kind": "created" } | { "kind": "ends_soon",
+/** Unix milliseconds. */
+ends_at_ms: number, } | { "kind": "timeout_changed",
+/** Unix milliseconds. */
+ends_at_ms: number, } | { "kind": "paused" } | { "kind": "resumed" } | { "kind": "ended",
+/** Why, in a sentence. */
+reason: string, } | { "kind": "lost",
+/** Why, in a sentence. */
+reason: string, });
+
+/** Asks for `sandbox_exec`. */
+export type SandboxExecRequest = {
+/** Which sandbox. */
+sandbox_id: SandboxId,
+/** What runs there. It always runs in the background: its output is asked for. */
+request: ExecRequest, };
+
+/** Answer of `sandbox_execs`. */
+export type SandboxExecs = {
+/** Those that run and the last that did, oldest first. */
+execs: Array<ExecView>, };
+
+/** Answer of `sandbox_file_read`. */
+export type SandboxFile = {
+/** What it is. */
+entry: FileEntry,
+/** Its bytes, in base64. */
+base64: string, };
+
+/** Asks for `sandbox_file_write`. */
+export type SandboxFileWriteRequest = {
+/** Which sandbox. */
+sandbox_id: SandboxId,
+/** Absolute path; folders above it are made. */
+path: string,
+/** Its bytes, in base64. */
+base64: string, };
+
+/** Answer of `sandbox_files`. */
+export type SandboxFiles = {
+/** Folders first, then by name. */
+entries: Array<FileEntry>,
+/** How many more there are. */
+left_out: number, };
+
+/** Names a sandbox: lower-case letters and digits, so that it can be a part of a host's name. */
+export type SandboxId = string;
+
+/** Asks for `sandbox_image`. */
+export type SandboxImageRequest = {
+/** Image; the sandboxes' own if `None`. */
+image: string | null, };
+
+/** An image that is being built or fetched. */
+export type SandboxImageWork = {
+/** Its name. */
+image: string,
+/** The step that runs, such as `[3/9] RUN apt-get …`, and its last line; empty at first. */
+doing: string,
+/** Unix milliseconds of its beginning. */
+since_ms: number, };
+
+/** Asks for `sandbox_input`. */
+export type SandboxInputRequest = {
+/** Which sandbox. */
+sandbox_id: SandboxId,
+/** Which command. */
+exec_id: string,
+/** What its terminal reads, in base64. */
+base64: string, };
+
+/** What a sandbox may use. */
+export type SandboxLimits = {
+/** Memory, in MiB. */
+memory_mb: number,
+/** Processors. */
+cpus: number,
+/** Processes and threads. */
+pids: number,
+/** Size of each writable folder, in MiB; in memory, what is in them counts against it. */
+disk_mb: number, };
+
+/** Answer of `sandbox_list`. */
+export type SandboxList = {
+/** Newest first: those that are there, and those that ended within the last hour. */
+sandboxes: Array<SandboxView>,
+/** What a sandbox gets if its request doesn't say. */
+defaults: SandboxDefaults,
+/**
+ * Where programs reach the sandboxes, such as `http://127.0.0.1:8000`; `None` if they are there
+ * for machines alone.
+ */
+address: string | null,
+/** Whether they need an access token there. */
+needs_token: boolean,
+/** Images that are being built or fetched now. */
+images: Array<SandboxImageWork>, };
+
+/** Names a sandbox. */
+export type SandboxName = {
+/** Which one. */
+sandbox_id: SandboxId, };
+
+/**
+ * Answer of `sandbox_output`, which comes as soon as there is something new, or after a while
+ * with nothing.
+ */
+export type SandboxOutput = {
+/**
+ * What the command wrote to its terminal, or to stdout and stderr, in base64: a character may
+ * end in the next answer.
+ */
+base64: string,
+/** Number of the last event in it, for the next request. */
+last: number,
+/** Whether output before it is no longer kept. */
+dropped: boolean,
+/** Whether the command is over; nothing follows then. */
+ended: boolean,
+/** How it ended; `None` while it runs. */
+exit_code: number | null, };
+
+/** Asks for `sandbox_output`. */
+export type SandboxOutputRequest = {
+/** Which sandbox. */
+sandbox_id: SandboxId,
+/** Which command. */
+exec_id: string,
+/** Number of the last event that was seen; 0 for all that is kept. */
+after: number, };
+
+/** Names a file or folder of a sandbox. */
+export type SandboxPath = {
+/** Which sandbox. */
+sandbox_id: SandboxId,
+/** Absolute path. */
+path: string, };
+
+/** Asks for `sandbox_resize`. */
+export type SandboxResizeRequest = {
+/** Which sandbox. */
+sandbox_id: SandboxId,
+/** Which command. */
+exec_id: string,
+/** Its terminal's size from now on. */
+size: PtySize, };
+
+/** Where a sandbox stands. */
+export type SandboxState = "running" | "paused" | "lost" | "ended";
+
+/** Asks for `sandbox_timeout`. */
+export type SandboxTimeoutRequest = {
+/** Which sandbox. */
+sandbox_id: SandboxId,
+/** Seconds from now until it ends. */
+ttl_s: number, };
+
+/** What a sandbox uses at this moment. */
+export type SandboxUsage = {
+/** Processor time so far, in milliseconds. */
+cpu_ms: number,
+/** Processors in use since the last look, 100 for one whole; `None` at the first look. */
+cpu_percent: number | null,
+/** Memory without the file cache; what lies in the writable folders is in it. */
+memory_bytes: number,
+/** In the writable folders. */
+disk_bytes: number,
+/** Processes and threads. */
+pids: number,
+/** Received over the network; `None` if that isn't known. */
+network_received_bytes: number | null,
+/** Sent over the network; `None` if that isn't known. */
+network_sent_bytes: number | null, };
+
+/** A sandbox as `GET /sessions` shows it. */
+export type SandboxView = {
+/** Its id. */
+sandbox_id: SandboxId,
+/** Where it stands. */
+state: SandboxState,
+/**
+ * Whether its first process answers. If it doesn't, commands and files fail until it does;
+ * removing the sandbox works.
+ */
+responding: boolean,
+/** Why it is lost or has ended, in a sentence. */
+reason: string | null,
+/** Name of its container. */
+container: string,
+/** Image as it was asked for. */
+image: string,
+/** Name of the token that made it; `None` for the person and for a machine. */
+owner: string | null,
+/** Id of the machine whose programs made it: the machine's name, or an earlier one. */
+machine?: string,
+/** What it may use. */
+limits: SandboxLimits,
+/** Where its writable folders are. */
+disk: DiskKind,
+/** What it may reach. */
+network: NetworkMode,
+/** Whether it has the engine's graphics cards. */
+gpu: boolean,
+/** Another runtime of the engine, such as `runsc`. */
+runtime: string | null,
+/** The caller's own labels. */
+metadata: { [key in string]: string },
+/** Names of the variables that its creator set. Their values are not shown. */
+env_names: Array<string>,
+/** Whether it was started before it was asked for. */
+from_pool: boolean,
+/** Unix milliseconds of its creation. */
+created_at_ms: number,
+/** Seconds since then. */
+age_s: number,
+/** Unix milliseconds of the last command, code or file. */
+last_used_at_ms: number,
+/** Unix milliseconds at which its time is over. */
+ends_at_ms: number,
+/** What happens then. */
+on_timeout: OnTimeout,
+/** What it uses; `None` if nobody looked yet. */
+usage: SandboxUsage | null,
+/** What its user should know, such as that files count against its memory. */
+notes: Array<string>, };
+
 /**
  * The files of the repo as a rollback found them, where no generation has them. They stay as long
  * as one of the two generations is there.
@@ -1064,6 +1735,50 @@ from_generation: number | null,
 to_generation: number | null,
 /** The repository on this computer that has the branch. */
 history: string, };
+
+/** A key without its value. */
+export type SecretEntry = {
+/** Its name, such as `OPENAI_API_KEY`. */
+name: string,
+/** Names of the machines that have it. */
+machines: Array<string>,
+/** Where its value is stored. */
+place: SecretPlace, };
+
+/** Asks for `secret_hand`. */
+export type SecretHandRequest = {
+/** Which key. */
+name: string,
+/** Names of the machines that have it from now on, and no others. */
+machines: Array<string>, };
+
+/** Answer of every command about keys: what is stored after it. */
+export type SecretList = {
+/** The keys, by name. */
+secrets: Array<SecretEntry>,
+/** Where a key is stored that is set now. */
+place: SecretPlace,
+/** Why the keychain isn't used, if it isn't. */
+without_keychain: string | null,
+/** The folder of the keys that are in files. */
+folder: string, };
+
+/** Names a key. */
+export type SecretName = {
+/** As `secret_list` has it. */
+name: string, };
+
+/** Where a key's value is stored. */
+export type SecretPlace = "keychain" | "file";
+
+/** Asks for `secret_set`. */
+export type SecretSetRequest = {
+/** Capital letters, digits and `_`. */
+name: string,
+/** The key itself. */
+value: string,
+/** Names of the machines that have it from now on; those that have it already if `None`. */
+machines: Array<string> | null, };
 
 /** Answer of `GET /services`. */
 export type ServiceList = {
@@ -1102,6 +1817,8 @@ theme: Theme,
 close_to_tray: boolean,
 /** A notification when something long ends or fails while the window is not in front. */
 notify: boolean,
+/** Whether sandboxes are turned on when the window opens. */
+serve_sandboxes: boolean,
 /**
  * The container engine: an address (`unix://`, `tcp://`, `ssh://`), or the name of one of
  * Docker's contexts. Where there is none, it is found by itself.
@@ -1215,6 +1932,62 @@ by?: string, };
 /** Colours of the window. */
 export type Theme = "system" | "light" | "dark";
 
+/** Asks for `token_create`. */
+export type TokenCreateRequest = {
+/** Letters, digits, `_`, `.` and `-`. */
+name: string,
+/** What it may do. */
+scopes: Array<string>,
+/** Names of the machines that it is for; all of them and the app's own API if `None`. */
+machines: Array<string> | null,
+/** Whether a number is added to a name that is taken, instead of refusing it. */
+numbered: boolean, };
+
+/** Answer of `token_create`. */
+export type TokenCreated = {
+/** The token. Nobody can show it again. */
+token: string,
+/** What it may do. */
+entry: TokenEntry, };
+
+/** A token without what it is. */
+export type TokenEntry = {
+/** Its name. */
+name: string,
+/** What it may do. */
+scopes: Array<string>,
+/**
+ * Names of the machines that it is for; `None` if it is for all of them and for the app's own
+ * API.
+ */
+machines: Array<string> | null,
+/** When it was made, in Unix milliseconds. */
+created_at_ms: number, };
+
+/** Answer of `token_list` and `token_remove`. */
+export type TokenList = {
+/** By name. */
+tokens: Array<TokenEntry>, };
+
+/** Names a token. */
+export type TokenName = {
+/** As `token_list` has it. */
+name: string, };
+
+/** What is true of an output only as long as its kernel runs; files don't have it. */
+export type TransientData = {
+/** The display, for updates of it. */
+display_id?: string, };
+
+/** An output that isn't one of nbformat's. */
+export type UnreadableOutput = {
+/** Why it can't be read. */
+cause: string,
+/** Bytes of what came. */
+size_bytes: number,
+/** The beginning of it. */
+head: string, };
+
 /** Asks for `machine_up`. */
 export type UpRequest = {
 /** Build even where the image is current. */
@@ -1240,9 +2013,6 @@ variables: Array<Variable>,
 /** How many there are. */
 count: number, };
 
-/** What a run does. */
-export type Work = "build" | "up" | "evolve" | "rollback";
-
 /** Every command about the app: what it is asked with, what it answers. */
 export interface AppCommands {
   /** Versions and folders. */
@@ -1265,6 +2035,20 @@ export interface AppCommands {
   machine_rename: { request: MachineRenameRequest; answer: MachineList };
   /** Removes a machine's container and takes it out of the list. */
   machine_delete: { request: MachineDeleteRequest; answer: MachineList };
+  /** The keys that are stored, never their values. */
+  secret_list: { request: Nothing; answer: SecretList };
+  /** Stores a key and hands it to machines. */
+  secret_set: { request: SecretSetRequest; answer: SecretList };
+  /** Chooses the machines that have a key. */
+  secret_hand: { request: SecretHandRequest; answer: SecretList };
+  /** Removes a key from the store and from all machines. */
+  secret_remove: { request: SecretName; answer: SecretList };
+  /** The access tokens that were made, never the tokens themselves. */
+  token_list: { request: Nothing; answer: TokenList };
+  /** Makes an access token, which is shown this once. */
+  token_create: { request: TokenCreateRequest; answer: TokenCreated };
+  /** Removes an access token: nothing accepts it any more. */
+  token_remove: { request: TokenName; answer: TokenList };
   /** Cancels long work. */
   run_cancel: { request: RunCancelRequest; answer: Nothing };
   /** Reads a notebook file of this computer. */
@@ -1273,12 +2057,52 @@ export interface AppCommands {
   notebook_stamp: { request: NotebookPath; answer: NotebookStamp };
   /** Writes a notebook file, unless somebody else changed it. */
   notebook_save: { request: NotebookSaveRequest; answer: NotebookSaved };
+  /** Serves sandboxes and the API from this process, until it ends. */
+  sandbox_serve: { request: Nothing; answer: Nothing };
+  /** The sandboxes with what they use, and what a new one gets. */
+  sandbox_list: { request: Nothing; answer: SandboxList };
+  /** Sandboxes that wait started, and how often one was ready. */
+  sandbox_pool: { request: Nothing; answer: PoolView };
+  /** Builds the sandboxes' own image, or fetches another one; takes minutes. */
+  sandbox_image: { request: SandboxImageRequest; answer: Nothing };
+  /** Creates a sandbox. */
+  sandbox_create: { request: CreateRequest; answer: SandboxView };
+  /** Freezes its processes. */
+  sandbox_pause: { request: SandboxName; answer: SandboxView };
+  /** Continues its processes. */
+  sandbox_resume: { request: SandboxName; answer: SandboxView };
+  /** Sets how long it lives from now on. */
+  sandbox_timeout: { request: SandboxTimeoutRequest; answer: SandboxView };
+  /** Removes it with all that is in it. */
+  sandbox_destroy: { request: SandboxName; answer: Nothing };
+  /** Starts a command in it. */
+  sandbox_exec: { request: SandboxExecRequest; answer: ExecView };
+  /** Its commands, those that run and the last that did. */
+  sandbox_execs: { request: SandboxName; answer: SandboxExecs };
+  /** Waits for a command's next output. */
+  sandbox_output: { request: SandboxOutputRequest; answer: SandboxOutput };
+  /** Types into a command's terminal. */
+  sandbox_input: { request: SandboxInputRequest; answer: Nothing };
+  /** Gives a command's terminal another size. */
+  sandbox_resize: { request: SandboxResizeRequest; answer: Nothing };
+  /** Runs Python in it and waits for the end; variables stay. */
+  sandbox_code: { request: SandboxCodeRequest; answer: SandboxCode };
+  /** Lists one of its folders. */
+  sandbox_files: { request: SandboxPath; answer: SandboxFiles };
+  /** Reads one of its files. */
+  sandbox_file_read: { request: SandboxPath; answer: SandboxFile };
+  /** Writes one of its files. */
+  sandbox_file_write: { request: SandboxFileWriteRequest; answer: FileEntry };
+  /** Removes one of its files or folders. */
+  sandbox_file_remove: { request: SandboxPath; answer: Nothing };
 }
 
 /** Every command about one machine. */
 export interface MachineCommands {
   /** The machine's state now. */
   machine_status: { request: Nothing; answer: MachineStatus };
+  /** Builds the image if needed, and leaves the container as it is; goes on as stream events. */
+  machine_build: { request: BuildRequest; answer: RunStarted };
   /** Builds where needed, creates, starts; goes on as stream events. */
   machine_up: { request: UpRequest; answer: RunStarted };
   /** Stops it politely. */
@@ -1293,6 +2117,14 @@ export interface MachineCommands {
   machine_stats: { request: Nothing; answer: MachineStats };
   /** What the machine takes of the disk; may take seconds. */
   machine_disk: { request: Nothing; answer: MachineDisk };
+  /** The machine's own token or VNC password, to copy it. */
+  machine_credential: { request: CredentialRequest; answer: CredentialText };
+  /** Long work of the machine that goes on or ended lately: builds, starts, evolves, cells, commands, terminals. */
+  job_list: { request: Nothing; answer: JobList };
+  /** What a job printed, from a place on. */
+  job_log: { request: JobLogRequest; answer: JobLog };
+  /** Ends a job, whatever its kind. */
+  job_cancel: { request: JobId; answer: Nothing };
   /** A one-time ticket to the desktop's bridge. */
   desktop_open: { request: Nothing; answer: DesktopTicket };
   /** Whether the person has the desktop's mouse and keyboard, and the AI's input rests. */
@@ -1317,6 +2149,8 @@ export interface MachineCommands {
   kernel_cells: { request: Nothing; answer: KernelCells };
   /** Outputs of such a cell from its beginning, then live, as stream events. */
   kernel_follow: { request: KernelFollowRequest; answer: Nothing };
+  /** An output that came as a reference. */
+  kernel_output: { request: KernelOutputRequest; answer: KernelOutput };
   /** Stored namespaces, newest first. */
   snapshot_list: { request: Nothing; answer: SnapshotList };
   /** Stores the namespace. */
@@ -1345,7 +2179,7 @@ export interface MachineCommands {
   mcp_server_remove: { request: McpServerName; answer: McpRemoved };
   /** Messages of all clients after a number. */
   mcp_traces: { request: McpTraceQuery; answer: McpTracePage };
-  /** Address and token for other clients. */
+  /** Address for other clients. */
   mcp_access: { request: Nothing; answer: McpAccess };
   /** Begins a session with a server. */
   mcp_open: { request: McpOpenRequest; answer: McpSession };
@@ -1355,6 +2189,10 @@ export interface MachineCommands {
   mcp_tell: { request: McpTell; answer: Nothing };
   /** Ends a session. */
   mcp_close: { request: McpSessionName; answer: Nothing };
+  /** Whether the machine's programs may use sandboxes, and which they use now. */
+  sandbox_access_get: { request: Nothing; answer: SandboxAccessState };
+  /** Allows or denies it, from now on. */
+  sandbox_access_set: { request: SandboxAccess; answer: SandboxAccessState };
   /** What changed in the machine's repo since its generation. */
   evolve_preview: { request: Nothing; answer: RepoDiff };
   /** Builds, proves and puts in place a new machine; goes on as stream events. */

@@ -1,4 +1,8 @@
 //! The display: one connection to the X server, and what is asked of it. Blocking.
+//!
+//! - `picture`, `cursor`, `changes`: what it shows
+//! - `keyboard`, `keysym`, `pointer`, `clipboard`: what a person could do
+//! - `windows`: windows, as the window manager tells of them
 
 mod changes;
 mod clipboard;

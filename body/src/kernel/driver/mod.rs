@@ -17,8 +17,7 @@ use tokio_util::sync::CancellationToken;
 use wire::body::Change;
 
 use super::{
-    Aside, AskError, Execution, Kernel, Question, Work,
-    execution::Order,
+    AskError, Execution, Kernel, OutOfBand, Question, QueuedExecution, Work,
     link::{FromWorker, LONGEST_FRAME, Link, ShellChange, ToWorker},
     running::{Alarm, Running, began},
 };
@@ -43,7 +42,7 @@ impl From<std::io::Error> for Gone {
 struct Driver {
     kernel: Arc<Kernel>,
     shell: Arc<Shell>,
-    asides: mpsc::Receiver<Aside>,
+    asides: mpsc::Receiver<OutOfBand>,
     asked: HashMap<u64, oneshot::Sender<Result<Value, AskError>>>,
     last_ask: u64,
     /// The question that has its turn, last of all.
@@ -69,7 +68,7 @@ pub async fn drive(
     kernel: Arc<Kernel>,
     socket: PathBuf,
     shell: Arc<Shell>,
-    asides: mpsc::Receiver<Aside>,
+    asides: mpsc::Receiver<OutOfBand>,
     worker: watch::Sender<Option<i32>>,
     stop: CancellationToken,
 ) {
@@ -163,7 +162,7 @@ impl Driver {
     }
 
     /// A cell that a supervisor before this one started.
-    fn adopt(&self, order: Order, at_s: f64) -> Running {
+    fn adopt(&self, order: QueuedExecution, at_s: f64) -> Running {
         self.kernel.take_out(&order.execution_id);
         self.kernel.spool.begin(&order.execution_id);
         let known = self.kernel.execution(&order.execution_id);
@@ -192,7 +191,7 @@ impl Driver {
                 },
             };
             let done = match work {
-                Work::Cell(execution) => self.run(link, execution).await,
+                Work::Execution(execution) => self.run(link, execution).await,
                 Work::Job(question) => self.job(link, question).await,
             };
             if let Err(gone) = done {
@@ -293,7 +292,7 @@ impl Driver {
                     self.take(link, message.ok_or(Gone)?, None).await?;
                 }
                 aside = self.asides.recv() => match aside {
-                    Some(Aside::Interrupt) => link.send(&ToWorker::Interrupt).await?,
+                    Some(OutOfBand::Interrupt) => link.send(&ToWorker::Interrupt).await?,
                     aside => self.aside(link, aside, None).await?,
                 }
             }
@@ -322,11 +321,11 @@ impl Driver {
     async fn aside(
         &mut self,
         link: &mut Link,
-        aside: Option<Aside>,
+        aside: Option<OutOfBand>,
         running: Option<&mut Running>,
     ) -> Result<(), Gone> {
         match aside {
-            Some(Aside::Interrupt) => {
+            Some(OutOfBand::Interrupt) => {
                 let Some(running) = running else {
                     return Ok(());
                 };
@@ -338,8 +337,8 @@ impl Driver {
                 }
                 Ok(link.send(&ToWorker::Interrupt).await?)
             }
-            Some(Aside::Ask(question)) => self.put(link, question).await.map(|_| ()),
-            Some(Aside::Input { number, value }) => {
+            Some(OutOfBand::Ask(question)) => self.put(link, question).await.map(|_| ()),
+            Some(OutOfBand::Input { number, value }) => {
                 let value = Some(value.as_str());
                 Ok(link.send(&ToWorker::Input { number, value }).await?)
             }

@@ -1,12 +1,14 @@
 //! What a worker says, taken in: of the cell that runs, of cells that are over, of none.
 
+use std::sync::Arc;
+
 use wire::kernel::ExecStatus;
 
 use super::{Driver, Gone};
 use crate::{
     kernel::{
         AskError,
-        execution::Ending,
+        ending::Ending,
         link::{FromWorker, Link, ToWorker},
         outputs::updated_display,
         running::Running,
@@ -93,6 +95,7 @@ impl Driver {
                 output,
                 ..
             } if own(&execution_id) => {
+                let output = Arc::new(output);
                 if let Some(display_id) = updated_display(&output) {
                     self.kernel.update_others(execution, display_id, &output);
                 }
@@ -133,6 +136,7 @@ impl Driver {
                 error,
                 timing_ms,
                 execution_count,
+                exit_code,
                 ..
             } if own(&execution_id) => {
                 let timed_out = running.alarm.was_limit() && status == ExecStatus::Interrupted;
@@ -146,6 +150,7 @@ impl Driver {
                     error,
                     timing_ms,
                     execution_count,
+                    exit_code,
                 };
                 self.kernel.end(execution, ending);
                 return Ok(true);

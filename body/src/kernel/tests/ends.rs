@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use wire::kernel::{ExecRequest, ExecStatus};
 
 use super::fake::{DEADLINE, Fake, Machine, cell, fresh};
-use crate::kernel::{AskError, Execution, Follower, execution::Ending, link::LONGEST_FRAME};
+use crate::kernel::{AskError, Execution, Follower, ending::Ending, link::LONGEST_FRAME};
 
 async fn answered(execution: &Execution) -> ExecStatus {
     let answer = tokio::time::timeout(DEADLINE, execution.answer()).await;
@@ -202,5 +202,45 @@ async fn behind_a_cell_of_a_batch_that_fails_none_of_it_runs() {
         (status(&other), status(&last)),
         (Some(ExecStatus::Completed), None)
     );
+    machine.end().await;
+}
+
+#[tokio::test]
+async fn behind_a_cell_of_a_batch_that_exits_none_of_it_runs_and_it_is_completed() {
+    let machine = Machine::new();
+    let mut worker = machine.worker(1, fresh()).await;
+    machine.kernel.ready(None).await;
+    let of = |code: &str| {
+        machine.execute(ExecRequest {
+            batch: Some("one".to_owned()),
+            ..cell(code)
+        })
+    };
+    let first = of("import sys; sys.exit()");
+    worker.hears("shell_context").await;
+    let exits = worker.hears("execute").await["execution_id"].clone();
+    let waits = of("2");
+    let other = machine.execute(cell("3"));
+    worker
+        .say(json!({
+            "type": "done", "seq": 9, "execution_id": exits, "status": "completed", "result": null,
+            "error": null, "timing_ms": 1, "execution_count": 1, "exit_code": 0,
+        }))
+        .await;
+    let answer = tokio::time::timeout(DEADLINE, first.answer())
+        .await
+        .unwrap();
+    assert_eq!(
+        (answer.status, answer.exit_code),
+        (ExecStatus::Completed, Some(0))
+    );
+    assert_eq!(answered(&waits).await, ExecStatus::Interrupted);
+    let runs = worker.hears("execute").await;
+    assert_eq!(runs["code"], "3");
+    worker.done(&runs["execution_id"]).await;
+    let answer = tokio::time::timeout(DEADLINE, other.answer())
+        .await
+        .unwrap();
+    assert_eq!(answer.exit_code, None);
     machine.end().await;
 }

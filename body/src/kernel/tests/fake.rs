@@ -13,7 +13,7 @@ use tokio_util::{
     codec::{Framed, LengthDelimitedCodec},
     sync::CancellationToken,
 };
-use wire::kernel::ExecRequest;
+use wire::{job::JobOwner, kernel::ExecRequest};
 
 use crate::{
     changes::Changes,
@@ -129,7 +129,7 @@ impl Machine {
     }
 
     pub fn execute(&self, request: ExecRequest) -> Arc<Execution> {
-        self.kernel.execute(request).unwrap()
+        self.kernel.execute(request, JobOwner::Person).unwrap()
     }
 
     pub async fn worker(&self, pid: i32, shell: Value) -> Fake {

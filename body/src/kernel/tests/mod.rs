@@ -3,12 +3,16 @@
 mod clock;
 mod ends;
 mod fake;
+mod references;
 mod spooled;
 
 use std::{collections::BTreeMap, path::PathBuf};
 
 use serde_json::{Value, json};
-use wire::kernel::{ExecRequest, ExecStatus};
+use wire::{
+    job::JobOwner,
+    kernel::{ExecRequest, ExecStatus},
+};
 
 use self::fake::{Fake, Machine, cell, fresh};
 use super::{AskError, Follower, Message};
@@ -286,7 +290,7 @@ async fn a_comms_message_takes_its_turn_and_what_comes_late_is_kept() {
     };
     let second = machine
         .kernel
-        .send(ExecRequest::default(), message)
+        .send(ExecRequest::default(), JobOwner::Machine, message)
         .unwrap();
     worker.hears("shell_context").await;
     let id = worker.hears("execute").await["execution_id"].clone();

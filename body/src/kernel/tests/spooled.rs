@@ -3,7 +3,10 @@
 use std::sync::atomic::Ordering;
 
 use serde_json::json;
-use wire::kernel::{ExecRequest, ExecStatus};
+use wire::{
+    job::JobOwner,
+    kernel::{ExecRequest, ExecStatus},
+};
 
 use super::{
     fake::{Fake, Machine, cell, fresh},
@@ -121,7 +124,11 @@ async fn what_waits_has_a_limit_and_room_again_when_some_is_taken_out() {
         .waiting_bytes
         .store(MOST_WAITING_BYTES - (3 << 19), Ordering::Relaxed);
     let first = machine.execute(large.clone());
-    let full = machine.kernel.execute(large.clone()).err().unwrap();
+    let full = machine
+        .kernel
+        .execute(large.clone(), JobOwner::Person)
+        .err()
+        .unwrap();
     assert!(
         full.to_string()
             .starts_with("the queue is full, queued cells: 1;")

@@ -3,8 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
-use http_body_util::BodyExt;
-use hyper::{Method, Response, body::Incoming, header};
+use hyper::{Method, header};
+use reqwest::Response;
 use serde_json::value::RawValue;
 
 use super::{
@@ -14,6 +14,7 @@ use super::{
         upstream::Upstream,
     },
     events::Events,
+    http::words,
     target::{Fault, Target},
 };
 
@@ -69,26 +70,25 @@ fn complete(target: &Target, upstream: &Upstream, number: Option<u64>) -> Result
     }
 }
 
-fn kind(answer: &Response<Incoming>) -> Option<&str> {
+fn kind(answer: &Response) -> Option<&str> {
     let kind = answer.headers().get(header::CONTENT_TYPE)?.to_str().ok()?;
     kind.split(';').next().map(str::trim)
 }
 
 /// A body, up to so many bytes.
-async fn whole(answer: Response<Incoming>, most: usize) -> Result<Bytes, Fault> {
-    let mut body = answer.into_body();
+async fn whole(mut answer: Response, most: usize) -> Result<Bytes, Fault> {
     let mut whole = BytesMut::new();
-    while let Some(frame) = body.frame().await {
-        let frame =
-            frame.map_err(|error| Fault::Broken(format!("closed the connection: {error}")))?;
-        if let Ok(data) = frame.into_data() {
-            if whole.len() + data.len() > most {
-                return Err(too_large());
-            }
-            whole.extend_from_slice(&data);
+    while let Some(data) = answer.chunk().await.map_err(closed)? {
+        if whole.len() + data.len() > most {
+            return Err(too_large());
         }
+        whole.extend_from_slice(&data);
     }
     Ok(whole.freeze())
+}
+
+fn closed(error: reqwest::Error) -> Fault {
+    Fault::Broken(format!("closed the connection: {}", words(&error)))
 }
 
 fn too_large() -> Fault {
@@ -115,7 +115,7 @@ fn hand_on(upstream: &Arc<Upstream>, text: Bytes) {
 async fn refused(
     target: &Target,
     upstream: &Arc<Upstream>,
-    answer: Response<Incoming>,
+    answer: Response,
     number: Option<u64>,
 ) -> Result<(), Fault> {
     let status = answer.status();
@@ -164,7 +164,7 @@ async fn refused(
 async fn answered(
     target: &Target,
     upstream: &Arc<Upstream>,
-    answer: Response<Incoming>,
+    answer: Response,
     number: Option<u64>,
 ) -> Result<(), Fault> {
     let mut place = Place::default();
@@ -235,27 +235,23 @@ impl Default for Place {
 /// Hands on a stream's messages, to its end or to the answer of the request that it is for.
 pub async fn follow(
     upstream: &Arc<Upstream>,
-    answer: Response<Incoming>,
+    mut answer: Response,
     place: &mut Place,
     number: Option<u64>,
 ) -> Result<(), Fault> {
-    let mut body = answer.into_body();
     let mut events = Events::new(LARGEST + FIELDS);
     loop {
         let over = number.is_some_and(|number| !upstream.waits(number));
-        let frame = if over {
+        let chunk = if over {
             // A stream that is read to its end leaves a connection to use again.
-            tokio::time::timeout(END, body.frame())
+            tokio::time::timeout(END, answer.chunk())
                 .await
-                .unwrap_or(None)
+                .unwrap_or(Ok(None))
         } else {
-            body.frame().await
+            answer.chunk().await
         };
-        let Some(frame) = frame else { break };
-        let frame =
-            frame.map_err(|error| Fault::Broken(format!("closed the connection: {error}")))?;
-        let Ok(chunk) = frame.into_data() else {
-            continue;
+        let Some(chunk) = chunk.map_err(closed)? else {
+            break;
         };
         events.feed(&chunk);
         while let Some(event) = events.next().map_err(|_| too_large())? {

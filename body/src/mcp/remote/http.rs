@@ -3,23 +3,16 @@
 
 use std::{
     net::SocketAddr,
-    pin::Pin,
     sync::{Arc, OnceLock},
-    task::{Context, Poll},
     time::Duration,
 };
 
 use bytes::Bytes;
 use hickory_resolver::{TokioResolver, net::NetError};
-use http_body_util::Full;
-use hyper::{Request, Response, body::Incoming};
-use hyper_rustls::HttpsConnector;
-use hyper_util::{
-    client::legacy::{
-        Client,
-        connect::{HttpConnector, dns::Name},
-    },
-    rt::{TokioExecutor, TokioTimer},
+use reqwest::{
+    Client, Response,
+    dns::{Addrs, Name, Resolve, Resolving},
+    redirect, retry,
 };
 use rustls::{ClientConfig, RootCertStore};
 
@@ -30,11 +23,9 @@ const KEEPALIVE: Duration = Duration::from_secs(30);
 /// A connection that nobody uses is kept so long.
 const IDLE: Duration = Duration::from_secs(30);
 
-type Inner = Client<HttpsConnector<HttpConnector<Names>>, Full<Bytes>>;
-
 /// Made when the first server elsewhere is reached: certificates cost memory.
 #[derive(Default)]
-pub struct Http(OnceLock<Inner>);
+pub struct Http(OnceLock<Client>);
 
 /// A request came to nothing.
 #[derive(Debug)]
@@ -52,14 +43,13 @@ enum NoClient {
     Names(#[from] NetError),
     #[error("could not set up TLS: {0}")]
     Tls(#[from] rustls::Error),
+    #[error("could not set up HTTP: {0}")]
+    Http(#[from] reqwest::Error),
 }
 
 impl Http {
     /// Sends a request; the head of its answer.
-    pub async fn send(
-        &self,
-        request: Request<Full<Bytes>>,
-    ) -> Result<Response<Incoming>, Unanswered> {
+    pub async fn send(&self, request: hyper::Request<Bytes>) -> Result<Response, Unanswered> {
         let client = match self.0.get() {
             Some(client) => client,
             None => {
@@ -67,7 +57,8 @@ impl Http {
                 self.0.get_or_init(|| made)
             }
         };
-        client.request(request).await.map_err(|error| {
+        let sent = async { client.execute(request.try_into()?).await };
+        sent.await.map_err(|error: reqwest::Error| {
             let words = words(&error);
             if error.is_connect() {
                 Unanswered::Unreachable(words)
@@ -78,22 +69,23 @@ impl Http {
     }
 }
 
-fn client() -> Result<Inner, NoClient> {
+fn client() -> Result<Client, NoClient> {
     let names = TokioResolver::builder_tokio().and_then(|builder| builder.build())?;
-    let mut plain = HttpConnector::new_with_resolver(Names(Arc::new(names)));
-    plain.enforce_http(false);
-    plain.set_nodelay(true);
-    plain.set_connect_timeout(Some(CONNECT));
-    plain.set_keepalive(Some(KEEPALIVE));
-    let connector = hyper_rustls::HttpsConnectorBuilder::new()
-        .with_tls_config(trust()?)
-        .https_or_http()
-        .enable_http1()
-        .wrap_connector(plain);
-    Ok(Client::builder(TokioExecutor::new())
-        .pool_timer(TokioTimer::new())
+    let client = Client::builder()
+        .tls_backend_preconfigured(trust()?)
+        .dns_resolver(Names(Arc::new(names)))
+        // Redirects are followed by whoever asks, which keeps headers from other hosts; no proxy of the
+        // environment is between; what a server was asked once is not asked again unknown to the relay.
+        .redirect(redirect::Policy::none())
+        .no_proxy()
+        .referer(false)
+        .retry(retry::never())
+        .connect_timeout(CONNECT)
+        .tcp_keepalive(KEEPALIVE)
+        .tcp_nodelay(true)
         .pool_idle_timeout(IDLE)
-        .build(connector))
+        .build()?;
+    Ok(client)
 }
 
 /// Whom the machine trusts; nobody where it has no certificates, which leaves plain HTTP.
@@ -111,7 +103,7 @@ fn trust() -> Result<ClientConfig, NoClient> {
 }
 
 /// What went wrong, from its last cause: those before it only say that something did.
-fn words(error: &dyn std::error::Error) -> String {
+pub fn words(error: &dyn std::error::Error) -> String {
     let mut last = error;
     while let Some(source) = last.source() {
         last = source;
@@ -119,12 +111,9 @@ fn words(error: &dyn std::error::Error) -> String {
     last.to_string()
 }
 
-/// Names by the machine's own `hosts` and `resolv.conf`, without the C library: body is static.
-#[derive(Clone)]
+/// Names by the machine's own `hosts` and `resolv.conf`, without the C library: body is static. reqwest's
+/// own resolver asks servers of the internet if the machine has no `resolv.conf`.
 struct Names(Arc<TokioResolver>);
-
-type Found = std::vec::IntoIter<SocketAddr>;
-type Finding = Pin<Box<dyn Future<Output = Result<Found, Unknown>> + Send>>;
 
 /// A name leads nowhere.
 #[derive(Debug, thiserror::Error)]
@@ -135,16 +124,8 @@ enum Unknown {
     Lookup { name: String, problem: String },
 }
 
-impl tower_service::Service<Name> for Names {
-    type Response = Found;
-    type Error = Unknown;
-    type Future = Finding;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, name: Name) -> Finding {
+impl Resolve for Names {
+    fn resolve(&self, name: Name) -> Resolving {
         let names = Arc::clone(&self.0);
         Box::pin(async move {
             let found = names.lookup_ip(name.as_str()).await.map_err(|error| {
@@ -156,7 +137,7 @@ impl tower_service::Service<Name> for Names {
                 Unknown::Lookup { name, problem }
             })?;
             let found: Vec<SocketAddr> = found.iter().map(|ip| (ip, 0).into()).collect();
-            Ok(found.into_iter())
+            Ok(Box::new(found.into_iter()) as Addrs)
         })
     }
 }

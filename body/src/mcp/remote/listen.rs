@@ -3,13 +3,14 @@
 
 use std::{sync::Arc, time::Duration};
 
-use http_body_util::BodyExt;
-use hyper::{Method, Response, body::Incoming};
+use hyper::Method;
+use reqwest::Response;
 
 use super::{
     super::{lines::Line, message::LARGEST, upstream::Upstream},
     events::{Event, Events},
     exchange::{LONGEST_PAUSE, Place, SHORTEST_PAUSE, follow},
+    http::words,
     target::{Fault, Target},
 };
 
@@ -55,7 +56,7 @@ pub async fn stream(target: Arc<Target>, upstream: Arc<Upstream>) -> Result<(), 
 
 /// A stream of the older transport that announced where messages go.
 pub struct Old {
-    body: Incoming,
+    answer: Response,
     events: Events,
 }
 
@@ -64,7 +65,7 @@ pub async fn announced(target: &Target) -> Result<Old, Fault> {
     let answer = target.send(Method::GET, None, None, None).await?;
     check(&answer)?;
     let mut old = Old {
-        body: answer.into_body(),
+        answer,
         events: Events::new(LARGEST),
     };
     let first = tokio::time::timeout(ANNOUNCED, async {
@@ -88,7 +89,7 @@ fn no_server() -> Fault {
     )
 }
 
-fn check(answer: &Response<Incoming>) -> Result<(), Fault> {
+fn check(answer: &Response) -> Result<(), Fault> {
     let kind = answer.headers().get(hyper::header::CONTENT_TYPE);
     let kind = kind.and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     let status = answer.status().as_u16();
@@ -112,13 +113,11 @@ impl Old {
             {
                 return Ok(Some(event));
             }
-            let Some(frame) = self.body.frame().await else {
+            let chunk = self.answer.chunk().await;
+            let Some(chunk) = chunk.map_err(|error| Fault::Unreachable(words(&error)))? else {
                 return Ok(None);
             };
-            let frame = frame.map_err(|error| Fault::Unreachable(error.to_string()))?;
-            if let Ok(chunk) = frame.into_data() {
-                self.events.feed(&chunk);
-            }
+            self.events.feed(&chunk);
         }
     }
 }

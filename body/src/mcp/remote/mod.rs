@@ -1,6 +1,9 @@
 //! A server elsewhere, reached over HTTP: Streamable HTTP, or the older HTTP+SSE where it speaks
 //! nothing else. To the rest of the relay it is one that reads and writes messages, like a process.
 //! <https://modelcontextprotocol.io/specification/2025-11-25/basic/transports>
+//!
+//! - `target`, `http`: where it is, and the client that reaches it
+//! - `exchange`, `listen`, `events`: one POST, streams that it says by itself, and how both are read
 
 mod events;
 mod exchange;

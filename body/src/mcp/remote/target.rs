@@ -1,14 +1,14 @@
 //! Where a server elsewhere is: its address, what every request to it carries, and what goes wrong.
 
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
-use http_body_util::Full;
 use hyper::{
-    HeaderMap, Method, Request, Response, Uri,
-    body::Incoming,
+    HeaderMap, Method, Request, Uri,
     header::{self, HeaderName, HeaderValue},
 };
+use parking_lot::Mutex;
+use reqwest::Response;
 use wire::mcp::McpServerEntry;
 
 use super::{
@@ -106,8 +106,7 @@ impl Target {
     }
 
     pub fn address(&self) -> Uri {
-        let address = self.address.lock();
-        address.unwrap_or_else(PoisonError::into_inner).clone()
+        self.address.lock().clone()
     }
 
     /// Where messages go in the older transport; none where it is not spoken.
@@ -142,7 +141,7 @@ impl Target {
         upstream: Option<&Upstream>,
         body: Option<Bytes>,
         after: Option<&str>,
-    ) -> Result<Response<Incoming>, Fault> {
+    ) -> Result<Response, Fault> {
         let posts = self.posts().filter(|_| method == Method::POST);
         let mut address = posts.cloned().unwrap_or_else(|| self.address());
         for _ in 0..=REDIRECTS {
@@ -164,7 +163,7 @@ impl Target {
                 return Err(Fault::Broken(words.to_owned()));
             };
             if posts.is_none() {
-                let mut known = self.address.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut known = self.address.lock();
                 known.clone_from(&to);
             }
             address = to;
@@ -179,8 +178,8 @@ impl Target {
         upstream: Option<&Upstream>,
         body: Option<Bytes>,
         after: Option<&str>,
-    ) -> Result<Request<Full<Bytes>>, Fault> {
-        let mut request = Request::new(Full::new(body.unwrap_or_default()));
+    ) -> Result<Request<Bytes>, Fault> {
+        let mut request = Request::new(body.unwrap_or_default());
         *request.method_mut() = method.clone();
         *request.uri_mut() = address;
         let headers = request.headers_mut();

@@ -1,5 +1,7 @@
 //! The desktop's bridge: a WebSocket on loopback to a machine's VNC port, for
 //! views, which can't speak TCP. One-time tickets and the page's origin let in.
+//!
+//! `ticket` has the tickets.
 
 mod ticket;
 
@@ -22,8 +24,10 @@ use tokio_tungstenite::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use wire::{
-    commands::DesktopTicket,
+    body::{Takeover, TakeoverRequest},
+    commands::{DesktopTicket, Nothing},
     failure::{Failure, FailureCode},
+    routes::{GetTakeover, SetTakeover},
 };
 
 use crate::MachineHandle;
@@ -86,13 +90,21 @@ async fn start(tasks: &TaskTracker, stop: &CancellationToken) -> Result<Bridge, 
 
 impl MachineHandle {
     /// A ticket to the running machine's desktop.
-    pub(crate) async fn open_desktop(&self) -> Result<DesktopTicket, Failure> {
+    pub(crate) async fn desktop_open(&self, _: Nothing) -> Result<DesktopTicket, Failure> {
         let machine = self.machine()?;
         let vnc_port = machine.vnc_port(&self.connect().await?).await?;
         Ok(DesktopTicket {
             url: self.inner.bridge.address_to(vnc_port),
             password: machine.secret("vnc_password")?,
         })
+    }
+
+    pub(crate) async fn takeover_get(&self, _: Nothing) -> Result<Takeover, Failure> {
+        self.call::<GetTakeover>((), &()).await
+    }
+
+    pub(crate) async fn takeover_set(&self, request: TakeoverRequest) -> Result<Takeover, Failure> {
+        self.call::<SetTakeover>((), &request).await
     }
 }
 

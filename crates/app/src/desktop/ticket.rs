@@ -2,10 +2,10 @@
 
 use std::{
     collections::HashMap,
-    sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
+use parking_lot::Mutex;
 /// How long a ticket is good.
 const GOOD_FOR: Duration = Duration::from_secs(30);
 
@@ -34,7 +34,7 @@ impl Tickets {
 
     fn issue_at(&self, vnc_port: u16, now: Instant) -> String {
         let ticket = format!("{:032x}", rand::random::<u128>());
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut open = self.open.lock();
         open.retain(|_, ticket| ticket.until > now);
         let until = now + GOOD_FOR;
         open.insert(ticket.clone(), Ticket { vnc_port, until });
@@ -42,7 +42,7 @@ impl Tickets {
     }
 
     fn redeem_at(&self, ticket: &str, now: Instant) -> Option<u16> {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut open = self.open.lock();
         let ticket = open.remove(ticket)?;
         (ticket.until > now).then_some(ticket.vnc_port)
     }

@@ -1,45 +1,54 @@
 //! Evolve at the host: runs that views ask for, those that the machine asks for, the picking up
 //! of what was cut off, and the generations.
+//!
+//! `wishes` is what the machine asks for, `generations` what there was before.
 
+mod generations;
 mod wishes;
 
 use futures_util::future::BoxFuture;
-use lifecycle::{CancellationToken, Order, Told, What};
+use lifecycle::{CancellationToken, RunEvent, RunRequest, RunWork};
 use wire::{
-    commands::RunStarted,
+    advice::Advice,
+    commands::{Nothing, RunStarted},
     evolve::{
-        Asker, EvolveRequest, EvolveRun, EvolveRunList, EvolveStatus, ExecutorKind, GenerationList,
-        RollbackRequest, RunState, StepName,
+        Asker, EvolveLog, EvolveLogRequest, EvolveRequest, EvolveRun, EvolveRunId, EvolveRunList,
+        EvolveStatus, ExecutorKind, RepoDiff, RollbackRequest, RunState, StepName,
     },
     failure::{Failure, FailureCode},
-    stream::{Event, Work},
+    job::{JobKind, JobOwner},
+    stream::Event,
 };
 
 use crate::MachineHandle;
 
 impl MachineHandle {
     /// Begins an evolve; goes on as events.
-    pub(crate) fn evolve(&self, request: EvolveRequest) -> Result<RunStarted, Failure> {
-        self.begin_evolve(What::Evolve(request))
+    pub(crate) async fn evolve_start(&self, request: EvolveRequest) -> Result<RunStarted, Failure> {
+        self.begin_evolve(RunWork::Evolve(request))
     }
 
     /// Begins to go back to a generation; goes on as events.
-    pub(crate) fn rollback(&self, request: RollbackRequest) -> Result<RunStarted, Failure> {
-        self.begin_evolve(What::Rollback(request))
+    pub(crate) async fn generation_rollback(
+        &self,
+        request: RollbackRequest,
+    ) -> Result<RunStarted, Failure> {
+        self.begin_evolve(RunWork::Rollback(request))
     }
 
-    fn begin_evolve(&self, what: What) -> Result<RunStarted, Failure> {
+    fn begin_evolve(&self, work: RunWork) -> Result<RunStarted, Failure> {
         // A spec that can't be read is told at once.
         self.machine()?;
-        let work = match what {
-            What::Evolve(_) => Work::Evolve,
-            What::Rollback(_) => Work::Rollback,
+        let kind = match work {
+            RunWork::Evolve(_) => JobKind::Evolve,
+            RunWork::Rollback(_) => JobKind::Rollback,
         };
-        let (run_id, cancel) = self.inner.runs.begin(&self.inner.stop);
-        let order = Order {
+        let run_id = ulid::Ulid::generate().to_string();
+        let cancel = self.begin_run(&run_id, kind, JobOwner::Person);
+        let order = RunRequest {
             run_id: run_id.clone(),
             asked_by: Asker::Person,
-            what,
+            work,
         };
         let machine = self.clone();
         self.inner.tasks.spawn(async move {
@@ -52,12 +61,7 @@ impl MachineHandle {
             if let Some(failure) = &failure {
                 tracing::warn!(run_id = id, %failure, "an evolve failed");
             }
-            machine.inner.runs.end(&id);
-            machine.inner.journal.publish(Event::RunEnded {
-                run_id: id,
-                work,
-                failure,
-            });
+            machine.end_run(id, kind, failure);
         });
         Ok(RunStarted { run_id })
     }
@@ -65,7 +69,7 @@ impl MachineHandle {
     /// Carries a run out to its end, and tells the stream.
     async fn carry_out(
         &self,
-        order: Order,
+        order: RunRequest,
         cancel: &CancellationToken,
     ) -> Result<EvolveRun, Failure> {
         let run_id = order.run_id.clone();
@@ -77,14 +81,20 @@ impl MachineHandle {
         Ok(ended?)
     }
 
-    fn hear(&self, run_id: &str, told: Told) {
-        self.inner.journal.publish(match told {
-            Told::Run(run) => Event::Evolve { run: *run },
-            Told::Line(line) => Event::EvolveLog {
+    fn hear(&self, run_id: &str, told: RunEvent) {
+        match told {
+            RunEvent::Run(run) => self.tell_run(*run),
+            RunEvent::Line(line) => self.inner.journal.publish(Event::EvolveLog {
                 run_id: run_id.to_owned(),
                 lines: vec![line],
-            },
-        });
+            }),
+        }
+    }
+
+    /// Tells views how a run stands now.
+    fn tell_run(&self, run: EvolveRun) {
+        self.inner.journal.publish(Event::Evolve { run });
+        self.inner.jobs.changed();
     }
 
     /// Generations and the machine may be others now.
@@ -125,7 +135,11 @@ impl MachineHandle {
         })
     }
 
-    pub(crate) async fn evolve_now(&self) -> Result<EvolveStatus, Failure> {
+    pub(crate) async fn evolve_preview(&self, _: Nothing) -> Result<RepoDiff, Failure> {
+        Ok(self.machine()?.preview().await?)
+    }
+
+    pub(crate) async fn evolve_status(&self, _: Nothing) -> Result<EvolveStatus, Failure> {
         let machine = self.machine()?;
         let spec = machine.spec();
         let mut status = EvolveStatus {
@@ -149,7 +163,7 @@ impl MachineHandle {
         Ok(status)
     }
 
-    pub(crate) async fn all_runs(&self) -> Result<EvolveRunList, Failure> {
+    pub(crate) async fn evolve_runs(&self, _: Nothing) -> Result<EvolveRunList, Failure> {
         let mut runs = self.machine()?.runs()?;
         if let Some(wish) = self.wish().await
             && runs.iter().all(|run| run.run_id != wish.run_id)
@@ -160,15 +174,13 @@ impl MachineHandle {
         Ok(EvolveRunList { runs })
     }
 
-    pub(crate) async fn generations(&self) -> Result<GenerationList, Failure> {
-        let engine = self.connect().await?;
-        Ok(self.machine()?.generations(&engine).await?)
+    pub(crate) async fn evolve_log(&self, request: EvolveLogRequest) -> Result<EvolveLog, Failure> {
+        Ok(self.machine()?.run_log(&request.run_id, request.after)?)
     }
 
-    /// Tells that they changed, and which they are.
-    pub(crate) async fn changed_generations(&self) -> Result<GenerationList, Failure> {
-        self.inner.journal.publish(Event::Generations);
-        self.generations().await
+    pub(crate) async fn evolve_cancel(&self, request: EvolveRunId) -> Result<Nothing, Failure> {
+        self.cancel_evolve(&request.run_id)?;
+        Ok(Nothing {})
     }
 
     pub(crate) fn cancel_evolve(&self, run_id: &str) -> Result<(), Failure> {
@@ -184,13 +196,13 @@ impl MachineHandle {
         }
         Err(if going.is_some() {
             Failure::new(FailureCode::Busy, "The run belongs to another process")
-                .next("Cancel it there, with Ctrl-C in its terminal or the button in its window.")
+                .next(Advice::CancelThere)
         } else {
             Failure::new(
                 FailureCode::NotFound,
                 "The run was not found or has already finished",
             )
-            .next("Check the machine's current run.")
+            .next(Advice::CheckRun)
         })
     }
 }
@@ -203,12 +215,11 @@ fn too_late(run: &EvolveRun) -> Option<Failure> {
         StepName::Swap | StepName::Settle | StepName::Tidy => Some(
             failure("It is too late to cancel the run")
                 .because("the new machine is already replacing the old one")
-                .next("Wait until it has finished, then roll back."),
+                .next(Advice::WaitThenRollBack),
         ),
-        StepName::Undo => Some(
-            failure("The run is already being undone")
-                .next("Wait until the old machine is restored."),
-        ),
+        StepName::Undo => {
+            Some(failure("The run is already being undone").next(Advice::WaitForOldMachine))
+        }
         _ => None,
     }
 }

@@ -3,18 +3,20 @@
 
 use std::{collections::HashSet, time::Duration};
 
-use lifecycle::{Order, What, asked_run, now_ms};
+use lifecycle::{RunRequest, RunWork, asked_run, now_ms};
+use machine_client::RouteCall;
 use wire::{
-    body::{Change, Completed},
-    evolve::{
-        Asker, EvolveAnswer, EvolveClaim, EvolveMachineStatus, EvolveReport, EvolveRequest,
-        EvolveRun, RunState,
-    },
+    advice::Advice,
+    body::Change,
+    commands::Nothing,
+    evolve::{Asker, EvolveAnswer, EvolveClaim, EvolveReport, EvolveRequest, EvolveRun, RunState},
     failure::{Failure, FailureCode},
+    job::{JobKind, JobOwner},
+    routes::{ClaimEvolve, GetEvolveStatus, ReportEvolve},
     stream::Event,
 };
 
-use crate::{MachineHandle, body::segment};
+use crate::MachineHandle;
 
 /// Between two signs that an executor is here, and between two renewals of a claim.
 const PRESENT: Duration = Duration::from_secs(8);
@@ -40,8 +42,8 @@ impl MachineHandle {
 
     /// The newest run of the machine's own history, as it says.
     async fn latest_of_machine(&self) -> Option<EvolveRun> {
-        let status: Result<EvolveMachineStatus, Failure> =
-            self.get_up_to(STATUS_BYTES, "/evolve/status").await;
+        let call = RouteCall::<GetEvolveStatus>::new((), &()).ok()?;
+        let status = self.call_up_to(STATUS_BYTES, &call).await;
         status.ok()?.latest_run.map(asked_run)
     }
 
@@ -55,14 +57,14 @@ impl MachineHandle {
     }
 
     /// A person's yes or no to it.
-    pub(crate) async fn answer_wish(&self, answer: EvolveAnswer) -> Result<(), Failure> {
+    pub(crate) async fn evolve_answer(&self, answer: EvolveAnswer) -> Result<Nothing, Failure> {
         let wish = self.wish().await;
         let Some(mut run) = wish.filter(|run| run.run_id == answer.run_id) else {
             return Err(Failure::new(
                 FailureCode::NotFound,
                 "No run of this name is waiting for approval",
             )
-            .next("It was already answered or withdrawn. Check the machine's current run."));
+            .next(Advice::CheckRun));
         };
         if answer.yes {
             // The machine goes on writing to its repo: without it, nobody knows what was approved.
@@ -72,7 +74,7 @@ impl MachineHandle {
                     "The approval doesn't say which files it is for",
                 )
                 .because("the parameter tree is missing; evolve_preview returns it")
-                .next("Review the changes again, then approve them."));
+                .next(Advice::ReviewChanges));
             };
             // The yes is ours: what stands in the machine anybody inside could have written.
             let machine = self.clone();
@@ -82,15 +84,15 @@ impl MachineHandle {
                     tracing::warn!(%failure, "a run that the machine asked for was not carried out");
                 }
             });
-            return Ok(());
+            return Ok(Nothing {});
         }
         run.state = RunState::Refused;
         run.error = Some("Declined".into());
         run.ended_at = Some(now_ms());
         self.machine()?.keep_refused(&run)?;
         self.tell_end(&run).await;
-        self.inner.journal.publish(Event::Evolve { run });
-        Ok(())
+        self.tell_run(run);
+        Ok(Nothing {})
     }
 }
 
@@ -171,7 +173,7 @@ impl MachineHandle {
             if let Err(failure) = self.report(&report).await {
                 tracing::debug!(%failure, "the machine did not hear that its run waits");
             }
-            self.inner.journal.publish(Event::Evolve { run });
+            self.tell_run(run);
         }
         None
     }
@@ -190,7 +192,7 @@ impl MachineHandle {
         let is_cancelled = run.state == RunState::Cancelled;
         if (is_cancelled || ours.is_some()) && told.remove(&run.run_id) {
             let run = ours.clone().unwrap_or_else(|| run.clone());
-            self.inner.journal.publish(Event::Evolve { run });
+            self.tell_run(run);
         }
         if let Some(ours) = ours.filter(|_| run.ended_at.is_none()) {
             self.tell_end(&ours).await;
@@ -214,7 +216,7 @@ impl MachineHandle {
             run_id: run_id.map(str::to_owned),
             lease_s: LEASE_S,
         };
-        let _: Completed = self.post("/evolve/claim", &claim).await?;
+        self.call::<ClaimEvolve>((), &claim).await?;
         Ok(())
     }
 
@@ -233,12 +235,12 @@ impl MachineHandle {
             cell_limit_s: 0,
             tree,
         };
-        let order = Order {
+        let order = RunRequest {
             run_id: wish.run_id.clone(),
             asked_by: Asker::Machine,
-            what: What::Evolve(request),
+            work: RunWork::Evolve(request),
         };
-        let cancel = self.inner.runs.begin_named(&wish.run_id, &self.inner.stop);
+        let cancel = self.begin_run(&wish.run_id, JobKind::Evolve, JobOwner::Machine);
         let after = self.inner.journal.last_seq();
         let stop = self.inner.stop.child_token();
         let reporting = self.report_on(executor, &wish.run_id, after, &stop);
@@ -248,7 +250,9 @@ impl MachineHandle {
             ended
         };
         let (ended, ()) = tokio::join!(carrying, reporting);
-        self.inner.runs.end(&wish.run_id);
+        let failure = ended.as_ref().map_or_else(Some, |run| run.failure.as_ref());
+        self.inner.runs.end(&wish.run_id, failure);
+        self.inner.jobs.changed();
         if let Err(failure) = ended {
             let mut run = wish;
             run.state = RunState::Failed;
@@ -321,8 +325,8 @@ impl MachineHandle {
     }
 
     async fn report(&self, report: &EvolveReport) -> Result<(), Failure> {
-        let path = format!("/evolve/runs/{}/report", segment(&report.run.run_id));
-        let _: Completed = self.post(&path, report).await?;
+        self.call::<ReportEvolve>(&report.run.run_id, report)
+            .await?;
         Ok(())
     }
 }

@@ -3,14 +3,14 @@
 
 mod session;
 
-use hyper::Method;
+use machine_client::{Method, segment};
 use serde::{Serialize, de::DeserializeOwned};
 use wire::{
     commands::Nothing,
     failure::{Failure, FailureCode},
     inspector::{
-        McpAccess, McpAnswer, McpOpenRequest, McpOrder, McpRequest, McpServerOrder, McpServerSave,
-        McpSession, McpTell, McpTraceQuery,
+        McpAccess, McpAnswer, McpOpenRequest, McpOrder, McpRequest, McpServerName, McpServerOrder,
+        McpServerSave, McpSession, McpSessionName, McpTell, McpTraceQuery,
     },
     mcp::{McpRemoved, McpServerList, McpStatus, McpTracePage},
 };
@@ -19,23 +19,20 @@ pub(crate) use session::Sessions;
 
 use crate::{
     MachineHandle,
-    body::{ask, json, segment},
-    machine::{connect, load},
+    body::json,
+    endpoint::{Api, ApiCall},
 };
 
 impl MachineHandle {
-    pub(crate) async fn mcp_get_status(&self) -> Result<McpStatus, Failure> {
+    pub(crate) async fn mcp_status(&self, _: Nothing) -> Result<McpStatus, Failure> {
         self.ask_mcp(Method::GET, "/status", None).await
     }
 
-    pub(crate) async fn mcp_get_servers(&self) -> Result<McpServerList, Failure> {
+    pub(crate) async fn mcp_servers(&self, _: Nothing) -> Result<McpServerList, Failure> {
         self.ask_mcp(Method::GET, "/servers", None).await
     }
 
-    pub(crate) async fn order_mcp_server(
-        &self,
-        order: &McpServerOrder,
-    ) -> Result<Nothing, Failure> {
+    pub(crate) async fn mcp_server_order(&self, order: McpServerOrder) -> Result<Nothing, Failure> {
         let verb = match order.order {
             McpOrder::Restart => "restart",
             McpOrder::Enable => "enable",
@@ -47,22 +44,22 @@ impl MachineHandle {
         Ok(Nothing {})
     }
 
-    pub(crate) async fn save_mcp_server(&self, save: &McpServerSave) -> Result<Nothing, Failure> {
+    pub(crate) async fn mcp_server_save(&self, save: McpServerSave) -> Result<Nothing, Failure> {
         let path = format!("/servers/{}", segment(&save.name));
         self.ask_mcp::<serde_json::Value>(Method::PUT, &path, Some(json(&save.entry)?))
             .await?;
         Ok(Nothing {})
     }
 
-    pub(crate) async fn remove_mcp_server(&self, name: &str) -> Result<McpRemoved, Failure> {
-        let path = format!("/servers/{}", segment(name));
+    pub(crate) async fn mcp_server_remove(
+        &self,
+        server: McpServerName,
+    ) -> Result<McpRemoved, Failure> {
+        let path = format!("/servers/{}", segment(&server.name));
         self.ask_mcp(Method::DELETE, &path, None).await
     }
 
-    pub(crate) async fn read_mcp_traces(
-        &self,
-        query: &McpTraceQuery,
-    ) -> Result<McpTracePage, Failure> {
+    pub(crate) async fn mcp_traces(&self, query: McpTraceQuery) -> Result<McpTracePage, Failure> {
         let mut path = format!("/traces?after={}", query.after);
         if let Some(server) = &query.server {
             path.push_str("&server=");
@@ -71,31 +68,23 @@ impl MachineHandle {
         self.ask_mcp(Method::GET, &path, None).await
     }
 
-    pub(crate) async fn mcp_door(&self) -> Result<McpAccess, Failure> {
-        let (port, token) = self.find_mcp().await?;
+    pub(crate) async fn mcp_access(&self, _: Nothing) -> Result<McpAccess, Failure> {
+        let endpoint = self.inner.endpoints.find().await?;
         Ok(McpAccess {
-            url: format!("http://127.0.0.1:{port}"),
-            token,
+            url: format!("http://127.0.0.1:{}", endpoint.port(Api::Mcp)?),
         })
     }
 
-    pub(crate) async fn open_mcp(&self, request: &McpOpenRequest) -> Result<McpSession, Failure> {
-        let (port, token) = self.find_mcp().await?;
+    pub(crate) async fn mcp_open(&self, request: McpOpenRequest) -> Result<McpSession, Failure> {
         let inner = &self.inner;
+        let client = inner.endpoints.find().await?.client(Api::Mcp)?;
         inner
             .mcp
-            .open(
-                port,
-                token,
-                request,
-                &inner.journal,
-                &inner.tasks,
-                &inner.stop,
-            )
+            .open(client, &request, &inner.journal, &inner.tasks, &inner.stop)
             .await
     }
 
-    pub(crate) async fn ask_mcp_server(&self, request: McpRequest) -> Result<McpAnswer, Failure> {
+    pub(crate) async fn mcp_request(&self, request: McpRequest) -> Result<McpAnswer, Failure> {
         self.inner
             .mcp
             .find(&request.session)?
@@ -103,7 +92,7 @@ impl MachineHandle {
             .await
     }
 
-    pub(crate) async fn tell_mcp_server(&self, tell: McpTell) -> Result<Nothing, Failure> {
+    pub(crate) async fn mcp_tell(&self, tell: McpTell) -> Result<Nothing, Failure> {
         self.inner
             .mcp
             .find(&tell.session)?
@@ -112,17 +101,9 @@ impl MachineHandle {
         Ok(Nothing {})
     }
 
-    pub(crate) async fn close_mcp(&self, session: &str) -> Result<Nothing, Failure> {
-        self.inner.mcp.close(session).await;
+    pub(crate) async fn mcp_close(&self, session: McpSessionName) -> Result<Nothing, Failure> {
+        self.inner.mcp.close(&session.session).await;
         Ok(Nothing {})
-    }
-
-    /// Where the endpoint is, and what it lets in.
-    async fn find_mcp(&self) -> Result<(u16, String), Failure> {
-        let options = &self.inner.options;
-        let machine = load(options)?;
-        let port = machine.mcp_port(&connect(options).await?).await?;
-        Ok((port, machine.secret("os_token")?))
     }
 
     async fn ask_mcp<T: DeserializeOwned>(
@@ -131,7 +112,13 @@ impl MachineHandle {
         path: &str,
         body: Option<Vec<u8>>,
     ) -> Result<T, Failure> {
-        ask(self.find_mcp().await?, method, path, body).await
+        let call = ApiCall {
+            api: Api::Mcp,
+            method,
+            body,
+            ..ApiCall::get(path)
+        };
+        self.ask(call).await
     }
 }
 

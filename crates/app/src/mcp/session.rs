@@ -5,18 +5,21 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
-use hyper::{Method, StatusCode, header::CONTENT_TYPE};
-use lifecycle::{
-    http::{Answer, Call},
+use machine_client::{
+    Answer, Client, EventReader, Method, Request, StatusCode,
+    header::CONTENT_TYPE,
     json::{self, JsonError},
+    segment,
 };
+use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use wire::{
+    advice::Advice,
     failure::{Failure, FailureCode},
     inspector::{McpAnswer, McpOpenRequest, McpRequest, McpSession},
     stream::Event,
@@ -24,9 +27,8 @@ use wire::{
 
 use super::message;
 use crate::{
-    body::{accepted, segment, too_large, unreachable},
+    body::{failed, too_large},
     journal::Journal,
-    sse::SseReader,
 };
 
 /// The newest revision that has sessions.
@@ -48,8 +50,7 @@ pub(crate) struct Sessions {
 pub(crate) struct Session {
     /// Our name.
     name: String,
-    port: u16,
-    token: String,
+    client: Client,
     path: String,
     /// The endpoint's name, where it gave one.
     remote: Option<String>,
@@ -62,8 +63,7 @@ impl Sessions {
     /// Opens one: `initialize`, `notifications/initialized`, and the stream from the server.
     pub(crate) async fn open(
         &self,
-        port: u16,
-        token: String,
+        client: Client,
         request: &McpOpenRequest,
         journal: &Journal,
         tasks: &TaskTracker,
@@ -75,8 +75,7 @@ impl Sessions {
         );
         let mut session = Session {
             name: ulid::Ulid::generate().to_string(),
-            port,
-            token,
+            client,
             path,
             remote: None,
             protocol: PROTOCOL.into(),
@@ -94,10 +93,10 @@ impl Sessions {
             "clientInfo": {"name": "vivarium", "title": "Vivarium", "version": wire::VERSION},
         }});
         let asking = async {
-            let answer = session.post(&hello).await?;
-            let remote = answer.headers.get(SESSION_HEADER);
+            let answer = session.post(message(&hello)?).await?;
+            let remote = answer.headers().get(SESSION_HEADER);
             let remote = remote.and_then(|value| value.to_str().ok().map(str::to_owned));
-            let said = session.until_answer(answer, &json!(0)).await?;
+            let (said, _) = session.until_answer(answer, &json!(0)).await?;
             Ok::<_, Failure>((remote, said))
         };
         let asked = tokio::time::timeout(OPENING, asking).await;
@@ -105,7 +104,7 @@ impl Sessions {
             Err(
                 Failure::new(FailureCode::Unhealthy, "The server did not open a session")
                     .because(format!("no answer within {} s", OPENING.as_secs()))
-                    .next("Look at its log: the page's Log, or vivarium mcp list."),
+                    .next(Advice::ReadServerLog),
             )
         })?;
         session.remote = remote;
@@ -113,7 +112,7 @@ impl Sessions {
             return Err(
                 Failure::new(FailureCode::Unhealthy, "The server rejected the session")
                     .because(error["message"].as_str().unwrap_or("no reason given"))
-                    .next("Check the server's log."),
+                    .next(Advice::ReadServerLog),
             );
         }
         let initialized = said["result"].clone();
@@ -125,11 +124,11 @@ impl Sessions {
             .await?;
         let session = Arc::new(session);
         let name = session.name.clone();
-        lock(&self.open).insert(name.clone(), Arc::clone(&session));
+        self.open.lock().insert(name.clone(), Arc::clone(&session));
         let open = Arc::clone(&self.open);
         tasks.spawn(async move {
             if let Some(cause) = session.listen().await {
-                lock(&open).remove(&session.name);
+                open.lock().remove(&session.name);
                 session.journal.publish(Event::McpClosed {
                     session: session.name.clone(),
                     cause,
@@ -143,15 +142,14 @@ impl Sessions {
     }
 
     pub(crate) fn find(&self, name: &str) -> Result<Arc<Session>, Failure> {
-        lock(&self.open).get(name).cloned().ok_or_else(|| {
-            Failure::new(FailureCode::NotFound, "This session has ended")
-                .next("Open a new session.")
+        self.open.lock().get(name).cloned().ok_or_else(|| {
+            Failure::new(FailureCode::NotFound, "This session has ended").next(Advice::OpenSession)
         })
     }
 
     /// Says farewell; one that is over already is no failure.
     pub(crate) async fn close(&self, name: &str) {
-        let session = lock(&self.open).remove(name);
+        let session = self.open.lock().remove(name);
         if let Some(session) = session {
             session.stop.cancel();
             session.farewell().await;
@@ -165,15 +163,32 @@ impl Session {
         let begun = Instant::now();
         let id = json!(request.id);
         let mut asked = json!({"jsonrpc": "2.0", "id": id, "method": request.method});
-        if !request.params.is_null() {
-            asked["params"] = request.params;
-        }
-        let answer = self.post(&asked).await?;
-        let mut said = self.until_answer(answer, &id).await?;
-        Ok(McpAnswer {
-            result: said["result"].take(),
-            error: said.get_mut("error").map(Value::take),
-            duration_ms: begun.elapsed().as_secs_f64() * 1000.0,
+        let body = match &request.params_text {
+            Some(params) => with_params(&asked, params)?,
+            None => {
+                if !request.params.is_null() {
+                    asked["params"] = request.params;
+                }
+                message(&asked)?
+            }
+        };
+        let answer = self.post(body).await?;
+        let (mut said, text) = self.until_answer(answer, &id).await?;
+        let duration_ms = begun.elapsed().as_secs_f64() * 1000.0;
+        Ok(if request.as_text {
+            McpAnswer {
+                result: Value::Null,
+                error: None,
+                duration_ms,
+                text: Some(text),
+            }
+        } else {
+            McpAnswer {
+                result: said["result"].take(),
+                error: said.get_mut("error").map(Value::take),
+                duration_ms,
+                text: None,
+            }
         })
     }
 
@@ -186,17 +201,16 @@ impl Session {
             ));
         };
         fields.insert("jsonrpc".into(), "2.0".into());
-        self.post(&said).await?;
+        self.post(message(&said)?).await?;
         Ok(())
     }
 
-    async fn post(&self, said: &Value) -> Result<Answer, Failure> {
-        let body = message(said)?;
+    async fn post(&self, body: Vec<u8>) -> Result<Answer, Failure> {
         let answer = self.call(Method::POST, Some(body)).await?;
-        if self.remote.is_some() && answer.status == StatusCode::NOT_FOUND {
+        if self.remote.is_some() && answer.status() == StatusCode::NOT_FOUND {
             return Err(forgotten());
         }
-        accepted(answer).await
+        answer.accepted().await.map_err(failed)
     }
 
     async fn call(&self, method: Method, body: Option<Vec<u8>>) -> Result<Answer, Failure> {
@@ -209,26 +223,29 @@ impl Session {
         } else {
             "application/json, text/event-stream"
         };
-        let call = Call {
+        let request = Request {
             method,
-            token: Some(&self.token),
-            body: body.map(Into::into),
+            path: &self.path,
+            body,
             accept,
             headers: &headers,
-            ..Call::get(self.port, &self.path)
         };
-        call.send().await.map_err(unreachable)
+        self.client.send(request).await.map_err(failed)
     }
 
-    /// Reads until the answer to `id`.
-    async fn until_answer(&self, mut answer: Answer, id: &Value) -> Result<Value, Failure> {
+    /// Reads until the answer to `id`: what it says, and its text.
+    async fn until_answer(
+        &self,
+        mut answer: Answer,
+        id: &Value,
+    ) -> Result<(Value, String), Failure> {
         let is_ours = |said: &Value| {
             said.get("id") == Some(id)
                 && (said.get("result").is_some() || said.get("error").is_some())
         };
-        let kind = answer.headers.get(CONTENT_TYPE);
+        let kind = answer.headers().get(CONTENT_TYPE);
         if !kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream")) {
-            let bytes = answer.bytes().await.map_err(unreachable)?;
+            let bytes = answer.bytes().await.map_err(failed)?;
             let said: Value = json::from_slice(&bytes).map_err(|error| match error {
                 JsonError::TooMany { .. } => too_large(&error),
                 error => Failure::new(
@@ -238,16 +255,16 @@ impl Session {
                 .because(error.to_string()),
             })?;
             return if is_ours(&said) {
-                Ok(said)
+                Ok((said, String::from_utf8_lossy(&bytes).into_owned()))
             } else {
                 Err(unanswered())
             };
         }
-        let mut reader = SseReader::default();
+        let mut reader = EventReader::default();
         loop {
             let chunk = tokio::select! {
                 () = self.stop.cancelled() => return Err(closed()),
-                chunk = answer.chunk() => chunk.map_err(unreachable)?,
+                chunk = answer.chunk() => chunk.map_err(failed)?,
             };
             let Some(chunk) = chunk else {
                 return Err(unanswered());
@@ -260,7 +277,7 @@ impl Session {
                     Err(_) => continue,
                 };
                 if is_ours(&said) {
-                    return Ok(said);
+                    return Ok((said, event.data));
                 }
                 self.publish(said);
             }
@@ -277,15 +294,17 @@ impl Session {
             };
             match stream {
                 // It has nothing to say by itself.
-                Ok(answer) if answer.status == StatusCode::METHOD_NOT_ALLOWED => {
+                Ok(answer) if answer.status() == StatusCode::METHOD_NOT_ALLOWED => {
                     self.stop.cancelled().await;
                     return None;
                 }
-                Ok(answer) if answer.status.is_success() => self.read(answer).await,
-                Ok(answer) if answer.status == StatusCode::NOT_FOUND => {
+                Ok(answer) if answer.status().is_success() => self.read(answer).await,
+                Ok(answer) if answer.status() == StatusCode::NOT_FOUND => {
                     return Some("The machine no longer has this session".into());
                 }
-                Ok(answer) => return Some(format!("The machine responded with {}", answer.status)),
+                Ok(answer) => {
+                    return Some(format!("The machine responded with {}", answer.status()));
+                }
                 Err(failure) => return Some(failure.to_string()),
             }
             tokio::select! {
@@ -296,7 +315,7 @@ impl Session {
     }
 
     async fn read(&self, mut answer: Answer) {
-        let mut reader = SseReader::default();
+        let mut reader = EventReader::default();
         loop {
             let chunk = tokio::select! {
                 () = self.stop.cancelled() => return,
@@ -336,12 +355,27 @@ impl Session {
     }
 }
 
+/// A request whose parameters are this text, with numbers as they stand in it.
+fn with_params(asked: &Value, params: &str) -> Result<Vec<u8>, Failure> {
+    serde_json::from_str::<serde::de::IgnoredAny>(params).map_err(|error| {
+        Failure::new(FailureCode::Invalid, "The parameters are not valid JSON")
+            .because(error.to_string())
+    })?;
+    let mut body = message(asked)?;
+    // Before the closing bracket of the object.
+    body.pop();
+    body.extend_from_slice(b",\"params\":");
+    body.extend_from_slice(params.as_bytes());
+    body.push(b'}');
+    Ok(body)
+}
+
 fn forgotten() -> Failure {
     Failure::new(
         FailureCode::NotFound,
         "The machine no longer has this session",
     )
-    .next("Open a new session.")
+    .next(Advice::OpenSession)
 }
 
 fn closed() -> Failure {
@@ -355,17 +389,26 @@ fn unanswered() -> Failure {
     )
 }
 
-fn lock(
-    open: &Mutex<HashMap<String, Arc<Session>>>,
-) -> MutexGuard<'_, HashMap<String, Arc<Session>>> {
-    open.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 #[cfg(test)]
 mod tests {
     use tokio::{io::AsyncReadExt, net::TcpListener};
 
     use super::*;
+
+    #[test]
+    fn parameters_reach_the_server_as_they_are_written() {
+        let asked = json!({"id": 1, "method": "tools/call"});
+        let text = r#"{"n": 123456789012345678901234567890, "f": 1.10}"#;
+        let body = String::from_utf8(with_params(&asked, text).unwrap()).unwrap();
+        assert_eq!(
+            body,
+            format!(r#"{{"id":1,"method":"tools/call","params":{text}}}"#)
+        );
+        for broken in ["", "{", r#"{}, "id": 2"#, "{} {}"] {
+            let refused = with_params(&asked, broken).unwrap_err();
+            assert_eq!(refused.code, FailureCode::Invalid, "{broken}");
+        }
+    }
 
     #[tokio::test]
     async fn a_server_that_never_answers_is_given_up() {
@@ -379,8 +422,8 @@ mod tests {
             let (journal, tasks) = (Journal::new(), TaskTracker::new());
             let stop = CancellationToken::new();
             let sessions = Sessions::default();
-            let token = "t".to_owned();
-            let opened = sessions.open(port, token, &request, &journal, &tasks, &stop);
+            let client = machine_client::Client::tcp(port, Some("t")).unwrap();
+            let opened = sessions.open(client, &request, &journal, &tasks, &stop);
             opened.await.err()
         });
         let (mut stream, _) = listener.accept().await.unwrap();

@@ -1,5 +1,11 @@
 //! Notebook files: read with a stamp, written aside and renamed, and never over what somebody else
-//! wrote in between.
+//! wrote in between. What nobody changed is written as it stood in the file.
+
+mod content;
+mod layout;
+mod rewrite;
+mod tree;
+mod upgrade;
 
 use std::{
     fs, io,
@@ -7,39 +13,63 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use lifecycle::json::{self, JsonError};
-use serde::Serialize;
-use serde_json::Value;
 use wire::{
-    commands::{NotebookFile, NotebookSaveRequest, NotebookSaved},
+    advice::Advice,
+    commands::{NotebookFile, NotebookPath, NotebookSaveRequest, NotebookSaved, NotebookStamp},
     failure::{Failure, FailureCode},
 };
+
+use self::content::{NotANotebook, check, content_of, over};
+use crate::{App, blocking::on_disk};
 
 /// Larger files are somebody's mistake.
 const LARGEST: u64 = 256 << 20;
 
-/// Reads a notebook of nbformat 4.
+impl App {
+    pub(crate) async fn notebook_open(
+        &self,
+        request: NotebookPath,
+    ) -> Result<NotebookFile, Failure> {
+        on_disk(move || open(&request.path)).await
+    }
+
+    pub(crate) async fn notebook_stamp(
+        &self,
+        request: NotebookPath,
+    ) -> Result<NotebookStamp, Failure> {
+        let stamp = on_disk(move || stamp_of(&request.path)).await?;
+        Ok(NotebookStamp { stamp })
+    }
+
+    pub(crate) async fn notebook_save(
+        &self,
+        request: NotebookSaveRequest,
+    ) -> Result<NotebookSaved, Failure> {
+        on_disk(move || save(&request)).await
+    }
+}
+
+/// Reads a notebook of nbformat 4, or an older one as nbformat 4 has it.
 ///
 /// # Errors
 /// [`NotFound`](FailureCode::NotFound), [`Invalid`](FailureCode::Invalid) where it is no notebook.
-pub(crate) fn open(path: &str) -> Result<NotebookFile, Failure> {
+fn open(path: &str) -> Result<NotebookFile, Failure> {
     let path = absolute(path)?;
     let bytes = read(&path)?.ok_or_else(|| {
         Failure::new(
             FailureCode::NotFound,
             format!("File not found: {}", path.display()),
         )
-        .next("Check the path. It must be a path on the computer that runs Vivarium.")
+        .next(Advice::CheckNotebookPath)
     })?;
-    let content: Value = json::from_slice(&bytes).map_err(|error| {
-        not_a_notebook(&path, &error.into())
-            .next("The file was not changed. An intact copy may be in a backup or version control.")
-    })?;
+    let (content, upgraded_from) = content_of(&bytes)
+        .map_err(|why| not_a_notebook(&path, &why).next(Advice::RestoreNotebook))?;
     check(&content).map_err(|why| not_a_notebook(&path, &why))?;
     Ok(NotebookFile {
         stamp: stamp(&bytes),
         path: path.display().to_string(),
         content,
+        upgraded_from,
     })
 }
 
@@ -47,16 +77,17 @@ pub(crate) fn open(path: &str) -> Result<NotebookFile, Failure> {
 ///
 /// # Errors
 /// Where the file can't be read.
-pub(crate) fn stamp_of(path: &str) -> Result<Option<String>, Failure> {
+fn stamp_of(path: &str) -> Result<Option<String>, Failure> {
     Ok(read(&absolute(path)?)?.map(|bytes| stamp(&bytes)))
 }
 
-/// Writes a notebook, as Jupyter does: sorted keys, one blank of indent, a line's end.
+/// Writes a notebook over the text that it was read from, or one that is in no file yet as Jupyter does:
+/// sorted keys, one blank of indent, a line's end.
 ///
 /// # Errors
 /// [`Changed`](FailureCode::Changed) where the file is not what `stamp` says, unless `overwrite` is
 /// said; nothing is written then.
-pub(crate) fn save(request: &NotebookSaveRequest) -> Result<NotebookSaved, Failure> {
+fn save(request: &NotebookSaveRequest) -> Result<NotebookSaved, Failure> {
     let wanted = absolute(&request.path)?;
     let path = named(wanted.clone());
     // Whoever said yes to it said so of the name that was given.
@@ -64,7 +95,8 @@ pub(crate) fn save(request: &NotebookSaveRequest) -> Result<NotebookSaved, Failu
     check(&request.content).map_err(|why| not_a_notebook(&path, &why))?;
     // A link stays one: what it leads to is written.
     let path = path.canonicalize().unwrap_or(path);
-    let there = read(&path)?.map(|bytes| stamp(&bytes));
+    let before = read(&path)?;
+    let there = before.as_deref().map(stamp);
     if !overwrite && there.is_some() && there != request.stamp {
         let words = if request.stamp.is_some() {
             "was changed by another program since it was opened"
@@ -73,50 +105,23 @@ pub(crate) fn save(request: &NotebookSaveRequest) -> Result<NotebookSaved, Failu
         };
         return Err(
             Failure::new(FailureCode::Changed, format!("{} {words}", path.display()))
-                .next("Save under another name, reload it, or overwrite it."),
+                .next(Advice::SaveElsewhereOrOverwrite),
         );
     }
-    let bytes = written(&request.content).map_err(|error| failed(&path, &error))?;
-    replace(&path, &bytes).map_err(|error| failed(&path, &error))?;
+    let origin = request.from.as_deref().map(absolute).transpose()?;
+    let origin = match origin {
+        // Where it can't be read, the new file has nothing to be like.
+        Some(origin) => read(&origin).unwrap_or(None),
+        None => None,
+    };
+    let text = origin
+        .or(before)
+        .and_then(|bytes| over(&bytes, &request.content));
+    let text = text.unwrap_or_else(|| layout::written(&request.content));
+    replace(&path, text.as_bytes()).map_err(|error| failed(&path, &error))?;
     Ok(NotebookSaved {
-        stamp: stamp(&bytes),
+        stamp: stamp(text.as_bytes()),
         path: path.display().to_string(),
-    })
-}
-
-/// Why a file is not taken for a notebook.
-#[derive(Debug, thiserror::Error)]
-enum NotANotebook {
-    #[error("it is not JSON: {0}")]
-    Json(#[from] JsonError),
-    #[error("its nbformat is {0}, but only 4 is supported")]
-    OtherFormat(u64),
-    #[error("it has no nbformat")]
-    NoFormat,
-    #[error("it has no list of cells")]
-    NoCells,
-    #[error("cell {place} has an unknown type: {kind}")]
-    Cell { place: usize, kind: Value },
-}
-
-fn check(content: &Value) -> Result<(), NotANotebook> {
-    match content["nbformat"].as_u64() {
-        Some(4) => {}
-        Some(other) => return Err(NotANotebook::OtherFormat(other)),
-        None => return Err(NotANotebook::NoFormat),
-    }
-    let cells = content["cells"].as_array().ok_or(NotANotebook::NoCells)?;
-    let odd = cells.iter().position(|cell| {
-        !matches!(
-            cell["cell_type"].as_str(),
-            Some("code" | "markdown" | "raw")
-        )
-    });
-    odd.map_or(Ok(()), |at| {
-        Err(NotANotebook::Cell {
-            place: at + 1,
-            kind: cells[at]["cell_type"].clone(),
-        })
     })
 }
 
@@ -126,7 +131,7 @@ fn not_a_notebook(path: &Path, why: &NotANotebook) -> Failure {
         format!("{} is not a valid notebook", path.display()),
     )
     .because(why.to_string())
-    .next("The file was not changed. Fix it in an editor, or open it in Jupyter and save it again.")
+    .next(Advice::FixNotebook)
 }
 
 fn failed(path: &Path, error: &io::Error) -> Failure {
@@ -136,7 +141,7 @@ fn failed(path: &Path, error: &io::Error) -> Failure {
     };
     Failure::new(code, format!("{} could not be written", path.display()))
         .because(error.to_string())
-        .next("The file on disk was not changed. Save under another name or in another folder.")
+        .next(Advice::SaveElsewhere)
 }
 
 /// With `~` for the home folder; other paths must be whole.
@@ -151,7 +156,7 @@ fn absolute(path: &str) -> Result<PathBuf, Failure> {
             FailureCode::Invalid,
             format!("{path:?} is not an absolute path"),
         )
-        .next("Use a path that starts with / or ~/.")
+        .next(Advice::UseWholePath)
     })
 }
 
@@ -174,7 +179,7 @@ fn read(path: &Path) -> Result<Option<Vec<u8>>, Failure> {
             format!("{} can't be read", path.display()),
         )
         .because(error.to_string())
-        .next("Check its permissions and that it is a file.")
+        .next(Advice::CheckFile)
     };
     let file = match open_file(path) {
         Ok(file) => file,
@@ -226,16 +231,6 @@ fn stamp(bytes: &[u8]) -> String {
     blake3::hash(bytes).to_hex().to_string()
 }
 
-fn written(content: &Value) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    let formatter = serde_json::ser::PrettyFormatter::with_indent(b" ");
-    content.serialize(&mut serde_json::Serializer::with_formatter(
-        &mut bytes, formatter,
-    ))?;
-    bytes.push(b'\n');
-    Ok(bytes)
-}
-
 /// Aside, on the disk, then in place: at any moment there is one whole file.
 fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("/"));
@@ -268,134 +263,4 @@ fn readable(_: &fs::File) -> io::Result<()> {
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    fn empty() -> Value {
-        json!({"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5})
-    }
-
-    fn request(path: &Path, content: Value, stamp: Option<String>) -> NotebookSaveRequest {
-        NotebookSaveRequest {
-            path: path.display().to_string(),
-            content,
-            stamp,
-            overwrite: false,
-        }
-    }
-
-    #[test]
-    fn a_round_trip_keeps_what_is_not_known() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("a.ipynb");
-        let content = json!({
-            "cells": [{"cell_type": "code", "id": "x", "source": ["1\n", "2"], "metadata": {"tags": ["t"]}, "outputs": [], "execution_count": null, "later": {"b": 1, "a": [2.5]}}],
-            "metadata": {"kernelspec": {"name": "python3"}, "vendor": {"z": 1}}, "nbformat": 4, "nbformat_minor": 5, "extra": true,
-        });
-        let saved = save(&request(&path, content.clone(), None)).unwrap();
-        let file = open(&saved.path).unwrap();
-        assert_eq!((&file.content, &file.stamp), (&content, &saved.stamp));
-        assert_eq!(stamp_of(&saved.path).unwrap(), Some(saved.stamp.clone()));
-        let text = fs::read_to_string(&path).unwrap();
-        assert!(
-            text.starts_with("{\n \"cells\": [\n  {\n   \"cell_type\""),
-            "{text}"
-        );
-        assert!(text.ends_with("}\n"));
-        // Saved again, on top of what was opened.
-        save(&request(&path, empty(), Some(saved.stamp))).unwrap();
-    }
-
-    #[test]
-    fn what_somebody_else_wrote_is_not_written_over() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("a");
-        let saved = save(&request(&path, empty(), None)).unwrap();
-        assert!(saved.path.ends_with("a.ipynb"));
-        fs::write(&saved.path, "{}").unwrap();
-        for stamp in [Some(saved.stamp.clone()), None] {
-            let failure = save(&request(&path, empty(), stamp)).unwrap_err();
-            assert_eq!(failure.code, FailureCode::Changed);
-            assert_eq!(fs::read_to_string(&saved.path).unwrap(), "{}");
-        }
-        let over = |path: &Path| NotebookSaveRequest {
-            overwrite: true,
-            ..request(path, empty(), None)
-        };
-        // The yes was said of another name than the file's.
-        let failure = save(&over(&path)).unwrap_err();
-        assert_eq!(failure.code, FailureCode::Changed);
-        save(&over(Path::new(&saved.path))).unwrap();
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn permissions_and_links_stay() {
-        use std::os::unix::fs::PermissionsExt;
-        let folder = tempfile::tempdir().unwrap();
-        let (real, link) = (
-            folder.path().join("real.ipynb"),
-            folder.path().join("link.ipynb"),
-        );
-        let saved = save(&request(&real, empty(), None)).unwrap();
-        fs::set_permissions(&real, fs::Permissions::from_mode(0o600)).unwrap();
-        std::os::unix::fs::symlink(&real, &link).unwrap();
-        save(&request(&link, empty(), Some(saved.stamp))).unwrap();
-        assert!(link.is_symlink());
-        assert_eq!(
-            fs::metadata(&real).unwrap().permissions().mode() & 0o777,
-            0o600
-        );
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn what_a_machine_can_put_in_its_place_holds_nothing_up() {
-        let folder = tempfile::tempdir().unwrap();
-        let pipe = folder.path().join("pipe.ipynb");
-        nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
-        let name = pipe.display().to_string();
-        assert_eq!(open(&name).unwrap_err().code, FailureCode::Invalid);
-        let large = folder.path().join("large.ipynb");
-        fs::File::create(&large).unwrap().set_len(1 << 40).unwrap();
-        let name = large.display().to_string();
-        assert_eq!(open(&name).unwrap_err().code, FailureCode::Invalid);
-        let many = format!(
-            "{{\"nbformat\":4,\"cells\":[{}0]}}",
-            "0,".repeat(json::MOST_VALUES)
-        );
-        fs::write(&large, many).unwrap();
-        let failure = open(&name).unwrap_err();
-        assert!(failure.cause.is_some_and(|why| why.contains("values")));
-    }
-
-    #[test]
-    fn what_is_no_notebook_is_told() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("a.ipynb");
-        let name = path.display().to_string();
-        assert_eq!(open(&name).unwrap_err().code, FailureCode::NotFound);
-        assert_eq!(open("a.ipynb").unwrap_err().code, FailureCode::Invalid);
-        for text in [
-            "",
-            "{",
-            "[]",
-            "{}",
-            r#"{"nbformat": 3, "cells": []}"#,
-            r#"{"nbformat": 4}"#,
-            r#"{"nbformat": 4, "cells": [{}]}"#,
-        ] {
-            fs::write(&path, text).unwrap();
-            let failure = open(&name).unwrap_err();
-            assert_eq!(failure.code, FailureCode::Invalid, "{text}");
-            assert!(failure.cause.is_some());
-        }
-        assert_eq!(
-            open(&folder.path().display().to_string()).unwrap_err().code,
-            FailureCode::Invalid
-        );
-    }
-}
+mod tests;

@@ -2,30 +2,35 @@
 //!
 //! One task hands the cells to the kernel in the order in which they came; the
 //! kernel queues them. Each cell's outputs are then read by a task of its own.
+//! Large ones come as references: what they refer to stays in the machine until a
+//! view asks for it.
 
 pub(crate) mod file;
+mod outputs;
+mod told;
+
+pub(crate) use outputs::output as output_of;
+pub use told::CellTold;
 
 use futures_util::future::BoxFuture;
-use lifecycle::{
-    MachineOptions,
-    http::{ANSWER_BYTES, Answer, Call},
-    json,
-};
-use serde_json::Value;
+use machine_client::{Answer, RouteCall};
 use tokio::sync::mpsc;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use wire::{
-    body::{CellList, CellState, Completed, InputPrompt},
+    advice::Advice,
+    body::{CellEventQuery, CellQuery, CellRunQuery, CellState},
     commands::{KernelCell, KernelCells, KernelExecRequest, KernelFollowRequest, Nothing},
     failure::{Failure, FailureCode},
-    kernel::{ExecAnswer, ExecRequest, ShellAnswer, ShellRequest},
+    kernel::{CellEnd, CellFault, ExecAnswer, ExecRequest, ShellAnswer, ShellRequest},
+    routes::{EndCell, FollowCell, ListCells, RunCell, RunCommand},
     stream::Event,
 };
 
-use crate::sse::SseReader;
+use self::told::read_to_end;
 use crate::{
     MachineHandle,
-    body::{accepted, door, json, read, segment, too_large, unreachable},
+    body::{LOOK_BYTES, failed},
+    endpoint::{ApiCall, Endpoints},
     journal::Journal,
 };
 
@@ -40,14 +45,14 @@ pub(crate) struct NotebookHandle {
 
 /// Starts the notebook's task.
 pub(crate) fn start(
-    options: MachineOptions,
+    endpoints: Endpoints,
     journal: Journal,
     tasks: &TaskTracker,
     stop: &CancellationToken,
 ) -> NotebookHandle {
     let (sender, cells) = mpsc::channel(QUEUE);
     tasks.spawn(hand_over(
-        options,
+        endpoints,
         journal,
         cells,
         tasks.clone(),
@@ -64,8 +69,7 @@ impl NotebookHandle {
         queued: impl FnOnce(),
     ) -> Result<(), Failure> {
         let place = self.cells.try_reserve().map_err(|_| {
-            Failure::new(FailureCode::Busy, "Too many cells are waiting")
-                .next("Wait until some have finished, or interrupt the kernel.")
+            Failure::new(FailureCode::Busy, "Too many cells are waiting").next(Advice::WaitForCells)
         })?;
         queued();
         place.send(cell);
@@ -74,7 +78,7 @@ impl NotebookHandle {
 }
 
 async fn hand_over(
-    options: MachineOptions,
+    endpoints: Endpoints,
     journal: Journal,
     mut cells: mpsc::Receiver<KernelExecRequest>,
     tasks: TaskTracker,
@@ -98,11 +102,12 @@ async fn hand_over(
             id: Some(cell_id.clone()),
             code,
             batch,
+            tag: Some(run_id.clone()).filter(|run_id| !run_id.is_empty()),
             ..Default::default()
         };
         let sent = tokio::select! {
             () = stop.cancelled() => return,
-            sent = send(&options, &request) => sent,
+            sent = send(&endpoints, &request, true) => sent,
         };
         tasks.spawn(publish(
             journal.clone(),
@@ -121,13 +126,22 @@ async fn publish(
     sent: impl Future<Output = Result<Answer, Failure>>,
     stop: CancellationToken,
 ) {
+    let mut accepted = None;
     let mut tell = |told| {
         let (cell_id, run_id) = (cell_id.clone(), run_id.clone());
         journal.publish(match told {
-            CellTold::Accepted { .. } => return,
+            CellTold::Accepted { execution_id } => {
+                accepted = Some(execution_id.clone());
+                Event::CellAccepted {
+                    cell_id,
+                    run_id,
+                    execution_id,
+                }
+            }
             CellTold::Started { ran_ms } => Event::CellStarted {
                 cell_id,
                 run_id,
+                execution_id: accepted.clone(),
                 ran_ms,
             },
             CellTold::Output(output) => Event::CellOutput {
@@ -147,13 +161,19 @@ async fn publish(
             },
         });
     };
-    let read = async { outputs(sent.await?, &mut tell).await };
+    let read = async { read_to_end::<CellEnd>(sent.await?, &mut tell).await };
     let ended = tokio::select! {
         () = stop.cancelled() => return,
         ended = read => ended,
     };
     let (answer, failure) = match ended {
-        Ok(answer) => (Some(answer), None),
+        Ok(mut end) => {
+            // It comes from inside.
+            end.error = end
+                .error
+                .map(|fault| CellFault::cut(&fault.kind, &fault.message));
+            (Some(end), None)
+        }
         Err(failure) => (None, Some(failure)),
     };
     journal.publish(Event::CellEnded {
@@ -164,95 +184,19 @@ async fn publish(
     });
 }
 
-/// Hands a cell over; the answer is an event stream.
-async fn send(options: &MachineOptions, request: &ExecRequest) -> Result<Answer, Failure> {
-    let (port, token) = door(options).await?;
-    let call = Call {
-        accept: "text/event-stream",
-        ..Call::post(port, "/exec", &token, json(request)?.into())
+/// Hands a cell over; the answer is an event stream, with large outputs as references or as they are.
+async fn send(
+    endpoints: &Endpoints,
+    request: &ExecRequest,
+    references: bool,
+) -> Result<Answer, Failure> {
+    let query = CellRunQuery {
+        references,
+        ..CellRunQuery::default()
     };
-    accepted(call.send().await.map_err(unreachable)?).await
-}
-
-/// First event of the stream.
-#[derive(serde::Deserialize)]
-struct Accepted {
-    execution_id: String,
-}
-
-/// Told once the kernel is at the cell.
-#[derive(serde::Deserialize)]
-struct Started {
-    ran_ms: u64,
-}
-
-/// What a cell's event stream tells before its end.
-#[derive(Clone, Debug, PartialEq)]
-pub enum CellTold {
-    /// The kernel has it.
-    Accepted {
-        /// The kernel's id of it.
-        execution_id: String,
-    },
-    /// The kernel began with it so long ago.
-    Started {
-        /// In milliseconds.
-        ran_ms: u64,
-    },
-    /// It put something out: an nbformat 4.5 object.
-    Output(Value),
-    /// It took back what it had put out.
-    Cleared,
-    /// It calls `input()`, or does not ask any more.
-    Input {
-        /// Where the answer goes.
-        execution_id: String,
-        /// What it asks; `None` when the question is over.
-        prompt: Option<InputPrompt>,
-    },
-}
-
-/// Reads a cell's event stream to its end.
-async fn outputs(
-    mut answer: Answer,
-    tell: &mut (dyn FnMut(CellTold) + Send),
-) -> Result<ExecAnswer, Failure> {
-    let mut reader = SseReader::default();
-    let mut execution_id = String::new();
-    while let Some(chunk) = answer.chunk().await.map_err(unreachable)? {
-        for event in reader.push(&chunk).map_err(|error| too_large(&error))? {
-            match event.name.as_str() {
-                "accepted" => {
-                    execution_id = read::<Accepted>(event.data.as_bytes())?.execution_id;
-                    tell(CellTold::Accepted {
-                        execution_id: execution_id.clone(),
-                    });
-                }
-                "started" => {
-                    let ran_ms = read::<Started>(event.data.as_bytes())?.ran_ms;
-                    tell(CellTold::Started { ran_ms });
-                }
-                "output" => match json::from_slice(event.data.as_bytes()) {
-                    Ok(output) => tell(CellTold::Output(output)),
-                    Err(error) => {
-                        tracing::warn!(%error, "an output of a cell could not be read and is left out")
-                    }
-                },
-                "clear_output" => tell(CellTold::Cleared),
-                "input_request" => tell(CellTold::Input {
-                    execution_id: execution_id.clone(),
-                    prompt: read(event.data.as_bytes())?,
-                }),
-                "done" => return read(event.data.as_bytes()),
-                _ => {}
-            }
-        }
-    }
-    Err(Failure::new(
-        FailureCode::Internal,
-        "The connection to the kernel was lost while the cell was running",
-    )
-    .next("Check that the machine is running."))
+    let cell = RouteCall::<RunCell>::new((), request).and_then(|call| call.query(&query));
+    let cell = cell.map_err(failed)?;
+    endpoints.send(&ApiCall::events_of(&cell)).await
 }
 
 impl MachineHandle {
@@ -265,7 +209,10 @@ impl MachineHandle {
         request: &'a ExecRequest,
         tell: &'a mut (dyn FnMut(CellTold) + Send),
     ) -> BoxFuture<'a, Result<ExecAnswer, Failure>> {
-        Box::pin(async move { outputs(send(&self.inner.options, request).await?, tell).await })
+        Box::pin(async move {
+            let answer = send(&self.inner.endpoints, request, false).await?;
+            read_to_end(answer, tell).await
+        })
     }
 
     /// Runs a command in the machine's shell to its end.
@@ -276,7 +223,7 @@ impl MachineHandle {
         &'a self,
         request: &'a ShellRequest,
     ) -> BoxFuture<'a, Result<ShellAnswer, Failure>> {
-        Box::pin(async move { self.post("/shell", request).await })
+        Box::pin(async move { self.call::<RunCommand>((), request).await })
     }
 
     /// Ends one execution: takes it out of the queue, or interrupts it where it runs.
@@ -285,23 +232,22 @@ impl MachineHandle {
     /// [`FailureCode::NotFound`] where the kernel does not know it any more.
     pub fn end_cell<'a>(&'a self, execution_id: &'a str) -> BoxFuture<'a, Result<(), Failure>> {
         Box::pin(async move {
-            let _: Value = self
-                .delete(&format!("/executions/{}", segment(execution_id)))
-                .await?;
+            self.call::<EndCell>(execution_id, &()).await?;
             Ok(())
         })
     }
 
-    pub(crate) async fn interrupt(&self) -> Result<(), Failure> {
-        let _: Completed = self.post("/interrupt", &Nothing {}).await?;
-        Ok(())
-    }
-
     /// Cells that the kernel knows.
-    pub(crate) async fn cells(&self) -> Result<KernelCells, Failure> {
-        let list: CellList = self.get_up_to(ANSWER_BYTES, "/executions").await?;
-        let cells = list.executions.into_iter().map(|cell| KernelCell {
+    pub(crate) async fn kernel_cells(&self, _: Nothing) -> Result<KernelCells, Failure> {
+        let brief = CellQuery {
+            brief: true,
+            ..CellQuery::default()
+        };
+        let list = RouteCall::<ListCells>::new((), &()).and_then(|call| call.query(&brief));
+        let list = self.call_up_to(LOOK_BYTES, &list.map_err(failed)?).await?;
+        let cells = list.into_brief().into_iter().map(|cell| KernelCell {
             cell_id: cell.id,
+            run_id: cell.tag,
             execution_id: cell.execution_id,
             pending: cell.state != CellState::Over,
         });
@@ -311,7 +257,10 @@ impl MachineHandle {
     }
 
     /// Begins to publish such a cell's outputs, from its beginning.
-    pub(crate) fn follow_cell(&self, request: KernelFollowRequest) {
+    pub(crate) async fn kernel_follow(
+        &self,
+        request: KernelFollowRequest,
+    ) -> Result<Nothing, Failure> {
         let KernelFollowRequest {
             cell_id,
             run_id,
@@ -321,80 +270,35 @@ impl MachineHandle {
         journal.publish(Event::CellQueued {
             cell_id: cell_id.clone(),
             run_id: run_id.clone(),
+            execution_id: Some(execution_id.clone()),
         });
-        let options = self.inner.options.clone();
+        let endpoints = self.inner.endpoints.clone();
         let sent = async move {
-            let (port, token) = door(&options).await?;
-            let path = format!("/executions/{}/events", segment(&execution_id));
-            let call = Call {
-                accept: "text/event-stream",
-                token: Some(&token),
-                ..Call::get(port, &path)
+            let query = CellEventQuery {
+                references: true,
+                ..CellEventQuery::default()
             };
-            accepted(call.send().await.map_err(unreachable)?).await
+            let cell = RouteCall::<FollowCell>::new(execution_id, &());
+            let cell = cell.and_then(|call| call.query(&query)).map_err(failed)?;
+            endpoints.send(&ApiCall::events_of(&cell)).await
         };
         let publishing = publish(journal, (cell_id, run_id), sent, self.inner.stop.clone());
         self.inner.tasks.spawn(publishing);
+        Ok(Nothing {})
     }
 
-    pub(crate) fn queue_cell(&self, cell: KernelExecRequest) -> Result<(), Failure> {
+    pub(crate) async fn kernel_exec(&self, cell: KernelExecRequest) -> Result<Nothing, Failure> {
         let (cell_id, run_id) = (cell.cell_id.clone(), cell.run_id.clone());
         self.inner.notebook.exec(cell, || {
-            self.inner
-                .journal
-                .publish(Event::CellQueued { cell_id, run_id });
-        })
+            self.inner.journal.publish(Event::CellQueued {
+                cell_id,
+                run_id,
+                execution_id: None,
+            });
+        })?;
+        Ok(Nothing {})
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::body::tests::answer;
-
-    #[tokio::test]
-    async fn a_cells_outputs_come_before_its_answer() {
-        let answer = answer(concat!(
-            "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n",
-            "event: started\ndata: {\"ran_ms\":3}\n\n",
-            "event: output\nid: 1\ndata: {\"output_type\":\"stream\",\"name\":\"stdout\",\"text\":\"hi\\n\"}\n\n",
-            "event: done\ndata: {\"id\":\"a\",\"execution_id\":\"b\",\"status\":\"completed\",\"stdout\":\"hi\\n\",",
-            "\"stderr\":\"\",\"result\":null,\"error\":null,\"timing_ms\":1,\"execution_count\":1,\"outputs\":[]}\n\n",
-        ))
-        .await;
-        let mut seen = Vec::new();
-        let done = outputs(answer, &mut |told| seen.push(told)).await.unwrap();
-        assert_eq!(done.stdout, "hi\n");
-        assert_eq!(seen[0], CellTold::Started { ran_ms: 3 });
-        assert!(matches!(&seen[1], CellTold::Output(output) if output["text"] == "hi\n"));
-    }
-
-    #[tokio::test]
-    async fn a_question_that_is_over_ends_nothing_else() {
-        let answer = answer(concat!(
-            "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n",
-            "event: accepted\ndata: {\"execution_id\":\"b\"}\n\n",
-            "event: input_request\nid: 1\ndata: {\"prompt\":\"name? \",\"password\":false}\n\n",
-            "event: input_request\nid: 2\ndata: null\n\n",
-            "event: done\ndata: {\"id\":\"a\",\"execution_id\":\"b\",\"status\":\"completed\",\"stdout\":\"rest\",",
-            "\"stderr\":\"\",\"result\":null,\"error\":null,\"timing_ms\":1,\"execution_count\":1,\"outputs\":[]}\n\n",
-        ))
-        .await;
-        let mut seen = Vec::new();
-        let done = outputs(answer, &mut |told| seen.push(told)).await.unwrap();
-        assert_eq!(done.stdout, "rest");
-        let prompts = seen.iter().filter_map(|told| match told {
-            CellTold::Input { prompt, .. } => Some(prompt.is_some()),
-            _ => None,
-        });
-        assert_eq!(prompts.collect::<Vec<_>>(), [true, false]);
-        assert!(matches!(&seen[0], CellTold::Accepted { execution_id } if execution_id == "b"));
-    }
-
-    #[tokio::test]
-    async fn a_stream_that_breaks_off_is_a_failure() {
-        let answer = answer("HTTP/1.1 200 OK\r\n\r\nevent: output\ndata: {}\n\n").await;
-        let failure = outputs(answer, &mut |_| {}).await.unwrap_err();
-        assert_eq!(failure.code, FailureCode::Internal);
-    }
-}
+mod tests;

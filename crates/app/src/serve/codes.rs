@@ -3,10 +3,10 @@
 
 use std::{
     collections::HashMap,
-    sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
+use parking_lot::Mutex;
 /// How long a code is good for.
 pub(super) const LIFETIME: Duration = Duration::from_secs(600);
 /// How long a code that a page keeps is good after its first use: a page that is loaded again
@@ -61,7 +61,7 @@ impl Codes {
 
     fn make_at(&self, holder: Holder, now: Instant) -> String {
         let code = super::secret();
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut open = self.open.lock();
         open.retain(|_, code| code.is_good(now));
         if open.len() >= MOST
             && let Some(oldest) = open
@@ -81,7 +81,7 @@ impl Codes {
     }
 
     fn take_at(&self, code: &str, now: Instant) -> bool {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut open = self.open.lock();
         let Some(found) = open.get_mut(code) else {
             return false;
         };

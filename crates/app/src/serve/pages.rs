@@ -1,4 +1,4 @@
-//! The UI's files, which are part of the binary.
+//! The UI's files, which are part of the binary of `vivarium`.
 
 use axum::{
     Router,
@@ -7,16 +7,35 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
-use rust_embed::RustEmbed;
-use wire::failure::{Failure, FailureCode};
+use wire::{
+    advice::Advice,
+    failure::{Failure, FailureCode},
+};
 
 use crate::page_policy;
 
-/// What `npm run build` made, or nothing.
-#[derive(RustEmbed)]
-#[folder = "../../ui/dist/"]
-#[allow_missing = true]
-struct Files;
+/// What `npm run build` made, or nothing. Only `vivarium` serves it: the window's program has the pages
+/// from Tauri, and would carry them twice.
+#[cfg(any(feature = "pages", test))]
+mod built {
+    use rust_embed::{EmbeddedFile, RustEmbed};
+
+    #[derive(RustEmbed)]
+    #[folder = "../../ui/dist/"]
+    #[allow_missing = true]
+    struct Files;
+
+    pub(super) fn get(path: &str) -> Option<EmbeddedFile> {
+        Files::get(path)
+    }
+}
+
+#[cfg(not(any(feature = "pages", test)))]
+mod built {
+    pub(super) fn get(_path: &str) -> Option<rust_embed::EmbeddedFile> {
+        None
+    }
+}
 
 /// Where the app shows in `index.html`. The one that `src-tauri/build.rs` writes if the UI isn't
 /// built has no such place.
@@ -32,7 +51,7 @@ impl Pages {
     /// # Errors
     /// [`NotFound`](FailureCode::NotFound) if the UI wasn't built before this program.
     pub(super) fn find() -> Result<Self, Failure> {
-        Self::of(Files::get("index.html").map(|index| index.data).as_deref())
+        Self::of(built::get("index.html").map(|index| index.data).as_deref())
     }
 
     /// Those that this `index.html` starts.
@@ -47,7 +66,7 @@ impl Pages {
         );
         Err(failure
             .because("ui/dist was empty when vivarium was built.")
-            .next("Run `cd ui && npm ci && npm run build`, then build vivarium again."))
+            .next(Advice::BuildPages))
     }
 
     /// `/` and every file of the UI. They hold no secret, so they want no token.
@@ -65,7 +84,7 @@ impl Pages {
 }
 
 fn file(path: &str, policy: &str) -> Response {
-    let Some(file) = Files::get(path) else {
+    let Some(file) = built::get(path) else {
         return (StatusCode::NOT_FOUND, "File not found.\n").into_response();
     };
     // Names under assets/ change with their content.

@@ -1,3 +1,8 @@
+mod callers;
+mod e2b;
+mod sandbox_commands;
+mod sandboxes;
+
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -15,36 +20,67 @@ const INDEX: &[u8] = include_bytes!("../../../../ui/index.html");
 struct Fixture {
     app: App,
     port: u16,
+    api: u16,
     token: String,
     code: String,
     running: JoinHandle<Result<(), Failure>>,
-    _home: tempfile::TempDir,
+    home: tempfile::TempDir,
 }
 
 impl Fixture {
     async fn new(ui: bool) -> Self {
-        let home = tempfile::tempdir().unwrap();
-        let options = AppOptions {
+        Self::with(ServeOptions {
+            ui,
+            ..Default::default()
+        })
+        .await
+    }
+
+    async fn with(options: ServeOptions) -> Self {
+        Self::at(tempfile::tempdir().unwrap(), options).await
+    }
+
+    /// With settings and data of this folder.
+    async fn at(home: tempfile::TempDir, options: ServeOptions) -> Self {
+        // Sandboxes begin with it; without an engine none does.
+        let template = home.path().join("template");
+        let init = template
+            .join("docker/sandbox/bin")
+            .join(std::env::consts::ARCH)
+            .join("sandbox-init");
+        std::fs::create_dir_all(init.parent().unwrap()).unwrap();
+        std::fs::write(init, "\x7fELF").unwrap();
+        let of_app = AppOptions {
             home: Some(home.path().into()),
+            template,
+            engine: Some("unix:///nonexistent/docker.sock".into()),
             ..Default::default()
         };
-        let app = App::start(options).await.unwrap();
-        let pages = ui.then(|| Pages::of(Some(INDEX)).unwrap());
-        let served = app.listen(0, pages).await.unwrap();
-        let (port, token) = (served.address().port(), served.token().to_owned());
+        let app = App::start(of_app).await.unwrap();
+        let pages = options.ui.then(|| Pages::of(Some(INDEX)).unwrap());
+        let served = app.listen(options, pages).await.unwrap();
+        let token = served.token().to_owned();
         let url = served.url();
         assert!(!url.contains(&token), "{url}");
-        let (_, code) = url.split_once("/#code=").unwrap();
-        let code = code.to_owned();
+        let code = url
+            .split_once("/#code=")
+            .map_or("", |(_, code)| code)
+            .to_owned();
+        // The pages' own port, where there are pages.
+        let api = served.address().port();
+        let port = served
+            .addresses()
+            .map_or(api, |pages| pages.address().port());
         let serving = app.clone();
         let running = tokio::spawn(async move { served.run(&serving).await });
         Self {
             app,
             port,
+            api,
             token,
             code,
             running,
-            _home: home,
+            home,
         }
     }
 
@@ -63,6 +99,28 @@ impl Fixture {
     async fn ask(&self, request: &str, headers: &[(&str, &str)], body: &str) -> (u16, String) {
         let (head, body) = self.answer(request, headers, body).await;
         (head[9..12].parse().unwrap(), body)
+    }
+
+    /// A token that was made.
+    async fn made(&self, scope: &str, machines: Option<&[&str]>) -> String {
+        let name = format!(
+            "t{}",
+            self.app
+                .token_list(wire::commands::Nothing {})
+                .await
+                .unwrap()
+                .tokens
+                .len()
+        );
+        let request = json!({ "name": name, "scopes": [scope], "machines": machines });
+        let made = self.app.rpc(None, "token_create", request).await.unwrap();
+        made["token"].as_str().unwrap().to_owned()
+    }
+
+    /// Status of a request with a token.
+    async fn status(&self, token: &str, request: &str) -> u16 {
+        let bearer = format!("Bearer {token}");
+        self.ask(request, &[("Authorization", &bearer)], "").await.0
     }
 
     /// Head and body.
@@ -84,8 +142,14 @@ impl Fixture {
     }
 
     async fn stop(self) {
+        drop(self.stop_and_keep().await);
+    }
+
+    /// Stops it, and leaves its home.
+    async fn stop_and_keep(self) -> tempfile::TempDir {
         self.app.stop().await;
         self.running.await.unwrap().unwrap();
+        self.home
     }
 }
 
@@ -275,10 +339,13 @@ async fn a_held_port_is_named() {
     let server = Fixture::new(false).await;
     let options = ServeOptions {
         port: server.port,
-        ui: false,
+        ..Default::default()
     };
     let failure = server.app.bind(options).await.unwrap_err();
     assert_eq!(failure.code, FailureCode::PortTaken);
+    let held = format!("(pid {}) holds it", std::process::id());
+    assert!(failure.cause.unwrap().ends_with(&held));
+    assert!(failure.message.contains(&server.port.to_string()));
     server.stop().await;
 }
 
@@ -289,7 +356,8 @@ fn pages_that_are_not_built_are_refused_with_what_to_do() {
     for index in [None, Some(""), Some(placeholder)] {
         let failure = Pages::of(index.map(str::as_bytes)).unwrap_err();
         assert_eq!(failure.code, FailureCode::NotFound, "{index:?}");
-        assert!(failure.cause.is_some() && failure.next.unwrap().contains("npm run build"));
+        assert!(failure.cause.is_some());
+        assert_eq!(failure.next.as_deref(), Some(&Advice::BuildPages));
     }
     Pages::of(Some(INDEX)).unwrap();
 }

@@ -3,10 +3,14 @@
 
 use std::{
     path::Path,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use futures_util::future::BoxFuture;
+use parking_lot::Mutex;
 use tokio::sync::watch;
 use wire::machine::EngineCandidate;
 
@@ -22,10 +26,14 @@ use crate::error::EngineError;
 pub struct EngineChoice {
     hand: Arc<watch::Sender<Option<String>>>,
     kept: Arc<Mutex<Option<Kept>>>,
+    /// Held by the one caller that searches; the others wait for what it finds.
+    search: Arc<tokio::sync::Mutex<()>>,
+    /// How many searches found nothing.
+    failed: Arc<AtomicU64>,
 }
 
 /// The connection that answered last.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Kept {
     /// What was chosen by hand then.
     hand: Option<String>,
@@ -46,6 +54,8 @@ impl EngineChoice {
         Self {
             hand: Arc::new(watch::Sender::new(meant(hand))),
             kept: Arc::default(),
+            search: Arc::default(),
+            failed: Arc::default(),
         }
     }
 
@@ -67,34 +77,46 @@ impl EngineChoice {
 
     /// Connects: by hand, else to `DOCKER_HOST`, else to the context that is current for
     /// Docker's client, else to the first of the usual sockets that answers (Docker's, rootless
-    /// Docker's, Podman's). A connection that still answers is used again.
+    /// Docker's, Podman's). A connection that still answers is used again. Of callers at the same
+    /// time one searches, and the others take what it found.
     ///
     /// # Errors
     /// [`EngineError::Missing`], [`EngineError::Denied`], [`EngineError::Address`], [`EngineError::Tls`],
     /// [`EngineError::Ssh`], [`EngineError::Strange`].
     pub fn connect<'a>(&'a self) -> BoxFuture<'a, Result<Engine, EngineError>> {
         Box::pin(async move {
-            let hand = self.hand.borrow().clone();
-            let kept = self.lock().take();
-            if let Some(kept) = kept
-                && kept.hand == hand
-                && kept.engine.answers().await
-            {
-                let engine = kept.engine.clone();
-                *self.lock() = Some(kept);
+            if let Some(engine) = self.answering().await {
                 return Ok(engine);
             }
-            let engine = find(hand.as_deref()).await?;
-            *self.lock() = Some(Kept {
+            let failed = self.failed.load(Ordering::Relaxed);
+            let mut search = Some(self.search.lock().await);
+            // Whoever searched meanwhile may have found it.
+            if let Some(engine) = self.answering().await {
+                return Ok(engine);
+            }
+            if self.failed.load(Ordering::Relaxed) != failed {
+                // Or found nothing, perhaps after a timeout: those who waited search side by side, for
+                // reasons of their own, instead of one after the other.
+                search = None;
+            }
+            let hand = self.hand.borrow().clone();
+            let engine = find(hand.as_deref()).await.inspect_err(|_| {
+                self.failed.fetch_add(1, Ordering::Relaxed);
+            })?;
+            *self.kept.lock() = Some(Kept {
                 hand,
                 engine: engine.clone(),
             });
+            drop(search);
             Ok(engine)
         })
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<Kept>> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The connection that is kept, if it is to the engine that is meant and answers.
+    async fn answering(&self) -> Option<Engine> {
+        let kept = self.kept.lock().clone()?;
+        let is_meant = kept.hand == *self.hand.borrow();
+        (is_meant && kept.engine.answers().await).then_some(kept.engine)
     }
 
     /// Connects once to an engine chosen by hand, and leaves the choice as it is.
@@ -214,6 +236,8 @@ fn usual_sockets() -> Vec<(&'static str, String)> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::AtomicUsize;
+
     use super::*;
     use wire::failure::{Failure, FailureCode};
 
@@ -266,6 +290,53 @@ mod tests {
             "{failure}"
         );
         assert!(failure.cause.unwrap().contains("HTTPS server"));
+    }
+
+    /// Answers as an engine does when it is greeted, and counts the greetings of new connections.
+    async fn greet(listener: tokio::net::UnixListener, searches: Arc<AtomicUsize>) {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        let mut connections = tokio::task::JoinSet::new();
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let searches = searches.clone();
+            connections.spawn(async move {
+                let mut piece = [0; 4096];
+                while let Ok(count @ 1..) = stream.read(&mut piece).await {
+                    let request = String::from_utf8_lossy(&piece[..count]);
+                    let (kind, answer) = if request.contains("/version ") {
+                        searches.fetch_add(1, Ordering::Relaxed);
+                        let version = r#"{"Version": "29.0", "ApiVersion": "1.52"}"#;
+                        ("application/json", version)
+                    } else {
+                        ("text/plain", "OK")
+                    };
+                    let answer = format!(
+                        "HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nContent-Length: {}\r\n\r\n{answer}",
+                        answer.len()
+                    );
+                    if stream.write_all(answer.as_bytes()).await.is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+    }
+
+    #[tokio::test]
+    async fn callers_at_the_same_time_search_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let socket = folder.path().join("docker.sock");
+        let listener = tokio::net::UnixListener::bind(&socket).unwrap();
+        let searches = Arc::new(AtomicUsize::new(0));
+        let mut engine = tokio::task::JoinSet::new();
+        engine.spawn(greet(listener, searches.clone()));
+        let choice = EngineChoice::new(Some(format!("unix://{}", socket.display())));
+        // The second round finds the connection kept, and nobody takes it away while another looks.
+        for _ in 0..2 {
+            let all = (0..8).map(|_| choice.connect());
+            let connected = futures_util::future::join_all(all).await;
+            assert!(connected.iter().all(Result::is_ok));
+            assert_eq!(searches.load(Ordering::Relaxed), 1);
+        }
     }
 
     #[tokio::test]

@@ -1,4 +1,8 @@
 //! Reaching a container engine: by hand, or found as Docker's own client finds it.
+//!
+//! - `choice`: which engine is meant, and the connection that is kept
+//! - `address`, `context`: what people, `DOCKER_HOST` and Docker's contexts say
+//! - `ssh`, `raw`: engines behind ssh, and answers that bollard's types don't know
 
 mod address;
 mod choice;

@@ -6,7 +6,7 @@ use std::{
     io,
     pin::Pin,
     process::Stdio,
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
@@ -20,6 +20,7 @@ use hyper_util::{
     },
     rt::{TokioExecutor, TokioIo},
 };
+use parking_lot::Mutex;
 use tokio::{
     io::{AsyncReadExt, Join},
     process::{Child, ChildStderr, ChildStdin, ChildStdout, Command},
@@ -39,11 +40,7 @@ pub(super) struct Words {
 impl Words {
     /// Its last line on stderr, once it has ended; `None` where it said nothing.
     pub(super) async fn last(&self) -> Option<String> {
-        let taken = self
-            .stderr
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        let taken = self.stderr.lock().take();
         let mut text = Vec::new();
         // What was read until then is there also where it goes on.
         let _ = tokio::time::timeout(LAST_WORDS, taken?.read_to_end(&mut text)).await;
@@ -100,7 +97,7 @@ pub(super) fn dial(to: &Ssh, words: &Words) -> io::Result<Stream> {
     let (Some(stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
         return Err(io::ErrorKind::BrokenPipe.into());
     };
-    *words.stderr.lock().unwrap_or_else(PoisonError::into_inner) = child.stderr.take();
+    *words.stderr.lock() = child.stderr.take();
     Ok(Stream {
         _child: child,
         io: TokioIo::new(tokio::io::join(stdout, stdin)),

@@ -15,8 +15,11 @@ fn template() -> tempfile::TempDir {
     };
     write("body/Dockerfile", "FROM x");
     write("body/rootfs/etc/a", "a");
-    write("body/kernel/worker.py", "pass");
-    write("body/kernel/__pycache__/worker.pyc", "noise");
+    write("body/kernel/vivarium_kernel/worker.py", "pass");
+    write(
+        "body/kernel/vivarium_kernel/__pycache__/worker.pyc",
+        "noise",
+    );
     write("body/src/main.rs", "fn main() {}");
     write("body/build-ca/ca.crt", "ca");
     write("crates/wire/src/lib.rs", "");
@@ -149,4 +152,96 @@ fn a_template_that_a_machine_may_write_to_leads_nowhere_else() {
         !found.iter().any(|name| name.starts_with("body/")),
         "{found:?}"
     );
+}
+
+/// Whether a path is left out by a `.dockerignore`: by the last pattern that it, or a folder above it,
+/// matches. It knows as much of the patterns' language as the project's file uses.
+fn is_ignored(patterns: &str, path: &str) -> bool {
+    let matches = |pattern: &str, path: &str| {
+        let (pattern, path) = match pattern.strip_prefix("**/") {
+            Some(name) => (name, path.rsplit('/').next().unwrap_or_default()),
+            None => (pattern, path),
+        };
+        match pattern.split_once('*') {
+            Some((begin, end)) => {
+                !path.contains('/')
+                    && path.len() >= begin.len() + end.len()
+                    && path.starts_with(begin)
+                    && path.ends_with(end)
+            }
+            None => pattern == path,
+        }
+    };
+    let ends = path.match_indices('/').map(|(at, _)| at);
+    let above: Vec<&str> = ends.map(|at| &path[..at]).chain([path]).collect();
+    let mut is_ignored = false;
+    for line in patterns.lines().filter(|line| !line.starts_with('#')) {
+        let (pattern, ignores) = match line.strip_prefix('!') {
+            Some(pattern) => (pattern, false),
+            None => (line, true),
+        };
+        if above.iter().any(|path| matches(pattern, path)) {
+            is_ignored = ignores;
+        }
+    }
+    is_ignored
+}
+
+#[test]
+fn docker_build_in_a_clone_leaves_out_what_the_app_does() {
+    let project = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let patterns = std::fs::read_to_string(project.join(".dockerignore")).unwrap();
+    for (path, ignored) in [
+        ("ui/src/a.ts", true),
+        ("a.md", true),
+        ("crates/a.md", false),
+    ] {
+        assert_eq!(is_ignored(&patterns, path), ignored, "{path}");
+    }
+    let dir = template();
+    let names = [
+        "plain.txt",
+        ".env",
+        ".env.local",
+        ".env.example",
+        ".env.sample",
+        ".env.template",
+        ".env.dist",
+        ".envrc",
+        "a.log",
+        "a.md",
+        "target/a",
+        "node_modules/a",
+        "__pycache__/a",
+        "gen/a",
+        "dist/a",
+        ".git/config",
+        "build-ca/a.crt",
+    ];
+    let folders = [
+        "body/rootfs",
+        "body/mcp",
+        "body/kernel/vivarium_kernel",
+        "body/src",
+        "crates",
+    ];
+    let mut paths: Vec<String> = Vec::new();
+    for folder in folders {
+        paths.extend(names.map(|name| format!("{folder}/{name}")));
+        paths.extend(names.map(|name| format!("{folder}/deep/{name}")));
+    }
+    for path in &paths {
+        let file = dir.path().join(path);
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        std::fs::write(file, "x").unwrap();
+    }
+    let context = Context::collect(dir.path()).unwrap();
+    for path in &paths {
+        let is_in = context.files.iter().any(|entry| entry.path == *path);
+        assert_eq!(is_in, !is_ignored(&patterns, path), "{path}");
+    }
+    // Nothing that is copied into the image is left out as a whole.
+    for input in INPUTS.iter().chain(SOURCES).chain(&[BUILD_CA]) {
+        assert!(!is_ignored(&patterns, input), "{input}");
+    }
 }

@@ -6,14 +6,14 @@ use containers::{Bind, ContainerState, EngineError, Restarts};
 use wire::evolve::{Proof, ProofCheck};
 
 use super::{
-    book::now_ms,
+    container_template::ContainerTemplate,
     failpoint::failpoint,
     run::{Done, Run},
-    shape::Shape,
+    run_store::now_ms,
 };
 use crate::{
     error::LifecycleError,
-    handover,
+    init_home,
     plan::{self, Placed, label},
     spec::{Executor, Spec},
 };
@@ -184,13 +184,17 @@ impl Run<'_> {
     }
 
     /// The candidate's container: as the machine's, with nothing that it could harm.
-    async fn candidate(&self, name: &str, image_id: &str) -> Result<Shape, LifecycleError> {
+    async fn candidate(
+        &self,
+        name: &str,
+        image_id: &str,
+    ) -> Result<ContainerTemplate, LifecycleError> {
         let machine = self.machine;
         let volume = self.candidate_home();
         self.engine
             .ensure_volume(&volume, &machine.names.labels())
             .await?;
-        if machine.seat.is_some() {
+        if machine.self_container.is_some() {
             return self.candidate_like(name, volume).await;
         }
         let mut spec: Spec = machine.spec.clone();
@@ -229,7 +233,7 @@ impl Run<'_> {
         }
         plan.environment
             .insert("VIVARIUM_CANDIDATE".into(), "1".into());
-        Ok(Shape::Spec(Box::new(plan)))
+        Ok(ContainerTemplate::Spec(Box::new(plan)))
     }
 
     fn candidate_home(&self) -> String {
@@ -238,13 +242,13 @@ impl Run<'_> {
 
     /// One of the candidate's files of users, on this computer.
     fn candidate_file(&self, file: &str) -> std::path::PathBuf {
-        self.book.folder().join("candidate").join(file)
+        self.run_store.folder().join("candidate").join(file)
     }
 
     /// Removes the candidate, its scratch home and its files of users.
     pub(super) async fn remove_candidate(&self) -> Result<(), LifecycleError> {
-        handover::forget(self.machine, self.engine).await?;
-        let files = self.book.folder().join("candidate");
+        init_home::forget(self.machine, self.engine).await?;
+        let files = self.run_store.folder().join("candidate");
         if files.exists() {
             std::fs::remove_dir_all(&files).map_err(LifecycleError::file("remove", &files))?;
         }

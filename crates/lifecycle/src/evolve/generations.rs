@@ -7,7 +7,7 @@ use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use wire::evolve::{Asker, Generation, GenerationList, GenerationState, SavedFiles};
 
-use super::{book, repo::branch};
+use super::{repo::branch, run_store};
 use crate::{error::LifecycleError, machine::Machine, paths::make_dir};
 
 /// A generation as it is remembered.
@@ -145,11 +145,11 @@ impl Machine {
     }
 
     pub(crate) fn read_generations(&self) -> Result<Generations, LifecycleError> {
-        Ok(book::read(&self.generations_file())?.unwrap_or_default())
+        Ok(run_store::read(&self.generations_file())?.unwrap_or_default())
     }
 
     pub(crate) fn write_generations(&self, all: &Generations) -> Result<(), LifecycleError> {
-        book::write(&self.generations_file(), all)
+        run_store::write(&self.generations_file(), all)
     }
 
     /// The machine's generations, newest first.
@@ -300,9 +300,9 @@ impl Machine {
             .unwrap_or(0);
         let _lock = held(&folder.join("generations.lock"))?;
         let counter = folder.join("generations.json");
-        let counted: u32 = book::read(&counter)?.unwrap_or(0);
+        let counted: u32 = run_store::read(&counter)?.unwrap_or(0);
         let next = counted.max(tagged) + 1;
-        book::write(&counter, &next)?;
+        run_store::write(&counter, &next)?;
         Ok(next)
     }
 }

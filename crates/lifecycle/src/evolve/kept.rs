@@ -2,12 +2,13 @@
 //! machine or a candidate says.
 
 use wire::{
+    advice::Advice,
     body::{NotRestored, Skipped},
     evolve::{Asker, CarriedKernel, EvolveRun, Proof, RunKind},
     failure::Failure,
 };
 
-use super::book::now_ms;
+use super::run_store::now_ms;
 
 /// Bytes of a text: a reason, what a check saw.
 const TEXT: usize = 4 << 10;
@@ -146,10 +147,8 @@ fn keep<T>(list: &mut Vec<T>, left: &mut usize, mut size: impl FnMut(&mut T) -> 
 
 fn failure(failure: &mut Failure) {
     cut(&mut failure.message, TEXT);
-    for text in [&mut failure.cause, &mut failure.next]
-        .into_iter()
-        .flatten()
-    {
+    let next = failure.next.as_deref_mut().and_then(Advice::text_mut);
+    for text in failure.cause.as_mut().into_iter().chain(next) {
         cut(text, TEXT);
     }
     if let Some(text) = &mut failure.detail {

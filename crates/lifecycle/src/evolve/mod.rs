@@ -3,22 +3,31 @@
 //!
 //! A run that fails before the swap leaves the old machine as it is; one that fails later puts it
 //! back. What could not be finished is finished or undone by [`Machine::recover`].
+//!
+//! Start reading here, at [`Machine::carry_out`], then at `run` and `steps`.
+//!
+//! - `run`: a run that is carried out; `steps` are its steps, `run_store` what is on the disk
+//! - `repo`, `generations`: what is built, and what there was before
+//! - `candidate`, `cells`, `returned`: the new machine beside the old one, and what its kernels hold
+//! - `container_template`: how the containers of a run are made
+//! - `inside`, `report`, `kept`: how a machine is asked and told, and what is kept of its words
+//! - `restarter`: the part that a machine can't carry out on itself
+//! - `failpoint`: where tests kill the process
 
-mod book;
 mod candidate;
+mod cells;
+mod container_template;
 mod failpoint;
 mod generations;
 mod inside;
 mod kept;
-mod leave;
-mod make;
-mod replace;
 mod repo;
 mod report;
 mod restarter;
 mod returned;
 mod run;
-mod shape;
+mod run_store;
+mod steps;
 
 use containers::{CancellationToken, Engine};
 use futures_util::future::BoxFuture;
@@ -30,25 +39,25 @@ use wire::{
     failure::{Failure, FailureCode},
 };
 
+pub(crate) use self::{
+    generations::Current,
+    run_store::{read as read_json, write as write_json},
+};
 use self::{
-    book::{Asked, Book, RunFile},
     inside::Inside,
     run::{Run, verb},
+    run_store::{Asked, RunFile, RunStore},
 };
-pub(crate) use self::{
-    book::{read as read_json, write as write_json},
-    generations::Current,
-};
-pub use book::now_ms;
 pub use failpoint::{FAILPOINTS, RESTARTER_FAILPOINTS};
 pub use kept::asked as asked_run;
 pub use report::Reporter;
+pub use run_store::now_ms;
 
 use crate::{
     error::LifecycleError,
     machine::Machine,
     plan,
-    seat::{SEAT_DIR, SEAT_IN_DATA},
+    self_container::{EXECUTOR_DIR, EXECUTOR_IN_DATA},
     spec::Profile,
 };
 
@@ -57,7 +66,7 @@ const CELL_LIMIT_S: u32 = 60;
 
 /// What a run tells while it goes on.
 #[derive(Clone, Debug)]
-pub enum Told {
+pub enum RunEvent {
     /// The run as it stands now.
     Run(Box<EvolveRun>),
     /// A line of its log.
@@ -65,22 +74,22 @@ pub enum Told {
 }
 
 /// Hears a run.
-pub type Hear<'a> = &'a mut (dyn FnMut(Told) + Send + Sync);
+pub type OnRunEvent<'a> = &'a mut (dyn FnMut(RunEvent) + Send + Sync);
 
 /// A run to be carried out.
 #[derive(Clone, Debug)]
-pub struct Order {
+pub struct RunRequest {
     /// Names it: letters and digits.
     pub run_id: String,
     /// Who asked for it.
     pub asked_by: Asker,
     /// For what.
-    pub what: What,
+    pub work: RunWork,
 }
 
 /// What a run is to do.
 #[derive(Clone, Debug)]
-pub enum What {
+pub enum RunWork {
     /// Builds and puts in place a new generation.
     Evolve(EvolveRequest),
     /// Puts an earlier one in place.
@@ -89,17 +98,17 @@ pub enum What {
 
 impl Machine {
     pub(crate) fn evolve_dir(&self) -> std::path::PathBuf {
-        match &self.seat {
-            Some(_) => SEAT_DIR.into(),
+        match &self.self_container {
+            Some(_) => EXECUTOR_DIR.into(),
             None => match plan::data_source(&self.spec, &self.paths) {
-                Some(data) => data.join(SEAT_IN_DATA),
+                Some(data) => data.join(EXECUTOR_IN_DATA),
                 None => self.paths.machine_dir(&self.names.machine).join("evolve"),
             },
         }
     }
 
-    fn book(&self) -> Book {
-        Book::at(self.evolve_dir())
+    fn run_store(&self) -> RunStore {
+        RunStore::at(self.evolve_dir())
     }
 
     /// Carries out a run to its end; how it ended stands in what it answers.
@@ -111,16 +120,16 @@ impl Machine {
     pub fn carry_out<'a>(
         &'a self,
         engine: &'a Engine,
-        order: Order,
+        order: RunRequest,
         cancel: &'a CancellationToken,
-        hear: Hear<'a>,
+        hear: OnRunEvent<'a>,
     ) -> BoxFuture<'a, Result<EvolveRun, LifecycleError>> {
         Box::pin(async move {
             self.check_run_id(&order.run_id)?;
             let _lock = self.lock()?;
             self.recover_locked(engine, &mut |_| {}).await?;
-            let (kind, note, asked) = match order.what {
-                What::Evolve(request) => (
+            let (kind, note, asked) = match order.work {
+                RunWork::Evolve(request) => (
                     RunKind::Evolve,
                     request.note,
                     Asked {
@@ -130,7 +139,7 @@ impl Machine {
                         ..Default::default()
                     },
                 ),
-                What::Rollback(request) => {
+                RunWork::Rollback(request) => {
                     let all = self.read_generations()?;
                     let number = match request.number.or_else(|| all.before_current()) {
                         Some(number) if all.get(number).is_some() => number,
@@ -205,7 +214,7 @@ impl Machine {
         self.check_run_id(&run.run_id)?;
         let mut run = run.clone();
         kept::run(&mut run);
-        self.book().keep(&run)
+        self.run_store().keep(&run)
     }
 
     fn check_run_id(&self, run_id: &str) -> Result<(), LifecycleError> {
@@ -221,8 +230,9 @@ impl Machine {
     #[must_use]
     pub fn is_interrupted(&self) -> bool {
         // One that its restarters have goes on without us.
-        let is_ours = |file: &RunFile| self.seat.is_some() || !file.handed_over;
-        matches!(self.book().unfinished(), Ok(Some(file)) if is_ours(&file)) && self.lock().is_ok()
+        let is_ours = |file: &RunFile| self.self_container.is_some() || !file.handed_over;
+        matches!(self.run_store().unfinished(), Ok(Some(file)) if is_ours(&file))
+            && self.lock().is_ok()
     }
 
     /// Finishes or undoes a run that was cut off; `None` where there is none.
@@ -233,10 +243,10 @@ impl Machine {
     pub fn recover<'a>(
         &'a self,
         engine: &'a Engine,
-        hear: Hear<'a>,
+        hear: OnRunEvent<'a>,
     ) -> BoxFuture<'a, Result<Option<EvolveRun>, LifecycleError>> {
         Box::pin(async move {
-            if self.book().unfinished()?.is_none() {
+            if self.run_store().unfinished()?.is_none() {
                 return Ok(None);
             }
             let _lock = self.lock()?;
@@ -248,12 +258,12 @@ impl Machine {
     pub(crate) async fn recover_locked(
         &self,
         engine: &Engine,
-        hear: Hear<'_>,
+        hear: OnRunEvent<'_>,
     ) -> Result<Option<EvolveRun>, LifecycleError> {
-        let Some(mut file) = self.book().unfinished()? else {
+        let Some(mut file) = self.run_store().unfinished()? else {
             return Ok(None);
         };
-        if self.seat.is_none() && file.handed_over && self.has_restarters(engine).await? {
+        if self.self_container.is_none() && file.handed_over && self.has_restarters(engine).await? {
             // The engine starts them until they are done.
             return Err(LifecycleError::Busy {
                 name: self.names.container.clone(),
@@ -285,8 +295,8 @@ impl Machine {
         }
         let never = CancellationToken::new();
         let mut lines = Vec::new();
-        let mut also = |told: Told| {
-            if let Told::Line(line) = &told {
+        let mut also = |told: RunEvent| {
+            if let RunEvent::Line(line) = &told {
                 lines.push(line.clone());
             }
             hear(told);
@@ -294,7 +304,7 @@ impl Machine {
         let run = Run::new(self, engine, &never, &mut also, file)
             .drive()
             .await?;
-        if run.asked_by == Asker::Machine && self.seat.is_none() {
+        if run.asked_by == Asker::Machine && self.self_container.is_none() {
             // What asked for it waits in there for its end.
             if let Err(error) = self.report_end(engine, &run, &lines).await {
                 tracing::debug!(%error, "the machine did not hear how its run ended");
@@ -308,7 +318,7 @@ impl Machine {
     /// # Errors
     /// [`LifecycleError::File`].
     pub fn runs(&self) -> Result<Vec<EvolveRun>, LifecycleError> {
-        self.book().runs()
+        self.run_store().runs()
     }
 
     /// A run's log from a place on.
@@ -316,7 +326,7 @@ impl Machine {
     /// # Errors
     /// [`LifecycleError::File`].
     pub fn run_log(&self, run_id: &str, after: u64) -> Result<EvolveLog, LifecycleError> {
-        self.book().read_log(run_id, after)
+        self.run_store().read_log(run_id, after)
     }
 
     pub(crate) fn inside<'a>(&self, engine: &'a Engine, container: &'a str) -> Inside<'a> {

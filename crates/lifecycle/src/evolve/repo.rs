@@ -65,7 +65,7 @@ impl Machine {
 
     /// The history of files in a folder, before it is known what all began with.
     pub(crate) fn history_of(&self, work: &Path) -> Result<History, LifecycleError> {
-        if plan::data_source(&self.spec, &self.paths).is_some() && self.seat.is_none() {
+        if plan::data_source(&self.spec, &self.paths).is_some() && self.self_container.is_none() {
             // It lies on the machine's `/data`, which is to be its user's.
             plan::make_sources(&self.spec, &self.paths)?;
         }
@@ -75,7 +75,8 @@ impl Machine {
     /// The folder of the history, if the machine is to see it. One that keeps its history itself has
     /// it on `/data`; one with CRIU's capabilities could make the mount writable.
     pub(crate) fn shown_history(&self, work: &Path) -> Result<Option<PathBuf>, LifecycleError> {
-        if self.spec.executor == Executor::Socket || self.spec.criu || self.seat.is_some() {
+        if self.spec.executor == Executor::Socket || self.spec.criu || self.self_container.is_some()
+        {
             return Ok(None);
         }
         let history = self.history_of(work)?;
@@ -89,7 +90,7 @@ impl Machine {
     /// What changes are compared with as long as no generation is. An older Vivarium kept that in
     /// `/repo/.git`, which isn't read any more.
     fn find_origin(&self, history: &History) -> Result<(), LifecycleError> {
-        if self.seat.is_some() {
+        if self.self_container.is_some() {
             // What it is compared with is only its own word anyway.
             if self.read_generations()?.records.is_empty() {
                 history.set_origin(&self.repo_dir(), "The repo as it was found")?;
@@ -185,7 +186,7 @@ impl Machine {
     /// The same of a folder of ours.
     pub(super) fn compiles(&self, folder: &Path) -> Result<bool, LifecycleError> {
         let there = context::sources_digest(folder)?;
-        if self.seat.is_some() {
+        if self.self_container.is_some() {
             let built_of = std::fs::read_to_string(SOURCES);
             return Ok(built_of.map_or(true, |digest| digest.trim() != there));
         }
@@ -210,7 +211,7 @@ impl Machine {
 
     /// A folder for files that an image is built from, out of the machine's reach.
     pub(crate) fn exports_dir(&self) -> Result<PathBuf, LifecycleError> {
-        let folder = match &self.seat {
+        let folder = match &self.self_container {
             Some(_) => self.evolve_dir(),
             None => self.paths.machine_dir(&self.names.machine),
         };

@@ -5,19 +5,18 @@ use std::time::Duration;
 
 use containers::Engine;
 use futures_util::future::BoxFuture;
-use serde::de::IgnoredAny;
-use serde_json::Value;
 use tokio::{
     sync::mpsc,
     task::JoinHandle,
     time::{Instant, interval},
 };
 use wire::{
-    evolve::{EvolveMachineStatus, EvolveReport, EvolveRun, EvolveWish, RunState},
+    evolve::{EvolveClaim, EvolveMachineStatus, EvolveReport, EvolveRun, EvolveWish, RunState},
     failure::Failure,
+    routes::{ClaimEvolve, GetEvolveStatus, ReportEvolve},
 };
 
-use super::{Told, book::now_ms, kept};
+use super::{RunEvent, kept, run_store::now_ms};
 use crate::{error::LifecycleError, machine::Machine};
 
 /// How long an answer may take.
@@ -37,7 +36,7 @@ const AGAIN: Duration = Duration::from_millis(500);
 /// (it and what it gave out are gone), it has half a minute for what is left.
 #[derive(Debug)]
 pub struct Reporter {
-    told: mpsc::UnboundedSender<Told>,
+    told: mpsc::UnboundedSender<RunEvent>,
     task: JoinHandle<()>,
 }
 
@@ -61,7 +60,7 @@ impl Reporter {
     }
 
     /// What to hear a run with.
-    pub fn hear(&self) -> impl FnMut(Told) + Send + Sync + use<> {
+    pub fn hear(&self) -> impl FnMut(RunEvent) + Send + Sync + use<> {
         let told = self.told.clone();
         move |one| {
             // Nobody hears any more where the task has ended.
@@ -93,7 +92,7 @@ struct Teller {
 }
 
 impl Teller {
-    async fn tell(mut self, mut hear: mpsc::UnboundedReceiver<Told>) {
+    async fn tell(mut self, mut hear: mpsc::UnboundedReceiver<RunEvent>) {
         let mut renew = interval(RENEW);
         loop {
             tokio::select! {
@@ -124,10 +123,10 @@ impl Teller {
         }
     }
 
-    fn note(&mut self, told: Told) {
+    fn note(&mut self, told: RunEvent) {
         match told {
-            Told::Line(line) => self.log.push(line),
-            Told::Run(run) => {
+            RunEvent::Line(line) => self.log.push(line),
+            RunEvent::Run(run) => {
                 self.run = Some(*run);
                 self.is_news = true;
             }
@@ -193,18 +192,14 @@ fn log_unheard(told: Result<(), LifecycleError>) {
 }
 
 impl Machine {
-    async fn post(&self, engine: &Engine, path: &str, body: Value) -> Result<(), LifecycleError> {
-        let inside = self.inside(engine, &self.names.container);
-        inside
-            .call::<IgnoredAny>("POST", path, Some(body), ANSWER)
-            .await
-            .map(|_| ())
-    }
-
     async fn claim_run(&self, engine: &Engine, run_id: &str) -> Result<(), LifecycleError> {
-        let claim =
-            serde_json::json!({ "executor": "socket", "run_id": run_id, "lease_s": LEASE_S });
-        self.post(engine, "/evolve/claim", claim).await
+        let claim = EvolveClaim {
+            executor: "socket".into(),
+            run_id: Some(run_id.to_owned()),
+            lease_s: LEASE_S,
+        };
+        let inside = self.inside(engine, &self.names.container);
+        inside.tell::<ClaimEvolve>((), &claim, ANSWER).await
     }
 
     /// Tells the machine how a run ended that it asked for, with the last lines of its log.
@@ -228,14 +223,15 @@ impl Machine {
         engine: &Engine,
         report: &EvolveReport,
     ) -> Result<(), LifecycleError> {
-        let path = format!("/evolve/runs/{}/report", report.run.run_id);
-        let body = serde_json::to_value(report).unwrap_or_default();
-        self.post(engine, &path, body).await
+        let inside = self.inside(engine, &self.names.container);
+        inside
+            .tell::<ReportEvolve>(&report.run.run_id, report, ANSWER)
+            .await
     }
 
     async fn own_status(&self, engine: &Engine) -> Result<EvolveMachineStatus, LifecycleError> {
         let inside = self.inside(engine, &self.names.container);
-        inside.call("GET", "/evolve/status", None, ANSWER).await
+        inside.call::<GetEvolveStatus>((), &(), ANSWER).await
     }
 
     /// The run that the machine asks for; `None` where it asks for none.

@@ -14,17 +14,17 @@ use futures_util::future::BoxFuture;
 use wire::evolve::{RunKind, StepName};
 
 use super::{
-    Hear,
-    book::{self, RunFile, now_ms},
+    OnRunEvent,
     failpoint::failpoint,
     run::Run,
+    run_store::{self, RunFile, now_ms},
 };
 use crate::{
     error::LifecycleError,
-    life::Lock,
+    lock::Lock,
     machine::Machine,
     plan::{STOP_S, label},
-    seat::{Role, SOCKET, Seat, restarters_of},
+    self_container::{Role, SOCKET, SelfContainer, restarters_of},
 };
 
 /// Between two looks at a lock that another process holds.
@@ -42,7 +42,7 @@ impl Machine {
     }
 
     fn raise_flag(&self) -> Result<(), LifecycleError> {
-        book::write(&self.flag(), &now_ms())
+        run_store::write(&self.flag(), &now_ms())
     }
 
     fn lower_flag(&self) -> Result<(), LifecycleError> {
@@ -57,8 +57,8 @@ impl Machine {
 
     /// Whether the swap of this run is this process's to begin.
     pub(super) fn may_begin_swap(&self, file: &RunFile) -> bool {
-        let restarter = |seat: &Seat| seat.role == Role::Restarter;
-        self.seat.as_ref().is_some_and(restarter)
+        let restarter = |self_container: &SelfContainer| self_container.role == Role::Restarter;
+        self.self_container.as_ref().is_some_and(restarter)
             && file.handed_over
             && file.next == StepName::Swap
             && file
@@ -77,12 +77,12 @@ impl Machine {
         &'a self,
         engine: &'a Engine,
         container: &'a str,
-        hear: Hear<'a>,
+        hear: OnRunEvent<'a>,
     ) -> BoxFuture<'a, Result<(), LifecycleError>> {
         Box::pin(async move {
             let lock = self.wait_for_lock().await?;
             if self
-                .book()
+                .run_store()
                 .unfinished()?
                 .is_some_and(|file| file.handed_over)
             {
@@ -104,17 +104,17 @@ impl Machine {
     pub fn look_after<'a>(
         &'a self,
         engine: &'a Engine,
-        hear: Hear<'a>,
+        hear: OnRunEvent<'a>,
     ) -> BoxFuture<'a, Result<(), LifecycleError>> {
         Box::pin(async move {
-            let Some(seat) = &self.seat else {
+            let Some(self_container) = &self.self_container else {
                 return Ok(());
             };
             let mut renewed = false;
             loop {
                 let lock = self.wait_for_lock().await?;
-                let Some(file) = self.book().unfinished()? else {
-                    self.remove_restarters(engine, seat).await?;
+                let Some(file) = self.run_store().unfinished()? else {
+                    self.remove_restarters(engine, self_container).await?;
                     return self.lower_flag();
                 };
                 if !file.handed_over {
@@ -123,14 +123,14 @@ impl Machine {
                 }
                 let seen = stands(&file);
                 drop(lock);
-                self.wake_restarters(engine, seat, &file).await?;
+                self.wake_restarters(engine, self_container, &file).await?;
                 if self.goes_on(&seen).await? {
                     renewed = false;
                     continue;
                 }
                 // They are there and do nothing.
-                let log = self.restarters_log(engine, seat).await;
-                self.remove_restarters(engine, seat).await?;
+                let log = self.restarters_log(engine, self_container).await;
+                self.remove_restarters(engine, self_container).await?;
                 if std::mem::replace(&mut renewed, true) {
                     return Err(LifecycleError::NoRestarter { log });
                 }
@@ -151,18 +151,19 @@ impl Machine {
     async fn wake_restarters(
         &self,
         engine: &Engine,
-        seat: &Seat,
+        self_container: &SelfContainer,
         file: &RunFile,
     ) -> Result<(), LifecycleError> {
-        for name in seat.restarters() {
+        for name in self_container.restarters() {
             match self.restarter(engine, &name).await? {
                 Some(found) if found.is_running() => {}
                 Some(_) => engine.start_container(&name).await?,
                 None => {
-                    let like = engine.container(&seat.container).await?;
+                    let like = engine.container(&self_container.container).await?;
                     let image = like.map(|own| own.image_id);
                     let image = image.or_else(|| file.image_id.clone()).unwrap_or_default();
-                    self.start_restarter(engine, seat, &name, &image).await?;
+                    self.start_restarter(engine, self_container, &name, &image)
+                        .await?;
                 }
             }
         }
@@ -174,7 +175,7 @@ impl Machine {
         let deadline = tokio::time::Instant::now() + BEGIN;
         while tokio::time::Instant::now() < deadline {
             let is_held = matches!(self.lock(), Err(LifecycleError::Busy { .. }));
-            let now = self.book().unfinished()?;
+            let now = self.run_store().unfinished()?;
             if is_held || now.is_none_or(|file| stands(&file) != seen) {
                 return Ok(true);
             }
@@ -186,11 +187,11 @@ impl Machine {
     async fn start_restarter(
         &self,
         engine: &Engine,
-        seat: &Seat,
+        self_container: &SelfContainer,
         name: &str,
         image: &str,
     ) -> Result<(), LifecycleError> {
-        let own = engine.blueprint(&seat.container).await?;
+        let own = engine.blueprint(&self_container.container).await?;
         let own = own.ok_or_else(|| self.not_running())?;
         let wanted = ["/data", "/repo", SOCKET, "/run/docker.sock"];
         let mounts = own.mounts().iter();
@@ -267,15 +268,19 @@ impl Machine {
         Ok(false)
     }
 
-    async fn remove_restarters(&self, engine: &Engine, seat: &Seat) -> Result<(), LifecycleError> {
-        for name in seat.restarters() {
+    async fn remove_restarters(
+        &self,
+        engine: &Engine,
+        self_container: &SelfContainer,
+    ) -> Result<(), LifecycleError> {
+        for name in self_container.restarters() {
             self.remove_beside(engine, &name).await?;
         }
         Ok(())
     }
 
-    async fn restarters_log(&self, engine: &Engine, seat: &Seat) -> Vec<String> {
-        let [first, _] = seat.restarters();
+    async fn restarters_log(&self, engine: &Engine, self_container: &SelfContainer) -> Vec<String> {
+        let [first, _] = self_container.restarters();
         engine.logs(&first, 40).await.unwrap_or_default()
     }
 }
@@ -288,14 +293,14 @@ fn stands(file: &RunFile) -> String {
 impl Run<'_> {
     /// Whether this step is not for the process that has come so far.
     pub(super) fn is_anothers(&self, step: StepName) -> bool {
-        let within = |seat: &Seat| seat.role == Role::Within;
-        step == StepName::Swap && self.machine.seat.as_ref().is_some_and(within)
+        let within = |self_container: &SelfContainer| self_container.role == Role::Within;
+        step == StepName::Swap && self.machine.self_container.as_ref().is_some_and(within)
     }
 
     /// Starts the restarters; they begin when this process has let go of the lock.
     pub(super) async fn hand_over(&mut self) -> Result<(), LifecycleError> {
         let (machine, engine) = (self.machine, self.engine);
-        let Some(seat) = &machine.seat else {
+        let Some(self_container) = &machine.self_container else {
             return Ok(());
         };
         self.line("the restarter continues the run");
@@ -310,9 +315,11 @@ impl Run<'_> {
         self.save()?;
         failpoint("handing");
         let started = async {
-            machine.remove_restarters(engine, seat).await?;
-            for name in seat.restarters() {
-                machine.start_restarter(engine, seat, &name, &image).await?;
+            machine.remove_restarters(engine, self_container).await?;
+            for name in self_container.restarters() {
+                machine
+                    .start_restarter(engine, self_container, &name, &image)
+                    .await?;
             }
             Ok(())
         };
@@ -321,7 +328,7 @@ impl Run<'_> {
             // Said first: a restarter that can't be removed finds nothing to do.
             self.file.handed_over = false;
             machine.lower_flag()?;
-            if let Err(error) = machine.remove_restarters(engine, seat).await {
+            if let Err(error) = machine.remove_restarters(engine, self_container).await {
                 tracing::warn!(%error, "what was made of the restarters is still there");
             }
             return Err(error);

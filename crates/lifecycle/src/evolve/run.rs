@@ -7,10 +7,10 @@ use wire::{
 };
 
 use super::{
-    Hear, Told,
-    book::{Book, RunFile, now_ms},
+    OnRunEvent, RunEvent,
     failpoint::failpoint,
     kept,
+    run_store::{RunFile, RunStore, now_ms},
 };
 use crate::{error::LifecycleError, machine::Machine, plan::Placed};
 
@@ -41,8 +41,8 @@ pub(super) struct Run<'a> {
     pub machine: &'a Machine,
     pub engine: &'a Engine,
     pub cancel: &'a CancellationToken,
-    pub hear: Hear<'a>,
-    pub book: Book,
+    pub hear: OnRunEvent<'a>,
+    pub run_store: RunStore,
     pub file: RunFile,
     /// What had changed in the old container when the candidate was proved, and when that was looked for, in Unix seconds.
     pub changed: Option<(u64, Vec<String>)>,
@@ -53,7 +53,7 @@ impl<'a> Run<'a> {
         machine: &'a Machine,
         engine: &'a Engine,
         cancel: &'a CancellationToken,
-        hear: Hear<'a>,
+        hear: OnRunEvent<'a>,
         file: RunFile,
     ) -> Self {
         Self {
@@ -61,7 +61,7 @@ impl<'a> Run<'a> {
             engine,
             cancel,
             hear,
-            book: machine.book(),
+            run_store: machine.run_store(),
             file,
             changed: None,
         }
@@ -199,8 +199,8 @@ impl<'a> Run<'a> {
     /// Writes where the run stands, and tells it.
     pub(super) fn save(&mut self) -> Result<(), LifecycleError> {
         kept::run(&mut self.file.run);
-        self.book.write(&self.file)?;
-        (self.hear)(Told::Run(Box::new(self.file.run.clone())));
+        self.run_store.write(&self.file)?;
+        (self.hear)(RunEvent::Run(Box::new(self.file.run.clone())));
         Ok(())
     }
 
@@ -220,13 +220,13 @@ impl<'a> Run<'a> {
         self.file.run.ended_at = Some(now_ms());
         kept::run(&mut self.file.run);
         self.line(&format!("== {}", ended(self.file.run.state)));
-        self.book.end(&self.file.run)?;
-        (self.hear)(Told::Run(Box::new(self.file.run.clone())));
+        self.run_store.end(&self.file.run)?;
+        (self.hear)(RunEvent::Run(Box::new(self.file.run.clone())));
         Ok(self.file.run)
     }
 
     pub(super) fn line(&mut self, text: &str) {
-        note(&self.book, &self.file.run.run_id, self.hear, text);
+        note(&self.run_store, &self.file.run.run_id, self.hear, text);
     }
 
     pub(super) fn warn(&mut self, text: String) {
@@ -253,12 +253,12 @@ pub(super) fn quoted(line: &str) -> String {
 }
 
 /// Writes a line into a run's log, and tells it.
-pub(super) fn note(book: &Book, run_id: &str, hear: Hear<'_>, text: &str) {
+pub(super) fn note(run_store: &RunStore, run_id: &str, hear: OnRunEvent<'_>, text: &str) {
     let text = kept::line(text);
-    if let Err(error) = book.log(run_id, &text) {
+    if let Err(error) = run_store.log(run_id, &text) {
         tracing::warn!(%error, "a run's log can't be written");
     }
-    hear(Told::Line(text));
+    hear(RunEvent::Line(text));
 }
 
 fn ended(state: RunState) -> &'static str {

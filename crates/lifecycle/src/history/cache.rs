@@ -6,7 +6,10 @@ use std::{collections::HashMap, fs, io::Write, path::Path, str::FromStr};
 use gix_hash::ObjectId;
 
 use super::{error::HistoryError, path::RepoPath, stamp::Stamp};
-use crate::paths::give_like_folder;
+use crate::{
+    atomic_file::{self, Durability},
+    paths::give_like_folder,
+};
 
 /// The first line; another one is another format.
 const FORMAT: &[u8] = b"vivarium files 1";
@@ -64,14 +67,11 @@ impl Cache {
             bytes.push(0);
             bytes.extend_from_slice(words.as_bytes());
         }
-        let folder = path.parent().unwrap_or(path);
-        let mut aside = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
-        let written = aside
-            .write_all(&bytes)
-            .and_then(|()| give_like_folder(aside.path()));
-        written.map_err(failed)?;
-        aside.persist(path).map_err(|error| failed(error.error))?;
-        Ok(())
+        let written = atomic_file::put(path, Durability::Replaceable, |file, place| {
+            file.write_all(&bytes)?;
+            give_like_folder(place)
+        });
+        written.map_err(failed)
     }
 }
 

@@ -3,7 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use gix_hash::ObjectId;
-use wire::failure::{Failure, FailureCode};
+use wire::{
+    advice::Advice,
+    failure::{Failure, FailureCode},
+};
 
 use super::path::RepoPath;
 
@@ -98,39 +101,38 @@ impl HistoryError {
     /// How it is told to a person, with the sentence that says what failed.
     pub(crate) fn told(&self, message: String) -> Failure {
         let failure = |code| Failure::new(code, message);
-        let ignore = "Remove files that aren't part of the machine from /repo, or list them in a .gitignore file there.";
         match self {
             Self::File { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => {
                 failure(FailureCode::DiskFull)
                     .because(source.to_string())
-                    .next("Free some space and try again.")
+                    .next(Advice::FreeDisk)
             }
             Self::File { source, .. } => failure(FailureCode::Internal)
                 .because(source.to_string())
-                .next("Check its owner and permissions."),
+                .next(Advice::CheckPermissions),
             Self::TooManyFiles { .. }
             | Self::FileTooLarge { .. }
             | Self::TooLarge { .. }
             | Self::TooDeep { .. } => failure(FailureCode::Invalid)
                 .because("everything in /repo that isn't ignored is kept with each generation")
-                .next(ignore),
+                .next(Advice::IgnoreFiles),
             Self::TooManyRules { .. } => failure(FailureCode::Invalid)
                 .because("ignore rules are limited to 64 KiB per file and 256 KiB in total")
-                .next("Shorten that .gitignore file."),
+                .next(Advice::ShortenIgnoreFile),
             Self::Rules { source, .. } => failure(FailureCode::Invalid)
                 .because(source.to_string())
-                .next("Fix that .gitignore file."),
+                .next(Advice::FixIgnoreFile),
             Self::Collision { .. } => failure(FailureCode::Invalid)
                 .because("two contents with one hash can't be told apart in a review")
-                .next("Remove that file from /repo."),
+                .next(Advice::RemoveFromRepo),
             Self::Missing { .. } => failure(FailureCode::NotFound)
                 .because(
                     "an older version of Vivarium stored it in /repo/.git, which is no longer read",
                 )
-                .next("In the machine, `git -C /repo show-ref` lists what is there."),
+                .next(Advice::ListRepoRefs),
             Self::Damaged { .. } => failure(FailureCode::Internal)
                 .because("its file is incomplete or was changed")
-                .next("Evolve again to store the files in /repo."),
+                .next(Advice::EvolveAgain),
         }
     }
 }

@@ -168,6 +168,11 @@ impl Folder {
         if !matches!(self.look(name)?.kind, Kind::File { .. }) {
             return Ok(None);
         }
+        self.open_unseen(name)
+    }
+
+    /// The same, of what may be something else since it was looked at.
+    fn open_unseen(&self, name: &[u8]) -> io::Result<Option<(std::fs::File, Found)>> {
         let flags =
             OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
         let fd = sys::openat(&self.fd, component(name)?, flags, Mode::empty())?;
@@ -322,4 +327,23 @@ fn component(name: &[u8]) -> io::Result<&[u8]> {
 /// A name that nothing else has.
 fn aside() -> Vec<u8> {
     format!(".vivarium-{:016x}", rand::random::<u64>()).into_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_became_a_link_since_it_was_looked_at_is_not_read() {
+        let outside = tempfile::tempdir().unwrap();
+        std::fs::write(outside.path().join("secret"), "x").unwrap();
+        let inside = tempfile::tempdir().unwrap();
+        let link = inside.path().join("file");
+        std::os::unix::fs::symlink(outside.path().join("secret"), &link).unwrap();
+        let folder = Folder::open(inside.path()).unwrap();
+        assert!(folder.open_unseen(b"file").is_err());
+        std::fs::remove_file(&link).unwrap();
+        std::fs::write(&link, "y").unwrap();
+        assert!(folder.open_unseen(b"file").unwrap().is_some());
+    }
 }

@@ -10,7 +10,10 @@ use std::{
 use gix_hash::ObjectId;
 
 use super::error::HistoryError;
-use crate::paths::{give_like_folder, make_private_dir};
+use crate::{
+    atomic_file::{self, Durability},
+    paths::{give_like_folder, make_private_dir},
+};
 
 /// The folder of a bare repository, for its refs.
 #[derive(Clone, Debug)]
@@ -40,14 +43,11 @@ impl Refs {
         let failed = |error| HistoryError::file("write", &path)(error);
         let folder = path.parent().unwrap_or(&self.folder);
         make_private_dir(folder).map_err(failed)?;
-        let mut aside = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
-        let written = aside
-            .write_all(format!("{id}\n").as_bytes())
-            .and_then(|()| aside.as_file().sync_all())
-            .and_then(|()| give_like_folder(aside.path()));
-        written.map_err(failed)?;
-        aside.persist(&path).map_err(|error| failed(error.error))?;
-        Ok(())
+        let written = atomic_file::put(&path, Durability::Durable, |file, place| {
+            writeln!(file, "{id}")?;
+            give_like_folder(place)
+        });
+        written.map_err(failed)
     }
 
     /// Removes a ref, if there is one.

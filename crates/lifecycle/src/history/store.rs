@@ -13,7 +13,10 @@ use gix_hash::ObjectId;
 use gix_object::Kind;
 
 use super::error::HistoryError;
-use crate::paths::{give_like_folder, make_private_dir};
+use crate::{
+    atomic_file::{self, Durability},
+    paths::{give_like_folder, make_private_dir},
+};
 
 /// The hash of all ids.
 pub(super) const HASH: gix_hash::Kind = gix_hash::Kind::Sha1;
@@ -59,15 +62,15 @@ impl Store {
         let failed = |error| HistoryError::file("write", &path)(error);
         let folder = path.parent().unwrap_or(&self.folder);
         make_private_dir(folder).map_err(failed)?;
-        let aside = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
-        let mut packed = ZlibEncoder::new(aside, Compression::fast());
-        let written = packed
-            .write_all(&gix_object::encode::loose_header(kind, bytes.len() as u64))
-            .and_then(|()| packed.write_all(bytes))
-            .and_then(|()| packed.finish());
-        let aside = written.map_err(failed)?;
-        give_like_folder(aside.path()).map_err(failed)?;
-        aside.persist(&path).map_err(|error| failed(error.error))?;
+        // One that a power cut left damaged is noticed by its id, and stored again.
+        let written = atomic_file::put(&path, Durability::Replaceable, |file, place| {
+            let mut packed = ZlibEncoder::new(file, Compression::fast());
+            packed.write_all(&gix_object::encode::loose_header(kind, bytes.len() as u64))?;
+            packed.write_all(bytes)?;
+            packed.finish()?;
+            give_like_folder(place)
+        });
+        written.map_err(failed)?;
         Ok(true)
     }
 

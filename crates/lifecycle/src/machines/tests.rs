@@ -1,5 +1,7 @@
 use std::path::Path;
 
+use wire::sandbox::NetworkMode;
+
 use super::*;
 use crate::{machine::Machine, spec::MountSpec};
 
@@ -34,6 +36,47 @@ fn there_is_one_without_anybody_having_created_it() {
     assert_eq!(machine.container_name(), "os-host");
     assert_eq!(machine.spec().ports.kernel, 8080);
     assert_eq!(machine.image(), "os");
+}
+
+#[test]
+fn a_machine_keeps_its_id_when_it_is_renamed() {
+    let home = tempfile::tempdir().unwrap();
+    let machines = Machines::of(&options(home.path()));
+    machines.create(&named("lab")).unwrap();
+    machines.rename("lab", "attic").unwrap();
+    let pair = |name: &str, id: &str| (name.to_owned(), id.to_owned());
+    let expected = [pair("os-host", "os-host"), pair("attic", "lab")];
+    assert_eq!(machines.ids().unwrap(), expected);
+    std::fs::write(machines.paths.spec_file("broken"), "name =").unwrap();
+    assert_eq!(machines.ids().unwrap(), expected);
+}
+
+#[test]
+fn sandboxes_are_allowed_without_touching_the_rest_of_the_file() {
+    let home = tempfile::tempdir().unwrap();
+    let machines = Machines::of(&options(home.path()));
+    // Also in a file of a version that knew nothing of it.
+    let text = "# mine\nname = \"lab\"\n\n[ports]\nkernel = 0 # any\nmcp = 0\nvnc = 0\n";
+    make_dir(&machines.paths.specs_dir(), 0o700).unwrap();
+    let file = machines.paths.spec_file("lab");
+    std::fs::write(&file, text).unwrap();
+    assert_eq!(
+        load(home.path(), "lab").spec().sandboxes,
+        SandboxesSpec::default()
+    );
+    let access = SandboxesSpec {
+        allowed: true,
+        network: NetworkMode::Isolated,
+    };
+    machines.allow_sandboxes("lab", access).unwrap();
+    assert_eq!(load(home.path(), "lab").spec().sandboxes, access);
+    let written = std::fs::read_to_string(&file).unwrap();
+    assert!(written.starts_with(text), "{written}");
+    machines
+        .allow_sandboxes("lab", SandboxesSpec::default())
+        .unwrap();
+    assert!(!load(home.path(), "lab").spec().sandboxes.allowed);
+    assert!(machines.allow_sandboxes("attic", access).is_err());
 }
 
 #[test]

@@ -175,3 +175,16 @@ fn the_sockets_group_is_the_files() {
     assert_eq!(socket.path, path.display().to_string());
     assert_eq!(EngineSocket::find("tcp://far:2375", false).path, SOCKET);
 }
+
+/// Else an update would want every machine recreated.
+#[test]
+fn what_only_sandboxes_use_is_not_in_a_machine_s_digest() {
+    let plan = plan(&Spec::default(), "a");
+    let text = as_text(&plan);
+    assert!(text.ends_with(", read_only: false }"), "{text}");
+    let changed = ContainerSpec {
+        read_only: true,
+        ..plan
+    };
+    assert_ne!(as_text(&changed), text);
+}

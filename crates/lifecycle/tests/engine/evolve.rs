@@ -5,7 +5,7 @@
 use std::time::{Duration, Instant};
 
 use containers::EngineError;
-use lifecycle::{LifecycleError, What};
+use lifecycle::{LifecycleError, RunWork};
 use wire::{
     evolve::{EvolveRequest, RollbackRequest, RunState, RunningCell, StepName},
     failure::FailureCode,
@@ -58,7 +58,9 @@ async fn a_new_machine_takes_the_old_ones_place_and_there_is_a_way_back() {
     assert!(tiny.machine().preview().await.unwrap().files.is_empty());
 
     tiny.edit("body/rootfs/added", "x");
-    let back = tiny.run(What::Rollback(RollbackRequest::default())).await;
+    let back = tiny
+        .run(RunWork::Rollback(RollbackRequest::default()))
+        .await;
     let back = back.unwrap();
     assert_eq!(back.state, RunState::Good, "{back:?}");
     tiny.is_whole("1", "after a rollback").await;
@@ -68,13 +70,13 @@ async fn a_new_machine_takes_the_old_ones_place_and_there_is_a_way_back() {
         "1"
     );
     assert!(!repo.join("body/rootfs/added").exists());
-    let again = tiny.run(What::Rollback(RollbackRequest {
+    let again = tiny.run(RunWork::Rollback(RollbackRequest {
         number: Some(2),
         ..Default::default()
     }));
     assert_eq!(again.await.unwrap().state, RunState::Good);
     tiny.is_whole("2", "after a way forward").await;
-    let nowhere = tiny.run(What::Rollback(RollbackRequest {
+    let nowhere = tiny.run(RunWork::Rollback(RollbackRequest {
         number: Some(99),
         ..Default::default()
     }));
@@ -92,7 +94,7 @@ async fn cells_that_run_are_waited_for_interrupted_or_a_reason_to_refuse() {
     }
     let tiny = Tiny::up("cells", &[]).await;
     let evolve = |running_cell, cell_limit_s| {
-        tiny.run(What::Evolve(EvolveRequest {
+        tiny.run(RunWork::Evolve(EvolveRequest {
             note: None,
             running_cell,
             cell_limit_s,
@@ -125,10 +127,9 @@ async fn a_second_run_is_refused_and_a_taken_port_does_not_lose_the_machine() {
     // The first one waits for a cell until it is over.
     tiny.shell("touch /tmp/cell").await;
     let options = tiny.tiny.options.clone();
-    let first =
-        tokio::spawn(
-            async move { carry_out(&options, What::Evolve(EvolveRequest::default())).await },
-        );
+    let first = tokio::spawn(async move {
+        carry_out(&options, RunWork::Evolve(EvolveRequest::default())).await
+    });
     let begin = Instant::now();
     while !tiny
         .machine()
@@ -140,7 +141,7 @@ async fn a_second_run_is_refused_and_a_taken_port_does_not_lose_the_machine() {
         assert!(begin.elapsed() < Duration::from_secs(180));
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    let second = tiny.run(What::Evolve(EvolveRequest::default())).await;
+    let second = tiny.run(RunWork::Evolve(EvolveRequest::default())).await;
     assert!(matches!(second, Err(LifecycleError::Busy { .. })));
     // Something takes the machine's port as soon as the old one lets go of it.
     let port = tiny.machine().kernel_port(&tiny.engine).await.unwrap();
@@ -186,10 +187,9 @@ async fn an_engine_that_goes_away_in_the_middle_is_survived() {
     options.engine = lifecycle::EngineChoice::new(Some(socket.display().to_string()));
     tiny.edit("body/rootfs/version", "2");
     tiny.shell("touch /tmp/cell").await;
-    let run =
-        tokio::spawn(
-            async move { carry_out(&options, What::Evolve(EvolveRequest::default())).await },
-        );
+    let run = tokio::spawn(async move {
+        carry_out(&options, RunWork::Evolve(EvolveRequest::default())).await
+    });
     let begin = Instant::now();
     while tiny
         .shell("ls /tmp/closed 2>/dev/null; true")

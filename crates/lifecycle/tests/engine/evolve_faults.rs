@@ -9,7 +9,7 @@ use std::{
 };
 
 use containers::CancellationToken;
-use lifecycle::{Told, What};
+use lifecycle::{RunEvent, RunWork};
 use wire::{
     evolve::{
         EvolveRequest, EvolveRun, GenerationState, RollbackRequest, RunState, StepName, StepState,
@@ -19,13 +19,15 @@ use wire::{
 
 use crate::evolving::{BODY_DOCKERFILE, Tiny, carry_out_heard, docker, machine};
 
-fn evolve() -> What {
-    What::Evolve(EvolveRequest::default())
+fn evolve() -> RunWork {
+    RunWork::Evolve(EvolveRequest::default())
 }
 
 /// Whether a run is told to be at this step now.
-pub fn is_at(told: &Told, wanted: StepName) -> bool {
-    let Told::Run(run) = told else { return false };
+pub fn is_at(told: &RunEvent, wanted: StepName) -> bool {
+    let RunEvent::Run(run) = told else {
+        return false;
+    };
     let last = run.steps.last();
     last.is_some_and(|step| step.name == wanted && step.state == StepState::Running)
 }
@@ -37,9 +39,9 @@ async fn numbers(tiny: &Tiny, state: GenerationState) -> Vec<u32> {
 }
 
 /// Gives a run up as soon as this is told.
-async fn cancelled_at(tiny: &Tiny, wanted: impl Fn(&Told) -> bool + Send + Sync) -> EvolveRun {
+async fn cancelled_at(tiny: &Tiny, wanted: impl Fn(&RunEvent) -> bool + Send + Sync) -> EvolveRun {
     let cancel = CancellationToken::new();
-    let mut hear = |told: Told| {
+    let mut hear = |told: RunEvent| {
         if wanted(&told) {
             cancel.cancel();
         }
@@ -56,7 +58,7 @@ async fn a_run_that_is_given_up_leaves_the_machine_and_nothing_else() {
     }
     let tiny = Tiny::up("given-up", &[]).await;
     tiny.edit("body/rootfs/version", "2");
-    let says = |words: &'static str| move |told: &Told| matches!(told, Told::Line(line) if line.contains(words));
+    let says = |words: &'static str| move |told: &RunEvent| matches!(told, RunEvent::Line(line) if line.contains(words));
     let is_cancelled = async |run: EvolveRun, what: &str| {
         assert_eq!(run.state, RunState::Cancelled, "{what}: {run:?}");
         assert_eq!(run.failure.unwrap().code, FailureCode::Cancelled, "{what}");
@@ -207,7 +209,7 @@ async fn a_disk_that_fills_up_during_any_step_costs_no_machine() {
         tiny.edit("body/rootfs/version", &wanted);
         let never = CancellationToken::new();
         let mut full = false;
-        let mut hear = |told: Told| {
+        let mut hear = |told: RunEvent| {
             if !full && is_at(&told, step) {
                 full = true;
                 disk.fill();
@@ -279,8 +281,8 @@ async fn files_that_change_between_proof_and_swap_are_named_too() {
     tiny.edit("body/rootfs/version", "2");
     tiny.shell("touch /opt/early /tmp/cell").await;
     let name = tiny.machine().container_name().to_owned();
-    let mut hear = |told: Told| {
-        if matches!(&told, Told::Line(line) if line.contains("cells still running")) {
+    let mut hear = |told: RunEvent| {
+        if matches!(&told, RunEvent::Line(line) if line.contains("cells still running")) {
             docker(&["exec", &name, "sh", "-c", "touch /opt/late; rm /tmp/cell"]);
         }
     };
@@ -303,7 +305,7 @@ async fn without_git_a_machine_evolves_and_goes_back() {
     let run = tiny.without_git(&evolve());
     assert_eq!(run.state, RunState::Good, "{run:?}");
     tiny.is_whole("2", "without git").await;
-    let run = tiny.without_git(&What::Rollback(RollbackRequest::default()));
+    let run = tiny.without_git(&RunWork::Rollback(RollbackRequest::default()));
     assert_eq!(run.state, RunState::Good, "{run:?}");
     assert_eq!(tiny.read("body/rootfs/version"), "1");
     tiny.is_whole("1", "gone back without git").await;

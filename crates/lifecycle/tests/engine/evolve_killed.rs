@@ -6,7 +6,7 @@
 use std::path::Path;
 
 use containers::CancellationToken;
-use lifecycle::{FAILPOINTS, Told, What};
+use lifecycle::{FAILPOINTS, RunEvent, RunWork};
 use wire::{
     evolve::{EvolveRequest, EvolveRun, RollbackRequest, RunState, StepName},
     machine::MachineState,
@@ -29,8 +29,8 @@ async fn child() {
         QUICK,
     );
     let what = match std::env::var("VIVARIUM_TEST_WHAT").as_deref() {
-        Ok("rollback") => What::Rollback(RollbackRequest::default()),
-        _ => What::Evolve(EvolveRequest::default()),
+        Ok("rollback") => RunWork::Rollback(RollbackRequest::default()),
+        _ => RunWork::Evolve(EvolveRequest::default()),
     };
     let run = carry_out(&options, what).await.unwrap();
     let told = serde_json::to_string(&(run, peak_bytes())).unwrap();
@@ -114,14 +114,14 @@ const FORGETS: &str = "unlink '/tmp/namespace';";
 async fn with_in_the_build_step(tiny: &Tiny, happens: &[&str]) -> EvolveRun {
     let name = tiny.machine().container_name().to_owned();
     let mut has_happened = false;
-    let mut hear = |told: Told| {
+    let mut hear = |told: RunEvent| {
         if is_at(&told, StepName::Build) && !std::mem::replace(&mut has_happened, true) {
             for word in happens {
                 assert_eq!(docker(&[word, &name]), [name.as_str()], "docker {word}");
             }
         }
     };
-    let what = What::Evolve(EvolveRequest::default());
+    let what = RunWork::Evolve(EvolveRequest::default());
     let cancel = CancellationToken::new();
     let run = carry_out_heard(&tiny.tiny.options, what, &cancel, &mut hear).await;
     run.unwrap()

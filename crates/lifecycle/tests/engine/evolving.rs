@@ -5,7 +5,7 @@
 use std::process::{Child, Command, Stdio};
 
 use containers::{CancellationToken, Engine};
-use lifecycle::{Hear, LifecycleError, Machine, MachineOptions, Order, What};
+use lifecycle::{LifecycleError, Machine, MachineOptions, OnRunEvent, RunRequest, RunWork};
 use wire::{
     evolve::{EvolveRequest, EvolveRun, StepName, StepState},
     machine::MachineState,
@@ -99,12 +99,12 @@ impl Tiny {
         machine.parent().unwrap().join("evolve/history.git")
     }
 
-    pub async fn run(&self, what: What) -> Result<EvolveRun, LifecycleError> {
-        carry_out(&self.tiny.options, what).await
+    pub async fn run(&self, work: RunWork) -> Result<EvolveRun, LifecycleError> {
+        carry_out(&self.tiny.options, work).await
     }
 
     pub async fn evolve(&self) -> EvolveRun {
-        self.run(What::Evolve(EvolveRequest::default()))
+        self.run(RunWork::Evolve(EvolveRequest::default()))
             .await
             .unwrap()
     }
@@ -166,17 +166,20 @@ pub fn failed_at(run: &EvolveRun) -> (StepName, String) {
     )
 }
 
-pub async fn carry_out(options: &MachineOptions, what: What) -> Result<EvolveRun, LifecycleError> {
+pub async fn carry_out(
+    options: &MachineOptions,
+    work: RunWork,
+) -> Result<EvolveRun, LifecycleError> {
     let cancel = CancellationToken::new();
-    carry_out_heard(options, what, &cancel, &mut |_| {}).await
+    carry_out_heard(options, work, &cancel, &mut |_| {}).await
 }
 
 /// The same, for who hears it or gives it up.
 pub async fn carry_out_heard(
     options: &MachineOptions,
-    what: What,
+    work: RunWork,
     cancel: &CancellationToken,
-    hear: Hear<'_>,
+    hear: OnRunEvent<'_>,
 ) -> Result<EvolveRun, LifecycleError> {
     let engine = options
         .engine
@@ -184,10 +187,10 @@ pub async fn carry_out_heard(
         .await
         .map_err(LifecycleError::from)?;
     let machine = Machine::load(options)?;
-    let order = Order {
+    let order = RunRequest {
         run_id: format!("r{}", unique()),
         asked_by: Default::default(),
-        what,
+        work,
     };
     machine.carry_out(&engine, order, cancel, hear).await
 }
@@ -199,19 +202,19 @@ fn unique() -> u128 {
 
 impl Tiny {
     /// A run in a process that finds no program.
-    pub fn without_git(&self, what: &What) -> EvolveRun {
+    pub fn without_git(&self, what: &RunWork) -> EvolveRun {
         self.in_a_process(what, "/nonexistent").0
     }
 
     /// A run in a process of its own, and the most memory that it had, in bytes.
-    pub fn measured(&self, what: &What) -> (EvolveRun, u64) {
+    pub fn measured(&self, what: &RunWork) -> (EvolveRun, u64) {
         self.in_a_process(what, &std::env::var("PATH").unwrap())
     }
 
-    fn in_a_process(&self, what: &What, path: &str) -> (EvolveRun, u64) {
+    fn in_a_process(&self, what: &RunWork, path: &str) -> (EvolveRun, u64) {
         let name = match what {
-            What::Evolve(_) => "evolve",
-            What::Rollback(_) => "rollback",
+            RunWork::Evolve(_) => "evolve",
+            RunWork::Rollback(_) => "rollback",
         };
         let output = self
             .command()

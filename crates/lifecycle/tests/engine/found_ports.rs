@@ -7,7 +7,10 @@ use std::net::TcpListener;
 
 use containers::Engine;
 use lifecycle::{CancellationToken, Machine, UpOptions};
-use wire::failure::{Failure, FailureCode};
+use wire::{
+    advice::Advice,
+    failure::{Failure, FailureCode},
+};
 
 use crate::evolving::Tiny;
 
@@ -58,7 +61,7 @@ async fn ports_once_found_are_kept_and_tried_again() {
     let refused = up(&changed, engine, UpOptions::default()).await;
     let refused = refused.unwrap_err();
     assert_eq!(refused.code, FailureCode::PortTaken, "{refused}");
-    assert!(refused.next.unwrap().contains("--recreate"));
+    assert_eq!(refused.next.as_deref(), Some(&Advice::FreePortOrRecreate));
     up(&changed, engine, RECREATE).await.unwrap();
     let other = ports(&tiny).await;
     assert_ne!(other[0], found[0]);

@@ -4,7 +4,7 @@
 
 use std::{io::Write, process::Command};
 
-use lifecycle::What;
+use lifecycle::RunWork;
 use wire::{
     evolve::{EvolveRequest, RollbackRequest, RunState},
     failure::FailureCode,
@@ -21,7 +21,7 @@ async fn what_is_built_is_what_was_approved() {
     tiny.edit("body/rootfs/version", "2");
     let preview = tiny.machine().preview().await.unwrap();
     let approved = || {
-        What::Evolve(EvolveRequest {
+        RunWork::Evolve(EvolveRequest {
             tree: Some(preview.tree.clone()),
             ..Default::default()
         })
@@ -53,7 +53,7 @@ async fn a_repo_as_large_as_is_allowed_takes_little_memory() {
         file.write_all(name.as_bytes()).unwrap();
         file.set_len(mib * MIB).unwrap();
     };
-    let evolve = What::Evolve(EvolveRequest::default());
+    let evolve = RunWork::Evolve(EvolveRequest::default());
     // More than is taken.
     large("one", 1536);
     let (run, peak) = tiny.measured(&evolve);
@@ -85,7 +85,9 @@ async fn what_a_rollback_found_is_kept_and_keys_stay() {
     assert_eq!(tiny.evolve().await.state, RunState::Good);
     tiny.edit(".env", "KEY=second\n");
     tiny.edit("notes", "not evolved yet\n");
-    let back = tiny.run(What::Rollback(RollbackRequest::default())).await;
+    let back = tiny
+        .run(RunWork::Rollback(RollbackRequest::default()))
+        .await;
     assert_eq!(back.unwrap().state, RunState::Good);
     tiny.is_whole("1", "after a rollback").await;
     assert_eq!(tiny.read(".env"), "KEY=second\n");

@@ -50,7 +50,7 @@ if ($path eq "/evolve/claim") { done() }
 if ($path eq "/evolve/queue") {
   $json =~ /"closed":true/ ? open(my $f, ">", "/tmp/closed") : unlink("/tmp/closed"); done();
 }
-if ($path eq "/executions") {
+if ($path =~ m,^/executions(\?|$),) {
   say_(-e "/tmp/cell" ? '{"executions":[{"id":"a","execution_id":"a","kernel":"main","state":"running","code":"","last_seq":0,"outputs":[],"input":null,"answer":null}]}' : '{"executions":[]}')
 }
 if ($path =~ m,^/executions/,) { unlink "/tmp/cell"; say_('{"status":"completed","state":"over"}') }

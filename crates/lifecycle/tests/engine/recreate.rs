@@ -6,7 +6,10 @@ use std::net::TcpListener;
 
 use containers::ContainerState;
 use lifecycle::{CancellationToken, Engine, LifecycleError, Machine, MachineOptions, UpOptions};
-use wire::failure::{Failure, FailureCode};
+use wire::{
+    advice::Advice,
+    failure::{Failure, FailureCode},
+};
 
 use crate::evolving::Tiny;
 
@@ -94,7 +97,7 @@ async fn unchanged(tiny: &Tiny) {
     let refused = up(&other, engine, UpOptions::default()).await.unwrap_err();
     assert_eq!(refused.code, FailureCode::WouldRecreate);
     assert!(refused.cause.unwrap().contains("its settings"));
-    assert!(refused.next.unwrap().contains("--recreate"));
+    assert_eq!(refused.next.as_deref(), Some(&Advice::RecreateMachine));
     assert!(refused.detail.unwrap().contains("packages"));
 
     // A taken port, and a path that is not there, are seen before anything is changed.
@@ -130,10 +133,10 @@ async fn put_back(tiny: &Tiny) {
     });
     let failure = up(&broken.unwrap(), engine, RECREATE).await.unwrap_err();
     assert_eq!(failure.code, FailureCode::Unhealthy);
-    let next = failure.next.unwrap();
+    let message = failure.message;
     assert!(
-        next.contains("previous container is running again"),
-        "{next}"
+        message.contains("previous container is running again"),
+        "{message}"
     );
     assert_eq!(id(tiny).await, before);
     assert_eq!(tiny.shell("cat /opt/kept").await, "kept\n");

@@ -56,6 +56,8 @@ wire! {
             /// Its name.
             name: String,
         },
+        /// A command or a terminal began or ended. Cells are told of with their kernel.
+        Jobs,
         /// A run of evolve is asked for, goes on, or ended.
         Evolve {
             /// The run.
@@ -66,6 +68,8 @@ wire! {
             /// Its name.
             name: String,
         },
+        /// A call for a sandbox waits for a host, or nobody waits for it any more.
+        SandboxCalls,
         /// Mouse and keyboard of the desktop were taken over, or given back.
         Takeover {
             /// How it is now.

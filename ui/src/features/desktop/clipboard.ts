@@ -1,6 +1,7 @@
 // What crosses between this computer's clipboard and the machine's: text of a limited size, in both
 // directions, and only while the person is at the desktop.
 
+import { inWords } from "../../shared/advice";
 import { binarySize } from "../../shared/size";
 import type { Failure } from "../../wire";
 
@@ -22,7 +23,7 @@ export function refusal(text: string): Failure | null {
     code: "invalid",
     message: "The clipboard is too large to paste into the machine",
     cause: `It contains ${binarySize(bytes)} of text; the limit is ${binarySize(LIMIT_BYTES)}.`,
-    next: "Copy less, or save it as a file in a folder that is mounted in the machine.",
+    next: inWords("Copy less, or save it as a file in a folder that is mounted in the machine."),
     detail: null,
   };
 }
@@ -31,7 +32,7 @@ export const TOO_LARGE: Failure = {
   code: "invalid",
   message: "The text copied in the machine is too large for this computer's clipboard",
   cause: `The limit is ${binarySize(LIMIT_BYTES)} of text.`,
-  next: "Copy less, or save it as a file in a folder that is shared with this computer.",
+  next: inWords("Copy less, or save it as a file in a folder that is shared with this computer."),
   detail: null,
 };
 

@@ -3,6 +3,7 @@
 
 import { Validator } from "@cfworker/json-schema";
 
+import { approximate } from "../../shared/exact";
 import { isRecord, type Json } from "../../shared/untrusted";
 
 export interface Complaint {
@@ -18,7 +19,7 @@ const MOST = 20;
 export function complaints(value: Json, schema: unknown): Complaint[] {
   let found;
   try {
-    found = new Validator(isRecord(schema) ? schema : {}, "2020-12", false).validate(value);
+    found = new Validator(isRecord(schema) ? (approximate(schema) as Record<string, unknown>) : {}, "2020-12", false).validate(approximate(value));
   } catch (thrown) {
     return [{ place: "", words: `The schema can't be used: ${thrown instanceof Error ? thrown.message : String(thrown)}` }];
   }

@@ -2,7 +2,7 @@ import { execFileSync } from "node:child_process";
 
 import { expect, test } from "vitest";
 
-import { TARGETS } from "./configuration";
+import { TARGETS, tokenFor } from "./configuration";
 
 const of = (id: string) => TARGETS.find((target) => target.id === id)!.text;
 
@@ -33,4 +33,12 @@ test("the files' forms are JSON in which a name is only a name", () => {
     const made = JSON.parse(of(id)("http://x/mcp", "t", name)) as Record<string, Record<string, object>>;
     expect(Object.values(made).map((servers) => Object.keys(servers))).toEqual([[name]]);
   }
+});
+
+test("each client has a token named after it, for its servers and this machine", () => {
+  const cursor = TARGETS.find(({ id }) => id === "cursor")!;
+  expect(tokenFor(cursor, "weather", "os-host")).toEqual({ name: "cursor", scopes: ["mcp:weather"], machines: ["os-host"], numbered: true });
+  expect(tokenFor(cursor, null, "lab").scopes).toEqual(["mcp:*"]);
+  // The app refuses other names.
+  for (const target of TARGETS) expect(tokenFor(target, null, "lab").name).toMatch(/^[\w.-]{1,64}$/);
 });

@@ -1,5 +1,6 @@
 // How other programs are told of this endpoint: each client's own form.
 
+import type { TokenCreateRequest } from "../../wire";
 import { shellLine } from "./entry";
 
 export interface Target {
@@ -46,3 +47,13 @@ export const TARGETS: Target[] = [
   },
   { id: "url", word: "Address with token", where: "anything else", text: (url, token) => `${url}?token=${token}` },
 ];
+
+/** The token of a client's own: named after it, for what it is told of, at this machine. */
+export function tokenFor({ id }: Target, server: string | null, machine: string | null): TokenCreateRequest {
+  return {
+    name: id === "url" ? "address" : id,
+    scopes: [server === null ? "mcp:*" : `mcp:${server}`],
+    machines: machine === null ? null : [machine],
+    numbered: true,
+  };
+}

@@ -1,5 +1,6 @@
 // What a server answers with, read by its types. Blocks that have another shape are shown as JSON.
 
+import { parseExact } from "../../shared/exact";
 import { asJson, asList, asRecord, isRecord, maybeText, paragraph } from "../../shared/untrusted";
 
 export type Block =
@@ -69,7 +70,7 @@ export function spoken(blocks: Block[]): string {
 export function jsonIn(text: string): unknown {
   if (text.length > LONGEST_JSON || !/^\s*[[{]/.test(text)) return undefined;
   try {
-    return JSON.parse(text) as unknown;
+    return parseExact(text);
   } catch {
     return undefined;
   }

@@ -1,7 +1,8 @@
 // A tool's input schema as a form: which field a schema asks for, and what a value begins as.
 // Values are plain JSON all the way, so that form and raw text are two views of one thing.
 
-import { asList, asRecord, isRecord, maybeNumber, maybeText, own, put, type Json } from "../../shared/untrusted";
+import { approximate } from "../../shared/exact";
+import { asJson, asList, asRecord, isRecord, maybeNumber, maybeText, own, put, type Json } from "../../shared/untrusted";
 
 export type { Json };
 export interface Schema {
@@ -98,7 +99,7 @@ const names = (given: unknown): string[] => asList(given).filter((one) => typeof
 
 /** Each value once. */
 function choices(values: unknown[]): Json[] {
-  return [...new Map((values.slice(0, CHOICES) as Json[]).map((value) => [JSON.stringify(value), value])).values()];
+  return [...new Map((values.slice(0, CHOICES) as Json[]).map((value) => [asJson(value), value])).values()];
 }
 
 /** Which field a resolved schema asks for. */
@@ -129,7 +130,7 @@ export function field(schema: Schema): Field {
       return { kind: "boolean" };
     case "integer":
     case "number": {
-      const [least, most] = [maybeNumber(schema["minimum"]), maybeNumber(schema["maximum"])];
+      const [least, most] = [maybeNumber(approximate(schema["minimum"])), maybeNumber(approximate(schema["maximum"]))];
       return { kind: "number", whole: types[0] === "integer", ...(least !== undefined && { least }), ...(most !== undefined && { most }) };
     }
     case "string":

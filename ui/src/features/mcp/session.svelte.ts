@@ -5,6 +5,7 @@ import type { Live } from "../../shared/live/live.svelte";
 import type { Failure, McpAnswer } from "../../wire";
 import { asJson, asRecord, asText, clip, isRecord, maybeNumber, maybeText } from "../../shared/untrusted";
 import { readAll, readPages, readPrompt, readResource, readTool, type Prompt, type Resource, type Tool } from "./offered";
+import { hasLarge, parseExact, stringifyExact } from "../../shared/exact";
 import { without, type Json } from "./schema";
 
 /** What the server wants to know, until it is answered. */
@@ -138,7 +139,10 @@ export class Session {
     const { session } = this.state;
     this.#waiting.add(id);
     try {
-      const answer: unknown = await this.#live.call("mcp_request", { session, id, method, params: params ?? null });
+      // As text: numbers of JavaScript don't hold every integer.
+      const large = hasLarge(params) ? { params: null, params_text: stringifyExact(params) ?? null } : { params: params ?? null, params_text: null };
+      const told: unknown = await this.#live.call("mcp_request", { session, id, method, ...large, as_text: true });
+      const answer = isRecord(told) && typeof told["text"] === "string" ? { ...asRecord(parseExact(told["text"])), duration_ms: told["duration_ms"] } : told;
       if (!isRecord(answer)) throw unexpected(answer);
       if (answer["error"] != null) throw isRecord(answer["error"]) ? new Refusal(answer["error"] as unknown as NonNullable<McpAnswer["error"]>) : unexpected(answer["error"]);
       return { result: (answer["result"] ?? null) as Json, duration_ms: maybeNumber(answer["duration_ms"]) ?? 0 };
@@ -223,7 +227,7 @@ export class Session {
   #over(cause: string): void {
     this.#stop?.();
     this.questions = [];
-    this.state = { kind: "failed", failure: { code: "not_running", message: "The session has ended", cause, next: "Connect again.", detail: null } };
+    this.state = { kind: "failed", failure: { code: "not_running", message: "The session has ended", cause, next: { kind: "open_session" }, detail: null } };
   }
 }
 

@@ -2,13 +2,15 @@
 // window is never lost to a crash, what is on the disk never to the window.
 
 import { toFailure, type Answer, type Request } from "../../host";
+import { inWords } from "../../shared/advice";
 import type { Live } from "../../shared/live/live.svelte";
 import { count } from "../../shared/plural";
-import { asList } from "../../shared/untrusted";
+import { asList, own } from "../../shared/untrusted";
 import type { Failure } from "../../wire";
 import { Drafts, print, read } from "./draft";
-import { newHead, putTogether, takeApart, type FileCell, type Head, type NotebookFile, type Output } from "./nbformat";
-import { fromFile, newCell, Notebook, toFile, type Cell } from "./notebook.svelte";
+import { newHead, putTogether, takeApart, type FileCell, type Head, type NotebookFile, type Output } from "../../shared/outputs/nbformat";
+import { fromFile, givenIds, newCell, Notebook, toFile, type Cell } from "./notebook.svelte";
+import { referenceKey } from "./references.svelte";
 
 const RECENT = "vivarium.notebook.recent";
 const RECENT_KEPT = 8;
@@ -30,6 +32,8 @@ export class NotebookDocument {
   dirty = $state(false);
   /** What somebody else did to the file since it was read. */
   outside = $state<"changed" | "deleted" | null>(null);
+  /** The nbformat of the file, where that is older than what a save makes of it. */
+  upgraded = $state<number | null>(null);
   /** Where it was to be saved, and another file is already. */
   occupied = $state<string | null>(null);
   trouble = $state<Failure | null>(null);
@@ -55,13 +59,19 @@ export class NotebookDocument {
   #claimed = false;
   /** It was said that nothing can be kept. */
   #said_full = false;
+  /** Outputs of which it was said that they can't be had, by their references. */
+  #said_missing = new Set<string>();
   /** Ends when the draft that this window left is here. */
   readonly ready: Promise<void>;
 
   constructor(live: Live) {
     this.#live = live;
     this.#drafts = new Drafts(live.key);
-    this.notebook = new Notebook(live, () => this.#touched());
+    this.notebook = new Notebook(
+      live,
+      () => this.#touched(),
+      () => this.#draftSoon(),
+    );
     this.ready = this.#restore();
     const flush = () => void (this.#undrafted_since > 0 && this.#draft());
     globalThis.addEventListener?.("pagehide", flush);
@@ -79,7 +89,9 @@ export class NotebookDocument {
       this.path = draft.path;
       this.dirty = draft.dirty;
       this.#origin = { path: draft.path, stamp: draft.stamp, head: draft.head };
-      this.notebook.load(draft.cells.map(fromFile));
+      const tags = draft.tags ?? {};
+      const given = new Set(draft.given);
+      this.notebook.load(draft.cells.map((cell) => ({ ...fromFile(cell), given: given.has(cell.id ?? ""), tag: own(tags, cell.id ?? "") ?? null })));
       this.#left = draft.pending;
       this.#left_out = draft.left_out ?? {};
       void this.#complete();
@@ -115,6 +127,7 @@ export class NotebookDocument {
       if (opening !== this.#openings) return false;
       const { head, cells } = takeApart(file.content as unknown as NotebookFile);
       this.#become(file.path, file.stamp, head, cells);
+      this.upgraded = file.upgraded_from;
       return true;
     });
   }
@@ -130,9 +143,10 @@ export class NotebookDocument {
     const origin = this.#origin;
     if (path === null || !(await this.#isWhole()) || origin !== this.#origin) return false;
     const edits = this.#edits;
-    const content = putTogether($state.snapshot(origin.head), $state.snapshot(this.notebook.cells).map(toFile)) as unknown as Record<string, unknown>;
+    const cells = $state.snapshot(this.notebook.cells);
+    const content = putTogether($state.snapshot(origin.head), cells.map(toFile), new Set(givenIds(cells))) as unknown as Record<string, unknown>;
     this.#saving += 1;
-    const saved = this.#saved.then(() => this.#try(() => this.#write(origin, edits, { path, content, overwrite })));
+    const saved = this.#saved.then(() => this.#try(() => this.#write(origin, edits, { path, content, overwrite, from: origin.path })));
     this.#saved = saved;
     return saved.finally(() => (this.#saving -= 1));
   }
@@ -156,6 +170,7 @@ export class NotebookDocument {
     this.path = saved.path;
     if (edits === this.#edits) this.dirty = false;
     this.outside = null;
+    this.upgraded = null;
     this.#draft();
     return true;
   }
@@ -206,20 +221,30 @@ export class NotebookDocument {
     return cell?.kind === "code" && cell.state.kind === "idle" && cell.outputs.length === 0 ? cell : null;
   }
 
-  /** Whether all outputs are here. Where not, it is said, once: whoever saves then does so without them. */
+  /** Whether all outputs are here. If not, it is said, once: whoever saves then does so without them. */
   async #isWhole(): Promise<boolean> {
     await this.#complete();
-    const lacking = Object.keys(this.#left_out).filter((id) => this.#lacking(id)).length;
+    const undrafted = Object.keys(this.#left_out).filter((id) => this.#lacking(id)).length;
     this.#left_out = {};
-    if (lacking === 0) return true;
+    const { unfetched, failure } = await this.#fetchAll();
+    if (undrafted === 0 && unfetched === 0) return true;
     this.trouble = {
       code: "not_found",
-      message: `The notebook was not saved: the outputs of ${count(lacking, "cell")} are missing`,
-      cause: "They were too large for the draft of this notebook and are not in its file.",
-      next: "Run the cells again, or save again to continue without these outputs.",
+      message: `The notebook was not saved: ${unfetched === 0 ? "the outputs" : "outputs"} of ${count(undrafted + unfetched, "cell")} are missing`,
+      cause: failure?.message ?? "They were too large for the draft of this notebook and are not in its file.",
+      next: inWords("Run the cells again, or save again to continue without these outputs."),
       detail: null,
     };
     return false;
+  }
+
+  /** Fetches what lies in the machine. Answers how many cells lack outputs of which that was not said yet, and why. */
+  async #fetchAll(): Promise<{ unfetched: number; failure: Failure | undefined }> {
+    const { notebook } = this;
+    const missing = (await notebook.fetchAll()).map((of) => of.filter((one) => notebook.references.failure(one) && !this.#said_missing.has(referenceKey(one))));
+    for (const one of missing.flat()) this.#said_missing.add(referenceKey(one));
+    const first = missing.flat()[0];
+    return { unfetched: missing.filter((of) => of.length > 0).length, failure: first && notebook.references.failure(first) };
   }
 
   async #try(work: () => Promise<boolean>): Promise<boolean> {
@@ -242,6 +267,7 @@ export class NotebookDocument {
     this.dirty = false;
     this.outside = null;
     this.occupied = null;
+    this.upgraded = null;
     if (path !== null) this.#remember(path);
     this.#draft();
   }
@@ -258,6 +284,10 @@ export class NotebookDocument {
   #touched(): void {
     this.#edits += 1;
     this.dirty = true;
+    this.#draftSoon();
+  }
+
+  #draftSoon(): void {
     const now = Date.now();
     this.#undrafted_since ||= now;
     clearTimeout(this.#drafting);
@@ -277,6 +307,8 @@ export class NotebookDocument {
       head: this.#origin.head,
       cells: $state.snapshot(this.notebook.cells).map(toFile),
       pending: this.notebook.pending,
+      given: givenIds(this.notebook.cells),
+      tags: Object.fromEntries(this.notebook.cells.flatMap(({ id, tag }) => (tag === null ? [] : [[id, tag]]))),
       left_out: Object.fromEntries(Object.entries(this.#left_out).filter(([id]) => this.#lacking(id))),
     });
     if (kept || this.#said_full) return;
@@ -285,7 +317,7 @@ export class NotebookDocument {
       code: "disk_full",
       message: "Unsaved changes can't be kept as a draft",
       cause: "The browser has no room for a draft of this notebook.",
-      next: "Save often: unsaved changes are lost when the window is closed.",
+      next: inWords("Save often: unsaved changes are lost when the window is closed."),
       detail: null,
     };
   }

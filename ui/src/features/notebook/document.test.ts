@@ -3,7 +3,7 @@ import { beforeEach, expect, test, vi } from "vitest";
 import type { Live } from "../../shared/live/live.svelte";
 import type { Failure } from "../../wire";
 import { NotebookDocument } from "./document.svelte";
-import type { NotebookFile, Output } from "./nbformat";
+import type { NotebookFile, Output } from "../../shared/outputs/nbformat";
 
 const failure = (code: Failure["code"]): Failure => ({ code, message: code, cause: null, next: null, detail: null });
 
@@ -11,9 +11,15 @@ const failure = (code: Failure["code"]): Failure => ({ code, message: code, caus
 class Disk {
   files = new Map<string, { content: NotebookFile; stamp: string }>();
   held: (() => void)[] | null = null;
+  /** Files of an older format. */
+  older = new Map<string, number>();
+  /** What each save said of the file that it was opened from. */
+  saved_from: (string | null)[] = [];
   /** Cells that the kernel knows, and those that it was asked to tell of again. */
   known: string[] = [];
   followed: string[] = [];
+  /** Outputs that lie in the machine, by the number of their event; none where it is stopped. */
+  outputs: Map<number, Output> | null = new Map();
   #stamps = 0;
 
   put(path: string, content: NotebookFile): string {
@@ -23,17 +29,23 @@ class Disk {
   }
 
   live(): Live {
-    const call = async (command: string, request: { path: string; content: NotebookFile; stamp: string | null; overwrite: boolean; cell_id: string }) => {
+    const call = async (command: string, request: { path: string; content: NotebookFile; stamp: string | null; from: string | null; overwrite: boolean; cell_id: string; seq: number }) => {
       const { path } = request;
       const there = this.files.get(path);
       if (command === "notebook_stamp") return { stamp: there?.stamp ?? null };
       if (command === "notebook_open") {
         if (!there) throw failure("not_found");
-        return structuredClone({ path, ...there });
+        return structuredClone({ path, upgraded_from: this.older.get(path) ?? null, ...there });
       }
       if (command === "kernel_cells") return { cells: this.known.map((id) => ({ cell_id: id, execution_id: id, pending: false })) };
       if (command === "kernel_follow") return this.followed.push(request.cell_id);
+      if (command === "kernel_output") {
+        const output = this.outputs?.get(request.seq);
+        if (!output) throw failure(this.outputs ? "not_found" : "not_running");
+        return { output };
+      }
       if (command !== "notebook_save") throw failure("not_running");
+      this.saved_from.push(request.from);
       if (this.held) await new Promise<void>((go) => this.held!.push(go));
       const now = this.files.get(path);
       if (!request.overwrite && now && now.stamp !== request.stamp) throw failure("changed");
@@ -141,6 +153,71 @@ test("outputs that neither the draft nor the file has come from the kernel, as l
   vi.advanceTimersByTime(5000);
   await (await window()).takeUp();
   expect(disk.followed).toEqual(["a"]);
+});
+
+const lying = (seq: number): Output => ({
+  output_type: "reference", execution_id: "e", seq, of: "display_data", display_id: null, size_bytes: 300_000, mime_types: ["image/png"], head: "a plot",
+});
+const saved = () => disk.files.get("/a.ipynb")!.content.cells[0]!.outputs;
+
+test("what lies in the machine is fetched before it is saved, also after the window was closed", async () => {
+  disk.put("/a.ipynb", notebook("1"));
+  const file = await opened("/a.ipynb");
+  file.notebook.cells[0]!.outputs = [lying(1), lying(2)];
+  type(file, "2");
+  vi.advanceTimersByTime(5000);
+  const again = await window();
+  expect(again.notebook.cells[0]!.outputs).toEqual([lying(1), lying(2)]);
+  disk.outputs!.set(1, picture).set(2, { output_type: "stream", name: "stdout", text: "x" });
+  expect(await again.save()).toBe(true);
+  expect(saved()).toEqual([picture, { output_type: "stream", name: "stdout", text: ["x"] }]);
+  expect(again.notebook.cells[0]!.outputs[0]).toEqual(picture);
+  expect(again.dirty).toBe(false);
+});
+
+test("an output that the machine has no more is said before a file lacks it, and the file says so too", async () => {
+  disk.put("/a.ipynb", notebook("1"));
+  const file = await opened("/a.ipynb");
+  file.notebook.cells[0]!.outputs = [lying(1), lying(2)];
+  disk.outputs!.set(2, picture);
+  type(file, "2");
+  expect(await file.save()).toBe(false);
+  expect(file.trouble).toMatchObject({ message: "The notebook was not saved: outputs of 1 cell are missing", cause: "not_found" });
+  expect(saved()).toEqual([]);
+  expect(file.dirty).toBe(true);
+  expect(await file.save()).toBe(true);
+  expect(JSON.stringify(saved()![0])).toMatch(/output not saved: image.png, 300 KB.*a plot/);
+  expect(saved()![1]).toEqual(picture);
+  // Here it is still known what is missing; in a new run of the cell it is said anew.
+  file.notebook.cells[0]!.outputs = [lying(3)];
+  type(file, "3");
+  expect(await file.save()).toBe(false);
+});
+
+test("an output that can be had once the machine runs again is saved then", async () => {
+  disk.put("/a.ipynb", notebook("1"));
+  const file = await opened("/a.ipynb");
+  file.notebook.cells[0]!.outputs = [lying(1)];
+  disk.outputs = null;
+  expect(await file.save()).toBe(false);
+  expect(file.trouble?.cause).toBe("not_running");
+  disk.outputs = new Map([[1, picture]]);
+  expect(await file.save()).toBe(true);
+  expect(saved()).toEqual([picture]);
+});
+
+test("what was fetched is in the draft, and is no change of the file", async () => {
+  disk.put("/a.ipynb", notebook("1"));
+  const file = await opened("/a.ipynb");
+  const cell = file.notebook.cells[0]!;
+  cell.outputs = [lying(1)];
+  const small: Output = { output_type: "display_data", metadata: {}, data: { "image/png": "A".repeat(90_000) } };
+  disk.outputs!.set(1, small);
+  await file.notebook.fetch(cell, cell.outputs[0] as never);
+  expect(file.dirty).toBe(false);
+  vi.advanceTimersByTime(5000);
+  disk.outputs = null;
+  expect((await window()).notebook.cells[0]!.outputs).toEqual([small]);
 });
 
 /** Lets every save through that waits. */
@@ -291,4 +368,29 @@ test("a deleted file is called that, counts as unsaved, and is written anew", as
   expect([file.outside, file.dirty]).toEqual(["deleted", true]);
   expect(await file.save()).toBe(true);
   expect([file.outside, file.dirty, disk.sources("/a.ipynb")]).toEqual([null, false, ["a"]]);
+});
+
+test("a save says which file it was opened from, and a file of an older format is told until then", async () => {
+  disk.put("/old.ipynb", notebook("1"));
+  disk.older.set("/old.ipynb", 3);
+  const file = await opened("/old.ipynb");
+  expect(file.upgraded).toBe(3);
+  expect(await file.save("/new.ipynb")).toBe(true);
+  expect(await file.save()).toBe(true);
+  expect([file.upgraded, disk.saved_from]).toEqual([null, ["/old.ipynb", "/new.ipynb"]]);
+});
+
+test("cells of an older notebook get no ids, a window later either", async () => {
+  const old = notebook("1");
+  old.nbformat_minor = 4;
+  delete old.cells[0]!.id;
+  disk.put("/a.ipynb", old);
+  const file = await opened("/a.ipynb");
+  type(file, "2");
+  await vi.runAllTimersAsync();
+  const later = await window();
+  expect(later.notebook.cells[0]!.source).toBe("2");
+  expect(await later.save()).toBe(true);
+  const { nbformat_minor, cells } = disk.files.get("/a.ipynb")!.content;
+  expect([nbformat_minor, "id" in cells[0]!]).toEqual([4, false]);
 });

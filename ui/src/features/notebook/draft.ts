@@ -2,7 +2,7 @@
 // they are marked, so that they can be found in the file again. Every window has a draft of its own;
 // one that no window has is taken up by the next that opens.
 
-import { kept, type FileCell, type Head, type Output } from "./nbformat";
+import { kept, type FileCell, type Head, type Output } from "../../shared/outputs/nbformat";
 
 /** Where drafts lie between two openings of the window: this, or this with a number. */
 const DRAFT = "vivarium.notebook.draft";
@@ -21,6 +21,10 @@ export interface Draft {
   cells: FileCell[];
   /** Ids of cells that the kernel was not done with. */
   pending: string[];
+  /** By cell, the name of the run that was handed in last. */
+  tags?: Record<string, string>;
+  /** Ids of cells that are in no file yet. */
+  given?: string[];
   /** By cell, the print of outputs that had no room. */
   left_out?: Record<string, string>;
   /** When it was kept, Unix milliseconds. */

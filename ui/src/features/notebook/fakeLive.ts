@@ -4,15 +4,21 @@ import { vi } from "vitest";
 
 import type { Command } from "../../host";
 import type { Live } from "../../shared/live/live.svelte";
-import type { CellError, Event, ExecAnswer, ExecStatus } from "../../wire";
+import type { CellEnd, CellFault, CellOutput, Event, ExecStatus, Failure } from "../../wire";
 
 export class FakeLive {
   /** What was asked, oldest first: the command, and the cell that it is about. */
   asked: string[] = [];
   /** Commands that are refused. */
   refused = new Set<Command>();
+  /** The kernel knows nothing of what it is asked about. */
+  unknown = false;
   /** Cells that the kernel knows. */
-  known: { cell_id: string; execution_id: string; pending: boolean }[] = [];
+  known: { cell_id: string; run_id?: string | null; execution_id: string; pending: boolean }[] = [];
+  /** The kernel's ids of runs that were taken up, oldest first. */
+  followed: string[] = [];
+  /** Outputs that lie in the machine, by their references. */
+  outputs = new Map<string, CellOutput>();
   /** The last run of each cell. */
   runs = new Map<string, string>();
   /** The batches of what was handed in, oldest first. */
@@ -38,9 +44,16 @@ export class FakeLive {
     this.#listeners.push(listener);
   }
 
-  async call(command: Command, request: { cell_id?: string; run_id?: string; batch?: string | null; execution_id?: string | null }): Promise<unknown> {
+  async call(command: Command, request: { cell_id?: string; run_id?: string; batch?: string | null; execution_id?: string | null; seq?: number }): Promise<unknown> {
     this.asked.push([command, request.cell_id].filter(Boolean).join(" "));
     if (this.refused.has(command)) throw new Error("refused");
+    if (this.unknown) throw { code: "not_found", message: "unknown", cause: null, next: null, detail: null } satisfies Failure;
+    if (command === "kernel_output") {
+      const output = this.outputs.get(`${request.execution_id} ${request.seq}`);
+      if (!output) throw { code: "not_found", message: "gone", cause: null, next: null, detail: null } satisfies Failure;
+      return { output };
+    }
+    if (command === "kernel_follow") this.followed.push(request.execution_id!);
     if (command === "kernel_cells") return { cells: this.known };
     if (command === "kernel_interrupt") this.interrupted.push(request.execution_id ?? null);
     if (command === "kernel_exec" || command === "kernel_follow") {
@@ -62,10 +75,8 @@ export class FakeLive {
     this.tell({ kind: "cell_output", cell_id, run_id, output: { output_type: "stream", name: "stdout", text } });
   }
 
-  end(cell_id: string, status: ExecStatus = "completed", run_id = this.runs.get(cell_id) ?? "", error: CellError | null = null): void {
-    const answer: ExecAnswer = {
-      id: cell_id, execution_id: cell_id, status, stdout: "", stderr: "", result: null, error, timing_ms: 1, execution_count: 1, outputs: [],
-    };
+  end(cell_id: string, status: ExecStatus = "completed", run_id = this.runs.get(cell_id) ?? "", error: CellFault | null = null): void {
+    const answer: CellEnd = { status, error, timing_ms: 1, execution_count: 1 };
     this.tell({ kind: "cell_ended", cell_id, run_id, answer, failure: null });
     if (run_id !== this.runs.get(cell_id)) return;
     const first = this.#queue[0] === cell_id;

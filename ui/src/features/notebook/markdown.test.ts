@@ -1,9 +1,35 @@
 import { expect, test } from "vitest";
 
-import { hasMath, mathematical, plain } from "./markdown";
+import { hasMath, mathematical, pictureOf, plain } from "./markdown";
 
-test("HTML stays text, and a link says where it leads", () => {
-  expect(plain.render("<b>x</b> *y*")).toBe("<p>&lt;b&gt;x&lt;/b&gt; <em>y</em></p>\n");
+test("HTML that lays out text is drawn, and nothing else of it", () => {
+  expect(plain.render("<b>x</b> *y*")).toBe("<p><b>x</b> <em>y</em></p>\n");
+  expect(plain.render('<div align="center" onclick="x()" style="position:fixed">\n<IMG SRC="data:image/png;base64,AAAA" width=10 onerror=x()>\n</div>')).toBe('<div align="center">\n<img src="data:image/png;base64,AAAA" width="10">\n</div>');
+  expect(plain.render("a <sub>1</sub><br> <!-- <script> -->b")).toBe("<p>a <sub>1</sub><br> b</p>\n");
+  expect(plain.render('<a href="https://evil.example/?a=1&amp;b" title="https://good.example">x</a>')).toBe('<p><a href="https://evil.example/?a=1&amp;b" title="https://evil.example/?a=1&amp;b">x</a></p>\n');
+  for (const hostile of [
+    "<script>alert(1)</script>", "<iframe src=https://evil.example></iframe>", '<img src="https://evil.example/a.png">', "<img src=x onerror=alert(1)>", '<a href="javascript:alert(1)">x</a>', '<a href=" &#106;avascript:alert(1)">x</a>',
+    "<form action=https://evil.example><input name=a></form>", "<style>*{display:none}</style>", '<svg onload="alert(1)"><script>1</script></svg>', '<math href="javascript:1">', '<b id="app" class="x" data-testid="y">x</b>', "<base href=https://evil.example>",
+    '<div title="a><script>alert(1)</script>">', "<b <script>alert(1)</script>>", "<!--><script>alert(1)</script>-->", '<p title=\'"><script>\'>', "<constructor>", "<object data=x></object>", "<template><img></template>", '<img alt="`<" src=`x`onerror=1>',
+  ]) {
+    for (const html of [plain.render(hostile), plain.render(`text ${hostile}`), plain.render(`<div>\n${hostile}\n</div>`)]) {
+      for (const [tag] of html.matchAll(/<[a-zA-Z/][^>]*>/g)) {
+        expect(tag, hostile).toMatch(/^<\/?(p|div|b|a|img|br|code)\b/);
+        expect(tag.replace(/"[^"]*"/g, '""'), hostile).not.toMatch(/ (on\w+|style|id|class|href|src|data-\w+)=/);
+      }
+    }
+  }
+});
+
+test("a picture is what the text holds, or what is attached to its cell", () => {
+  const attachments = { "a b.png": { "image/png": "AA\nAA" }, "x.png": { "text/html": "<b>" }, constructor: 3 };
+  expect(plain.render("![a](attachment:a%20b.png)", attachments)).toBe('<p><img src="data:image/png;base64,AAAA" alt="a"></p>\n');
+  expect(plain.render('<img src="attachment:a b.png">', attachments)).toBe('<img src="data:image/png;base64,AAAA">');
+  for (const address of ["attachment:x.png", "attachment:constructor", "attachment:gone.png", "https://example.org/a.png", "a.png", "data:text/html,x"]) expect(pictureOf(address, attachments), address).toBeNull();
+  expect(plain.render("![a <b>](https://example.org/a.png)")).toBe('<p><span class="missing">[picture not shown: a &lt;b&gt;]</span></p>\n');
+});
+
+test("a link says where it leads", () => {
   expect(plain.render("[here](https://example.org/?a=1&b)")).toContain('href="https://example.org/?a=1&amp;b" title="https://example.org/?a=1&amp;b"');
   // No title hides the address, neither the link's own nor that of a picture in it.
   for (const source of ['[here](https://evil.example "https://good.example")', '[![a](data:image/png;base64,AAAA "https://good.example")](https://evil.example)', '[here][a]\n\n[a]: https://evil.example "https://good.example"']) {

@@ -1,13 +1,17 @@
-// Markdown as it reads. Raw HTML in it stays text. Mathematics, which few texts have, comes as
+// Markdown as it reads. Of HTML in it, what only lays out text is drawn (`safeHtml`). Mathematics, which few texts have, comes as
 // MathML: its renderer is loaded when the first text needs it.
 
 import MarkdownIt from "markdown-it";
 
 import { retry } from "../../shared/retry";
-import { name } from "../../shared/untrusted";
+import { isRecord, name, own } from "../../shared/untrusted";
+import { escaped, safeHtml } from "./safeHtml";
+
+/** Pictures of a cell by name, each by its mime type, as nbformat has them. */
+export type Attachments = Record<string, unknown>;
 
 export interface Renderer {
-  render(source: string): string;
+  render(source: string, attachments?: Attachments): string;
 }
 
 /** A formula that is longer, or one more than this, stays as it was written. */
@@ -18,7 +22,30 @@ const LARGEST = 25;
 const MOST_MACROS = 300;
 const LONGEST_ADDRESS = 2000;
 
-export const plain: Renderer = made();
+export const plain: Renderer = (() => {
+  const renderer = made();
+  return { render: (source, attachments) => renderer.render(source, attachments) };
+})();
+
+const PICTURE = /^image\/(png|jpeg|gif|webp|svg\+xml)$/;
+
+/** Where a picture's address leads: to what it holds itself, or to what is attached to the cell; null if elsewhere. */
+export function pictureOf(address: string, attachments: Attachments | undefined): string | null {
+  if (/^data:image\/(png|jpeg|gif|webp|svg\+xml)[;,]/i.test(address)) return address;
+  const attached = /^attachment:(.+)$/.exec(address)?.[1];
+  if (attached === undefined || !attachments) return null;
+  const bundle = own(attachments, attached) ?? own(attachments, decoded(attached));
+  const found = isRecord(bundle) ? Object.entries(bundle).find(([type, data]) => PICTURE.test(type) && typeof data === "string") : undefined;
+  return found ? `data:${found[0]};base64,${(found[1] as string).replaceAll(/[^A-Za-z0-9+/=]/g, "")}` : null;
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
 
 /** Whether a text may hold mathematics. */
 export function hasMath(source: string): boolean {
@@ -52,21 +79,29 @@ export function mathematical(): Promise<Renderer> {
       },
     });
     return {
-      render(source: string) {
+      render(source: string, attachments?: Attachments) {
         formulas = 0;
-        return renderer.render(source);
+        return renderer.render(source, attachments);
       },
     };
   }));
 }
 
 function made() {
-  const renderer = new MarkdownIt({ html: false, linkify: false, breaks: false });
+  const renderer = new MarkdownIt({ html: true, linkify: false, breaks: false });
+  const html: typeof renderer.renderer.rules.html_block = (tokens, at, _, attachments: Attachments | undefined) =>
+    safeHtml(tokens[at]?.content ?? "", (address) => pictureOf(address, attachments));
+  renderer.renderer.rules.html_block = html;
+  renderer.renderer.rules.html_inline = html;
   const defaultImage = renderer.renderer.rules.image;
   // Where a link leads is seen before it is followed, whatever title it or a picture in it has.
   renderer.renderer.rules.image = (tokens, at, options, env, self) => {
     const picture = tokens[at];
     if (picture?.attrs) picture.attrs = picture.attrs.filter(([word]) => word !== "title");
+    const address = String(picture?.attrGet("src") ?? "");
+    const found = pictureOf(address, env as Attachments | undefined);
+    if (found === null) return `<span class="missing">${escaped(`[picture not shown: ${name(picture?.content || address, 200)}]`)}</span>`;
+    picture?.attrSet("src", found);
     return defaultImage?.(tokens, at, options, env, self) ?? "";
   };
   renderer.renderer.rules.link_open = (tokens, at, options, _, self) => {

@@ -3,17 +3,18 @@
 
 import { toFailure } from "../../host";
 import type { Live } from "../../shared/live/live.svelte";
-import { bytesOf, isDeeper, isRecord } from "../../shared/untrusted";
-import type { Event, ExecStatus, Failure, InputPrompt } from "../../wire";
-import { joined, newCellId, type FileCell, type Output } from "./nbformat";
+import { bytesOf } from "../../shared/untrusted";
+import type { Event, ExecStatus, Failure, InputPrompt, KernelCell } from "../../wire";
+import { isReference, joined, newCellId, taken, type FileCell, type Output, type ReferenceOutput } from "../../shared/outputs/nbformat";
 import { takeOutput } from "./outputs";
+import { References } from "./references.svelte";
 
 export type CellState =
   | { kind: "idle" }
   /** Taken out of the queue: it did not run. */
   | { kind: "skipped" }
-  /** The kernel has it: when it was handed in and, where the kernel is at it, when that began. */
-  | { kind: "queued"; at_ms: number; began_ms: number | null }
+  /** When it was handed in, the kernel's id of the run once it has it, and when it began once it runs. */
+  | { kind: "queued"; at_ms: number; execution_id: string | null; began_ms: number | null }
   /** `restarted`: the kernel ended under it because somebody wanted a new one. */
   | { kind: "ended"; status: ExecStatus | "restarted"; timing_ms: number }
   /** Its end was not heard; `begun` where the kernel was at it. */
@@ -21,6 +22,8 @@ export type CellState =
 
 export interface Cell {
   id: string;
+  /** Whether the id is this window's, and in no file yet. */
+  given: boolean;
   kind: "code" | "markdown" | "raw";
   source: string;
   outputs: Output[];
@@ -28,32 +31,29 @@ export interface Cell {
   state: CellState;
   /** The run that this window began or took up last: what others put out under the cell's id is not its. */
   run: string | null;
+  /** The run that was handed in last, which the machine knows under this name. */
+  tag: string | null;
   /** The `input()` that waits for an answer. */
   asks: { execution_id: string; prompt: InputPrompt } | null;
   /** What a file said of it beside that: metadata, attachments, fields that are not known here. */
   rest: Pick<FileCell, "metadata"> & Record<string, unknown>;
 }
 
-/** An output that is nested more deeply could neither be kept in the draft nor saved, and all else with it. */
-const DEEPEST_OUTPUT = 100;
 /** What waits for the next frame, and what each takes beside its content. */
 const MOST_PENDING_BYTES = 4 << 20;
 const PENDING_BYTES = 200;
-const TOO_DEEP = { output_type: "stream", name: "stderr", text: "(This output is nested too deeply and was discarded.)\n" };
 
 export function newCell(kind: Cell["kind"] = "code", source = ""): Cell {
-  return { id: newCellId(), kind, source, outputs: [], execution_count: null, state: { kind: "idle" }, run: null, asks: null, rest: { metadata: {} } };
+  return { id: newCellId(), given: true, kind, source, outputs: [], execution_count: null, state: { kind: "idle" }, run: null, tag: null, asks: null, rest: { metadata: {} } };
 }
 
-/** A file's cell, to work on. */
-export function fromFile({ id, cell_type, source, outputs, execution_count, ...rest }: FileCell): Cell {
-  return {
-    ...newCell(cell_type, joined(source)),
-    id: id ?? newCellId(),
-    outputs: Array.isArray(outputs) ? outputs : [],
-    execution_count: execution_count ?? null,
-    rest,
-  };
+/** A file's cell, to work on. What is no code keeps whatever fields it has. */
+export function fromFile(cell: FileCell): Cell {
+  const { id, cell_type, source, ...fields } = cell;
+  const named = { id: id ?? newCellId(), given: id === undefined };
+  if (cell_type !== "code") return { ...newCell(cell_type, joined(source)), ...named, rest: fields };
+  const { outputs, execution_count, ...rest } = fields;
+  return { ...newCell(cell_type, joined(source)), ...named, outputs: Array.isArray(outputs) ? outputs : [], execution_count: execution_count ?? null, rest };
 }
 
 /** The cell as a file has it. */
@@ -62,25 +62,36 @@ export function toFile({ id, kind, source, outputs, execution_count, rest }: Cel
   return kind === "code" ? { ...common, outputs, execution_count } : common;
 }
 
+/** Ids of cells that are in no file yet. */
+export const givenIds = (cells: Cell[]): string[] => cells.filter(({ given }) => given).map(({ id }) => id);
+
 export class Notebook {
   cells = $state<Cell[]>([]);
   /** Id of the cell that the keyboard is about. */
   selected = $state("");
+  /** Whether the keyboard is in that cell's source. */
+  editing = $state(false);
   /** Cells of this document that were taken away, with their places: the last one comes back first. */
   removed = $state<{ cell: Cell; at: number }[]>([]);
   trouble = $state<Failure | null>(null);
   /** How many cells have ended while this window looked. */
   ended = $state(0);
+  /** Outputs that are not here yet. */
+  readonly references: References;
   #live: Live;
   #pending: Told[] = [];
   #pending_bytes = 0;
   #frame = 0;
   /** Told of every change that a file would show. */
   #changed: () => void;
+  /** Told of outputs that came here and were part of the notebook before. */
+  #fetched: () => void;
 
-  constructor(live: Live, changed: () => void) {
+  constructor(live: Live, changed: () => void, fetched: () => void = () => {}) {
     this.#live = live;
     this.#changed = changed;
+    this.#fetched = fetched;
+    this.references = new References(live);
     this.load([newCell()]);
     live.listen((event, at_ms) => this.#take(event, at_ms));
   }
@@ -124,7 +135,8 @@ export class Notebook {
     if (cell?.kind !== "code" || cell.source.trim() === "") return;
     this.trouble = null;
     try {
-      await this.#live.call("kernel_exec", { cell_id: id, run_id: begun(cell), code: cell.source, batch });
+      cell.tag = begun(cell);
+      await this.#live.call("kernel_exec", { cell_id: id, run_id: cell.tag, code: cell.source, batch });
     } catch (thrown) {
       cell.state = { kind: "lost", failure: toFailure(thrown), begun: false };
     }
@@ -147,15 +159,20 @@ export class Notebook {
       if (cell && execution_id === null) return;
       await this.#live.call("kernel_interrupt", { execution_id });
     } catch (thrown) {
-      this.trouble = toFailure(thrown);
+      const failure = toFailure(thrown);
+      // The kernel was done with it and has forgotten it: its end is on the way.
+      if (cell && failure.code === "not_found") return;
+      this.trouble = failure;
     }
   }
 
-  /** The kernel's id of a cell's run, where it is not over. */
+  /** The kernel's id of a cell's run, where it is not over. The kernel is asked only if it hasn't told it. */
   async #execution(cell: Cell): Promise<string | null> {
+    if (cell.state.kind === "queued" && cell.state.execution_id !== null) return cell.state.execution_id;
     if (cell.asks) return cell.asks.execution_id;
     const { cells } = await this.#live.call("kernel_cells", {});
-    return cells.findLast(({ cell_id, pending }) => pending && cell_id === cell.id)?.execution_id ?? null;
+    const pending = cells.filter((known) => known.pending);
+    return runOf(cell, pending)?.execution_id ?? null;
   }
 
   /** Answers the `input()` of a cell; question and answer stay in its output, but for a password. */
@@ -176,13 +193,15 @@ export class Notebook {
     }
   }
 
-  /** A new process for the kernel. */
-  async restart(): Promise<void> {
+  /** A new process for the kernel; false where that failed. */
+  async restart(): Promise<boolean> {
     try {
       await this.#live.call("kernel_restart", {});
       this.#forgetCounts();
+      return true;
     } catch (thrown) {
       this.trouble = toFailure(thrown);
+      return false;
     }
   }
 
@@ -202,13 +221,24 @@ export class Notebook {
     try {
       const { cells } = await this.#live.call("kernel_cells", {});
       for (const id of ids) {
-        const known = cells.findLast((cell) => cell.cell_id === id);
         const cell = this.cell(id);
-        if (known && cell) await this.#live.call("kernel_follow", { cell_id: id, run_id: begun(cell), execution_id: known.execution_id });
+        const known = cell && runOf(cell, cells);
+        if (known) await this.#live.call("kernel_follow", { cell_id: id, run_id: begun(cell), execution_id: known.execution_id });
       }
     } catch {
       // No machine, no kernel: the cells are as the draft has them.
     }
+  }
+
+  /** Brings an output here that lies in the machine. */
+  async fetch(cell: Cell, reference: ReferenceOutput): Promise<void> {
+    if (await this.references.fetch(cell, reference)) this.#fetched();
+  }
+
+  /** Brings all outputs here that lie in the machine; answers those that are still not here, by cell. */
+  async fetchAll(): Promise<ReferenceOutput[][]> {
+    await this.references.fetchAll(this.cells);
+    return this.cells.map(({ outputs }) => outputs.filter(isReference)).filter((missing) => missing.length > 0);
   }
 
   /** Adds a cell beside another and selects it. */
@@ -219,6 +249,13 @@ export class Notebook {
     this.selected = added.id;
     this.changed();
     return added;
+  }
+
+  /** Puts a cell beside another and selects it. */
+  insert(cell: Cell, beside: string, side: "above" | "below"): void {
+    const { id } = this.add(beside, side);
+    this.cells = this.cells.map((one) => (one.id === id ? cell : one));
+    this.selected = cell.id;
   }
 
   /** Takes a cell away; the last one is replaced by an empty one. */
@@ -285,14 +322,21 @@ export class Notebook {
         if (!cell) return;
         cell.outputs = [];
         cell.execution_count = null;
-        cell.state = { kind: "queued", at_ms, began_ms: null };
+        cell.state = { kind: "queued", at_ms, execution_id: event.execution_id ?? null, began_ms: null };
         cell.asks = null;
         this.changed();
         return;
       }
+      case "cell_accepted": {
+        const cell = this.#of(event);
+        if (cell?.state.kind === "queued") cell.state.execution_id = event.execution_id;
+        return;
+      }
       case "cell_started": {
         const cell = this.#of(event);
-        if (cell?.state.kind === "queued") cell.state.began_ms = at_ms - event.ran_ms;
+        if (cell?.state.kind !== "queued") return;
+        cell.state.execution_id ??= event.execution_id ?? null;
+        cell.state.began_ms = at_ms - event.ran_ms;
         return;
       }
       case "cell_input": {
@@ -308,9 +352,9 @@ export class Notebook {
         return;
       }
       case "cell_output": {
-        if (!this.#of(event) || !isRecord(event.output)) return;
-        const output = isDeeper(event.output, DEEPEST_OUTPUT) ? { ...TOO_DEEP } : event.output;
-        this.#pending.push({ ...event, output });
+        if (!this.#of(event)) return;
+        const output = taken(event.output);
+        this.#pending.push({ of: event, output });
         // A flood of outputs becomes one change a frame. A window that nobody sees has no frames.
         this.#frame ||= requestAnimationFrame(() => this.#flush());
         this.#pending_bytes += PENDING_BYTES + bytesOf(output);
@@ -333,7 +377,7 @@ export class Notebook {
           if (status === "died") this.#forgetCounts();
           cell.state = { kind: "ended", status: error?.type === "KernelRestarted" ? "restarted" : status, timing_ms };
         } else if (event.failure) {
-          cell.state = { kind: "lost", failure: inWindow(event.failure), begun };
+          cell.state = { kind: "lost", failure: event.failure, begun };
         }
         this.changed();
       }
@@ -359,18 +403,23 @@ function begun(cell: Cell): string {
   return cell.run;
 }
 
-/** What to do next, for somebody at a window: the machine's own words name commands. */
-function inWindow(failure: Failure): Failure {
-  return failure.code === "not_running" ? { ...failure, next: "Check the Machine page." } : failure;
+/** The run of a cell that was handed in last, among those that the kernel knows. A machine of an earlier version names no runs: it is the cell's last one then. */
+function runOf(cell: Cell, known: KernelCell[]): KernelCell | undefined {
+  const own = known.filter(({ cell_id }) => cell_id === cell.id);
+  const named = own.some(({ run_id }) => typeof run_id === "string");
+  return named && cell.tag !== null ? own.findLast(({ run_id }) => run_id === cell.tag) : own.at(-1);
 }
 
-type Told = Extract<Event, { kind: "cell_output" }>;
+/** An output that waits for the next frame, and the run that it is of. */
+interface Told {
+  of: { cell_id: string; run_id: string };
+  output: Output;
+}
 
 /** Runs of text for one stream as one output: a thousand small prints change the page once. */
-function joinText(events: Told[]): { of: Told; output: Output }[] {
-  const out: { of: Told; output: Output; parts: string[] }[] = [];
-  for (const of of events) {
-    const output = of.output as unknown as Output;
+function joinText(told: Told[]): Told[] {
+  const out: (Told & { parts: string[] })[] = [];
+  for (const { of, output } of told) {
     const last = out.at(-1);
     if (
       output.output_type === "stream" &&

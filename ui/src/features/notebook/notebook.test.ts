@@ -50,6 +50,65 @@ test("a cell that is taken up shows its outputs once", async () => {
   expect(text()).toEqual(["0"]);
 });
 
+test("after the app began anew a cell is taken up by the run that was handed in, and never by another", async () => {
+  const { fake, notebook, text } = opened();
+  await notebook.run("a");
+  const tag = fake.runs.get("a")!;
+  const run = (execution_id: string, run_id: string | null) => ({ cell_id: "a", run_id, execution_id, pending: true });
+  fake.known = [run("1", tag), run("2", "another window's"), run("3", null)];
+  await notebook.takeUp(["a"]);
+  expect(fake.followed).toEqual(["1"]);
+  expect(fake.runs.get("a")).not.toBe(tag);
+  fake.says("a", "0", tag);
+  fake.says("a", "1");
+  fake.end("a");
+  expect(text()).toEqual(["1"]);
+  // The same run again, which the machine knows by its first name.
+  await notebook.takeUp(["a"]);
+  expect(fake.followed).toEqual(["1", "1"]);
+  fake.known = fake.known.slice(1);
+  await notebook.takeUp(["a"]);
+  expect(fake.followed).toEqual(["1", "1"]);
+});
+
+test("an output that lies in the machine is fetched once, and only to the run that it is of", async () => {
+  const { fake, notebook } = opened();
+  const picture = { output_type: "display_data" as const, data: { "image/png": "AAAA" }, metadata: {} };
+  const reference = { output_type: "reference" as const, execution_id: "e", seq: 4, of: "display_data" as const, display_id: null, size_bytes: 1e6, mime_types: ["image/png"], head: "" };
+  fake.outputs.set("e 4", picture);
+  await notebook.run("a");
+  const put = () => fake.tell({ kind: "cell_output", cell_id: "a", run_id: fake.runs.get("a")!, output: reference });
+  put();
+  fake.end("a");
+  const cell = notebook.cells[0]!;
+  expect(cell.outputs).toEqual([reference]);
+  await Promise.all([notebook.fetch(cell, reference), notebook.fetch(cell, reference), notebook.fetchAll()]);
+  expect(fake.asked.filter((what) => what === "kernel_output")).toHaveLength(1);
+  expect(cell.outputs).toEqual([picture]);
+
+  await notebook.run("a");
+  put();
+  fake.end("a");
+  const fetching = notebook.fetch(cell, reference);
+  await notebook.run("a");
+  await fetching;
+  expect(cell.outputs).toEqual([]);
+});
+
+test("what the machine no longer has is said, and asked for again", async () => {
+  const { fake, notebook } = opened();
+  const reference = { output_type: "reference" as const, execution_id: "e", seq: 4, of: null, display_id: null, size_bytes: 1e6, mime_types: [], head: "" };
+  const cell = notebook.cells[0]!;
+  cell.outputs = [reference];
+  await notebook.fetch(cell, reference);
+  expect(notebook.references.failure(reference)?.code).toBe("not_found");
+  expect(cell.outputs).toEqual([reference]);
+  expect(await notebook.fetchAll()).toEqual([[reference]]);
+  fake.outputs.set("e 4", { output_type: "error", ename: "E", evalue: "", traceback: [] });
+  expect(await notebook.fetchAll()).toEqual([]);
+  expect(notebook.references.failure(reference)).toBeUndefined();
+});
+
 test("a flood reaches the cell also while no frame is drawn, and is bounded there", async () => {
   const { fake, notebook } = opened();
   await notebook.run("a");
@@ -95,7 +154,7 @@ test("all cells are handed in at once, as one batch, and a cell alone in none", 
   expect(fake.batches[0]).toBeTruthy();
   // The kernel takes out what waits behind one that fails.
   fake.end("a", "failed");
-  const cancelled = { type: "Cancelled", message: "", traceback: "" };
+  const cancelled = { type: "Cancelled", message: "" };
   fake.end("b", "interrupted", undefined, cancelled);
   fake.end("c", "interrupted", undefined, cancelled);
   expect(states()).toEqual(["failed", "skipped", "skipped"]);
@@ -131,6 +190,34 @@ test("an interrupt ends this notebook's run alone, and whatever runs where it ha
   expect(fake.interrupted).toHaveLength(3);
 });
 
+test("an interrupt of a cell that the kernel has accepted asks for no list of cells", async () => {
+  const { fake, notebook } = opened();
+  await notebook.run("a");
+  fake.tell({ kind: "cell_accepted", cell_id: "a", run_id: "an-earlier-run", execution_id: "0" });
+  fake.tell({ kind: "cell_accepted", cell_id: "a", run_id: fake.runs.get("a")!, execution_id: "1" });
+  await notebook.interrupt();
+  await notebook.run("b");
+  fake.tell({ kind: "cell_started", cell_id: "b", run_id: fake.runs.get("b")!, execution_id: "2", ran_ms: 0 });
+  await notebook.interrupt(notebook.cell("b"));
+  fake.tell({ kind: "cell_queued", cell_id: "c", run_id: "", execution_id: "3" });
+  expect(fake.interrupted).toEqual(["1", "2"]);
+  expect(fake.asked).not.toContain("kernel_cells");
+  // Another run of the same cell has another id.
+  await notebook.run("a");
+  fake.known = [{ cell_id: "a", execution_id: "4", pending: true }];
+  await notebook.interrupt(notebook.cell("a"));
+  expect(fake.interrupted.at(-1)).toBe("4");
+});
+
+test("a cell that the kernel has forgotten by now is interrupted without a complaint", async () => {
+  const { fake, notebook } = opened();
+  await notebook.run("a");
+  fake.tell({ kind: "cell_accepted", cell_id: "a", run_id: fake.runs.get("a")!, execution_id: "1" });
+  fake.unknown = true;
+  await notebook.interrupt();
+  expect(notebook.trouble).toBeNull();
+});
+
 test("a kernel that dies takes the counts with it, and a restart that was asked for is no death", async () => {
   const { fake, notebook, states } = opened();
   const counts = () => notebook.cells.map((cell) => cell.execution_count);
@@ -142,13 +229,13 @@ test("a kernel that dies takes the counts with it, and a restart that was asked 
   expect(states()).toEqual(["completed", "died", "idle"]);
   expect(counts()[0]).toBeNull();
   await notebook.run("c");
-  fake.end("c", "died", undefined, { type: "KernelRestarted", message: "the kernel was restarted", traceback: "" });
+  fake.end("c", "died", undefined, { type: "KernelRestarted", message: "the kernel was restarted" });
   expect(states()[2]).toBe("restarted");
 });
 
 test("a cell whose end is not heard of was cut off where it had begun", async () => {
   const { fake, notebook } = opened();
-  const failure = { code: "not_running" as const, message: "gone", cause: null, next: "vivarium status", detail: null };
+  const failure = { code: "not_running" as const, message: "gone", cause: null, next: { kind: "check_machine" as const }, detail: null };
   await notebook.run("a");
   await notebook.run("b");
   await notebook.run("c");
@@ -183,6 +270,6 @@ test("an output of any shape leaves the others, and what is nested too deeply ca
   for (const output of [null, 3, { output_type: "display_data", data: { "application/json": deep } }]) fake.tell({ kind: "cell_output", cell_id: "a", run_id, output: output as never });
   fake.says("a", "after");
   fake.end("a");
-  expect(notebook.cells[0]!.outputs).toMatchObject([{ name: "stderr" }, { text: "after" }]);
+  expect(notebook.cells[0]!.outputs).toMatchObject([...Array.from({ length: 3 }, () => ({ output_type: "unreadable" })), { text: "after" }]);
   expect(() => JSON.stringify(notebook.cells)).not.toThrow();
 });

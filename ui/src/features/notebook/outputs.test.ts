@@ -1,8 +1,9 @@
 import { expect, test } from "vitest";
 
 import { bytesOf } from "../../shared/untrusted";
-import { joined, kept, type Output } from "./nbformat";
-import { takeOutput } from "./outputs";
+import { joined, kept, taken, type Output, type ReferenceOutput } from "../../shared/outputs/nbformat";
+import { putFetched, takeOutput } from "./outputs";
+import { show } from "../../shared/outputs/shown";
 
 const text = (name: string, text: string): Output => ({ output_type: "stream", name, text });
 const display = (id: string, words: string): Output => ({ output_type: "display_data", data: { "text/plain": words }, metadata: {}, transient: { display_id: id } });
@@ -20,6 +21,52 @@ test("an update replaces the display of its id and nothing else", () => {
   const outputs = [display("one", "1"), display("two", "2")];
   takeOutput(outputs, { output_type: "update_display_data", data: { "text/plain": "new" }, transient: { display_id: "one" } });
   expect(outputs).toEqual([display("one", "new"), display("two", "2")]);
+});
+
+const reference = (seq: number, of: ReferenceOutput["of"], display_id: string | null = null, size_bytes = 1 << 20): ReferenceOutput => ({
+  output_type: "reference", execution_id: "e", seq, of, display_id, size_bytes, mime_types: ["image/png"], head: "<Figure>",
+});
+
+test("an update by reference takes the display's place, whole or not, and the other way round", () => {
+  const outputs = [display("one", "1"), display("two", "2"), reference(3, "display_data", "one")];
+  takeOutput(outputs, reference(7, "update_display_data", "one"));
+  expect(outputs).toEqual([reference(7, "display_data", "one"), display("two", "2"), reference(7, "display_data", "one")]);
+  // What was asked for before the update comes too late.
+  expect(putFetched(outputs, reference(3, "display_data", "one"), display("one", "old"))).toBe(false);
+  const update: Output = { output_type: "update_display_data", data: { "text/plain": "new" }, transient: { display_id: "one" } };
+  expect(putFetched(outputs, reference(7, null), update)).toBe(true);
+  expect(outputs).toEqual([display("one", "new"), display("two", "2"), display("one", "new")]);
+  takeOutput(outputs, reference(9, "update_display_data", null));
+  expect(outputs).toHaveLength(3);
+});
+
+test("what lies in the machine counts as if it were here", () => {
+  const outputs: Output[] = [];
+  for (let at = 0; at < 100; at++) takeOutput(outputs, reference(at, "display_data"));
+  expect(outputs.length).toBeLessThan(20);
+  expect(missing(outputs)).toHaveLength(1);
+  expect(outputs[0]).toEqual(reference(0, "display_data"));
+  expect(outputs.at(-1)).toEqual(reference(99, "display_data"));
+  // Those that were fetched are counted as what they are.
+  for (let at = 0; at < 100; at++) putFetched(outputs, reference(at, "display_data"), display("small", "x"));
+  const before = outputs.length;
+  for (let at = 100; at < 108; at++) takeOutput(outputs, reference(at, "display_data"));
+  expect(outputs).toHaveLength(before + 8);
+});
+
+test("what can't be had or read has a few words in a file, and bounded ones on the page", () => {
+  const long = "x".repeat(1_000_000);
+  const unreadable: Output = { output_type: "unreadable", cause: long, size_bytes: 5e6, head: long };
+  for (const output of [unreadable, { ...reference(1, "display_data"), head: long, mime_types: [long] }]) {
+    const file = kept(output);
+    expect(file).toMatchObject({ output_type: "display_data", metadata: {} });
+    expect(bytesOf(file)).toBeLessThan(2000);
+  }
+  expect(JSON.stringify(kept(reference(1, "display_data")))).toMatch(/not saved: image\/png, 1.0 MB.*Figure/);
+  expect(bytesOf(show(unreadable))).toBeLessThan(1000);
+  for (const odd of [null, 3, { output_type: "reference" }, { output_type: "unreadable", cause: 3 }]) {
+    expect(show(taken(odd as never)).kind).toBe("unknown");
+  }
 });
 
 const KIB = 1 << 10;

@@ -3,7 +3,7 @@
 
 import { binarySize } from "../../shared/size";
 import { bytesOf, maybeNumber } from "../../shared/untrusted";
-import { joined, type Output, type StreamOutput } from "./nbformat";
+import { isReference, joined, type DataOutput, type Output, type ReferenceOutput, type StreamOutput } from "../../shared/outputs/nbformat";
 
 export interface Limits {
   head_bytes: number;
@@ -29,15 +29,13 @@ export function takeOutput(outputs: Output[], next: Output, limits = LIMITS): vo
   if (next.output_type === "stream" && last?.output_type === "stream" && last.name === next.name && missingIn(last) === null) {
     bytes += bytesOf(next.text);
     last.text = joined(last.text) + joined(next.text);
-  } else if (next.output_type === "update_display_data") {
-    const id = next.transient?.display_id;
-    for (const output of outputs) {
-      if (output.output_type === "display_data" && id !== undefined && output.transient?.display_id === id) {
-        bytes -= weight(output);
-        output.data = next.data;
-        output.metadata = next.metadata ?? {};
-        bytes += weight(output);
-      }
+  } else if (isUpdate(next)) {
+    const id = displayOf(next);
+    for (const [at, output] of outputs.entries()) {
+      if (id === undefined || !isDisplay(output) || displayOf(output) !== id) continue;
+      bytes -= weight(output);
+      outputs[at] = isReference(next) ? { ...next, of: "display_data" } : displayed(next, id);
+      bytes += weight(outputs[at]!);
     }
   } else {
     bytes += weight(next);
@@ -50,10 +48,42 @@ export function takeOutput(outputs: Output[], next: Output, limits = LIMITS): vo
   totals.set(outputs, bytes);
 }
 
+/** Puts an output in the place of its reference, wherever that stands; false where it is gone. */
+export function putFetched(outputs: Output[], { execution_id, seq }: ReferenceOutput, fetched: Output): boolean {
+  let found = false;
+  let bytes = totals.get(outputs) ?? total(outputs);
+  for (const [at, output] of outputs.entries()) {
+    if (!isReference(output) || output.execution_id !== execution_id || output.seq !== seq) continue;
+    found = true;
+    bytes -= weight(output);
+    outputs[at] = fetched.output_type === "update_display_data" ? displayed(fetched, displayOf(fetched)) : fetched;
+    bytes += weight(outputs[at]!);
+  }
+  totals.set(outputs, bytes);
+  return found;
+}
+
+/** The display that an output is or updates. */
+function displayOf(output: Output): string | undefined {
+  if (isReference(output)) return output.display_id ?? undefined;
+  return output?.output_type === "display_data" || output?.output_type === "update_display_data" ? output.transient?.display_id : undefined;
+}
+
+const isUpdate = (output: Output): output is DataOutput | ReferenceOutput =>
+  output?.output_type === "update_display_data" || (isReference(output) && output.of === "update_display_data");
+const isDisplay = (output: Output): boolean => output?.output_type === "display_data" || (isReference(output) && output.of === "display_data");
+
+/** The display that an update comes to. */
+function displayed({ data, metadata }: DataOutput, display_id: string | undefined): DataOutput {
+  return { output_type: "display_data", data, metadata: metadata ?? {}, ...(display_id === undefined ? {} : { transient: { display_id } }) };
+}
+
 /** What the outputs of each cell take together: there may be too many to count them with each that comes. */
 const totals = new WeakMap<Output[], number>();
 
-const weight = (output: Output) => OUTPUT_BYTES + (output?.output_type === "stream" ? bytesOf(output.text) : bytesOf(output));
+/** An output that lies in the machine counts as if it were here: both cut the same out of a flood. */
+const weight = (output: Output) =>
+  OUTPUT_BYTES + (isReference(output) ? output.size_bytes : output?.output_type === "stream" ? bytesOf(output.text) : bytesOf(output));
 const total = (outputs: Output[]) => outputs.reduce((sum, output) => sum + weight(output), 0);
 
 /** How many bytes are missing where this output stands; null if it is no note of that. */

@@ -117,6 +117,16 @@ export class Live {
     await this.up(this.#wanted?.rebuild ?? false, true);
   }
 
+  /** Builds the image, and leaves the container as it is. */
+  async build(): Promise<void> {
+    await this.#do("starting", () => this.call("machine_build", { rebuild: false }));
+  }
+
+  /** Does again what failed: a build is built, a start started. */
+  async retry(): Promise<void> {
+    await (this.run?.kind === "build" ? this.build() : this.up(false));
+  }
+
   async down(): Promise<void> {
     await this.#change("stopping", "machine_down", {});
   }
@@ -171,9 +181,10 @@ export class Live {
         break;
       case "run_ended":
         // How an evolve ended its own event says, on its own page.
-        if (event.work === "evolve" || event.work === "rollback") break;
+        if (event.job_kind === "evolve" || event.job_kind === "rollback") break;
         if (this.run?.id !== event.run_id) this.run = beginRun(event.run_id, at_ms);
         endRun(this.run, event.failure, at_ms);
+        this.run.kind = event.job_kind;
         if (!this.#resting) void this.look();
         break;
     }

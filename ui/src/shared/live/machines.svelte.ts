@@ -21,7 +21,7 @@ export class Machines {
   /** States that were heard of, by name. */
   states = $state<Record<string, MachineState>>({});
   #views = new Map<string, Live>();
-  #listeners = new Set<(event: Event) => void>();
+  #listeners = new Set<(event: Event, machine: string | null) => void>();
   #last_seq = 0;
 
   constructor(host: Host) {
@@ -34,14 +34,14 @@ export class Machines {
       this.#last_seq = seq;
       if (machine !== null && event.kind === "machine") this.states[machine] = event.status.state;
       if (event.kind === "machines") this.#know(event.machines);
-      for (const listener of this.#listeners) listener(event);
+      for (const listener of this.#listeners) listener(event, machine);
       for (const [name, view] of this.#views) if (machine === null || machine === name) view.take(event, at_ms);
     });
     await this.shown?.look();
   }
 
-  /** Hears every event of the app and of all machines; call what is returned to stop. */
-  listen(listener: (event: Event) => void): () => void {
+  /** Hears every event with the machine that it is about, if it is about one; call what is returned to stop. */
+  listen(listener: (event: Event, machine: string | null) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }

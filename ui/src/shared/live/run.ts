@@ -1,6 +1,6 @@
 // Long work (bringing a machine up) as a person reads it: phases, steps, times, lines.
 
-import type { Failure, Progress } from "../../wire";
+import type { Failure, JobKind, Progress } from "../../wire";
 import { addLine, newLog, type Log } from "../log";
 import { clip, name as asName, own } from "../untrusted";
 
@@ -33,6 +33,8 @@ export interface Run {
   phases: Phase[];
   log: Log;
   outcome: Outcome;
+  /** What it did, once it ended. */
+  kind: JobKind | null;
 }
 
 /** Steps of a phase that are kept: a build's output may claim any number of them. */
@@ -56,7 +58,7 @@ export function phaseWords(name: string): string {
 }
 
 export function beginRun(id: string, at: number): Run {
-  return { id, started_at: at, ended_at: null, phases: [], log: newLog(), outcome: { kind: "going" } };
+  return { id, started_at: at, ended_at: null, phases: [], log: newLog(), outcome: { kind: "going" }, kind: null };
 }
 
 /** Takes one report of progress into the run. */

@@ -1,0 +1,191 @@
+//! The volume with PID 1: one for each digest of it, filled once, read-only in every sandbox. It is
+//! filled by the engine's archive API, since folders of this computer mean nothing to an engine
+//! elsewhere.
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use containers::{Bind, ContainerSpec, Engine, EngineError};
+use tokio::sync::Mutex;
+
+use crate::{
+    container::{INIT_FOLDER, INIT_PROGRAM, KIND_INIT, Labels},
+    error::SandboxError,
+};
+
+/// How long another process may take to fill it, before its container is taken for left over.
+const FILLING: Duration = Duration::from_secs(20);
+const LOOK_AGAIN: Duration = Duration::from_millis(200);
+
+/// The program, and which volumes have it.
+#[derive(Debug)]
+pub(crate) struct InitVolume {
+    program: PathBuf,
+    read: Mutex<Option<Arc<Program>>>,
+    /// Engines whose volume is known to be whole, by their addresses.
+    filled: Mutex<Vec<String>>,
+}
+
+#[derive(Debug)]
+struct Program {
+    digest: String,
+    bytes: Bytes,
+}
+
+impl InitVolume {
+    pub(crate) fn new(program: PathBuf) -> Self {
+        Self {
+            program,
+            read: Mutex::new(None),
+            filled: Mutex::new(Vec::new()),
+        }
+    }
+
+    /// Forgets what is known of the engine's volumes: one may have been removed.
+    pub(crate) async fn look_again(&self) {
+        self.filled.lock().await.clear();
+    }
+
+    /// The volume's name, once it is there and whole. `image` is any image that the engine has: a
+    /// container of it, which never starts, takes the file.
+    pub(crate) async fn ensure(
+        &self,
+        engine: &Engine,
+        labels: &Labels,
+        image: &str,
+    ) -> Result<String, SandboxError> {
+        let program = self.program().await?;
+        let volume = labels.named(&format!("sandbox-init-{}", program.digest));
+        // Held while it is filled: what is asked for meanwhile needs the same one.
+        let mut filled = self.filled.lock().await;
+        let endpoint = &engine.info().endpoint;
+        if !filled.contains(endpoint) {
+            let kind = labels.of_kind(KIND_INIT);
+            engine.ensure_volume(&volume, &kind).await?;
+            fill(engine, &program, &volume, kind, image).await?;
+            filled.push(endpoint.clone());
+        }
+        Ok(volume)
+    }
+
+    async fn program(&self) -> Result<Arc<Program>, SandboxError> {
+        let mut read = self.read.lock().await;
+        if let Some(program) = &*read {
+            return Ok(Arc::clone(program));
+        }
+        let bytes = tokio::fs::read(&self.program).await;
+        let bytes = bytes.map_err(|error| SandboxError::Init {
+            reason: format!("{}: {error}", self.program.display()),
+        })?;
+        let digest = blake3::hash(&bytes).to_hex();
+        let program = Arc::new(Program {
+            digest: digest[..16].to_owned(),
+            bytes: bytes.into(),
+        });
+        *read = Some(Arc::clone(&program));
+        Ok(program)
+    }
+}
+
+/// Puts the program into the volume unless it is there already, as a whole. The container's name is
+/// the lock: two processes may want the same volume at once.
+async fn fill(
+    engine: &Engine,
+    program: &Program,
+    volume: &str,
+    labels: std::collections::BTreeMap<String, String>,
+    image: &str,
+) -> Result<(), SandboxError> {
+    let name = format!("{volume}-fill");
+    let spec = ContainerSpec {
+        name: name.clone(),
+        image: image.to_owned(),
+        entrypoint: Some(vec![INIT_PROGRAM.into()]),
+        command: Some(Vec::new()),
+        labels,
+        network: Some("none".into()),
+        binds: vec![Bind {
+            source: volume.to_owned(),
+            target: INIT_FOLDER.into(),
+            read_only: false,
+        }],
+        ..ContainerSpec::default()
+    };
+    let began = std::time::Instant::now();
+    loop {
+        match engine.create_container(&spec).await {
+            Ok(_) => break,
+            Err(error) if error.is_conflict() => {
+                if began.elapsed() > FILLING {
+                    engine.remove_container(&name).await?;
+                }
+                tokio::time::sleep(LOOK_AGAIN).await;
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    let put = put(engine, program, &name).await;
+    let removed = engine.remove_container(&name).await;
+    put?;
+    Ok(removed?)
+}
+
+async fn put(engine: &Engine, program: &Program, container: &str) -> Result<(), SandboxError> {
+    let size = program.bytes.len() as u64;
+    if engine.file_size(container, INIT_PROGRAM).await? == Some(size) {
+        return Ok(());
+    }
+    let archive = archive(&program.bytes).map_err(|error| SandboxError::Init {
+        reason: error.to_string(),
+    })?;
+    engine
+        .upload_archive(container, INIT_FOLDER, archive)
+        .await?;
+    match engine.file_size(container, INIT_PROGRAM).await? {
+        Some(found) if found == size => Ok(()),
+        found => Err(SandboxError::Init {
+            reason: format!(
+                "{} of its {size} bytes arrived in the volume",
+                found.unwrap_or_default()
+            ),
+        }),
+    }
+}
+
+/// A tar archive with the program alone.
+fn archive(program: &[u8]) -> std::io::Result<Bytes> {
+    let mut header = tar::Header::new_gnu();
+    header.set_size(program.len() as u64);
+    header.set_mode(0o755);
+    header.set_entry_type(tar::EntryType::Regular);
+    let mut archive = tar::Builder::new(Vec::with_capacity(program.len() + 4096));
+    archive.append_data(&mut header, "sandbox-init", program)?;
+    Ok(archive.into_inner()?.into())
+}
+
+/// Whether an engine refused since the image isn't there.
+pub(crate) fn is_image_missing(error: &EngineError) -> bool {
+    match error {
+        EngineError::Api {
+            status: 404,
+            message,
+            ..
+        } => message.to_lowercase().contains("image"),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_archive_has_the_program_and_its_rights() {
+        let archive = archive(b"program").unwrap();
+        let mut archive = tar::Archive::new(&archive[..]);
+        let entries: Vec<_> = archive.entries().unwrap().map(Result::unwrap).collect();
+        assert_eq!(entries.len(), 1);
+        assert_eq!(entries[0].path().unwrap().to_str(), Some("sandbox-init"));
+        assert_eq!(entries[0].header().mode().unwrap(), 0o755);
+    }
+}

@@ -1,0 +1,60 @@
+//! Streams of a conversation: who hears what comes on one, and how much may be sent.
+
+use std::{collections::HashMap, sync::Arc};
+
+use bytes::Bytes;
+use frames::{
+    StreamId,
+    credit::{INPUT_WINDOW, Sending},
+    message::Event,
+};
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+use super::SessionEnd;
+
+/// All streams of a conversation that are open.
+#[derive(Debug)]
+pub(super) struct Streams {
+    /// Number of the next one.
+    pub(super) next: u32,
+    pub(super) open: HashMap<StreamId, Open>,
+    /// Why it is over.
+    pub(super) end: Option<SessionEnd>,
+}
+
+/// A stream that is open.
+#[derive(Debug)]
+pub(super) struct Open {
+    pub(super) receiver: Arc<dyn Receive>,
+    pub(super) input: Arc<Input>,
+}
+
+/// Who hears what comes on a stream. Called by the session's reader, so it must not wait.
+pub(crate) trait Receive: Send + Sync + std::fmt::Debug {
+    /// Output; the credit to send, or that more came than there was credit for.
+    fn data(&self, is_error: bool, data: Bytes) -> Result<Option<u64>, SessionEnd>;
+    /// An event; true if it is the stream's last.
+    fn event(&self, event: Event) -> Result<bool, SessionEnd>;
+    /// The other side has no more data.
+    fn closed(&self) {}
+    /// The session is over.
+    fn over(&self, end: &SessionEnd);
+}
+
+/// The sending side of a stream.
+#[derive(Debug)]
+pub(super) struct Input {
+    pub(super) sending: Mutex<Sending>,
+    pub(super) changed: Notify,
+}
+
+impl Input {
+    /// Of which so many bytes were sent.
+    pub(super) fn new(sent: u64) -> Arc<Self> {
+        Arc::new(Self {
+            sending: Mutex::new(Sending::new(sent, INPUT_WINDOW)),
+            changed: Notify::new(),
+        })
+    }
+}
