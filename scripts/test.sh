@@ -45,7 +45,8 @@ tidy() {
       docker ps -a --filter label=vivarium.instance --format '{{.Label "vivarium.instance"}} {{.ID}}'
     } | awk -v run="$instance" '$1 == run || index($1, run "-") == 1 {print $2}' | sort -u)
     if [ -n "$left" ]; then
-      [ "$code" -eq 130 ] || [ "$code" -eq 143 ] || printf 'Containers that a test left behind: %s\n' "$(tr '\n' ' ' <<<"$left")" >&2
+      # shellcheck disable=SC2086
+      [ "$code" -eq 130 ] || [ "$code" -eq 143 ] || { printf 'Containers that a test left behind:\n' && docker inspect --format '  {{.Name}} {{.Config.Image}} {{.State.Status}} since {{.Created}} {{json .Config.Labels}}' $left; } >&2
       # shellcheck disable=SC2086
       docker rm -f -v $left >/dev/null
       [ "$code" -ne 0 ] || code=1

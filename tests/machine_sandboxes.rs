@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use e2e::{Instance, serve::Host, wait_until};
+use e2e::{Instance, docker, serve::Host, wait_until};
 use mcp::{Server, text};
 use serde_json::{Value, json};
 
@@ -18,9 +18,21 @@ const DEADLINE: Duration = Duration::from_secs(600);
 /// The image that scripts/test.sh builds.
 const IMAGE: &str = "vivarium-test-sandbox";
 
+/// Removes what a test leaves that fails while its host has sandboxes ready.
+struct Leftovers<'a>(&'a Instance);
+
+impl Drop for Leftovers<'_> {
+    fn drop(&mut self) {
+        for id in containers(self.0).lines() {
+            docker(&["rm", "-fv", id]);
+        }
+    }
+}
+
 #[test]
 fn a_machines_programs_use_sandboxes_as_its_owner_allows() {
     let machine = Instance::new();
+    let _leftovers = Leftovers(&machine);
     let config = machine
         .home
         .path()
@@ -47,7 +59,7 @@ fn a_machines_programs_use_sandboxes_as_its_owner_allows() {
     let kept = kept(&machine, &mut server);
     host_goes(&machine, &mut server, &mut host, &kept);
 
-    let _host = Host::start(&machine, &[], "", Stdio::null());
+    let host = Host::start(&machine, &[], "", Stdio::null());
     machine.ok(&["sandbox", "deny"]);
     assert!(!offers(&machine));
     let denied = refused(&mut server, "list_sandboxes", json!({}));
@@ -55,6 +67,16 @@ fn a_machines_programs_use_sandboxes_as_its_owner_allows() {
     for id in sandboxes(&machine) {
         machine.ok(&["sandbox", "rm", &id]);
     }
+    // A host that is asked to end keeps nothing ready for nobody.
+    host.stop();
+    assert_eq!(containers(&machine), "");
+}
+
+/// Sandboxes of this test that the engine has: somebody's, and those that wait in a pool.
+fn containers(machine: &Instance) -> String {
+    let label = format!("label=vivarium.instance={}", machine.name);
+    let kind = "label=vivarium.kind=sandbox";
+    docker(&["ps", "-aq", "--filter", &label, "--filter", kind])
 }
 
 /// Whether a client of all servers is offered the tools.

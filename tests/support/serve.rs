@@ -61,6 +61,16 @@ impl Host {
         self.process.wait().expect("it ends");
     }
 
+    /// Asks it to end, as a person or an init system does, and waits until it has.
+    pub fn stop(mut self) {
+        let pid = self.pid().to_string();
+        let asked = std::process::Command::new("kill")
+            .args(["-TERM", &pid])
+            .status();
+        assert!(asked.expect("kill runs").success());
+        self.ends();
+    }
+
     /// The files as the review shows them, by the name of their tree.
     pub fn tree(&self) -> Value {
         self.rpc("evolve_preview", &json!({})).1["tree"].clone()
