@@ -74,7 +74,8 @@ impl Records {
         Ok(records)
     }
 
-    /// Writes one, off the async threads.
+    /// Writes one, off the async threads. It is not synced: what a power cut takes along, its sandbox
+    /// doesn't outlive either, and each warm start would wait for a disk.
     pub(crate) async fn write(&self, record: Record) -> Result<(), SandboxError> {
         let path = self.path(&record.id);
         self.work(move |folder| {

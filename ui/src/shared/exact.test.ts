@@ -22,6 +22,14 @@ test("texts, fractions and names stay what they are", () => {
   expect(parseExact(`"${"\\u0031".repeat(17)} ${LARGE}"`)).toBe(`${"1".repeat(17)} ${LARGE}`);
 });
 
+test("long texts and endless digits hold nothing up", () => {
+  const long = "a\\\\\\\"".repeat(2 << 20);
+  expect(stringifyExact(parseExact(`["${long}",${LARGE}]`))).toBe(`["${long}",${LARGE}]`);
+  expect(parseExact(`["${"\\\\".repeat(1 << 20)}",${LARGE}]`)).toHaveLength(2);
+  expect(parseExact("1".repeat(2_000_000))).toBe(Infinity);
+  expect(numberFrom("1".repeat(2_000_000))).toBe(Infinity);
+});
+
 test("what is no JSON is refused as ever", () => {
   for (const text of [`[0${LARGE}]`, `[${LARGE}x]`, `{${LARGE}: 1}`, `[${LARGE} ${LARGE}]`, `"${LARGE}`, `-`, ""]) expect(() => parseExact(text)).toThrow(SyntaxError);
 });

@@ -237,15 +237,13 @@ impl Context {
         let opened = tokio::select! {
             opened = tokio::time::timeout(START, Worker::open(Exec(Arc::clone(&joint)))) => {
                 opened.unwrap_or_else(|_| {
-                    Err(format!("the kernel wasn't ready within {} s", START.as_secs()))
+                    let reason = format!("the kernel wasn't ready within {} s", START.as_secs());
+                    Err(SandboxError::Kernel { reason })
                 })
             }
-            words = last_words(kernel) => Err(words),
+            reason = last_words(kernel) => Err(SandboxError::Kernel { reason }),
         };
-        opened.map_err(|reason| {
-            kill(&joint);
-            SandboxError::Kernel { reason }
-        })
+        opened.inspect_err(|_| kill(&joint))
     }
 }
 

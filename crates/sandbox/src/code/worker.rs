@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use wire::kernel::{CellError, ExecStatus};
 
 use crate::{
+    error::SandboxError,
     exec::{Exec, ExecEvent, ExecEventKind},
     session::Session,
 };
@@ -71,7 +72,8 @@ impl std::fmt::Debug for Worker {
 impl Worker {
     /// Waits for its first words, and asks for what it says from now on; its last words if it has
     /// none.
-    pub(super) async fn open(joint: Exec) -> Result<Self, String> {
+    pub(super) async fn open(joint: Exec) -> Result<Self, SandboxError> {
+        let failed = |reason: String| Err(SandboxError::Kernel { reason });
         let mut worker = Self {
             events: joint.events(0),
             joint,
@@ -87,11 +89,11 @@ impl Worker {
                     return Ok(worker);
                 }
             }
-            Some(_) => return Err("unexpected first message from the kernel".into()),
+            Some(_) => return failed("unexpected first message from the kernel".into()),
             None => {}
         }
         let complaint = String::from_utf8_lossy(&worker.complaint);
-        Err(format!("the kernel ended at once. {}", complaint.trim()))
+        failed(format!("the kernel ended at once. {}", complaint.trim()))
     }
 
     /// Sends a message; false if the worker is gone.

@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 
 import { hasMath, mathematical, pictureOf, plain } from "./markdown";
+import { safeHtml } from "./safeHtml";
 
 test("HTML that lays out text is drawn, and nothing else of it", () => {
   expect(plain.render("<b>x</b> *y*")).toBe("<p><b>x</b> <em>y</em></p>\n");
@@ -19,6 +20,14 @@ test("HTML that lays out text is drawn, and nothing else of it", () => {
       }
     }
   }
+});
+
+test("HTML that only begins holds nothing up, and is text", () => {
+  for (const piece of ["<!--", "<a ", '<a "', `x'<a "''x'x`, '<a b="<', "<", `<b "'`]) {
+    expect(safeHtml(piece.repeat(50_000), () => null), piece).not.toContain("<");
+  }
+  // What comes before is drawn all the same.
+  expect(safeHtml(`<b>a</b> ${"<!--".repeat(50_000)}`, () => null)).toMatch(/^<b>a<\/b> &lt;!--/);
 });
 
 test("a picture is what the text holds, or what is attached to its cell", () => {

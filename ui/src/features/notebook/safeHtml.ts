@@ -17,8 +17,12 @@ ELEMENTS["td"] = ELEMENTS["th"] = ["colspan", "rowspan", "valign"];
 ELEMENTS["ol"] = ["start", "type"];
 ELEMENTS["details"] = ["open"];
 
-/** A comment, or a tag. Attributes have no brackets but in quotation marks. */
-const TAGS = /<!--[\s\S]*?-->|<(\/?)([a-zA-Z][a-zA-Z0-9]*)((?:[^<>"']|"[^"]*"|'[^']*')*)>/g;
+/** How a tag begins. */
+const BEGINNING = /<(\/?)([a-zA-Z][a-zA-Z0-9]*)/y;
+/** What ends a tag's attributes or takes them further. */
+const STOP = /[<>"']/g;
+/** What is looked at again for a tag or comment that has no end may be so many times the text: then it is text. */
+const PATIENCE = 4;
 const ATTRIBUTES = /([a-zA-Z][a-zA-Z-]*)(?:\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+)))?/g;
 /** Longer than any that lays out text; a picture's address may be long. */
 const LONGEST = 2000;
@@ -29,18 +33,60 @@ export const escaped = (text: string): string => text.replaceAll("&", "&amp;").r
 /** Entities of an attribute, as far as an address has them. */
 const plain = (text: string): string => text.replaceAll("&quot;", '"').replaceAll("&#39;", "'").replaceAll("&lt;", "<").replaceAll("&gt;", ">").replaceAll("&amp;", "&");
 
+interface Tag {
+  closes: boolean;
+  element: string;
+  attributes: string;
+}
+
+/** What stands at a bracket, up to where. A comment has no tag; null is neither. `looked` is where the look ended. */
+interface Found {
+  what: Tag | "comment" | null;
+  looked: number;
+}
+
+function comment(html: string, at: number): Found {
+  const end = html.indexOf("-->", at + 4);
+  return end < 0 ? { what: null, looked: html.length } : { what: "comment", looked: end + 3 };
+}
+
+/** Attributes have no brackets but in quotation marks. */
+function tag(html: string, at: number): Found {
+  BEGINNING.lastIndex = at;
+  const begun = BEGINNING.exec(html);
+  if (!begun) return { what: null, looked: at + 1 };
+  const from = BEGINNING.lastIndex;
+  STOP.lastIndex = from;
+  for (let stop = STOP.exec(html); stop; stop = STOP.exec(html)) {
+    const what = stop[0];
+    if (what === ">") return { what: { closes: begun[1] === "/", element: begun[2]!.toLowerCase(), attributes: html.slice(from, stop.index) }, looked: STOP.lastIndex };
+    if (what === "<") return { what: null, looked: stop.index };
+    const closing = html.indexOf(what, STOP.lastIndex);
+    if (closing < 0) break;
+    STOP.lastIndex = closing + 1;
+  }
+  return { what: null, looked: html.length };
+}
+
 /** The same HTML with nothing in it but what is on the list. `picture` answers where a picture's address leads, or null. */
 export function safeHtml(html: string, picture: (address: string) => string | null): string {
   let out = "";
   let last = 0;
-  for (const found of html.matchAll(TAGS)) {
-    out += text(html.slice(last, found.index));
-    last = found.index + found[0].length;
-    const element = found[2]?.toLowerCase();
-    if (element === undefined) continue;
-    const allowed = own(ELEMENTS, element);
-    if (!allowed) out += escaped(found[0]);
-    else out += found[1] === "/" ? `</${element}>` : `<${element}${attributes(element, allowed, found[3] ?? "", picture)}>`;
+  let patience = PATIENCE * html.length;
+  for (let at = html.indexOf("<"); at >= 0 && patience > 0; at = html.indexOf("<", at)) {
+    const { what, looked } = html.startsWith("<!--", at) ? comment(html, at) : tag(html, at);
+    if (what === null) {
+      patience -= looked - at;
+      at += 1;
+      continue;
+    }
+    out += text(html.slice(last, at));
+    if (what !== "comment") {
+      const allowed = own(ELEMENTS, what.element);
+      if (!allowed) out += escaped(html.slice(at, looked));
+      else out += what.closes ? `</${what.element}>` : `<${what.element}${attributes(what.element, allowed, what.attributes, picture)}>`;
+    }
+    last = at = looked;
   }
   return out + text(html.slice(last));
 }
