@@ -56,6 +56,20 @@ class Worker(WorkerCase):
         self.client.socket.sendall(frames)
         self.assertEqual("interrupted", self.client.until("done")[-1]["status"])
 
+    def test_an_interrupt_at_a_cells_very_end_takes_nothing_from_the_next(self):
+        # Where IPython has put Python's own way of showing values back, and not noted that it did.
+        self.client.execute("""
+trap = get_ipython().display_trap
+def unset():
+    type(trap).unset(trap)
+    del trap.unset
+    raise KeyboardInterrupt
+trap.unset = unset""")
+        for _ in range(2):
+            done, outputs = self.client.execute("6 * 7")
+            self.assertEqual(("completed", "42"), (done["status"], done["result"]))
+            self.assertEqual(["execute_result"], [output["output_type"] for output in outputs])
+
     def test_a_forked_copy_of_a_cell_says_nothing(self):
         done, outputs = self.client.execute("import os\npid = os.fork()\nif pid: os.waitpid(pid, 0)\nprint('once')\n7")
         self.assertEqual("7", done["result"])

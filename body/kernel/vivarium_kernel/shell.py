@@ -192,6 +192,9 @@ class ZMQInteractiveShell(InteractiveShell):
     def _run(self, begun, count, work):
         self.result = None
         self.last_error = self.shown_error = None
+        # An interrupt may have struck while the cell before this one was tidied up.
+        self.depth = 0
+        sys.displayhook = self.displayhook
         started = time.perf_counter()
         outcome = self.interrupts.run(begun, work)
         timing_ms = round((time.perf_counter() - started) * 1000)
