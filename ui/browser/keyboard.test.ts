@@ -222,3 +222,48 @@ test("Enter after a notebook was opened runs nothing", async () => {
   await expect.poll(focused, { timeout: TURN_MS }).toBe("Cells");
   expect(errors).toEqual([]);
 }, TEST_MS);
+
+test("the palette finds what people look for by its name", async () => {
+  ({ page, errors } = await pages.open("machine", { scene: "running", context: { permissions: ["clipboard-read", "clipboard-write"] } }));
+  const pick = async (words: string) => {
+    await page.keyboard.press("Control+k");
+    await page.getByTestId("palette").waitFor();
+    await page.keyboard.type(words);
+    await page.keyboard.press("Enter");
+    await page.getByTestId("palette").waitFor({ state: "detached" });
+  };
+  const copied = () => page.evaluate(() => navigator.clipboard.readText());
+  await page.getByTestId("services").or(page.locator("main")).first().waitFor();
+  await pick("api key");
+  await expect.poll(copied, { timeout: TURN_MS }).toBe("fake-token");
+  await pick("vnc password");
+  await expect.poll(copied, { timeout: TURN_MS }).toBe("fakepass");
+  // A restart loses what the kernel has: it is asked for, as with its button.
+  await pick("restart kernel and");
+  await page.getByTestId("restart-run-all-confirm").waitFor();
+  await page.keyboard.press("Escape");
+  await pick("restart kernel");
+  await page.getByTestId("kernel-restart-confirm").click();
+  await expect.poll(() => asked("kernel_restart"), { timeout: TURN_MS }).toHaveLength(1);
+  await pick("save");
+  await page.getByRole("dialog").waitFor();
+  await page.keyboard.press("Escape");
+  await pick("help");
+  await page.getByText("Keyboard", { exact: true }).first().waitFor();
+  expect(errors).toEqual([]);
+}, TEST_MS);
+
+test("back and forward lead through the pages that were seen", async () => {
+  await open("machine");
+  const shown = () => page.locator("nav [aria-current=page]").getAttribute("data-testid");
+  for (const to of ["mcp", "evolve"]) await page.getByTestId(`nav-${to}`).click();
+  const turns: [() => Promise<unknown>, string][] = [[() => page.goBack(), "nav-mcp"], [() => page.goBack(), "nav-machine"], [() => page.goForward(), "nav-mcp"]];
+  for (const [turn, where] of turns) {
+    await turn();
+    await expect.poll(shown, { timeout: TURN_MS }).toBe(where);
+  }
+  // One that is loaded anew begins there.
+  await page.reload();
+  await expect.poll(shown, { timeout: TURN_MS }).toBe("nav-mcp");
+  expect(errors).toEqual([]);
+}, TEST_MS);

@@ -1,8 +1,10 @@
 // What the palette offers now: nothing that could not be done at this moment.
 
-import type { Notebook } from "../features/notebook/notebook.svelte";
+import type { NotebookDocument } from "../features/notebook/document.svelte";
+import { toFailure } from "../host";
 import type { Live } from "../shared/live/live.svelte";
 import type { Preferences } from "../shared/preferences.svelte";
+import type { CredentialKind } from "../wire";
 
 export interface Action {
   group: "Go to" | "Machine" | "Notebook" | "Copy" | "Theme";
@@ -21,7 +23,8 @@ interface Places {
 /** Other words for pages. */
 const ALSO: Record<string, string[]> = { sandboxes: ["E2B", "untrusted code", "containers"] };
 
-export function actions({ pages, go }: Places, live: Live, notebook: Notebook, preferences: Preferences): Action[] {
+export function actions({ pages, go }: Places, live: Live, file: NotebookDocument, preferences: Preferences): Action[] {
+  const { notebook } = file;
   const { status } = live;
   const free = live.doing === null && !live.going && status !== null;
   const running = free && (status.state === "running" || status.state === "starting");
@@ -31,7 +34,7 @@ export function actions({ pages, go }: Places, live: Live, notebook: Notebook, p
   };
   const found: (Action | false)[] = [
     ...pages.map(({ id, word }, at): Action => ({ group: "Go to", word, keys: `Ctrl ${at + 1}`, also: ALSO[id] ?? [], act: () => go(id) })),
-    { group: "Go to", word: "Settings", keys: "Ctrl ,", also: ["about", "version", "preferences"], act: () => go("settings") },
+    { group: "Go to", word: "Settings", keys: "Ctrl ,", also: ["about", "version", "preferences", "help", "keyboard shortcuts", "keys", "tokens"], act: () => go("settings") },
     free && !running && { group: "Machine", word: "Start machine", also: ["up", "build"], act: on("machine", () => live.up(false)) },
     running && { group: "Machine", word: "Stop machine", also: ["down"], act: on("machine", () => live.down()) },
     running && { group: "Machine", word: "Restart machine", act: on("machine", () => live.restart()) },
@@ -40,6 +43,9 @@ export function actions({ pages, go }: Places, live: Live, notebook: Notebook, p
     live.running && { group: "Machine", word: "Evolve…", also: ["rebuild", "generation", "rollback"], act: () => go("evolve") },
     live.running && { group: "Notebook", word: "Run all cells", act: on("notebook", () => notebook.runAll()) },
     notebook.busy && { group: "Notebook", word: "Interrupt kernel", also: ["stop cell"], act: on("notebook", () => notebook.interrupt()) },
+    live.running && { group: "Notebook", word: "Restart kernel…", act: on("notebook", () => (file.wanted = "restart")) },
+    live.running && { group: "Notebook", word: "Restart kernel and run all…", act: on("notebook", () => (file.wanted = "restart and run all")) },
+    { group: "Notebook", word: "Save notebook", keys: "Ctrl S", act: on("notebook", () => (file.wanted = "save")) },
     { group: "Notebook", word: "Clear outputs", act: on("notebook", () => notebook.clear()) },
     ...copies(live),
     ...(["system", "light", "dark"] as const)
@@ -57,5 +63,16 @@ function copies(live: Live): Action[] {
     copy("Copy kernel address", addresses.kernel),
     copy("Copy MCP address", addresses.mcp),
     copy("Copy VNC address", addresses.vnc),
+    { group: "Copy", word: "Copy machine token", also: ["API key", "access token"], act: () => credential(live, "token") },
+    { group: "Copy", word: "Copy VNC password", act: () => credential(live, "vnc_password") },
   ];
+}
+
+/** Copies one of the machine's own credentials, which is kept nowhere. */
+async function credential(live: Live, credential: CredentialKind): Promise<void> {
+  try {
+    await live.host.clipboard.write((await live.call("machine_credential", { credential })).text);
+  } catch (thrown) {
+    live.trouble = toFailure(thrown);
+  }
 }

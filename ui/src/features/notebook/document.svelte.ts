@@ -34,6 +34,8 @@ export class NotebookDocument {
   outside = $state<"changed" | "deleted" | null>(null);
   /** The nbformat of the file, where that is older than what a save makes of it. */
   upgraded = $state<number | null>(null);
+  /** What a command from elsewhere in the window wants of the notebook's page, which asks first where that is needed. */
+  wanted = $state<"restart" | "restart and run all" | "save" | null>(null);
   /** Where it was to be saved, and another file is already. */
   occupied = $state<string | null>(null);
   trouble = $state<Failure | null>(null);
