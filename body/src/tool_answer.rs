@@ -3,7 +3,7 @@
 use rmcp::model::{CallToolResult, ContentBlock};
 use serde::Serialize;
 use serde_json::Value;
-use wire::kernel::ExecStatus;
+use wire::kernel::{CellError, ExecStatus};
 
 /// How much of a text a tool answers with: more would fill the caller's memory.
 const LONGEST: usize = 100_000;
@@ -11,7 +11,7 @@ const LONGEST: usize = 100_000;
 const PICTURES: usize = 8;
 
 /// How a cell ended that did not complete.
-pub fn unfinished(status: ExecStatus) -> &'static str {
+fn unfinished(status: ExecStatus) -> &'static str {
     match status {
         ExecStatus::Completed => "The cell completed.",
         ExecStatus::Failed => "The cell failed.",
@@ -36,6 +36,33 @@ impl Text {
         }
         self.0.push_str(head);
         self.0.push_str(text);
+    }
+}
+
+/// What came of a cell, as a model reads it.
+pub fn cell(
+    status: ExecStatus,
+    stdout: &str,
+    stderr: &str,
+    result: Option<&str>,
+    error: Option<&CellError>,
+) -> Text {
+    let mut text = Text::default();
+    text.part("", stdout);
+    text.part("stderr:\n", stderr);
+    text.part("", result.unwrap_or_default());
+    text.part("", error.map_or("", |error| error.traceback.as_str()));
+    if status != ExecStatus::Completed {
+        text.part("", unfinished(status));
+    }
+    text
+}
+
+/// An error with a traceback of a bounded length, in plain text.
+pub fn plain(error: CellError) -> CellError {
+    CellError {
+        traceback: cut(without_colours(&error.traceback)),
+        ..error
     }
 }
 
@@ -81,7 +108,7 @@ pub fn cut(text: String) -> String {
 }
 
 /// Without the escapes that colour a traceback.
-pub fn without_colours(text: &str) -> String {
+fn without_colours(text: &str) -> String {
     let mut parts = text.split("\x1b[");
     let mut plain = parts.next().unwrap_or_default().to_owned();
     for part in parts {

@@ -21,6 +21,8 @@ POOL = 10
 WARM, COLD, EXECS, CLIENTS, TURNS = 60, 12, 200, 40, 3
 AT_ONCE = (1, 10, 50)
 OUTPUT = 50 << 20
+# Lines of text, as programs write them.
+WRITES = ["sh", "-c", f"yes 'A line of output as programs write it, of 64 bytes with its end' | head -c {OUTPUT}"]
 # As much as our sandboxes are restricted.
 RESTRICTED = [
     "--network=none", "--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges",
@@ -122,14 +124,18 @@ def p(samples, share):
 
 def starts(api, image, noise):
     warm, cold, plain, alike = [], [], [], []
-    for number in range(WARM):
+    # Of what is taken from the pool the next one is started, which nothing else is to be measured beside.
+    def alone(samples, once, *given, **more):
         api.wait_for_pool()
-        warm.append(ours_ms(api))
+        samples.append(once(*given, **more))
+
+    for number in range(WARM):
+        alone(warm, ours_ms, api)
         if number % (WARM // COLD) == 0:
             # A shape that the pool doesn't keep.
-            cold.append(ours_ms(api, memory_mb=500))
-            plain.append(peer_ms(image))
-            alike.append(peer_ms(image, *RESTRICTED))
+            alone(cold, ours_ms, api, memory_mb=500)
+            alone(plain, peer_ms, image)
+            alone(alike, peer_ms, image, *RESTRICTED)
             noise.append(spin_ms())
     run = statistics.median(plain)
     row("sandbox ready: create to first output, p50", warm, "ms", f"{run:.0f} ms (docker run --rm)", statistics.median(warm) / run, "<= 10 ms")
@@ -173,7 +179,7 @@ def output(api, image):
     ours, raw = [], []
     for _ in range(TURNS):
         begin, size = time.perf_counter(), 0
-        command = {"command": ["head", "-c", str(OUTPUT), "/dev/zero"]}
+        command = {"command": WRITES}
         response = api.ask("POST", f"/sessions/{sandbox}/exec", command, Accept="text/event-stream")
         while piece := response.read(1 << 16):
             size += len(piece)
@@ -187,7 +193,7 @@ def output(api, image):
 
 def raw_output(image):
     """Of a container without a log, from its first byte."""
-    arguments = ["docker", "run", "--rm", "--log-driver=none", *RESTRICTED, image, "head", "-c", str(OUTPUT), "/dev/zero"]
+    arguments = ["docker", "run", "--rm", "--log-driver=none", *RESTRICTED, image, *WRITES]
     process = subprocess.Popen(arguments, stdout=subprocess.PIPE)
     size = len(process.stdout.read(1))
     begin = time.perf_counter()
@@ -282,6 +288,7 @@ def main():
         server.terminate()
         server.wait()
         settings.write_text(kept)
+        subprocess.run([options.vivarium, "token", "rm", "bench"], check=True, capture_output=True)
 
 
 main()

@@ -16,7 +16,7 @@ use wire::{
 };
 
 use super::{Computer, error::ComputerError};
-use crate::tool_answer::{Text, answered, cut, pictures, unfinished, without_colours};
+use crate::tool_answer::{Text, answered, cell, cut, pictures, plain};
 
 #[derive(Deserialize, JsonSchema)]
 pub struct PythonRequest {
@@ -87,23 +87,17 @@ impl Computer {
             stdout: cut(answer.stdout),
             stderr: cut(answer.stderr),
             result: answer.result.map(cut),
-            error: answer.error.map(|error| CellError {
-                traceback: cut(without_colours(&error.traceback)),
-                ..error
-            }),
+            error: answer.error.map(plain),
             execution_count: answer.execution_count,
             timing_ms: answer.timing_ms,
         };
-        let mut text = Text::default();
-        text.part("", &shown.stdout);
-        text.part("stderr:\n", &shown.stderr);
-        text.part("", shown.result.as_deref().unwrap_or_default());
-        if let Some(error) = &shown.error {
-            text.part("", &error.traceback);
-        }
-        if shown.status != ExecStatus::Completed {
-            text.part("", unfinished(shown.status));
-        }
+        let text = cell(
+            shown.status,
+            &shown.stdout,
+            &shown.stderr,
+            shown.result.as_deref(),
+            shown.error.as_ref(),
+        );
         let failed = shown.status != ExecStatus::Completed;
         let mut result = answered(text, &shown, failed);
         result.content.extend(pictures);

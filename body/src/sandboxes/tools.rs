@@ -24,7 +24,7 @@ use wire::{
 };
 
 use super::{error::ToolError, server::SandboxServer};
-use crate::tool_answer::{Text, answered, cut, pictures, unfinished, without_colours};
+use crate::tool_answer::{Text, answered, cell, cut, pictures, plain};
 
 #[derive(Deserialize, JsonSchema)]
 pub struct CommandRequest {
@@ -256,23 +256,16 @@ impl SandboxServer {
             stdout: printed("stdout"),
             stderr: printed("stderr"),
             result: answer.result.map(cut),
-            error: answer.error.map(|error| CellError {
-                traceback: cut(without_colours(&error.traceback)),
-                ..error
-            }),
+            error: answer.error.map(plain),
             timing_ms: answer.timing_ms,
         };
-        let mut text = Text::default();
-        text.part("", &shown.stdout);
-        text.part("stderr:\n", &shown.stderr);
-        text.part("", shown.result.as_deref().unwrap_or_default());
-        if let Some(error) = &shown.error {
-            text.part("", &error.traceback);
-        }
-        let failed = shown.status != ExecStatus::Completed;
-        if failed {
-            text.part("", unfinished(shown.status));
-        }
+        let mut text = cell(
+            shown.status,
+            &shown.stdout,
+            &shown.stderr,
+            shown.result.as_deref(),
+            shown.error.as_ref(),
+        );
         if answer.truncated {
             text.part("", "The output was truncated.");
         }
@@ -280,6 +273,7 @@ impl SandboxServer {
             "sandbox: ",
             shown.sandbox.as_ref().map_or("", SandboxId::as_str),
         );
+        let failed = shown.status != ExecStatus::Completed;
         let mut result = answered(text, &shown, failed);
         result.content.extend(pictures);
         Ok(result)

@@ -119,6 +119,23 @@ impl Engine {
         })
     }
 
+    /// Where a volume's files lie on the engine's computer; `None` if only its driver knows.
+    ///
+    /// # Errors
+    /// [`EngineError`] with the engine's words, also if the volume isn't there.
+    pub fn volume_folder<'a>(
+        &'a self,
+        name: &'a str,
+    ) -> BoxFuture<'a, Result<Option<String>, EngineError>> {
+        Box::pin(async move {
+            let found = self.docker.inspect_volume(name).await;
+            let doing = || format!("inspect the volume {name}");
+            let found = found.map_err(|error| EngineError::from_bollard(doing(), error))?;
+            let is_folder = found.driver == "local" && found.mountpoint.starts_with('/');
+            Ok(is_folder.then_some(found.mountpoint))
+        })
+    }
+
     /// Makes a volume with a limit for what is in it; whether the engine keeps to that limit. Docker does
     /// if its data is on XFS with project quotas.
     ///

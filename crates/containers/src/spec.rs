@@ -173,12 +173,18 @@ pub struct ContainerSpec {
     pub binds: Vec<Bind>,
     /// Volumes by name, each by its path inside. They stay as they are, whatever the image has there.
     pub volumes: BTreeMap<String, String>,
+    /// Files of the engine's computer by their paths inside, which nobody can write there. The engine refuses
+    /// one that it doesn't have, instead of making a folder in its place.
+    pub files: BTreeMap<String, String>,
     /// tmpfs: path and options.
     pub tmpfs: BTreeMap<String, String>,
     /// Published ports.
     pub ports: Vec<PublishedPort>,
     /// The one network it joins.
     pub network: Option<String>,
+    /// Whether the engine lays out no network at all: there is a namespace with `lo` alone, as with `none`,
+    /// which takes far less time, and no `/etc/hosts` or `/etc/resolv.conf` but what is bound.
+    pub without_network: bool,
     /// Limits.
     pub limits: Limits,
     /// When the engine starts it by itself.
@@ -220,7 +226,15 @@ pub(crate) fn create_body(spec: &ContainerSpec) -> ContainerCreateBody {
         }),
         ..Default::default()
     });
-    let mounts: Vec<Mount> = mounts.into_iter().flatten().chain(volumes).collect();
+    let files = spec.files.iter().map(|(target, source)| Mount {
+        typ: Some(MountType::BIND),
+        source: Some(source.clone()),
+        target: Some(target.clone()),
+        read_only: Some(true),
+        ..Default::default()
+    });
+    let mounts = mounts.into_iter().flatten().chain(volumes).chain(files);
+    let mounts: Vec<Mount> = mounts.collect();
     let published = spec.ports.iter().map(|port| {
         let binding = PortBinding {
             host_ip: Some("127.0.0.1".into()),
@@ -276,6 +290,7 @@ pub(crate) fn create_body(spec: &ContainerSpec) -> ContainerCreateBody {
         stdin_once: spec.open_stdin.then_some(false),
         attach_stdin: spec.open_stdin.then_some(true),
         stop_timeout: Some(spec.stop_timeout_s.into()),
+        network_disabled: spec.without_network.then_some(true),
         host_config: Some(host),
         ..Default::default()
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use containers::{Bind, ContainerSpec, Engine, EngineError, Limits, Logging, NetworkSpec};
 use wire::sandbox::{DiskKind, NetworkMode, SandboxId};
 
-use crate::{disk, shape::Shape};
+use crate::{disk, init_volume::InitFiles, shape::Shape};
 
 /// Labels of a sandbox's container, its network and its volume.
 pub(crate) const KIND: &str = "vivarium.kind";
@@ -81,8 +81,8 @@ pub(crate) struct Plan<'a> {
     pub(crate) shape: &'a Shape,
     pub(crate) labels: &'a Labels,
     pub(crate) owner: &'a str,
-    /// Volume with PID 1.
-    pub(crate) init_volume: &'a str,
+    /// What it has of the volume with PID 1.
+    pub(crate) init: &'a InitFiles,
     /// Folders that the image declares as volumes.
     pub(crate) image_volumes: &'a [String],
     pub(crate) is_podman: bool,
@@ -107,16 +107,24 @@ impl Plan<'_> {
                 ("LOGNAME".to_owned(), "sandboxuser".to_owned()),
             ]),
             binds: vec![Bind {
-                source: self.init_volume.to_owned(),
+                source: self.init.volume.clone(),
                 target: INIT_FOLDER.into(),
                 read_only: true,
             }],
+            // The engine writes none where it lays out no network.
+            files: match &self.init.hosts {
+                Some(hosts) if self.is_quick() => {
+                    BTreeMap::from([("/etc/hosts".to_owned(), hosts.clone())])
+                }
+                _ => BTreeMap::new(),
+            },
             volumes: match self.shape.disk {
                 DiskKind::Memory => BTreeMap::new(),
                 DiskKind::Volume => disk::volumes(self.id),
             },
             tmpfs: self.tmpfs(),
             network: Some(self.network_name()),
+            without_network: self.is_quick(),
             limits: Limits {
                 memory_bytes: Some(u64::from(limits.memory_mb) << 20),
                 cpus: Some(limits.cpus),
@@ -133,6 +141,13 @@ impl Plan<'_> {
             gpus: self.shape.gpu,
             ..ContainerSpec::default()
         }
+    }
+
+    /// Whether the engine has no network to lay out, for which it takes more than half of a start
+    /// (docs/decisions/0009).
+    pub(crate) fn is_quick(&self) -> bool {
+        let shape = self.shape;
+        shape.network == NetworkMode::None && shape.runtime.is_none() && self.init.hosts.is_some()
     }
 
     /// The network to make for it, if it needs one.
@@ -253,7 +268,10 @@ mod tests {
             shape: &shape,
             labels: &labels,
             owner: "seat",
-            init_volume: "v",
+            init: &InitFiles {
+                volume: "v".into(),
+                hosts: (!is_podman).then(|| "/volumes/v/hosts".into()),
+            },
             image_volumes: &["/var/lib/data".to_owned()],
             is_podman,
         };
@@ -268,14 +286,19 @@ mod tests {
         assert!(spec.drop_capabilities && spec.add_capabilities.is_empty() && spec.read_only);
         assert_eq!(spec.security_options, ["no-new-privileges"]);
         assert_eq!(spec.network.as_deref(), Some("none"));
+        assert!(spec.without_network);
         assert_eq!((spec.logging, spec.open_stdin), (Logging::None, true));
         assert_eq!(spec.limits.memory_bytes, Some(512 << 20));
         assert_eq!((spec.limits.cpus, spec.limits.pids), (Some(1.0), Some(256)));
         assert!(spec.ports.is_empty());
-        let [init] = spec.binds.as_slice() else {
+        let [init, hosts] = spec.binds.as_slice() else {
             panic!("{:?}", spec.binds)
         };
         assert!(init.read_only && !init.source.contains('/'));
+        assert_eq!(
+            (hosts.target.as_str(), hosts.read_only),
+            ("/etc/hosts", true)
+        );
         for folder in WRITABLE.into_iter().chain(["/var/lib/data"]) {
             let options = &spec.tmpfs[folder];
             for option in ["size=256m", "nosuid", "nodev", "nr_inodes=65536"] {
@@ -312,6 +335,8 @@ mod tests {
         let network = network.unwrap();
         assert!(network.is_internal && network.keeps_apart);
         assert_eq!(spec.network.as_deref(), Some(network.name.as_str()));
+        // Its names are the engine's.
+        assert!(!spec.without_network && spec.files.is_empty());
         assert_eq!(network.name, "a-sandboxes-isolated");
         let (spec, network) = planned(NetworkMode::Internet, true);
         let network = network.unwrap();

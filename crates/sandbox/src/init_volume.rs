@@ -1,8 +1,8 @@
-//! The volume with PID 1: one for each digest of it, filled once, read-only in every sandbox. It is
-//! filled by the engine's archive API, since folders of this computer mean nothing to an engine
-//! elsewhere.
+//! The volume with PID 1, and with the names that a sandbox without a network knows: one for each digest
+//! of them, filled once, read-only in every sandbox. It is filled by the engine's archive API, since
+//! folders of this computer mean nothing to an engine elsewhere.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::HashMap, path::PathBuf, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use containers::{Bind, ContainerSpec, Engine, EngineError};
@@ -16,14 +16,26 @@ use crate::{
 /// How long another process may take to fill it, before its container is taken for left over.
 const FILLING: Duration = Duration::from_secs(20);
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
+/// The file with the names.
+const HOSTS_FILE: &str = "hosts";
+const HOSTS: &str = "127.0.0.1\tlocalhost sandbox\n::1\tlocalhost ip6-localhost ip6-loopback\n";
+
+/// What a sandbox has of the volume.
+#[derive(Clone, Debug)]
+pub(crate) struct InitFiles {
+    /// The volume.
+    pub(crate) volume: String,
+    /// Path of the file with the names on the engine's computer, if it can be bound.
+    pub(crate) hosts: Option<String>,
+}
 
 /// The program, and which volumes have it.
 #[derive(Debug)]
 pub(crate) struct InitVolume {
     program: PathBuf,
     read: Mutex<Option<Arc<Program>>>,
-    /// Engines whose volume is known to be whole, by their addresses.
-    filled: Mutex<Vec<String>>,
+    /// What engines whose volume is known to be whole have, by their addresses.
+    filled: Mutex<HashMap<String, InitFiles>>,
 }
 
 #[derive(Debug)]
@@ -37,7 +49,7 @@ impl InitVolume {
         Self {
             program,
             read: Mutex::new(None),
-            filled: Mutex::new(Vec::new()),
+            filled: Mutex::default(),
         }
     }
 
@@ -46,26 +58,44 @@ impl InitVolume {
         self.filled.lock().await.clear();
     }
 
-    /// The volume's name, once it is there and whole. `image` is any image that the engine has: a
-    /// container of it, which never starts, takes the file.
+    /// Remembers that an engine can't bind the file with the names: Docker Desktop has its volumes on a
+    /// computer of its own.
+    pub(crate) async fn forget_hosts(&self, engine: &Engine) {
+        if let Some(files) = self.filled.lock().await.get_mut(&engine.info().endpoint) {
+            files.hosts = None;
+        }
+    }
+
+    /// What a sandbox has of the volume, once it is there and whole. `image` is any image that the engine
+    /// has: a container of it, which never starts, takes the files.
     pub(crate) async fn ensure(
         &self,
         engine: &Engine,
         labels: &Labels,
         image: &str,
-    ) -> Result<String, SandboxError> {
+    ) -> Result<InitFiles, SandboxError> {
         let program = self.program().await?;
-        let volume = labels.named(&format!("sandbox-init-{}", program.digest));
         // Held while it is filled: what is asked for meanwhile needs the same one.
         let mut filled = self.filled.lock().await;
         let endpoint = &engine.info().endpoint;
-        if !filled.contains(endpoint) {
-            let kind = labels.of_kind(KIND_INIT);
-            engine.ensure_volume(&volume, &kind).await?;
-            fill(engine, &program, &volume, kind, image).await?;
-            filled.push(endpoint.clone());
+        if let Some(files) = filled.get(endpoint) {
+            return Ok(files.clone());
         }
-        Ok(volume)
+        let volume = labels.named(&format!("sandbox-init-{}", program.digest));
+        let kind = labels.of_kind(KIND_INIT);
+        engine.ensure_volume(&volume, &kind).await?;
+        fill(engine, &program, &volume, kind, image).await?;
+        // Podman takes no longer with a network.
+        let folder = match engine.is_podman() {
+            true => None,
+            false => engine.volume_folder(&volume).await?,
+        };
+        let files = InitFiles {
+            hosts: folder.map(|folder| format!("{folder}/{HOSTS_FILE}")),
+            volume,
+        };
+        filled.insert(endpoint.clone(), files.clone());
+        Ok(files)
     }
 
     async fn program(&self) -> Result<Arc<Program>, SandboxError> {
@@ -77,7 +107,9 @@ impl InitVolume {
         let bytes = bytes.map_err(|error| SandboxError::Init {
             reason: format!("{}: {error}", self.program.display()),
         })?;
-        let digest = blake3::hash(&bytes).to_hex();
+        let mut digest = blake3::Hasher::new();
+        digest.update(&bytes).update(HOSTS.as_bytes());
+        let digest = digest.finalize().to_hex();
         let program = Arc::new(Program {
             digest: digest[..16].to_owned(),
             bytes: bytes.into(),
@@ -152,14 +184,20 @@ async fn put(engine: &Engine, program: &Program, container: &str) -> Result<(), 
     }
 }
 
-/// A tar archive with the program alone.
+/// A tar archive with the names and the program, which comes last: if it is whole, all is there.
 fn archive(program: &[u8]) -> std::io::Result<Bytes> {
-    let mut header = tar::Header::new_gnu();
-    header.set_size(program.len() as u64);
-    header.set_mode(0o755);
-    header.set_entry_type(tar::EntryType::Regular);
-    let mut archive = tar::Builder::new(Vec::with_capacity(program.len() + 4096));
-    archive.append_data(&mut header, "sandbox-init", program)?;
+    let mut archive = tar::Builder::new(Vec::with_capacity(program.len() + 8192));
+    let files = [
+        (HOSTS_FILE, HOSTS.as_bytes(), 0o644),
+        ("sandbox-init", program, 0o755),
+    ];
+    for (name, bytes, mode) in files {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(bytes.len() as u64);
+        header.set_mode(mode);
+        header.set_entry_type(tar::EntryType::Regular);
+        archive.append_data(&mut header, name, bytes)?;
+    }
     Ok(archive.into_inner()?.into())
 }
 
@@ -180,12 +218,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_archive_has_the_program_and_its_rights() {
+    fn the_archive_has_the_names_and_then_the_program_and_its_rights() {
         let archive = archive(b"program").unwrap();
         let mut archive = tar::Archive::new(&archive[..]);
-        let entries: Vec<_> = archive.entries().unwrap().map(Result::unwrap).collect();
-        assert_eq!(entries.len(), 1);
-        assert_eq!(entries[0].path().unwrap().to_str(), Some("sandbox-init"));
-        assert_eq!(entries[0].header().mode().unwrap(), 0o755);
+        let entries = archive.entries().unwrap().map(|entry| {
+            let entry = entry.unwrap();
+            let path = entry.path().unwrap().display().to_string();
+            (path, entry.header().mode().unwrap())
+        });
+        let expected = [("hosts", 0o644), ("sandbox-init", 0o755)];
+        assert!(entries.eq(expected.map(|(name, mode)| (name.to_owned(), mode))));
     }
 }

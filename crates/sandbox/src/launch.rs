@@ -10,7 +10,7 @@ use crate::{
     container::{self, Labels, Plan},
     disk,
     error::SandboxError,
-    init_volume::{InitVolume, is_image_missing},
+    init_volume::{InitFiles, InitVolume, is_image_missing},
     seat::random_name,
     session::{Opening, Session, Transport},
     shape::Shape,
@@ -158,6 +158,7 @@ impl Launcher {
         Ok(())
     }
 
+    /// Starts it as quickly as this engine can.
     async fn start(
         &self,
         engine: &Engine,
@@ -165,16 +166,59 @@ impl Launcher {
         shape: &Shape,
         image_volumes: &[String],
     ) -> Result<(Session, bool), SandboxError> {
-        let volume = self.init.ensure(engine, &self.labels, &shape.image).await?;
-        let plan = Plan {
+        let mut failure = None;
+        // The second time with a volume that is looked at anew: somebody may have removed it.
+        for _ in 0..2 {
+            let init = self.init.ensure(engine, &self.labels, &shape.image).await?;
+            let plan = self.plan(engine, id, shape, image_volumes, &init);
+            if !plan.is_quick() {
+                break;
+            }
+            match self.start_as(engine, &plan).await {
+                Err(SandboxError::Engine(error)) if !error.is_not_found() => {
+                    self.remove(engine, id, shape).await;
+                    self.init.look_again().await;
+                    failure = Some(error);
+                }
+                started => return started,
+            }
+        }
+        let mut init = self.init.ensure(engine, &self.labels, &shape.image).await?;
+        init.hosts = None;
+        let plan = self.plan(engine, id, shape, image_volumes, &init);
+        let started = self.start_as(engine, &plan).await?;
+        if let Some(error) = failure {
+            tracing::info!(%error, "this container engine starts sandboxes with a network of its own only");
+            self.init.forget_hosts(engine).await;
+        }
+        Ok(started)
+    }
+
+    fn plan<'a>(
+        &'a self,
+        engine: &Engine,
+        id: &'a SandboxId,
+        shape: &'a Shape,
+        image_volumes: &'a [String],
+        init: &'a InitFiles,
+    ) -> Plan<'a> {
+        Plan {
             id,
             shape,
             labels: &self.labels,
             owner: &self.owner,
-            init_volume: &volume,
+            init,
             image_volumes,
             is_podman: engine.is_podman(),
-        };
+        }
+    }
+
+    async fn start_as(
+        &self,
+        engine: &Engine,
+        plan: &Plan<'_>,
+    ) -> Result<(Session, bool), SandboxError> {
+        let (id, shape) = (plan.id, plan.shape);
         if let Some(network) = plan.network() {
             engine.ensure_network_like(&network).await?;
         }

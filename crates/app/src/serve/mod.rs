@@ -24,6 +24,7 @@ use axum::{
     extract::DefaultBodyLimit,
     middleware,
     routing::{get, post},
+    serve::ListenerExt,
 };
 use futures_util::future::BoxFuture;
 use tokio::net::TcpListener;
@@ -125,7 +126,11 @@ impl Served {
     /// Where accepting connections fails for good.
     pub fn run<'a>(self, app: &'a App) -> BoxFuture<'a, Result<(), Failure>> {
         let serve = async |port: Port| {
-            axum::serve(port.listener, port.router)
+            let listener = port.listener.tap_io(|stream| {
+                // Without it an answer in parts may wait for the acknowledgement of its first.
+                let _ = stream.set_nodelay(true);
+            });
+            axum::serve(listener, port.router)
                 .with_graceful_shutdown(app.inner.shared.stop.clone().cancelled_owned())
                 .await
                 .map_err(|error| {

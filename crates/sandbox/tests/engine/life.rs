@@ -269,3 +269,44 @@ async fn what_cannot_be_made_says_why() {
     sandboxes.stop().await;
     soon(task).await.unwrap();
 }
+
+/// Whether the engine laid out no network for it.
+fn is_quick(id: &str) -> bool {
+    let format = "{{.Config.NetworkDisabled}}";
+    docker(&["inspect", "--format", format, id]) == ["true"]
+}
+
+#[tokio::test]
+async fn the_volume_of_first_processes_is_made_again_and_is_not_needed_whole() {
+    if !wanted() {
+        return;
+    }
+    let site = Site::new("volume");
+    let (sandboxes, _task) = site.start(settings()).await;
+    let label = format!("label=vivarium.instance={}", site.instance);
+    let volume = || docker(&["volume", "ls", "-q", "--filter", &label]).remove(0);
+    let works = async || {
+        let id = create(&sandboxes, CreateRequest::default()).await;
+        let answer = run(&sandboxes, &id, "getent ahosts localhost").await;
+        assert!(answer.stdout.contains("127.0.0.1 "), "{answer:?}");
+        let is_quick = is_quick(&id.container());
+        sandboxes.remove(&Owner::Person, &id).await.unwrap();
+        is_quick
+    };
+    assert!(works().await);
+    docker(&["volume", "rm", &volume()]);
+    assert!(works().await);
+    // As on an engine that has its volumes where it can't bind a file of them.
+    let inside = format!("{}:/volume", volume());
+    docker(&[
+        "run",
+        "--rm",
+        "-v",
+        &inside,
+        crate::IMAGE,
+        "rm",
+        "/volume/hosts",
+    ]);
+    assert!(!works().await);
+    sandboxes.stop().await;
+}

@@ -239,6 +239,11 @@ async fn without_a_network_no_name_is_found() {
     let other = create(&sandboxes, CreateRequest::default()).await;
     let names = [other.container()];
     assert_eq!(python(&sandboxes, &id, NAMES, &names).await, "asked True\n");
+    // Its own are known all the same.
+    for name in ["localhost", "sandbox"] {
+        let found = run(&sandboxes, &id, &format!("getent ahosts {name}")).await;
+        assert!(found.stdout.contains("127.0.0.1 "), "{found:?}");
+    }
     for id in [id, other] {
         sandboxes.remove(&Owner::Person, &id).await.unwrap();
     }
