@@ -183,6 +183,7 @@ class Files(Shared):
                 call()
 
     def test_nothing_outside_is_reached(self):
+        self.assertFalse(self.sandbox.files.exists("/etc/passwd"))
         self.sandbox.commands.run("ln -sfn / /home/user/out")
         for path in ("/etc/passwd", "/proc/1/environ", "/home/user/out/etc/passwd", "../../etc/passwd"):
             with self.assertRaises(Exception, msg=path):
@@ -335,6 +336,13 @@ class Life(unittest.TestCase):
         sandbox.connect()
         self.assertTrue(sandbox.is_running())
         self.assertEqual(sandbox.run_code("kept").text, "1")
+
+    def test_one_that_may_goes_on_with_the_next_command(self):
+        sandbox = self.made(lifecycle={"on_timeout": "pause", "auto_resume": True})
+        sandbox.run_code("kept = 1")
+        for call in (lambda: sandbox.run_code("kept").text, lambda: sandbox.commands.run("echo 1").stdout.strip(), lambda: len(sandbox.files.list("/workspace")) + 1):
+            sandbox.pause()
+            self.assertEqual(str(call()), "1")
 
     def test_one_that_is_gone_is_known_as_that(self):
         sandbox = self.made()

@@ -26,6 +26,8 @@ pub(crate) struct Record {
     pub(crate) metadata: BTreeMap<String, String>,
     pub(crate) exec_timeout: Option<Duration>,
     pub(crate) on_timeout: OnTimeout,
+    #[serde(default)]
+    pub(crate) auto_resume: bool,
     pub(crate) from_pool: bool,
     /// Whether the engine limits its volumes.
     #[serde(default)]
@@ -158,6 +160,7 @@ pub(crate) mod tests {
             metadata: BTreeMap::new(),
             exec_timeout: Some(Duration::from_secs(300)),
             on_timeout: OnTimeout::Kill,
+            auto_resume: false,
             from_pool: true,
             disk_limited: false,
             idempotency_key: None,

@@ -362,6 +362,7 @@ impl Sandbox {
             last_used_at_ms: self.last_used.lock().unix_ms(),
             ends_at_ms: record.ends.unix_ms(),
             on_timeout: record.on_timeout,
+            auto_resume: record.auto_resume,
             usage: self.usage.lock().map(|(_, usage)| usage),
             notes,
         }

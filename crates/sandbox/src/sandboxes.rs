@@ -20,7 +20,7 @@ use crate::{
     files::{ByteStream, Files},
     keeper::Keeper,
     owner::Owner,
-    sandbox::Life,
+    sandbox::{Life, Sandbox},
     settings::{Options, Settings},
     shape::{Wanted, exec_timeout, ttl},
     start_exec::{self, Hidden},
@@ -169,6 +169,19 @@ impl Sandboxes {
         changed
     }
 
+    /// The owner's sandbox, resumed if it is paused and its creator wanted the next call to do that.
+    async fn awake(&self, owner: &Owner, id: &SandboxId) -> Result<Arc<Sandbox>, SandboxError> {
+        let sandbox = self.0.find(owner, id)?;
+        let is_asleep = matches!(sandbox.life(), Life::Paused(_));
+        if is_asleep && sandbox.with_record(|record| record.auto_resume) {
+            let changing = sandbox.change.lock().await;
+            let resumed = self.0.thaw(&sandbox).await;
+            drop(changing);
+            resumed?;
+        }
+        Ok(sandbox)
+    }
+
     /// Sets how long it lives from now on.
     ///
     /// # Errors
@@ -206,7 +219,7 @@ impl Sandboxes {
         owner: &Owner,
         id: &SandboxId,
     ) -> Result<ByteStream, SandboxError> {
-        self.files(owner, id)?.pack().await
+        self.files(owner, id).await?.pack().await
     }
 
     /// Puts a tar archive into its writable folders.
@@ -220,7 +233,7 @@ impl Sandboxes {
         id: &SandboxId,
         archive: ByteStream,
     ) -> Result<(), SandboxError> {
-        self.files(owner, id)?.unpack(archive).await
+        self.files(owner, id).await?.unpack(archive).await
     }
 
     /// Makes another one of the same shape with the same files.
@@ -228,7 +241,7 @@ impl Sandboxes {
     /// # Errors
     /// As [`create`](Self::create) and [`snapshot`](Self::snapshot).
     pub async fn fork(&self, owner: &Owner, id: &SandboxId) -> Result<SandboxView, SandboxError> {
-        let source = self.0.find(owner, id)?;
+        let source = self.awake(owner, id).await?;
         let archive = Files(Arc::clone(&source)).pack().await?;
         let record = source.record();
         let wanted = Wanted {
@@ -238,6 +251,7 @@ impl Sandboxes {
             exec_timeout: record.exec_timeout,
             ttl: self.0.settings().ttl,
             on_timeout: record.on_timeout,
+            auto_resume: record.auto_resume,
         };
         let made = self.0.make(owner, wanted, None).await?;
         let unpacked = Files(Arc::clone(&made)).unpack(archive).await;
@@ -259,7 +273,7 @@ impl Sandboxes {
         id: &SandboxId,
         request: ExecRequest,
     ) -> Result<Exec, SandboxError> {
-        let sandbox = self.0.find(owner, id)?;
+        let sandbox = self.awake(owner, id).await?;
         Ok(Exec(start_exec::start(&sandbox, request, false).await?))
     }
 
@@ -301,17 +315,24 @@ impl Sandboxes {
         id: &SandboxId,
         request: CodeRequest,
     ) -> Result<CodeRun, SandboxError> {
-        let sandbox = self.0.find(owner, id)?;
+        let sandbox = self.awake(owner, id).await?;
         check_language(request.language.as_deref())?;
         let preset = sandbox.with_record(|record| record.exec_timeout);
         let timeout = exec_timeout(request.timeout_s, preset)?;
         sandbox.touch();
-        let starter = Hidden(&sandbox);
-        let context = sandbox.kernels.find(request.context.as_deref(), &starter);
-        let context = context.await?;
-        let tasks = sandbox.tasks.clone();
-        let (code, env) = (&request.code, &request.env);
-        CodeRun::begin(context, &starter, code, env, timeout, tasks).await
+        let (its, wanted) = (Arc::clone(&sandbox), request.context);
+        let found = to_its_end(&sandbox, async move {
+            its.kernels.find(wanted.as_deref(), &Hidden(&its)).await
+        });
+        let context = found.await?;
+        let turn = context.turn().await;
+        let its = Arc::clone(&sandbox);
+        let begun = to_its_end(&sandbox, async move {
+            let (starter, tasks) = (Hidden(&its), its.tasks.clone());
+            let (code, env) = (&request.code, &request.env);
+            CodeRun::begin(context, turn, &starter, code, env, timeout, tasks).await
+        });
+        begun.await
     }
 
     /// Its contexts, oldest first.
@@ -336,10 +357,13 @@ impl Sandboxes {
         id: &SandboxId,
         request: CodeContextRequest,
     ) -> Result<CodeContext, SandboxError> {
-        let sandbox = self.0.find(owner, id)?;
+        let sandbox = self.awake(owner, id).await?;
         check_language(request.language.as_deref())?;
-        let starter = Hidden(&sandbox);
-        sandbox.kernels.create(request.cwd, &starter).await
+        let its = Arc::clone(&sandbox);
+        let made = to_its_end(&sandbox, async move {
+            its.kernels.create(request.cwd, &Hidden(&its)).await
+        });
+        made.await
     }
 
     /// Gives a context a new kernel, without its variables.
@@ -352,8 +376,12 @@ impl Sandboxes {
         id: &SandboxId,
         context: &str,
     ) -> Result<(), SandboxError> {
-        let sandbox = self.0.find(owner, id)?;
-        sandbox.kernels.restart(context, &Hidden(&sandbox)).await
+        let sandbox = self.awake(owner, id).await?;
+        let (its, context) = (Arc::clone(&sandbox), context.to_owned());
+        let restarted = to_its_end(&sandbox, async move {
+            its.kernels.restart(&context, &Hidden(&its)).await
+        });
+        restarted.await
     }
 
     /// Ends a context.
@@ -373,8 +401,8 @@ impl Sandboxes {
     ///
     /// # Errors
     /// As [`exec`](Self::exec).
-    pub fn files(&self, owner: &Owner, id: &SandboxId) -> Result<Files, SandboxError> {
-        Ok(Files(self.0.find(owner, id)?))
+    pub async fn files(&self, owner: &Owner, id: &SandboxId) -> Result<Files, SandboxError> {
+        Ok(Files(self.awake(owner, id).await?))
     }
 
     /// What is kept ready.
@@ -398,6 +426,16 @@ impl Sandboxes {
             store: store.err().map(|error| error.to_string()),
         }
     }
+}
+
+/// Carries work out also if its caller goes: a kernel that was started halfway would be known to nobody,
+/// and in the way of the next one.
+async fn to_its_end<T: Send + 'static>(
+    sandbox: &Arc<Sandbox>,
+    work: impl Future<Output = Result<T, SandboxError>> + Send + 'static,
+) -> Result<T, SandboxError> {
+    let done = sandbox.tasks.spawn(work).await;
+    done.map_err(|_| SandboxError::Stopping)?
 }
 
 fn check_language(language: Option<&str>) -> Result<(), SandboxError> {

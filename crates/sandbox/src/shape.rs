@@ -56,6 +56,7 @@ pub(crate) struct Wanted {
     pub(crate) exec_timeout: Option<Duration>,
     pub(crate) ttl: Duration,
     pub(crate) on_timeout: OnTimeout,
+    pub(crate) auto_resume: bool,
 }
 
 impl Wanted {
@@ -111,6 +112,7 @@ impl Wanted {
                 None => settings.ttl,
             },
             on_timeout: request.on_timeout.unwrap_or_default(),
+            auto_resume: request.auto_resume,
         })
     }
 }

@@ -38,6 +38,7 @@ function sandbox(sandbox_id: string, age_ms: number, given: Partial<SandboxView>
     last_used_at_ms: now - age_ms / 2,
     ends_at_ms: now - age_ms + 60 * MINUTE,
     on_timeout: "kill",
+    auto_resume: false,
     usage: usage(0, 6, 0, 1),
     notes: [],
     ...given,

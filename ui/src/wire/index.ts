@@ -167,6 +167,8 @@ timeout_s: number | null,
 ttl_s: number | null,
 /** What happens at its end. */
 on_timeout: OnTimeout | null,
+/** Whether the next command, code or file resumes it after it was paused, instead of failing. */
+auto_resume: boolean,
 /** Environment of all that runs in it. */
 env: { [key in string]: string },
 /** Whether it gets the engine's graphics cards. */
@@ -1713,6 +1715,8 @@ last_used_at_ms: number,
 ends_at_ms: number,
 /** What happens then. */
 on_timeout: OnTimeout,
+/** Whether the next command, code or file resumes it after it was paused. */
+auto_resume: boolean,
 /** What it uses; `None` if nobody looked yet. */
 usage: SandboxUsage | null,
 /** What its user should know, such as that files count against its memory. */

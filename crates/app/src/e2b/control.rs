@@ -260,7 +260,7 @@ async fn detail(
         shown["envdAccessToken"] = Value::String(facade.0.keys.envd_token(&view.sandbox_id));
     }
     let on_timeout = serde_json::to_value(view.on_timeout).unwrap_or_default();
-    shown["lifecycle"] = json!({ "onTimeout": on_timeout, "autoResume": false });
+    shown["lifecycle"] = json!({ "onTimeout": on_timeout, "autoResume": view.auto_resume });
     Ok(Json(shown).into_response())
 }
 

@@ -173,7 +173,11 @@ impl Facade {
             .as_secs();
         let sandboxes = self.0.service.sandboxes().ok()?;
         let all = sandboxes.list(&Owner::Person).into_iter();
-        let mut living = all.filter(|view| view.state == SandboxState::Running);
+        let mut living = all.filter(|view| match view.state {
+            SandboxState::Running => true,
+            SandboxState::Paused => view.auto_resume,
+            SandboxState::Lost | SandboxState::Ended => false,
+        });
         let found = living.find(|view| self.0.keys.signed(&view.sandbox_id, &signed, now_s))?;
         Some(At {
             id: found.sandbox_id,

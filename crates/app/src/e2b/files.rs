@@ -57,9 +57,9 @@ fn path(query: Option<&str>, headers: &HeaderMap) -> Result<Option<String>, Plai
     Ok((!path.is_empty()).then(|| absolute(path)))
 }
 
-fn files(facade: &Facade, at: &At) -> Result<Files, PlainError> {
+async fn files(facade: &Facade, at: &At) -> Result<Files, PlainError> {
     let sandboxes = facade.0.service.sandboxes()?;
-    sandboxes.files(&at.owner, &at.id).map_err(plain)
+    sandboxes.files(&at.owner, &at.id).await.map_err(plain)
 }
 
 async fn read(
@@ -69,7 +69,7 @@ async fn read(
     uri: Uri,
 ) -> Result<Response, PlainError> {
     let path = path(uri.query(), &headers)?.ok_or_else(|| Refusal::invalid("missing path"))?;
-    let files = files(&facade, &at)?;
+    let files = files(&facade, &at).await?;
     let (entry, content) = files.read(&path).await.map_err(plain)?;
     Ok(attachment(&entry, content))
 }
@@ -81,6 +81,6 @@ async fn write(
     request: Request,
 ) -> Result<Json<Vec<Value>>, PlainError> {
     let path = path(request.uri().query(), &headers)?;
-    let files = files(&facade, &at)?;
+    let files = files(&facade, &at).await?;
     Ok(Json(uploads::take(&files, path, &headers, request).await?))
 }

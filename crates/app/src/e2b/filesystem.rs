@@ -63,9 +63,9 @@ struct OfWatcher {
 type Answer = Result<Json<Value>, CallError>;
 
 impl Facade {
-    fn files(&self, at: &At, headers: &HeaderMap) -> Result<Files, CallError> {
+    async fn files(&self, at: &At, headers: &HeaderMap) -> Result<Files, CallError> {
         check_user_of(headers)?;
-        Ok(self.0.service.sandboxes()?.files(&at.owner, &at.id)?)
+        Ok(self.0.service.sandboxes()?.files(&at.owner, &at.id).await?)
     }
 }
 
@@ -76,7 +76,11 @@ async fn stat(
     body: Bytes,
 ) -> Answer {
     let OfPath { path, .. } = message(&body)?;
-    let entry = facade.files(&at, &headers)?.stat(&absolute(&path)).await?;
+    let entry = facade
+        .files(&at, &headers)
+        .await?
+        .stat(&absolute(&path))
+        .await?;
     Ok(Json(json!({ "entry": info(&entry) })))
 }
 
@@ -88,7 +92,8 @@ async fn list_dir(
 ) -> Answer {
     let OfPath { path, depth, .. } = message(&body)?;
     let entries = facade
-        .files(&at, &headers)?
+        .files(&at, &headers)
+        .await?
         .list(&absolute(&path), depth.max(1))
         .await?;
     let entries: Vec<Value> = entries.iter().map(info).collect();
@@ -102,7 +107,7 @@ async fn make_dir(
     body: Bytes,
 ) -> Answer {
     let OfPath { path, .. } = message(&body)?;
-    let (files, path) = (facade.files(&at, &headers)?, absolute(&path));
+    let (files, path) = (facade.files(&at, &headers).await?, absolute(&path));
     if !files.make_dir(&path).await? {
         let words = format!("directory already exists: {path}");
         return Err(ConnectError::new(Code::AlreadyExists, words).into());
@@ -121,7 +126,7 @@ async fn rename(
         source,
         destination,
     } = message(&body)?;
-    let files = facade.files(&at, &headers)?;
+    let files = facade.files(&at, &headers).await?;
     let entry = files
         .rename(&absolute(&source), &absolute(&destination))
         .await?;
@@ -136,7 +141,12 @@ async fn remove(
     body: Bytes,
 ) -> Answer {
     let OfPath { path, .. } = message(&body)?;
-    match facade.files(&at, &headers)?.remove(&absolute(&path)).await {
+    match facade
+        .files(&at, &headers)
+        .await?
+        .remove(&absolute(&path))
+        .await
+    {
         Ok(())
         | Err(SandboxError::File {
             kind: FileErrorKind::NotFound,
@@ -158,7 +168,7 @@ async fn watch_dir(
         let OfPath {
             path, recursive, ..
         } = Messages::of(body).only().await?;
-        let files = facade.files(&at, &headers)?;
+        let files = facade.files(&at, &headers).await?;
         Ok::<_, CallError>((files.watch(&absolute(&path), recursive).await?, limit))
     };
     let (changes, limit) = match changes.await {
@@ -202,7 +212,8 @@ async fn create_watcher(
         path, recursive, ..
     } = message(&body)?;
     let changes = facade
-        .files(&at, &headers)?
+        .files(&at, &headers)
+        .await?
         .watch(&absolute(&path), recursive)
         .await?;
     let id = facade.0.watchers.add(&at.id, changes)?;

@@ -77,10 +77,11 @@ impl From<Refusal> for CallError {
 
 fn of_file(kind: FileErrorKind) -> Code {
     match kind {
-        FileErrorKind::NotFound => Code::NotFound,
+        // These clients see all files of a sandbox at home, and ask whether one is there.
+        FileErrorKind::NotFound | FileErrorKind::Outside => Code::NotFound,
         FileErrorKind::Exists => Code::AlreadyExists,
         FileErrorKind::WrongKind => Code::InvalidArgument,
-        FileErrorKind::Outside | FileErrorKind::Denied => Code::PermissionDenied,
+        FileErrorKind::Denied => Code::PermissionDenied,
         FileErrorKind::Full => Code::ResourceExhausted,
         FileErrorKind::Other => Code::Internal,
     }
@@ -127,6 +128,10 @@ pub(super) fn plain(error: SandboxError) -> PlainError {
     use SandboxError as E;
     match error {
         E::NotFound(_) | E::Ended { .. } | E::Lost { .. } | E::Paused(_) => PlainError::Gone,
+        E::File {
+            kind: FileErrorKind::Outside,
+            ..
+        } => Refusal::not_found(error.to_string()).into(),
         error => error.into(),
     }
 }
@@ -179,10 +184,7 @@ mod tests {
             CallError::Gone => None,
         };
         assert_eq!(code(file(FileErrorKind::NotFound)), Some(Code::NotFound));
-        assert_eq!(
-            code(file(FileErrorKind::Outside)),
-            Some(Code::PermissionDenied)
-        );
+        assert_eq!(code(file(FileErrorKind::Outside)), Some(Code::NotFound));
         // A command that has ended can't be killed: `kill` answers that it wasn't there.
         assert_eq!(
             code(SandboxError::ExecClosed("e".into()).into()),

@@ -88,6 +88,7 @@ impl NewSandbox {
             } else {
                 OnTimeout::Kill
             }),
+            auto_resume: self.auto_resume.is_some_and(|resume| resume.enabled),
             env,
             metadata: self.metadata.unwrap_or_default(),
             ..Default::default()
@@ -99,12 +100,6 @@ impl NewSandbox {
         let is_set = |value: &Option<Value>| value.as_ref().is_some_and(|value| !value.is_null());
         let missing = if self.auto_pause_memory == Some(false) {
             "a pause that keeps only files isn't supported: a pause keeps the memory, until the container engine stops"
-        } else if self
-            .auto_resume
-            .as_ref()
-            .is_some_and(|resume| resume.enabled)
-        {
-            "auto_resume isn't supported: connect to a paused sandbox to resume it"
         } else if is_set(&self.mcp) {
             "MCP gateways in sandboxes aren't supported"
         } else if is_set(&self.iam) {
@@ -176,11 +171,12 @@ mod tests {
     fn what_the_clients_send_is_understood() {
         let body = json!({
             "templateID": "code-interpreter-v1", "metadata": {"a": "b"}, "envVars": {"K": "v"},
-            "timeout": 60, "autoPause": true, "secure": true,
+            "timeout": 60, "autoPause": true, "autoResume": {"enabled": true}, "secure": true,
         });
         let asked = request(body, None).unwrap();
         assert_eq!((asked.image, asked.ttl_s), (None, Some(60.0)));
         assert_eq!(asked.on_timeout, Some(OnTimeout::Pause));
+        assert!(asked.auto_resume);
         assert_eq!(
             (asked.env["K"].as_str(), asked.env["HOME"].as_str()),
             ("v", "/home/user")
@@ -249,7 +245,6 @@ mod tests {
             json!({"network": {"rules": {"example.org": []}}}),
             json!({"network": {"denyOut": ["10.0.0.0/8"]}}),
             json!({"autoPauseMemory": false}),
-            json!({"autoResume": {"enabled": true}}),
             json!({"mcp": {"x": {}}}),
             json!({"iam": {"tokens": {}}}),
             json!({"volumeMounts": [{"name": "a", "path": "/a"}]}),

@@ -30,6 +30,7 @@ pub(crate) fn view(id: &str, created_at_ms: u64) -> SandboxView {
         last_used_at_ms: created_at_ms,
         ends_at_ms: created_at_ms + 1000,
         on_timeout: OnTimeout::Kill,
+        auto_resume: false,
         usage: None,
         notes: Vec::new(),
     }

@@ -316,7 +316,7 @@ impl App {
         request: SandboxPath,
     ) -> Result<SandboxFiles, Failure> {
         let list = |serving: Serving, SandboxPath { sandbox_id, path }| async move {
-            let files = serving.sandboxes()?.files(PERSON, &sandbox_id)?;
+            let files = serving.sandboxes()?.files(PERSON, &sandbox_id).await?;
             Ok(file_transfer::listed(files.list(&path, 1).await?))
         };
         self.where_sandboxes_are("sandbox_files", request, list)
@@ -328,7 +328,7 @@ impl App {
         request: SandboxPath,
     ) -> Result<SandboxFile, Failure> {
         let read = |serving: Serving, SandboxPath { sandbox_id, path }| async move {
-            let files = serving.sandboxes()?.files(PERSON, &sandbox_id)?;
+            let files = serving.sandboxes()?.files(PERSON, &sandbox_id).await?;
             file_transfer::read(&files, &path).await
         };
         self.where_sandboxes_are("sandbox_file_read", request, read)
@@ -341,7 +341,10 @@ impl App {
     ) -> Result<FileEntry, Failure> {
         let write = |serving: Serving, request: SandboxFileWriteRequest| async move {
             let content = file_transfer::decoded(&request.base64)?;
-            let files = serving.sandboxes()?.files(PERSON, &request.sandbox_id)?;
+            let files = serving
+                .sandboxes()?
+                .files(PERSON, &request.sandbox_id)
+                .await?;
             Ok(files
                 .write(&request.path, file_transfer::stream(content))
                 .await?)
@@ -355,7 +358,7 @@ impl App {
         request: SandboxPath,
     ) -> Result<Nothing, Failure> {
         let remove = |serving: Serving, SandboxPath { sandbox_id, path }| async move {
-            let files = serving.sandboxes()?.files(PERSON, &sandbox_id)?;
+            let files = serving.sandboxes()?.files(PERSON, &sandbox_id).await?;
             files.remove(&path).await?;
             Ok(Nothing {})
         };

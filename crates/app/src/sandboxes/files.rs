@@ -129,7 +129,7 @@ pub(super) async fn list(
         .path
         .filter(|path| !path.is_empty())
         .unwrap_or_else(|| HOME.into());
-    let files = service.sandboxes()?.files(&owner, &id)?;
+    let files = service.sandboxes()?.files(&owner, &id).await?;
     let files = files.list(&path, depth).await?;
     Ok(Json(Listed { path, files }))
 }
@@ -148,7 +148,7 @@ pub(super) async fn put(
         recursive: false,
     }
     .path()?;
-    let files = service.sandboxes()?.files(&owner, &id)?;
+    let files = service.sandboxes()?.files(&owner, &id).await?;
     let content = match (put.content, put.base64) {
         (Some(_), Some(_)) => return Err(Refusal::invalid("either content or base64, not both")),
         (Some(text), None) => Some(Bytes::from(text)),
@@ -188,7 +188,7 @@ pub(super) async fn remove(
     Asked(at): Asked<At>,
 ) -> Result<Json<serde_json::Value>, Refusal> {
     let path = at.path()?;
-    let files = service.sandboxes()?.files(&owner, &id)?;
+    let files = service.sandboxes()?.files(&owner, &id).await?;
     files.remove(&path).await?;
     Ok(Json(json!({ "message": format!("{path} was removed.") })))
 }
@@ -200,7 +200,7 @@ pub(super) async fn read(
     Asked(at): Asked<At>,
 ) -> Result<Response, Refusal> {
     let path = at.path()?;
-    let files = service.sandboxes()?.files(&owner, &id)?;
+    let files = service.sandboxes()?.files(&owner, &id).await?;
     let (entry, content) = files.read(&path).await?;
     Ok(attachment(&entry, content))
 }
@@ -239,7 +239,7 @@ pub(super) async fn write(
     body: Body,
 ) -> Result<Json<FileEntry>, Refusal> {
     let path = at.path()?;
-    let files = service.sandboxes()?.files(&owner, &id)?;
+    let files = service.sandboxes()?.files(&owner, &id).await?;
     Ok(Json(files.write(&path, pieces(body).boxed()).await?))
 }
 
@@ -252,7 +252,7 @@ pub(super) async fn watch(
 ) -> Result<Response, Refusal> {
     let recursive = at.recursive;
     let path = at.path()?;
-    let files = service.sandboxes()?.files(&owner, &id)?;
+    let files = service.sandboxes()?.files(&owner, &id).await?;
     let changes = files.watch(&path, recursive).await?;
     let events = changes.map(|change| match change {
         Ok(change) => event("change", None, &json!(change)),

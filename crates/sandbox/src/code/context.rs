@@ -9,7 +9,7 @@ use wire::{
     sandbox::{CodeContext, ExecRequest},
 };
 
-use super::worker::Worker;
+use super::{run::Turn, worker::Worker};
 use crate::{
     container::{HOME, INIT_PROGRAM},
     error::SandboxError,
@@ -189,6 +189,11 @@ impl Context {
             kernel: Mutex::new(kernel),
             worker: Arc::default(),
         }
+    }
+
+    /// Waits for the end of the code that runs in it. Whoever goes meanwhile is not waited for.
+    pub(crate) async fn turn(&self) -> Turn {
+        Arc::clone(&self.worker).lock_owned().await
     }
 
     /// Kills its kernel.

@@ -20,12 +20,15 @@ const GRACE: Duration = Duration::from_secs(5);
 /// The most output that [`CodeRun::wait`] answers.
 const ANSWER_BYTES: usize = 32 << 20;
 
+/// The turn of code in its context.
+pub(crate) type Turn = OwnedMutexGuard<Option<Worker>>;
+
 /// Code that runs. Dropping it interrupts the code.
 #[derive(Debug)]
 pub struct CodeRun {
     context: Arc<Context>,
     /// None once it has ended.
-    worker: Option<OwnedMutexGuard<Option<Worker>>>,
+    worker: Option<Turn>,
     id: String,
     deadline: Option<Instant>,
     is_late: bool,
@@ -34,16 +37,17 @@ pub struct CodeRun {
 }
 
 impl CodeRun {
-    /// Waits for its turn, and begins. `tasks` has what is left to do if nobody waits for the end.
+    /// Begins in a context whose turn it is. To be waited for to its end: what it starts on the way is
+    /// known to nobody yet. `tasks` has what is left to do if nobody waits for the end.
     pub(crate) async fn begin(
         context: Arc<Context>,
+        mut guard: Turn,
         starter: &impl Starter,
         code: &str,
         env: &BTreeMap<String, String>,
         timeout: Option<Duration>,
         tasks: TaskTracker,
     ) -> Result<Self, SandboxError> {
-        let mut guard = Arc::clone(&context.worker).lock_owned().await;
         // One whose kernel ended meanwhile is of no use; that shows when it is spoken to.
         for is_second in [false, true] {
             let worker = match guard.take() {

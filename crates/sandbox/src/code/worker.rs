@@ -53,7 +53,7 @@ pub(super) enum FromWorker {
 }
 
 /// The conversation. It ends with the process that joins the worker's socket with its own stdio.
-pub(super) struct Worker {
+pub(crate) struct Worker {
     joint: Exec,
     events: BoxStream<'static, ExecEvent>,
     arrived: BytesMut,

@@ -227,6 +227,7 @@ impl Keeper {
             metadata: wanted.metadata,
             exec_timeout: wanted.exec_timeout,
             on_timeout: wanted.on_timeout,
+            auto_resume: wanted.auto_resume,
             from_pool,
             disk_limited: started.disk_limited,
             idempotency_key: idempotency_key.map(str::to_owned),

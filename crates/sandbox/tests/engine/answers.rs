@@ -48,7 +48,7 @@ async fn nobody_waits_for_one_that_is_held_and_it_can_be_removed() {
             .any(|line| line.contains(" D") && line.contains("sandbox-init"))
     })
     .await;
-    let files = sandboxes.files(&Owner::Person, &id).unwrap();
+    let files = sandboxes.files(&Owner::Person, &id).await.unwrap();
     let (ended, ran, listed, later) = soon(async {
         tokio::join!(
             limited.answer(),

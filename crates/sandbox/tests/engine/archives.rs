@@ -164,7 +164,7 @@ async fn an_archive_that_is_too_much_is_refused_and_its_sandbox_goes_on() {
     restore(&sandboxes, &id, std::iter::once(deep.concat().into()))
         .await
         .unwrap();
-    let files = sandboxes.files(&Owner::Person, &id).unwrap();
+    let files = sandboxes.files(&Owner::Person, &id).await.unwrap();
     for entry in files.list("/workspace", 1).await.unwrap() {
         soon(files.remove(&entry.path)).await.unwrap();
     }

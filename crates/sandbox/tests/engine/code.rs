@@ -1,5 +1,7 @@
 //! Code with variables that stay, with the kernel of the sandboxes' own image.
 
+use std::time::Duration;
+
 use sandbox::{Owner, SandboxError};
 use serde_json::json;
 use wire::{
@@ -16,6 +18,38 @@ async fn code(sandboxes: &sandbox::Sandboxes, id: &SandboxId, code: &str) -> Cod
     };
     let begun = soon(sandboxes.code(&Owner::Person, id, request)).await;
     soon(begun.expect("it runs").wait()).await
+}
+
+#[tokio::test]
+async fn who_goes_while_the_kernel_starts_takes_nothing_from_who_comes_next() {
+    if !wanted() {
+        return;
+    }
+    let site = Site::new("gone");
+    let (sandboxes, _task) = site.start(settings()).await;
+    // Nobody knows how long a kernel takes until it listens: the one who goes does so all the way.
+    for pause_ms in (0..12).map(|number| 50 + 50 * number) {
+        let request = CreateRequest {
+            image: Some(KERNEL_IMAGE.into()),
+            ..CreateRequest::default()
+        };
+        let id = create(&sandboxes, request).await;
+        let asked = CodeRequest {
+            code: "import time; time.sleep(600)".into(),
+            ..CodeRequest::default()
+        };
+        let pause = Duration::from_millis(pause_ms);
+        let began = sandboxes.code(&Owner::Person, &id, asked);
+        drop(tokio::time::timeout(pause, began).await);
+        let answer = code(&sandboxes, &id, "6 * 7").await;
+        assert_eq!(
+            answer.result.as_deref(),
+            Some("42"),
+            "{pause:?}: {answer:?}"
+        );
+        sandboxes.remove(&Owner::Person, &id).await.unwrap();
+    }
+    sandboxes.stop().await;
 }
 
 #[tokio::test]

@@ -66,7 +66,7 @@ async fn no_path_and_no_link_leads_out_of_the_folders() {
         return;
     }
     let (_site, sandboxes, id) = made("outside", CreateRequest::default()).await;
-    let files = sandboxes.files(&Owner::Person, &id).unwrap();
+    let files = sandboxes.files(&Owner::Person, &id).await.unwrap();
     write(&files, "/tmp/own", "own").await.unwrap();
     for path in [
         "/",
@@ -136,7 +136,7 @@ async fn hostile_names_are_listed_read_and_removed_as_they_are() {
         return;
     }
     let (_site, sandboxes, id) = made("odd", with_python()).await;
-    let files = sandboxes.files(&Owner::Person, &id).unwrap();
+    let files = sandboxes.files(&Owner::Person, &id).await.unwrap();
     let long = "n".repeat(255);
     let names = [
         "-rf",
@@ -233,7 +233,7 @@ async fn a_folder_that_changes_while_it_is_used_leads_nowhere_else() {
         return;
     }
     let (_site, sandboxes, id) = made("swaps", with_python()).await;
-    let files = sandboxes.files(&Owner::Person, &id).unwrap();
+    let files = sandboxes.files(&Owner::Person, &id).await.unwrap();
     let words = ["python3", "-c", SWAPS].map(str::to_owned);
     let request = ExecRequest {
         command: wire::kernel::ShellCommand::Arguments(words.into()),

@@ -143,6 +143,19 @@ async fn a_paused_sandbox_keeps_what_it_has() {
     assert!(set.unwrap().ends_at_ms > 0);
     let answer = run(&sandboxes, &id, "cat /workspace/a").await;
     assert_eq!(answer.stdout, "kept\n");
+    // One that wants it goes on with the next command or file.
+    let request = CreateRequest {
+        on_timeout: Some(OnTimeout::Pause),
+        auto_resume: true,
+        ..CreateRequest::default()
+    };
+    let other = create(&sandboxes, request).await;
+    assert!(sandboxes.pause(&Owner::Person, &other).await.unwrap());
+    assert_eq!(run(&sandboxes, &other, "echo on").await.stdout, "on\n");
+    assert!(sandboxes.pause(&Owner::Person, &other).await.unwrap());
+    let files = sandboxes.files(&Owner::Person, &other).await.unwrap();
+    assert!(files.list("/workspace", 1).await.unwrap().is_empty());
+    sandboxes.remove(&Owner::Person, &other).await.unwrap();
     sandboxes.remove(&Owner::Person, &id).await.unwrap();
     sandboxes.stop().await;
     soon(task).await.unwrap();
@@ -230,7 +243,7 @@ async fn an_image_without_a_shell_runs_programs() {
         matches!(without, Err(SandboxError::ExecFailed { .. })),
         "{without:?}"
     );
-    let files = sandboxes.files(&Owner::Person, &id).unwrap();
+    let files = sandboxes.files(&Owner::Person, &id).await.unwrap();
     files.make_dir("/workspace/a").await.unwrap();
     sandboxes.remove(&Owner::Person, &id).await.unwrap();
     sandboxes.stop().await;

@@ -65,7 +65,7 @@ async fn a_fork_bomb_ends_with_its_sandbox_and_holds_up_no_other() {
         assert!(processes(&id) <= 64);
         goes_on(&sandboxes, &other).await;
         // What needs no process works in the one that has none left.
-        let files = sandboxes.files(&Owner::Person, &id).unwrap();
+        let files = sandboxes.files(&Owner::Person, &id).await.unwrap();
         soon(files.make_dir("/workspace/a")).await.unwrap();
         assert_eq!(soon(files.list("/workspace", 1)).await.unwrap().len(), 1);
     }
@@ -135,7 +135,7 @@ async fn bombs_of_memory_end_themselves_and_nothing_else() {
         );
     }
     // There is no room for a command now. Its files can be removed all the same.
-    let files = sandboxes.files(&Owner::Person, &id).unwrap();
+    let files = sandboxes.files(&Owner::Person, &id).await.unwrap();
     for folder in crate::files::FOLDERS {
         // Not each of them was begun.
         let _ = soon(files.remove(&format!("{folder}/full"))).await;
@@ -170,7 +170,7 @@ async fn files_fill_their_folder_and_nothing_else() {
     }
     // All of them are full, and what needs no room works.
     goes_on(&sandboxes, &id).await;
-    let files = sandboxes.files(&Owner::Person, &id).unwrap();
+    let files = sandboxes.files(&Owner::Person, &id).await.unwrap();
     let more = futures_util::stream::iter([Ok(vec![7; 1 << 20].into())]);
     let refused = files.write("/workspace/new", Box::pin(more)).await;
     assert!(
@@ -217,7 +217,7 @@ async fn a_million_files_are_not_made() {
     assert_eq!(said, expected);
     goes_on(&sandboxes, &id).await;
     // Also with so many of them, lists are bounded and the folder can be emptied.
-    let files = sandboxes.files(&Owner::Person, &id).unwrap();
+    let files = sandboxes.files(&Owner::Person, &id).await.unwrap();
     assert!(soon(files.list("/workspace", 9)).await.unwrap().len() > 1000);
     let empty = "find /workspace -mindepth 1 -delete; touch /workspace/a && echo on";
     assert_eq!(run(&sandboxes, &id, empty).await.stdout, "on\n");

@@ -307,7 +307,7 @@ async fn what_an_image_says_of_its_environment_does_not_reach_the_first_process(
     };
     let exec = sandboxes.exec(&Owner::Person, &id, words).await.unwrap();
     assert_eq!(soon(exec.wait()).await.stdout, "1000\n");
-    let files = sandboxes.files(&Owner::Person, &id).unwrap();
+    let files = sandboxes.files(&Owner::Person, &id).await.unwrap();
     assert!(files.stat("/etc/passwd").await.is_err());
     sandboxes.remove(&Owner::Person, &id).await.unwrap();
     sandboxes.stop().await;

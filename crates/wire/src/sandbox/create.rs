@@ -36,6 +36,8 @@ pub struct CreateRequest {
     pub ttl_s: Option<f64>,
     /// What happens at its end.
     pub on_timeout: Option<OnTimeout>,
+    /// Whether the next command, code or file resumes it after it was paused, instead of failing.
+    pub auto_resume: bool,
     /// Environment of all that runs in it.
     pub env: BTreeMap<String, String>,
     /// Whether it gets the engine's graphics cards.

@@ -103,6 +103,9 @@ pub struct SandboxView {
     pub ends_at_ms: u64,
     /// What happens then.
     pub on_timeout: OnTimeout,
+    /// Whether the next command, code or file resumes it after it was paused.
+    #[serde(default)]
+    pub auto_resume: bool,
     /// What it uses; `None` if nobody looked yet.
     pub usage: Option<SandboxUsage>,
     /// What its user should know, such as that files count against its memory.

@@ -33,6 +33,7 @@ export function plainRequest(): CreateRequest {
     timeout_s: null,
     ttl_s: null,
     on_timeout: null,
+    auto_resume: false,
     env: {},
     gpu: false,
     runtime: null,

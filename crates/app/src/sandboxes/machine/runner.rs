@@ -138,7 +138,7 @@ impl Runner for Sandboxes {
         content: Vec<u8>,
     ) -> Result<FileEntry, SandboxError> {
         let content = stream::iter([Ok(Bytes::from(content))]).boxed();
-        self.files(owner, id)?.write(path, content).await
+        self.files(owner, id).await?.write(path, content).await
     }
 
     async fn read(
@@ -147,7 +147,7 @@ impl Runner for Sandboxes {
         id: &SandboxId,
         path: &str,
     ) -> Result<FileRead, SandboxError> {
-        let (_, mut pieces) = self.files(owner, id)?.read(path).await?;
+        let (_, mut pieces) = self.files(owner, id).await?.read(path).await?;
         let mut content = Vec::new();
         while let Some(piece) = pieces.next().await {
             let piece = piece?;

@@ -212,6 +212,7 @@ fn view(id: &SandboxId) -> SandboxView {
         last_used_at_ms: 1,
         ends_at_ms: 1000,
         on_timeout: OnTimeout::Kill,
+        auto_resume: false,
         usage: None,
         notes: Vec::new(),
     }
