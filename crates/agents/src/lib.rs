@@ -1,0 +1,1 @@
+//! Agents: AI coding tools, each in a container of its own.
