@@ -275,10 +275,11 @@ impl<'a> Call<'a> {
         fed: Result<(), GitError>,
         reason: String,
     ) -> Result<(T, i32), GitError> {
-        let is_broken_pipe = |error: &GitError| matches!(error, GitError::File { source, .. } if source.kind() == io::ErrorKind::BrokenPipe);
         match fed {
-            Err(error) if !is_broken_pipe(&error) => return Err(error),
-            _ => {}
+            // It has ended, for a reason of its own.
+            Err(GitError::File { source, .. }) if source.kind() == io::ErrorKind::BrokenPipe => {}
+            Err(error) => return Err(error),
+            Ok(()) => {}
         }
         let failed = || GitError::Failed {
             verb: self.verb,
@@ -338,7 +339,7 @@ fn kill(child: &mut Child) {
 /// Ends processes that a git which has ended left behind, if they hold its output open.
 fn end_stragglers(child: &Child, ended: &mpsc::Receiver<()>) {
     const GRACE: Duration = Duration::from_secs(2);
-    if ended.recv_timeout(GRACE).is_err()
+    if ended.recv_timeout(GRACE) == Err(mpsc::RecvTimeoutError::Timeout)
         && let Ok(id) = i32::try_from(child.id())
     {
         let _ = killpg(Pid::from_raw(id), Signal::SIGKILL);

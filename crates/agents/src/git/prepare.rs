@@ -2,12 +2,12 @@
 
 use std::{
     collections::HashSet,
-    fs,
+    fs::{self, File},
+    io::{ErrorKind, Read},
     path::{Path, PathBuf},
 };
 
 use gix_hash::ObjectId;
-use lifecycle::history::folder::Folder;
 
 use super::{
     error::GitError,
@@ -26,9 +26,10 @@ use super::{
 /// A stand-in for a large file is shorter than this, and begins like this.
 const LONGEST_STAND_IN: u64 = 1024;
 const STAND_IN: &[u8] = b"version https://git-lfs.github.com/spec/";
-/// The longest file of attributes that is looked at, and of the person's own ignore rules.
+/// The longest file of attributes that is looked at.
 const LONGEST_ATTRIBUTES: u64 = 1 << 20;
-const LONGEST_RULES: u64 = 64 << 10;
+/// The most that is read of the person's own ignore rules; fewer are allowed.
+const LONGEST_RULES: u64 = 1 << 20;
 /// The name under which the bundle is stored.
 const BUNDLE: &str = "start.bundle";
 
@@ -176,10 +177,7 @@ impl Work {
             root: workspace.folder(),
             tracked: &tracked,
             stand_ins: &stand_ins.unwrap_or_default(),
-            rules: &own_rules()
-                .into_iter()
-                .chain(repository.excludes())
-                .collect::<Vec<_>>(),
+            rules: &rules_of(Some(repository))?,
             limits: wanted.limits,
         };
         let parts = Wanted {
@@ -214,7 +212,7 @@ impl Work {
             root: workspace.folder(),
             tracked: &Tracked::new(),
             stand_ins: &HashSet::new(),
-            rules: &own_rules().into_iter().collect::<Vec<_>>(),
+            rules: &rules_of(None)?,
             limits: wanted.limits,
         };
         let parts = Wanted {
@@ -279,11 +277,32 @@ fn tell(left_out: LeftOut, notes: &mut Vec<Note>) {
 }
 
 /// Ignore rules of the person's own, where git looks for them if no setting says otherwise.
-fn own_rules() -> Option<Vec<u8>> {
-    let folder = match std::env::var_os("XDG_CONFIG_HOME").filter(|home| !home.is_empty()) {
-        Some(home) => PathBuf::from(home),
-        None => Path::new(&std::env::var_os("HOME")?).join(".config"),
+fn own_rules() -> Result<Option<Vec<u8>>, GitError> {
+    let home = std::env::var_os("XDG_CONFIG_HOME").filter(|home| !home.is_empty());
+    let home = match (home, std::env::var_os("HOME")) {
+        (Some(home), _) => PathBuf::from(home),
+        (None, Some(home)) => Path::new(&home).join(".config"),
+        (None, None) => return Ok(None),
     };
-    let folder = Folder::open(&folder.join("git")).ok()?;
-    Some(folder.read(b"ignore", LONGEST_RULES).ok()??.0)
+    let place = home.join("git/ignore");
+    let failed = |error| GitError::file("read", &place)(error);
+    // It may be a link: nobody else writes there.
+    let file = match File::open(&place) {
+        Ok(file) => file,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(failed(error)),
+    };
+    let mut rules = Vec::new();
+    let read = file.take(LONGEST_RULES + 1).read_to_end(&mut rules);
+    read.map_err(failed)?;
+    Ok(Some(rules))
+}
+
+/// All rules that hold in a whole folder, weakest first. Those that are too long are refused later.
+fn rules_of(repository: Option<&Repository>) -> Result<Vec<Vec<u8>>, GitError> {
+    let excludes = match repository {
+        Some(repository) => repository.excludes()?,
+        None => None,
+    };
+    Ok(own_rules()?.into_iter().chain(excludes).collect())
 }

@@ -122,7 +122,9 @@ impl Work {
         bare.set_shallow(&self.shallow()?)?;
         let call = bare.call(&self.git, "index-pack").narrow();
         let most = format!("--max-input-size={}", limits.bundle_bytes);
-        let unpacked = call.args(["--stdin", "--fix-thin", "--strict", &most]).fed(
+        // What git only remarks on otherwise: a mode that is none of a file's.
+        let strict = "--strict=badFilemode=error";
+        let unpacked = call.args(["--stdin", "--fix-thin", strict, &most]).fed(
             move |stdin| {
                 let copied = io::copy(&mut pack, stdin).map(drop);
                 copied.map_err(GitError::file("write", Path::new("git's input")))

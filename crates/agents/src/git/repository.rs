@@ -27,6 +27,7 @@ use super::{
 const LONGEST_NAME: u64 = 8 << 10;
 const LONGEST_SHALLOW: u64 = 8 << 20;
 const LONGEST_CONFIG: u64 = 1 << 20;
+const LONGEST_RULES: u64 = 1 << 20;
 /// The most work trees that are looked at.
 const MOST_WORK_TREES: usize = 1000;
 
@@ -174,10 +175,24 @@ impl Repository {
         info.is_ok_and(|info| info.look(b"sparse-checkout").is_ok())
     }
 
-    /// Rules of its own for what is ignored.
-    pub(super) fn excludes(&self) -> Option<Vec<u8>> {
-        let info = self.common.enter(b"info").ok()?;
-        Some(info.read(b"exclude", LONGEST_NAME * 8).ok()??.0)
+    /// Rules of its own for what is ignored. If they can't be read, ignored files would be given away.
+    pub(super) fn excludes(&self) -> Result<Option<Vec<u8>>, GitError> {
+        let is_absent = |error: &io::Error| error.kind() == ErrorKind::NotFound;
+        let place = || self.common.path_of(b"info/exclude");
+        let info = match self.common.enter(b"info") {
+            Ok(info) => info,
+            Err(error) if is_absent(&error) => return Ok(None),
+            Err(error) => return Err(GitError::file("read", &place())(error)),
+        };
+        match info.read(b"exclude", LONGEST_RULES) {
+            Ok(Some((rules, _))) => Ok(Some(rules)),
+            // A link, or too long.
+            Ok(None) => Err(GitError::file("read", &place())(
+                ErrorKind::InvalidData.into(),
+            )),
+            Err(error) if is_absent(&error) => Ok(None),
+            Err(error) => Err(GitError::file("read", &place())(error)),
+        }
     }
 
     /// The folder of its objects.

@@ -3,6 +3,7 @@
 
 use std::{
     fs,
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
 };
 
@@ -73,6 +74,10 @@ impl Work {
         repository: Option<Repository>,
     ) -> Result<Self, GitError> {
         let objects = repository.as_ref().map(Repository::objects);
+        let private = fs::Permissions::from_mode(0o700);
+        fs::create_dir_all(folder)
+            .and_then(|()| fs::set_permissions(folder, private))
+            .map_err(GitError::file("create", folder))?;
         let store = Bare::make(&folder.join("work.git"))?.borrowing(objects);
         Ok(Self {
             git,

@@ -48,12 +48,23 @@ impl Attack {
         error
     }
 
-    /// Sends a commit of this tree.
-    fn refused_tree(&self, entries: &[(&str, &[u8], &str)], what: &str) {
-        let tree = self.inside.tree(entries);
-        self.inside.commit_tree(&tree);
-        let error = self.refused(&self.inside.bundle(), what);
+    /// Sends a commit of this tree, which must be refused.
+    fn refused_tree(&self, entries: &[(&str, &[u8], &str)], below: &[&str], what: &str) {
+        let error = self.refused(&self.bundle_of(entries, below), what);
         assert!(matches!(error, GitError::Refused { .. }), "{what}: {error}");
+    }
+
+    /// A bundle of a commit of this tree; `below` is what its entries need.
+    fn bundle_of(&self, entries: &[(&str, &[u8], &str)], below: &[&str]) -> Vec<u8> {
+        let tree = self.inside.tree(entries);
+        let commit = self.inside.commit_tree(&tree).to_string();
+        let mut objects = vec![commit.as_str(), tree.as_str()];
+        objects.extend(entries.iter().map(|(.., id)| *id));
+        objects.extend(below);
+        objects.sort_unstable();
+        objects.dedup();
+        // Git itself doesn't go through all of them.
+        bundle(&commit, &pack(&self.inside, &objects))
     }
 }
 
@@ -79,42 +90,57 @@ fn trees_with_names_that_lead_elsewhere_are_refused() {
         b"/etc",
     ] {
         let what = String::from_utf8_lossy(name).into_owned();
-        attack.refused_tree(&[("40000", name, &inner)], &format!("a folder {what:?}"));
-        attack.refused_tree(&[("100644", name, &blob)], &format!("a file {what:?}"));
+        let folder = format!("a folder {what:?}");
+        attack.refused_tree(&[("40000", name, &inner)], &[&blob], &folder);
+        attack.refused_tree(&[("100644", name, &blob)], &[], &format!("a file {what:?}"));
         let below = attack.inside.tree(&[("100644", name, &blob)]);
-        attack.refused_tree(&[("40000", b"sub", &below)], &format!("sub/{what:?}"));
+        let below_folder = format!("sub/{what:?}");
+        attack.refused_tree(&[("40000", b"sub", &below)], &[&blob], &below_folder);
     }
+    // It was the names: others are taken.
+    let fine = attack.bundle_of(&[("40000", b"sub", &inner)], &[&blob]);
+    receive(&attack.work, &fine).unwrap();
 }
 
 #[test]
 fn trees_that_are_not_what_git_makes_are_refused() {
     let attack = Attack::new();
     let blob = attack.blob();
-    let twice: &[(&str, &[u8], &str)] = &[("100644", b"a", &blob), ("100644", b"a", &blob)];
-    attack.refused_tree(twice, "a name twice");
-    let both = attack.inside.tree(&[("100644", b"f", &blob)]);
-    let both: &[(&str, &[u8], &str)] = &[("100644", b"a", &blob), ("40000", b"a", &both)];
-    attack.refused_tree(both, "a file and a folder of one name");
-    let unsorted: &[(&str, &[u8], &str)] = &[("100644", b"b", &blob), ("100644", b"a", &blob)];
-    attack.refused_tree(unsorted, "an order that isn't git's");
-    attack.refused_tree(&[("777", b"a", &blob)], "a mode that isn't one");
+    let refused = |entries: &[(&str, &[u8], &str)], what: &str| {
+        attack.refused_tree(entries, &[&blob], what);
+    };
+    let folder = attack.inside.tree(&[("100644", b"f", &blob)]);
+    refused(
+        &[("100644", b"a", &blob), ("100644", b"a", &blob)],
+        "a name twice",
+    );
+    refused(
+        &[("100644", b"a", &blob), ("40000", b"a", &folder)],
+        "a file and a folder of one name",
+    );
+    refused(
+        &[("100644", b"b", &blob), ("100644", b"a", &blob)],
+        "an order that isn't git's",
+    );
+    refused(&[("777", b"a", &blob)], "a mode that isn't one");
     let target = attack.inside.object("blob", b"../../.bashrc");
-    attack.refused_tree(
+    refused(
         &[("120000", b".gitmodules", &target)],
         "a link as .gitmodules",
     );
-    let modules = b"[submodule \"x\"]\n\tpath = x\n\turl = -u./payload\n";
-    let modules = attack.inside.object("blob", modules);
-    attack.refused_tree(
-        &[("100644", b".gitmodules", &modules)],
-        "an option as an address",
-    );
-    let modules = b"[submodule \"../../.git/hooks\"]\n\tpath = x\n\turl = https://localhost/x\n";
-    let modules = attack.inside.object("blob", modules);
-    attack.refused_tree(
-        &[("100644", b".gitmodules", &modules)],
-        "a module's name that leads out",
-    );
+    for (modules, what) in [
+        (
+            "[submodule \"x\"]\n\tpath = x\n\turl = -u./payload\n",
+            "an option as an address",
+        ),
+        (
+            "[submodule \"../../.git/hooks\"]\n\tpath = x\n\turl = https://localhost/x\n",
+            "a module's name that leads out",
+        ),
+    ] {
+        let modules = attack.inside.object("blob", modules.as_bytes());
+        refused(&[("100644", b".gitmodules", &modules)], what);
+    }
 }
 
 #[test]

@@ -100,6 +100,22 @@ fn what_is_not_committed_is_given_only_if_asked_and_what_is_ignored_never() {
 }
 
 #[test]
+fn rules_that_can_not_be_read_give_nothing_away() {
+    let world = World::new();
+    world.write("mine", "ignored\n");
+    let exclude = world.repo().join(".git/info/exclude");
+    let _ = fs::remove_file(&exclude);
+    fs::write(world.outside("rules"), "mine\n").unwrap();
+    symlink(world.outside("rules"), &exclude).unwrap();
+    let error = world.work("one").prepare(&world.workspace(), &all());
+    assert!(matches!(error, Err(GitError::File { .. })), "{error:?}");
+    fs::remove_file(&exclude).unwrap();
+    fs::write(&exclude, "mine\n".repeat(20_000)).unwrap();
+    let error = world.work("one").prepare(&world.workspace(), &all());
+    assert!(matches!(error, Err(GitError::Rules(_))), "{error:?}");
+}
+
+#[test]
 fn a_work_tree_as_it_was_checked_out_has_no_changes() {
     let world = World::new();
     // As git on Windows, and with `core.autocrlf`, checks files out.
