@@ -341,13 +341,15 @@ mod tests {
 
     #[test]
     fn conflicts_are_told_per_file() {
-        let told =
-            b"6788a5e6247fb94b270c215e71b69b94e7c925b3\0100644 f76d 2\tbin\0100644 d004 3\tbin\0\
-            100644 7898 1\tf\0\0\
-            1\0bin\0Auto-merging\0Auto-merging bin\n\0\
-            1\0bin\0CONFLICT (contents)\0CONFLICT (add/add): Merge conflict in bin\n\0\
-            1\0f\0CONFLICT (modify/delete)\0CONFLICT (modify/delete): f deleted\n\0";
-        let found = conflicts(told).unwrap();
+        let told = [
+            "6788a5e6247fb94b270c215e71b69b94e7c925b3|100644 f76d 2\tbin|100644 d004 3\tbin|",
+            "100644 7898 1\tf||",
+            "1|bin|Auto-merging|Auto-merging bin\n|",
+            "1|bin|CONFLICT (contents)|CONFLICT (add/add): Merge conflict in bin\n|",
+            "1|f|CONFLICT (modify/delete)|CONFLICT (modify/delete): f deleted\n|",
+        ];
+        let told = told.concat().replace('|', "\0");
+        let found = conflicts(told.as_bytes()).unwrap();
         let paths: Vec<String> = found
             .iter()
             .map(|conflict| conflict.path.to_string())
