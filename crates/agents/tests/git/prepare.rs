@@ -297,6 +297,27 @@ fn a_linked_work_tree_is_used_with_its_own_head() {
 }
 
 #[test]
+fn a_repository_in_a_folder_with_an_odd_name_is_used() {
+    let world = World::new();
+    let odd = world.outside("allowed/a:b \"c\" \\ d");
+    git_in(
+        &world.allowed(),
+        &["clone", "-q", "repo", odd.to_str().unwrap()],
+    );
+    let workspace = world.whitelist().open(&odd).unwrap();
+    let repository = Repository::open(&workspace).unwrap();
+    let id = agents::git::WorkId::parse("one").unwrap();
+    let git = agents::git::Git::find().unwrap();
+    let work = agents::git::Work::open(git, &world.place("one"), id, repository).unwrap();
+    let prepared = work.prepare(&workspace, &Prepare::default()).unwrap();
+    let inside = Inside::clone_of(world.outside("inside"), &prepared);
+    inside.write("a", "changed\n");
+    let tip = inside.commit("work");
+    crate::world::receive(&work, &inside.bundle()).unwrap();
+    assert_eq!(commit_of(&odd, "refs/vivarium/one"), Some(tip));
+}
+
+#[test]
 fn what_is_not_supported_is_said() {
     let empty = World::without_repository();
     empty.git(&["init", "-q"]);

@@ -185,5 +185,12 @@ fn a_base_that_the_person_has_lost_is_an_error_and_no_broken_ref() {
     world.git(&["reflog", "expire", "--expire=now", "--all"]);
     world.git(&["gc", "-q", "--prune=now"]);
     receive(&work, &bundle).unwrap_err();
+    // With everything in it, but for what is taken to be the person's.
+    let whole = crate::world::command(&inside.folder)
+        .args(["bundle", "create", "-q", "-", "agent/one"])
+        .output()
+        .unwrap();
+    let error = receive(&work, &whole.stdout).unwrap_err();
+    assert!(matches!(error, GitError::CommitMissing(_)), "{error}");
     assert_eq!(world.commit_of("refs/vivarium/one"), None);
 }
