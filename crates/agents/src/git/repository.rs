@@ -69,7 +69,8 @@ impl Repository {
             }
             Kind::File { .. } => linked(workspace)?,
             Kind::Link | Kind::Other => {
-                return Err(unsupported(root, "its .git is a link", ELSEWHERE));
+                let reason = "its .git is neither a folder nor a file";
+                return Err(unsupported(root, reason, ELSEWHERE));
             }
         };
         refuse_formats(root, &common)?;

@@ -201,7 +201,16 @@ impl Work {
             return Ok(None);
         }
         let pack = aside.path().join(format!("pack-{named}.pack"));
-        repository.add_pack(&pack).map(Some)
+        let kept = repository.add_pack(&pack)?;
+        // A file of that name may have been there, with something else in it.
+        if !theirs.is_commit(&self.git, tip)? {
+            return Err(GitError::Unsupported {
+                path: repository.root().to_owned(),
+                reason: "a pack in it has other objects than its name says".into(),
+                next: "Run “git fsck” in it.",
+            });
+        }
+        Ok(Some(kept))
     }
 
     /// Forgets the agent's work: its refs in the person's repository, and everything of ours. The

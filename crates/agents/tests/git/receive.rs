@@ -194,3 +194,23 @@ fn a_base_that_the_person_has_lost_is_an_error_and_no_broken_ref() {
     assert!(matches!(error, GitError::CommitMissing(_)), "{error}");
     assert_eq!(world.commit_of("refs/vivarium/one"), None);
 }
+
+#[test]
+fn a_pack_in_the_repository_that_is_not_what_its_name_says_is_noticed() {
+    let world = World::new();
+    let (work, inside) = world.begin("one");
+    inside.write("a", "changed\n");
+    inside.commit("work");
+    let bundle = inside.bundle();
+    receive(&work, &bundle).unwrap();
+    world.git(&["update-ref", "-d", "refs/vivarium/one"]);
+    let packs = world.repo().join(".git/objects/pack");
+    for entry in fs::read_dir(packs).unwrap() {
+        let path = entry.unwrap().path();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        fs::write(&path, "something else").unwrap();
+    }
+    let error = receive(&work, &bundle).unwrap_err();
+    assert!(matches!(error, GitError::Unsupported { .. }), "{error}");
+    assert_eq!(world.commit_of("refs/vivarium/one"), None);
+}

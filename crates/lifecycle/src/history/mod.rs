@@ -3,10 +3,10 @@
 //! No `git` runs here: whatever can write to `/repo` could make it run commands as the person
 //! (docs/decisions/0005-history-without-git.md).
 //!
-//! Start with [`History`]. A `Snapshot` reads `/repo` bounded and without following links
-//! ([`folder`]), leaves out what is ignored ([`ignored`]) or may hold secrets ([`secrets`]), and
-//! stores the rest as git objects ([`store`], [`tree`]). [`diff`] compares two trees; [`restore`]
-//! writes one back into `/repo`, and [`export`] into a folder of ours that an image is built from.
+//! Start with `History`. A `Snapshot` reads `/repo` bounded and without following links
+//! ([`folder`]), leaves out what is ignored ([`ignored`]) or may hold secrets (`secrets`), and
+//! stores the rest as git objects (`store`, `tree`). `diff` compares two trees; `restore`
+//! writes one back into `/repo`, and `export` into a folder of ours that an image is built from.
 //! [`folder`], [`ignored`] and [`path`] also read the folders that agents work on.
 
 mod cache;
