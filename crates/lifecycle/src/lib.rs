@@ -20,7 +20,7 @@ mod difference;
 mod error;
 mod evolve;
 mod found_ports;
-mod history;
+pub mod history;
 mod init_home;
 mod lock;
 mod machine;

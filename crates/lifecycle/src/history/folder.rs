@@ -1,6 +1,7 @@
 //! A folder that somebody else may be changing at this moment, used by its descriptor. Every step
 //! goes to one name in an open folder and never through a link, so that nothing outside the folder
-//! that was opened first can be reached.
+//! that was opened first can be reached. Errors are the system's; that a name went away, or became
+//! something else since it was looked at, is one of them.
 
 use std::{
     ffi::OsStr,
@@ -9,19 +10,24 @@ use std::{
         fd::{AsFd, OwnedFd},
         unix::ffi::OsStrExt,
     },
-    path::{Path, PathBuf},
+    path::{Component, Path, PathBuf},
 };
 
 use rustix::fs::{self as sys, AtFlags, Mode, OFlags};
 
 use super::stamp::Stamp;
 
+/// How folders are opened that only lead further: their names needn't be readable.
+#[cfg(target_os = "linux")]
+const PASSED: OFlags = OFlags::PATH;
+#[cfg(not(target_os = "linux"))]
+const PASSED: OFlags = OFlags::RDONLY;
 /// How deep folders are nested whose permissions are looked at.
 const PRIVATE_DEPTH: usize = 16;
 
 /// What a name in a folder is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub enum Kind {
     /// A regular file.
     File {
         /// Whether its owner may run it.
@@ -37,8 +43,10 @@ pub(crate) enum Kind {
 
 /// What is known of a name without opening it.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Found {
+pub struct Found {
+    /// What it is.
     pub kind: Kind,
+    /// By what it is known to be unchanged.
     pub stamp: Stamp,
 }
 
@@ -51,7 +59,7 @@ struct Owner {
 
 /// An open folder.
 #[derive(Debug)]
-pub(crate) struct Folder {
+pub struct Folder {
     fd: OwnedFd,
     /// As it was called when it was opened, for messages.
     path: PathBuf,
@@ -61,9 +69,30 @@ pub(crate) struct Folder {
 
 impl Folder {
     /// Opens a folder by a path of this computer, which the inside has no say in.
-    pub(crate) fn open(path: &Path) -> io::Result<Self> {
+    pub fn open(path: &Path) -> io::Result<Self> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let fd = sys::open(path, flags, Mode::empty())?;
+        Self::of(sys::open(path, flags, Mode::empty())?, path)
+    }
+
+    /// Opens a folder by a resolved path, name by name: one that became a link since it was resolved
+    /// isn't followed.
+    pub fn open_resolved(path: &Path) -> io::Result<Self> {
+        let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let mut fd = sys::open("/", PASSED | flags, Mode::empty())?;
+        for part in path.components() {
+            match part {
+                Component::RootDir => {}
+                Component::Normal(name) => {
+                    fd = sys::openat(&fd, name, PASSED | flags, Mode::empty())?;
+                }
+                _ => return Err(io::ErrorKind::InvalidFilename.into()),
+            }
+        }
+        let fd = sys::openat(&fd, ".", OFlags::RDONLY | flags, Mode::empty())?;
+        Self::of(fd, path)
+    }
+
+    fn of(fd: OwnedFd, path: &Path) -> io::Result<Self> {
         let found = sys::fstat(&fd)?;
         let is_anothers = nix::unistd::geteuid().is_root() && found.st_uid != 0;
         let owner = is_anothers.then(|| Owner {
@@ -78,12 +107,12 @@ impl Folder {
     }
 
     /// Its path, and that of a name in it, for messages.
-    pub(crate) fn path_of(&self, name: &[u8]) -> PathBuf {
+    pub fn path_of(&self, name: &[u8]) -> PathBuf {
         self.path.join(OsStr::from_bytes(name))
     }
 
     /// Opens a folder in this one; a link isn't one.
-    pub(crate) fn enter(&self, name: &[u8]) -> io::Result<Self> {
+    pub fn enter(&self, name: &[u8]) -> io::Result<Self> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         Ok(Self {
             fd: sys::openat(&self.fd, component(name)?, flags, Mode::empty())?,
@@ -93,7 +122,7 @@ impl Folder {
     }
 
     /// Opens a folder in this one, which is made if it is missing.
-    pub(crate) fn enter_or_make(&self, name: &[u8]) -> io::Result<Self> {
+    pub fn enter_or_make(&self, name: &[u8]) -> io::Result<Self> {
         match sys::mkdirat(&self.fd, component(name)?, Mode::from_raw_mode(0o755)) {
             Ok(()) => {
                 let made = self.enter(name)?;
@@ -106,7 +135,7 @@ impl Folder {
     }
 
     /// Opens the folder that these names lead to, one after the other.
-    pub(crate) fn descend(&self, names: &[&[u8]]) -> io::Result<Self> {
+    pub fn descend(&self, names: &[&[u8]]) -> io::Result<Self> {
         let mut folder = self.again()?;
         for name in names {
             folder = folder.enter(name)?;
@@ -115,7 +144,7 @@ impl Folder {
     }
 
     /// The same folder, by a descriptor of its own.
-    pub(crate) fn again(&self) -> io::Result<Self> {
+    pub fn again(&self) -> io::Result<Self> {
         Ok(Self {
             fd: self.fd.try_clone()?,
             path: self.path.clone(),
@@ -124,7 +153,7 @@ impl Folder {
     }
 
     /// Its names, sorted; `None` if there are more than so many.
-    pub(crate) fn names(&self, most: usize) -> io::Result<Option<Vec<Vec<u8>>>> {
+    pub fn names(&self, most: usize) -> io::Result<Option<Vec<Vec<u8>>>> {
         let mut names = Vec::new();
         for entry in sys::Dir::read_from(&self.fd)? {
             let entry = entry?;
@@ -142,14 +171,14 @@ impl Folder {
     }
 
     /// What a name is, without opening it.
-    pub(crate) fn look(&self, name: &[u8]) -> io::Result<Found> {
+    pub fn look(&self, name: &[u8]) -> io::Result<Found> {
         let found = sys::statat(&self.fd, component(name)?, AtFlags::SYMLINK_NOFOLLOW)?;
         Ok(found_of(&found))
     }
 
     /// Reads a regular file of at most so many bytes; `None` for anything else and for what is
     /// larger. A pipe isn't waited for.
-    pub(crate) fn read(&self, name: &[u8], most: u64) -> io::Result<Option<(Vec<u8>, Found)>> {
+    pub fn read(&self, name: &[u8], most: u64) -> io::Result<Option<(Vec<u8>, Found)>> {
         let Some((file, found)) = self.open_file(name)? else {
             return Ok(None);
         };
@@ -163,7 +192,7 @@ impl Folder {
     }
 
     /// Opens a regular file to read it; `None` for anything else.
-    pub(crate) fn open_file(&self, name: &[u8]) -> io::Result<Option<(std::fs::File, Found)>> {
+    pub fn open_file(&self, name: &[u8]) -> io::Result<Option<(std::fs::File, Found)>> {
         // Looked at first: opening a device may do something.
         if !matches!(self.look(name)?.kind, Kind::File { .. }) {
             return Ok(None);
@@ -184,13 +213,41 @@ impl Folder {
     }
 
     /// Where a link leads.
-    pub(crate) fn read_link(&self, name: &[u8]) -> io::Result<Vec<u8>> {
+    pub fn read_link(&self, name: &[u8]) -> io::Result<Vec<u8>> {
         let target = sys::readlinkat(&self.fd, component(name)?, Vec::new())?;
         Ok(target.into_bytes())
     }
 
+    /// Makes a file to write to; one of that name is an error.
+    pub fn create(&self, name: &[u8], mode: u16) -> io::Result<std::fs::File> {
+        let flags =
+            OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let mode = Mode::from_raw_mode(mode.into());
+        let file = std::fs::File::from(sys::openat(&self.fd, component(name)?, flags, mode)?);
+        let given = self.give(&file).map(|()| file);
+        self.or_remove(name, given)
+    }
+
+    /// Opens a regular file to write at its end; `None` for anything else, and if there is none.
+    pub fn append_to(&self, name: &[u8]) -> io::Result<Option<std::fs::File>> {
+        let flags =
+            OFlags::WRONLY | OFlags::APPEND | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let is_file = self.look(name).map(|found| found.kind);
+        if !matches!(is_file, Ok(Kind::File { .. })) {
+            return Ok(None);
+        }
+        let fd = sys::openat(&self.fd, component(name)?, flags, Mode::empty())?;
+        let found = found_of(&sys::fstat(&fd)?);
+        Ok(matches!(found.kind, Kind::File { .. }).then(|| std::fs::File::from(fd)))
+    }
+
+    /// Gives a file another name in this folder, in the place of one that has it.
+    pub fn rename(&self, from: &[u8], to: &[u8]) -> io::Result<()> {
+        self.place(component(from)?, to)
+    }
+
     /// Writes a file aside and puts it in the place of the file or link of that name.
-    pub(crate) fn write(&self, name: &[u8], bytes: &[u8], executable: bool) -> io::Result<()> {
+    pub fn write(&self, name: &[u8], bytes: &[u8], executable: bool) -> io::Result<()> {
         let mode = if executable { 0o755 } else { 0o644 };
         let aside = aside();
         let flags =
@@ -205,7 +262,7 @@ impl Folder {
     }
 
     /// Makes a link aside and puts it in the place of the file or link of that name.
-    pub(crate) fn write_link(&self, name: &[u8], target: &[u8]) -> io::Result<()> {
+    pub fn write_link(&self, name: &[u8], target: &[u8]) -> io::Result<()> {
         let aside = aside();
         sys::symlinkat(target, &self.fd, aside.as_slice())?;
         let given = match self.owner {
@@ -224,12 +281,12 @@ impl Folder {
     }
 
     /// Removes a file or link.
-    pub(crate) fn remove(&self, name: &[u8]) -> io::Result<()> {
+    pub fn remove(&self, name: &[u8]) -> io::Result<()> {
         Ok(sys::unlinkat(&self.fd, component(name)?, AtFlags::empty())?)
     }
 
     /// Removes a folder, if nothing is in it.
-    pub(crate) fn remove_empty(&self, name: &[u8]) -> io::Result<()> {
+    pub fn remove_empty(&self, name: &[u8]) -> io::Result<()> {
         Ok(sys::unlinkat(
             &self.fd,
             component(name)?,
@@ -239,7 +296,7 @@ impl Folder {
 
     /// Takes others' permissions from this folder and all files and folders in it, up to so many, and
     /// not in folders that are nested deeper than anything of ours.
-    pub(crate) fn make_private(&self, most: &mut usize) -> io::Result<()> {
+    pub fn make_private(&self, most: &mut usize) -> io::Result<()> {
         self.make_private_to(most, PRIVATE_DEPTH)
     }
 
@@ -270,7 +327,7 @@ impl Folder {
         Ok(sys::renameat(&self.fd, aside, &self.fd, component(name)?)?)
     }
 
-    fn or_remove(&self, aside: &[u8], done: io::Result<()>) -> io::Result<()> {
+    fn or_remove<T>(&self, aside: &[u8], done: io::Result<T>) -> io::Result<T> {
         if done.is_err() {
             // What failed is told; that this stays too would say less.
             let _ = sys::unlinkat(&self.fd, aside, AtFlags::empty());
@@ -345,5 +402,21 @@ mod tests {
         std::fs::remove_file(&link).unwrap();
         std::fs::write(&link, "y").unwrap();
         assert!(folder.open_unseen(b"file").unwrap().is_some());
+    }
+
+    #[test]
+    fn a_resolved_path_that_became_a_link_since_is_not_followed() {
+        let place = tempfile::tempdir().unwrap();
+        let place = place.path().canonicalize().unwrap();
+        std::fs::create_dir_all(place.join("a/b")).unwrap();
+        std::fs::create_dir_all(place.join("other/b")).unwrap();
+        let path = place.join("a/b");
+        assert!(Folder::open_resolved(&path).is_ok());
+        std::fs::rename(place.join("a"), place.join("moved")).unwrap();
+        std::os::unix::fs::symlink("other", place.join("a")).unwrap();
+        assert!(Folder::open(&path).is_ok());
+        assert!(Folder::open_resolved(&path).is_err());
+        assert!(Folder::open_resolved(&place.join("other/../other")).is_err());
+        assert!(Folder::open_resolved(&place.join("other")).is_ok());
     }
 }

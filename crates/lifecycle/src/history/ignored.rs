@@ -11,7 +11,7 @@ use ignore::{
 use super::{error::HistoryError, folder::Folder, path::RepoPath};
 
 /// The name of files with rules.
-pub(super) const RULES: &[u8] = b".gitignore";
+pub const RULES: &[u8] = b".gitignore";
 /// The longest such file.
 const LONGEST_FILE: u64 = 64 << 10;
 /// Bytes of all such files together.
@@ -19,14 +19,17 @@ const LONGEST: u64 = 256 << 10;
 
 /// The rules that hold in a folder: those of the folders above it and its own.
 #[derive(Clone, Default)]
-pub(super) struct Ignored {
+pub struct Ignored {
     /// The folder's path and its rules, outermost first.
     levels: Vec<(RepoPath, Rc<Gitignore>)>,
 }
 
 impl Ignored {
     /// With the rules of one more folder; `budget` is what may still be read.
-    pub(super) fn with_rules_of(
+    ///
+    /// # Errors
+    /// [`HistoryError`] if its rules are too long or can't be read.
+    pub fn with_rules_of(
         &self,
         folder: &Folder,
         path: &RepoPath,
@@ -46,6 +49,23 @@ impl Ignored {
         let Some((text, _)) = folder.read(RULES, most).map_err(failed)? else {
             return Err(HistoryError::TooManyRules { path: own });
         };
+        self.with_rules(&text, path, own, budget)
+    }
+
+    /// With rules that hold from a folder on; `place` names them in messages.
+    ///
+    /// # Errors
+    /// [`HistoryError`] if they are too long or can't be read.
+    pub fn with_rules(
+        &self,
+        text: &[u8],
+        path: &RepoPath,
+        place: RepoPath,
+        budget: &mut RuleBudget,
+    ) -> Result<Self, HistoryError> {
+        if text.len() as u64 > LONGEST_FILE.min(budget.0) {
+            return Err(HistoryError::TooManyRules { path: place });
+        }
         budget.0 -= text.len() as u64;
         let mut builder = GitignoreBuilder::new("");
         for line in text.split(|byte| *byte == b'\n') {
@@ -54,19 +74,20 @@ impl Ignored {
                 continue;
             };
             if let Err(error) = builder.add_line(None, line) {
-                tracing::debug!(%error, path = %own, "a rule can't be read");
+                tracing::debug!(%error, path = %place, "a rule can't be read");
             }
         }
-        let rules = builder
-            .build()
-            .map_err(|source| HistoryError::Rules { path: own, source })?;
+        let rules = builder.build().map_err(|source| HistoryError::Rules {
+            path: place,
+            source,
+        })?;
         let mut levels = self.levels.clone();
         levels.push((path.clone(), Rc::new(rules)));
         Ok(Self { levels })
     }
 
     /// Whether a file or folder in this folder is left out.
-    pub(super) fn leaves_out(&self, path: &RepoPath, is_folder: bool) -> bool {
+    pub fn leaves_out(&self, path: &RepoPath, is_folder: bool) -> bool {
         for (folder, rules) in self.levels.iter().rev() {
             let skipped = match folder.as_bytes().len() {
                 0 => 0,
@@ -84,7 +105,7 @@ impl Ignored {
 }
 
 /// Bytes of rules that may still be read.
-pub(super) struct RuleBudget(u64);
+pub struct RuleBudget(u64);
 
 impl Default for RuleBudget {
     fn default() -> Self {

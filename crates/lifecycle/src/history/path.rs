@@ -7,16 +7,18 @@ use std::fmt::{self, Write};
 pub struct RepoPath(Vec<u8>);
 
 impl RepoPath {
-    pub(crate) fn new(bytes: impl Into<Vec<u8>>) -> Self {
+    /// From the names' bytes, with `/` between them.
+    pub fn new(bytes: impl Into<Vec<u8>>) -> Self {
         Self(bytes.into())
     }
 
-    pub(crate) fn as_bytes(&self) -> &[u8] {
+    /// The names' bytes, with `/` between them.
+    pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
 
     /// The path of what lies in this folder under a name.
-    pub(crate) fn join(&self, name: &[u8]) -> Self {
+    pub fn join(&self, name: &[u8]) -> Self {
         let mut path = self.0.clone();
         if !path.is_empty() {
             path.push(b'/');
@@ -26,7 +28,7 @@ impl RepoPath {
     }
 
     /// Names of the folders that it lies in, outermost first, and its own name.
-    pub(crate) fn split(&self) -> (Vec<&[u8]>, &[u8]) {
+    pub fn split(&self) -> (Vec<&[u8]>, &[u8]) {
         let mut names: Vec<&[u8]> = self.0.split(|byte| *byte == b'/').collect();
         let own = names.pop().unwrap_or_default();
         (names, own)
@@ -35,7 +37,7 @@ impl RepoPath {
 
 impl RepoPath {
     /// For a sentence: its beginning, and its own name's, if it is long.
-    pub(crate) fn shortened(&self) -> String {
+    pub fn shortened(&self) -> String {
         const LONGEST: usize = 160;
         let whole = self.to_string();
         if whole.len() <= LONGEST {

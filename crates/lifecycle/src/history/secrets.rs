@@ -15,7 +15,7 @@ pub(crate) fn may_hold_secrets(path: &[u8]) -> bool {
 
 /// Whether a path is a file of variables: `.env` or `.env.*` in any folder, but for examples.
 /// Letters count as the same in both cases, as some file systems take them.
-pub(crate) fn is_environment(path: &[u8]) -> bool {
+pub fn is_environment(path: &[u8]) -> bool {
     let path = path.to_ascii_lowercase();
     let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
     let is_one = name == b".env" || name.starts_with(b".env.");

@@ -5,18 +5,24 @@ use rustix::fs::Stat;
 /// Device, inode, size and times of a file. The time of the last change (`ctime`) can't be set by
 /// whoever writes to the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Stamp {
+pub struct Stamp {
+    /// Number of the file system.
     pub device: u64,
+    /// Number of the file in it.
     pub inode: u64,
+    /// Bytes.
     pub size: u64,
+    /// When its content changed last, in Unix nanoseconds.
     pub modified_ns: i128,
+    /// When it changed last in any way, in Unix nanoseconds.
     pub changed_ns: i128,
 }
 
 impl Stamp {
+    /// What the system says of a file.
     // The widths of these fields differ between systems.
     #[allow(clippy::unnecessary_cast, clippy::cast_sign_loss)]
-    pub(crate) fn of(found: &Stat) -> Self {
+    pub fn of(found: &Stat) -> Self {
         let ns = |seconds: i64, ns: i64| i128::from(seconds) * 1_000_000_000 + i128::from(ns);
         Self {
             device: found.st_dev as u64,
@@ -29,7 +35,7 @@ impl Stamp {
 
     /// Whether a change after this time, in Unix nanoseconds, would have another stamp: clocks of
     /// file systems tick slowly.
-    pub(crate) fn is_settled_at(&self, now_ns: i128) -> bool {
+    pub fn is_settled_at(&self, now_ns: i128) -> bool {
         const TICK_NS: i128 = 2_000_000_000;
         self.changed_ns + TICK_NS < now_ns
     }
