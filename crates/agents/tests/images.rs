@@ -95,7 +95,12 @@ async fn build(images: &Images, engine: &Engine, image: &AgentImage) -> (String,
             phases.push(name);
         }
     };
-    let (catalogue, options) = (Catalogue::built_in(), BuildOptions::default());
+    let catalogue = Catalogue::built_in();
+    let options = BuildOptions {
+        // For the next run.
+        keep_fetched: true,
+        ..Default::default()
+    };
     let built = images
         .build(engine, &catalogue, image, &options, &cancel, &mut tell)
         .await;

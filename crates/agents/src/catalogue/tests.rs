@@ -308,7 +308,7 @@ fn commands_are_what_each_tool_takes() {
             "ask",
             resume(),
             false,
-            "codex resume ID --sandbox read-only --config approval_policy=on-request Fix it",
+            "codex resume ID --sandbox read-only --config approval_policy=on-request --config developer_instructions=No command can run in a sandbox in this container. Request escalated permissions with each command, so that the person is asked. Fix it",
         ),
         (
             "codex",

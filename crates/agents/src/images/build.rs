@@ -34,6 +34,9 @@ pub struct BuildOptions {
     pub ground: Ground,
     /// Builds also what is up to date.
     pub rebuild: bool,
+    /// Keeps what a tool's installation left beside its image, which is as large as the tool: a build of the
+    /// same version needn't fetch it again.
+    pub keep_fetched: bool,
 }
 
 impl Images {
@@ -60,7 +63,7 @@ impl Images {
             let mut id = String::new();
             for step in self.steps(catalogue, image, &options.ground)? {
                 id = self
-                    .step(engine, step, options.rebuild, cancel, tell)
+                    .step(engine, step, options, cancel, tell)
                     .await?;
             }
             Ok(id)
@@ -71,7 +74,7 @@ impl Images {
         &self,
         engine: &Engine,
         step: Step,
-        rebuild: bool,
+        options: &BuildOptions,
         cancel: &CancellationToken,
         tell: OnProgress<'_>,
     ) -> Result<String, ImageError> {
@@ -80,7 +83,7 @@ impl Images {
             below.push(self.ensure_base(engine, &base, cancel, tell).await?);
         }
         let digest = step.context.digest(&step.args, &below);
-        if !rebuild
+        if !options.rebuild
             && let Some(image) = engine.image(&step.name).await?
             && image.labels.get(label::INPUTS) == Some(&digest)
             && self.records.trust(&image.id)? == super::Trust::BuiltHere
@@ -100,7 +103,7 @@ impl Images {
         let built = engine.build(request, cancel, tell).await?;
         self.records.built(&step.name, &built.id)?;
         if let Some(tool) = &step.tool {
-            match prune(engine, tool, &built.steps).await {
+            match prune(engine, tool, &built.steps, options.keep_fetched).await {
                 Ok(gone) => tracing::debug!(gone, %tool, "older images were removed"),
                 Err(error) => tracing::warn!(%error, %tool, "older images could not be removed"),
             }
@@ -140,16 +143,25 @@ impl Images {
     }
 }
 
-/// Removes what newer builds of a tool have replaced, as far as nothing uses it; answers how many went.
-async fn prune(engine: &Engine, tool: &ToolId, used: &[String]) -> Result<usize, EngineError> {
+/// Removes what newer builds of a tool have replaced, as far as nothing uses it, and the stage in which this
+/// one was fetched, unless it is kept; answers how many went.
+async fn prune(
+    engine: &Engine,
+    tool: &ToolId,
+    used: &[String],
+    keep_fetched: bool,
+) -> Result<usize, EngineError> {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     let now_s = i64::try_from(now.unwrap_or_default().as_secs()).unwrap_or(i64::MAX);
     let mut gone = 0;
     for image in engine.loose_images(label::TOOL).await? {
         let id = image.id.trim_start_matches("sha256:");
         let is_anothers = image.labels.get(label::TOOL).map(String::as_str) != Some(tool.as_str());
-        let is_used = used.iter().any(|used| id.starts_with(used.as_str()));
-        if is_anothers || is_used || image.created_at_s.saturating_add(BUILDING_S) > now_s {
+        let stays = match used.iter().any(|used| id.starts_with(used.as_str())) {
+            true => keep_fetched,
+            false => image.created_at_s.saturating_add(BUILDING_S) > now_s,
+        };
+        if is_anothers || stays {
             continue;
         }
         match engine.remove_image(&image.id).await {

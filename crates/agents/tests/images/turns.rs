@@ -1,5 +1,5 @@
-//! Whole turns of the real tools: a prompt, a command that they run, a file that it makes; and going on with
-//! the same conversation. The model is tests/agents/model_server.py, in the same container: without network.
+//! Whole turns of the real tools: a prompt, a command that they run, a file that it makes; going on with the
+//! same conversation; and, in a terminal, nothing but the question whether the command may run. The model is tests/agents/model_server.py, in the same container: without network.
 
 use agents::catalogue::{Catalogue, Conversation, Start};
 use serde_json::Value;
@@ -10,6 +10,19 @@ const SCRIPT: &str = r#"[
     {"run": "echo made by the tool >made.txt"}, {"text": "The file is there."},
     {"run": "echo once more >>made.txt"}, {"text": "Went on."}
 ]"#;
+const ASKING: &str = r#"[
+    {"run": "echo made by the tool >made.txt", "arguments": ESCALATED}, {"text": "The file is there."}
+]"#;
+const ESCALATED: &str =
+    r#"{"sandbox_permissions": "require_escalated", "justification": "A test."}"#;
+const PROVIDER: &str = r#"
+[model_providers.scripted]
+name = "scripted"
+base_url = "http://127.0.0.1:PORT/v1"
+wire_api = "responses"
+env_key = "SCRIPTED_KEY"
+"#;
+const CHOICE: &str = "model = \"scripted\"\nmodel_provider = \"scripted\"\n";
 const CONVERSATION: &str = "11111111-2222-4333-8444-555555555555";
 
 pub struct Turns {
@@ -21,12 +34,16 @@ pub struct Turns {
 impl Turns {
     /// A container of the tool's image, with the model's server in it.
     pub fn start(name: &'static str) -> Self {
+        Self::scripted(name, SCRIPT)
+    }
+
+    fn scripted(name: &'static str, script: &str) -> Self {
         let container = Container::start(&["--network", "none"], &image_of(name), &[]);
         container.copy(
             &root().join("tests/agents/model_server.py"),
             "/tmp/model_server.py",
         );
-        write(&container, "/tmp/script.json", SCRIPT);
+        write(&container, "/tmp/script.json", script);
         let server = "exec python3 /tmp/model_server.py --script /tmp/script.json --port-file /tmp/port --log /tmp/log";
         let started = container.exec(&["--detach"], &["sh", "-c", server]);
         assert!(started.status.success());
@@ -81,6 +98,68 @@ impl Turns {
             "{command:?}\n{printed}\n{error}\n{log}"
         );
         printed
+    }
+
+    /// Starts the tool in the terminal, in its default mode, with the files of its first run; waits until it
+    /// asks, says yes, and waits until it is done.
+    fn ask(&self, variables: &[&str], asks: &str) {
+        let catalogue = Catalogue::built_in();
+        let tool = catalogue.tool(&tool(self.name)).unwrap();
+        for file in &tool.first_run {
+            let path = format!("/home/agent/{}", file.path);
+            // What a test adds stands around it.
+            let around = self.container.exec(&[], &["cat", &path]).stdout;
+            let around = String::from_utf8_lossy(&around).into_owned();
+            let (before, after) = around.split_once('#').unwrap_or_default();
+            write(
+                &self.container,
+                &path,
+                &format!("{before}{}{after}", file.content),
+            );
+        }
+        let start = Start {
+            mode: tool.mode(tool.default_mode.as_deref().unwrap()),
+            prompt: Some("Make a file."),
+            ..Default::default()
+        };
+        let command = tool.interactive_command(&start).unwrap();
+        let variables: Vec<String> = variables
+            .iter()
+            .map(|one| one.replace("PORT", &self.port))
+            .collect();
+        let mut words = vec![
+            "tmux",
+            "new-window",
+            "-t",
+            "agent",
+            "-n",
+            "tool",
+            "-c",
+            "/workspace",
+        ];
+        for variable in &variables {
+            words.extend(["-e", variable]);
+        }
+        words.extend(command.iter().map(String::as_str));
+        self.container.said(&words);
+        let screen = || {
+            self.container
+                .said(&["tmux", "capture-pane", "-p", "-t", "agent:tool"])
+        };
+        until(&format!("{asks:?} in the terminal"), || {
+            screen().contains(asks)
+        });
+        let is_made = || {
+            self.container
+                .exec(&[], &["test", "-s", "/workspace/made.txt"])
+                .status
+                .success()
+        };
+        assert!(!is_made(), "{}", screen());
+        self.container
+            .said(&["tmux", "send-keys", "-t", "agent:tool", "Enter"]);
+        until("the file", is_made);
+        until("the last word", || screen().contains("The file is there."));
     }
 
     pub fn made(&self) -> String {
@@ -138,7 +217,7 @@ fn codex_does_what_it_is_asked_and_goes_on_with_the_conversation() {
     let turns = Turns::start("codex");
     turns.write(
         "/home/agent/.codex/config.toml",
-        "model = \"scripted\"\nmodel_provider = \"scripted\"\n\n[model_providers.scripted]\nname = \"scripted\"\nbase_url = \"http://127.0.0.1:PORT/v1\"\nwire_api = \"responses\"\nenv_key = \"SCRIPTED_KEY\"\n",
+        &format!("{CHOICE}{PROVIDER}"),
     );
     let variables = ["SCRIPTED_KEY=not-a-key"];
     let printed = turns.run(&variables, Conversation::New);
@@ -150,4 +229,34 @@ fn codex_does_what_it_is_asked_and_goes_on_with_the_conversation() {
     let printed = turns.run(&variables, Conversation::Resume(id.parse().unwrap()));
     assert!(printed.contains("Went on."), "{printed}");
     assert_eq!(turns.made(), "made by the tool\nonce more");
+}
+
+#[test]
+fn claude_asks_nothing_but_whether_the_command_may_run() {
+    if !wanted() {
+        return;
+    }
+    let turns = Turns::scripted("claude", &ASKING.replace("ESCALATED", "{}"));
+    let variables = [
+        "ANTHROPIC_BASE_URL=http://127.0.0.1:PORT",
+        "ANTHROPIC_AUTH_TOKEN=not-a-key",
+        "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC=1",
+    ];
+    turns.ask(&variables, "Do you want to proceed?");
+}
+
+#[test]
+fn codex_asks_nothing_but_whether_the_command_may_run() {
+    if !wanted() {
+        return;
+    }
+    let turns = Turns::scripted("codex", &ASKING.replace("ESCALATED", ESCALATED));
+    turns.write(
+        "/home/agent/.codex/config.toml",
+        &format!("{CHOICE}#{PROVIDER}"),
+    );
+    turns.ask(
+        &["SCRIPTED_KEY=not-a-key"],
+        "Would you like to run the following command?",
+    );
 }
