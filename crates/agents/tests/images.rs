@@ -29,7 +29,7 @@ use std::{
 
 use agents::{
     catalogue::{Catalogue, ToolId},
-    images::{AgentImage, BuildOptions, ImageSettings, Images},
+    images::{AgentImage, BuildOptions, Ground, ImageSettings, Images},
 };
 use containers::{CancellationToken, Engine};
 use wire::machine::Progress;
@@ -89,6 +89,16 @@ fn images(home: &Path, settings: ImageSettings) -> Images {
 
 /// Builds an image; answers its id and the phases that were told.
 async fn build(images: &Images, engine: &Engine, image: &AgentImage) -> (String, Vec<String>) {
+    build_on(images, engine, image, Ground::Usual).await
+}
+
+/// The same, on another ground.
+async fn build_on(
+    images: &Images,
+    engine: &Engine,
+    image: &AgentImage,
+    ground: Ground,
+) -> (String, Vec<String>) {
     let (cancel, mut phases) = (CancellationToken::new(), Vec::new());
     let mut tell = |progress: Progress| {
         if let Progress::Phase { name } = progress {
@@ -99,7 +109,8 @@ async fn build(images: &Images, engine: &Engine, image: &AgentImage) -> (String,
     let options = BuildOptions {
         // For the next run.
         keep_fetched: true,
-        ..Default::default()
+        rebuild: false,
+        ground,
     };
     let built = images
         .build(engine, &catalogue, image, &options, &cancel, &mut tell)

@@ -62,9 +62,7 @@ impl Images {
             self.records.make_folder()?;
             let mut id = String::new();
             for step in self.steps(catalogue, image, &options.ground)? {
-                id = self
-                    .step(engine, step, options, cancel, tell)
-                    .await?;
+                id = self.step(engine, step, options, cancel, tell).await?;
             }
             Ok(id)
         })

@@ -4,14 +4,14 @@ use std::{collections::BTreeSet, process::Command};
 
 use agents::{
     catalogue::{Catalogue, Conversation, Tool, Word, Words},
-    images::{AgentImage, ImageSettings, ImageState},
+    images::{AgentImage, Ground, ImageSettings, ImageState, OwnDockerfile},
 };
 use containers::Engine;
 
 use crate::{
-    all_wanted, build,
+    all_wanted, build, build_on,
     container::Container,
-    docker, image_of, images, root, said,
+    docker, image_of, images, root, said, tool,
     turns::{Turns, found},
 };
 
@@ -56,12 +56,14 @@ async fn every_tool_is_built_or_says_why_not() {
             ImageState::Missing => panic!("{}", listed.tool),
         }
     }
+    let mut unknown = Vec::new();
     for (id, tool) in catalogue.tools() {
         let ground = tool.base.as_deref().is_none();
         if tool.package.is_some() && ground {
-            options_are_known(&image_of(id.as_str()), tool);
+            unknown.extend(unknown_options(&image_of(id.as_str()), tool));
         }
     }
+    assert_eq!(unknown, Vec::<String>::new());
     build(&images, &engine, &AgentImage::All).await;
     let all = image_of("all");
     eprintln!(
@@ -71,8 +73,8 @@ async fn every_tool_is_built_or_says_why_not() {
     opencode_and_qwen_do_what_they_are_asked();
 }
 
-/// The tool's own help knows each option that the catalogue gives it.
-fn options_are_known(image: &str, tool: &Tool) {
+/// Options that the catalogue gives a tool and its own help doesn't know.
+fn unknown_options(image: &str, tool: &Tool) -> Vec<String> {
     let container = Container::start(&["--network", "none"], image, &[]);
     let literal = |words: &Words| -> Vec<String> {
         let literal = words.iter().filter_map(|word| match word {
@@ -121,13 +123,12 @@ fn options_are_known(image: &str, tool: &Tool) {
         let output = container.exec(&[], &command);
         let help = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
         let known = |option: &str| help.contains(option);
-        unknown.extend(
-            options
-                .into_iter()
-                .filter(|option| option.starts_with('-') && !known(option)),
-        );
+        let missing = options
+            .into_iter()
+            .filter(|option| option.starts_with('-') && !known(option));
+        unknown.extend(missing.map(|option| format!("{} {option}", command.join(" "))));
     }
-    assert_eq!(unknown, Vec::<String>::new(), "{image}");
+    unknown
 }
 
 fn opencode_and_qwen_do_what_they_are_asked() {
@@ -184,4 +185,38 @@ fn the_image_for_graphics_cards_is_built_on_whichever_base_is_named() {
     let container = Container::start(&[], &name, &[]);
     container.until_logged("tmux session agent started");
     assert!(container.said(&["node", "--version"]).starts_with("v22."));
+}
+
+#[tokio::test]
+async fn a_project_s_own_dockerfile_gets_the_tool_s_layers() {
+    if !all_wanted() {
+        return;
+    }
+    let home = tempfile::tempdir().unwrap();
+    let images = images(home.path(), ImageSettings::default());
+    let engine = Engine::connect().await.unwrap();
+    // A user of number 1000, and a path that login shells don't know.
+    let text = "FROM debian:trixie-slim\n\
+        RUN useradd --uid 1000 --create-home builder && mkdir -p /opt/toolchain/bin && \
+        printf '#!/bin/sh\\necho toolchain\\n' >/opt/toolchain/bin/compile && chmod 0755 /opt/toolchain/bin/compile\n\
+        ENV PATH=/opt/toolchain/bin:$PATH\nUSER builder\n";
+    std::fs::write(home.path().join("Dockerfile"), text).unwrap();
+    let file = OwnDockerfile::read(home.path(), "Dockerfile").unwrap();
+    let ground = Ground::Dockerfile(file);
+    let shell = AgentImage::Tool(tool("shell"));
+    let (id, names) = build_on(&images, &engine, &shell, ground.clone()).await;
+    let resolved = images
+        .resolve(&engine, &Catalogue::built_in(), &tool("shell"), &ground)
+        .await
+        .unwrap();
+    assert_eq!(resolved.id, id);
+    {
+        let container = Container::start(&[], &id, &[]);
+        container.until_logged("tmux session agent started");
+        assert_eq!(container.said(&["id", "-un"]), "agent");
+        assert_eq!(container.said(&["bash", "-lc", "compile"]), "toolchain");
+    }
+    for name in names.iter().rev() {
+        docker(&["rmi", name]);
+    }
 }
