@@ -37,7 +37,7 @@ use wire::machine::Progress;
 /// Stands before the names of the images.
 const INSTANCE: &str = "vivarium-test";
 /// How long anything is waited for.
-const DEADLINE: Duration = Duration::from_secs(60);
+const DEADLINE: Duration = Duration::from_secs(300);
 
 fn wanted() -> bool {
     let wanted = std::env::var("VIVARIUM_TEST_ENGINE").is_ok_and(|value| value == "1");
