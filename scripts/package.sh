@@ -37,7 +37,7 @@ rm -rf "$stage"
 mkdir -p "$stage/template" "$stage/bin"
 install -m 0755 "$built/vivarium" "$stage/bin/vivarium"
 # What git knows of these; the certificates of this computer's network are not among them.
-git ls-files -z -- Cargo.toml Cargo.lock crates body docker/base docker/sandbox LICENSE-MIT LICENSE-APACHE |
+git ls-files -z -- Cargo.toml Cargo.lock crates body docker/base docker/sandbox docker/agents docker/build-ca docker/entry docker/Dockerfile docker/Dockerfile.gpu LICENSE-MIT LICENSE-APACHE |
   tar --null --files-from=- -cf - | tar -xf - -C "$stage/template"
 find "$stage/template/crates" "$stage/template/body" -type d -name tests -prune -exec rm -rf {} +
 for body in body/bin/*/body body/bin/*/body-evolve; do

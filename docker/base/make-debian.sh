@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Makes the image debian:trixie-slim from Debian's packages, for machines that reach
-# Debian's archive but no image registry.
+# Debian's archive but no image registry; debian:bookworm-slim too.
 #
 #   docker/base/make-debian.sh [IMAGE]     IMAGE is debian:trixie-slim where it is left out
 #
@@ -8,7 +8,7 @@
 set -euo pipefail
 
 image=${1:-debian:trixie-slim}
-suite=trixie
+case $image in *:bookworm*) suite=bookworm ;; *) suite=trixie ;; esac
 mirror=${DEBIAN_MIRROR:-}
 
 as_root() {

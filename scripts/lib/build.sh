@@ -54,9 +54,11 @@ build_command_line() {
 
 # Certificates of a network that inspects TLS: used while the image is built, never part of it.
 offer_build_ca() {
-  local bundle=${VIVARIUM_BUILD_CA:-${SSL_CERT_FILE:-}}
+  local bundle=${VIVARIUM_BUILD_CA:-${SSL_CERT_FILE:-}} context
   if [ -n "$bundle" ] && [ -f "$bundle" ]; then
-    cmp -s "$bundle" body/build-ca/ca-certificates.crt || install -m 0644 "$bundle" body/build-ca/ca-certificates.crt
+    for context in body docker; do
+      cmp -s "$bundle" "$context/build-ca/ca-certificates.crt" || install -m 0644 "$bundle" "$context/build-ca/ca-certificates.crt"
+    done
   fi
 }
 

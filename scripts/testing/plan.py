@@ -22,6 +22,8 @@ CARGO = frozenset({"cargo"})
 # xvfb-run looks for a free display, and two at once find the same; and while the package is made,
 # the window's program is replaced.
 DISPLAY = frozenset({"display"})
+# The test that builds the images of agents; others use them.
+AGENT_IMAGES = "agent-images:agents/images::building::the_images_are_built"
 # Tests that can't run beside others, with the reason.
 ALONE: dict[str, str] = {}
 
@@ -58,7 +60,7 @@ def environment(project: Project) -> dict[str, str]:
     if not project.fast:
         told["VIVARIUM_TEST_ENGINE"] = "1"
     if project.full:
-        told |= {"VIVARIUM_TEST_POWER_CUTS": "all", "VIVARIUM_TEST_KILLS": "200", "VIVARIUM_TEST_EVOLVES": "50"}
+        told |= {"VIVARIUM_TEST_POWER_CUTS": "all", "VIVARIUM_TEST_KILLS": "200", "VIVARIUM_TEST_EVOLVES": "50", "VIVARIUM_TEST_AGENTS": "all"}
     return told
 
 
@@ -83,6 +85,10 @@ def traits(program: rust.Program) -> rust.Traits | None:
             return rust.Traits("self-evolve", **tiny | {"needs": ("base", "binaries")})
         case "sandbox", "engine":
             return rust.Traits("sandboxes", needs=("base", "sandbox-init", "sandbox-image"), cores=0.75, memory_mb=1200, limit_s=900)
+        case "agents", "images":
+            # Certificates of a network that inspects TLS: used while the images are built.
+            bundle = os.environ.get("VIVARIUM_BUILD_CA") or os.environ.get("SSL_CERT_FILE", "")
+            return rust.Traits("agent-images", needs=(AGENT_IMAGES,), cores=0.5, memory_mb=600, limit_s=900, environment=(("VIVARIUM_BUILD_CA", bundle),))
         case "body", _:
             return rust.Traits("supervisor")
         case "wire", "typescript":
@@ -102,6 +108,12 @@ def single(job: Job) -> Job:
         job.locks |= {"power"}
         job.memory_mb = 3000
         job.cores = 0.9
+    if job.id == AGENT_IMAGES:
+        job.needs = ("base",)
+        job.cores = 0.9
+    # Fetches gigabytes, if it does anything.
+    if job.step == "agent-images" and "::full::" in job.name:
+        job.limit_s = 5400
     # Of a machine that is replaced there are two for a while.
     if job.step in ("evolve", "compose", "hostile"):
         job.memory_mb = 2500
@@ -114,7 +126,7 @@ def single(job: Job) -> Job:
 # Steps that need an engine: left out by --fast.
 WITH_ENGINE = frozenset({
     "base", "builder", "layers-of-image", "static", "image", "clone-image", "window", "hostile", "headless", "mcp-servers", "machine-sandboxes", "evolve", "machines", "access", "command-line", "compose", "documents",
-    "containers", "engines", "self-evolve", "sandboxes", "sandbox-init", "sandbox-image", "sandbox-clients", "openapi", "browser", "package", "package-test",
+    "containers", "engines", "self-evolve", "sandboxes", "sandbox-init", "sandbox-image", "sandbox-clients", "agent-images", "openapi", "browser", "package", "package-test",
 })
 
 
@@ -157,7 +169,11 @@ def builds(project: Project) -> list[Job]:
             how = traits(program)
             if how and not (project.fast and how.step in WITH_ENGINE):
                 found += rust.tests(program, how, lambda name: ALONE.get(name, ""))
-        return [single(job) for job in found if wanted(job, project.only)]
+        found = [single(job) for job in found]
+        chosen = [job for job in found if wanted(job, project.only)]
+        # A test that others build on runs with each of them.
+        needed = {need for job in chosen for need in job.needs}
+        return [job for job in found if wanted(job, project.only) or job.id in needed]
 
     tests = ["cargo", "test", "--locked", "--no-run", "--message-format=json-render-diagnostics"]
     return [
@@ -223,7 +239,7 @@ def steps() -> list[str]:
     """Names of all steps, for --only."""
     project = Project(Path("."), Path("."), "")
     made = {job.step for job in jobs(project)}
-    of_programs = {"window", "hostile", "headless", "mcp-servers", "machine-sandboxes", "evolve", "machines", "access", "command-line", "compose", "documents", "containers", "engines", "self-evolve", "sandboxes", "supervisor", "wire-types", "crates"}
+    of_programs = {"window", "hostile", "headless", "mcp-servers", "machine-sandboxes", "evolve", "machines", "access", "command-line", "compose", "documents", "containers", "engines", "self-evolve", "sandboxes", "agent-images", "supervisor", "wire-types", "crates"}
     return sorted(made | of_programs)
 
 
@@ -243,6 +259,8 @@ def with_needs(all_jobs: list[Job], only: list[str]) -> list[Job]:
             if step in ("sandboxes", "machine-sandboxes"):
                 chosen |= {"base", "sandbox-init", "sandbox-image"}
                 chosen |= {"image", "binaries"} if step == "machine-sandboxes" else set()
+            elif step == "agent-images":
+                chosen.add("base")
             elif step not in ("supervisor", "crates", "wire-types"):
                 chosen |= {"base", "builder", "binaries"} if step in ("containers", "engines", "self-evolve") else {"image", "binaries"}
     while True:

@@ -36,6 +36,11 @@ pub struct Image {
     pub volumes: Vec<String>,
     /// Architecture, such as `amd64`.
     pub architecture: String,
+    /// User that its containers run as; empty for root.
+    pub user: String,
+    /// What registries call it, such as `registry.example.org/ai/claude@sha256:…`. Empty for one that was
+    /// built here and never pushed.
+    pub digests: Vec<String>,
 }
 
 /// An image without a name, which no other image is built on: what a newer build of the same
@@ -73,6 +78,12 @@ impl Engine {
                         .and_then(|config| config.volumes.clone())
                         .unwrap_or_default(),
                     architecture: found.architecture.unwrap_or_default(),
+                    user: found
+                        .config
+                        .as_ref()
+                        .and_then(|config| config.user.clone())
+                        .unwrap_or_default(),
+                    digests: found.repo_digests.unwrap_or_default(),
                     labels: found
                         .config
                         .and_then(|config| config.labels)
@@ -200,6 +211,21 @@ impl Engine {
         cancel: &'a CancellationToken,
         tell: &'a mut (dyn FnMut(Progress) + Send),
     ) -> BoxFuture<'a, Result<(), EngineError>> {
+        self.pull_platform(name, "", cancel, tell)
+    }
+
+    /// Fetches an image from its registry for a platform, such as `linux/arm64`; for the engine's own if
+    /// that is empty.
+    ///
+    /// # Errors
+    /// As [`pull`](Self::pull).
+    pub fn pull_platform<'a>(
+        &'a self,
+        name: &'a str,
+        platform: &'a str,
+        cancel: &'a CancellationToken,
+        tell: &'a mut (dyn FnMut(Progress) + Send),
+    ) -> BoxFuture<'a, Result<(), EngineError>> {
         Box::pin(async move {
             // A colon after the last slash separates the tag; one before it is a registry's port.
             let tagged = name
@@ -211,7 +237,10 @@ impl Engine {
             } else {
                 format!("{name}:latest")
             };
-            let options = CreateImageOptionsBuilder::new().from_image(&whole).build();
+            let options = CreateImageOptionsBuilder::new()
+                .from_image(&whole)
+                .platform(platform)
+                .build();
             let mut stream = std::pin::pin!(self.docker.create_image(Some(options), None, None));
             let doing = || format!("pull {name}");
             loop {

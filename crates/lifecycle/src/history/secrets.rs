@@ -4,13 +4,14 @@
 /// Ends of names of files that say which variables a `.env` takes, and hold no secret.
 const EXAMPLES: [&[u8]; 4] = [b".example", b".sample", b".template", b".dist"];
 /// Certificates of the network that this computer builds in.
-const BUILD_CA: &[u8] = b"body/build-ca/";
+const BUILD_CA: [&[u8]; 2] = [b"body/build-ca/", b"docker/build-ca/"];
 
 /// Whether a path from the root of the repo is one of those: a file of variables, or a certificate
-/// in `body/build-ca`.
+/// in a folder `build-ca`.
 pub(crate) fn may_hold_secrets(path: &[u8]) -> bool {
     let lower = path.to_ascii_lowercase();
-    is_environment(path) || lower.starts_with(BUILD_CA) && lower.ends_with(b".crt")
+    let of_a_build = BUILD_CA.iter().any(|folder| lower.starts_with(folder));
+    is_environment(path) || of_a_build && lower.ends_with(b".crt")
 }
 
 /// Whether a path is a file of variables: `.env` or `.env.*` in any folder, but for examples.
@@ -34,6 +35,7 @@ mod tests {
             "sub/.env",
             ".ENV",
             "body/build-ca/x.crt",
+            "docker/build-ca/x.crt",
         ] {
             assert!(may_hold_secrets(secret.as_bytes()), "{secret}");
         }
