@@ -4,7 +4,8 @@
 //! Start reading at `http`, the routes, and at `server` and `upstream`: a server, and one process of it.
 //!
 //! - `run`, `http`: the thread that all of it runs in, and its routes
-//! - `config`, `entry`, `builtin`: which servers there are
+//! - `config`, `config_file`, `jsonc`: which servers there are, a file that says so, JSON as people write it
+//! - `entry`, `entry_form`, `builtin`: a server's entry, the forms that clients have for it, our own servers
 //! - `server`, `upstream`, `members`, `life`, `opening`, `incoming`, `again`: a server, its process, the
 //!   sessions with it, its starts, its handshake, what it says, and requests that are asked again
 //! - `link`, `process`, `lines`, `remote`: what carries the conversation: pipes, or HTTP to one elsewhere
@@ -17,11 +18,14 @@ mod again;
 mod aggregate;
 mod builtin;
 mod config;
+mod config_file;
 mod dispatch;
 mod entry;
+mod entry_form;
 mod filter;
 pub mod http;
 mod incoming;
+mod jsonc;
 mod life;
 mod lines;
 mod link;

@@ -9,7 +9,7 @@ use wire::{
     advice::Advice,
     failure::{Failure, FailureCode},
     inspector::{McpAnswer, McpSession},
-    mcp::{McpDirection, McpServerState, McpServerStatus, McpStatus, McpTrace, McpTracePage},
+    mcp::{McpDirection, McpFileProblem, McpServerState, McpServerStatus, McpStatus, McpTrace, McpTracePage},
     stream::Event,
 };
 
@@ -53,8 +53,19 @@ async fn list(app: &App, json: bool) -> Result<u8, Failure> {
         if let Some(error) = &file.error {
             print::note(&format!("{}: {error}", file.path));
         }
+        for problem in &file.problems {
+            print::note(&format!("{}: {}", file.path, told_problem(problem)));
+        }
     }
     Ok(0)
+}
+
+fn told_problem(problem: &McpFileProblem) -> String {
+    let left_out = if problem.left_out { "not used: " } else { "" };
+    match &problem.server {
+        Some(server) => format!("{server:?}: {left_out}{}", problem.problem),
+        None => format!("{left_out}{}", problem.problem),
+    }
 }
 
 fn words(server: &McpServerStatus) -> String {

@@ -1,6 +1,6 @@
 // MCP servers of the fake host: scenes to look at.
 
-import type { McpServerStatus, McpTrace } from "../wire";
+import type { McpFile, McpServerStatus, McpTrace } from "../wire";
 import type { Answer, Command, Request } from "./host";
 
 type State = { state: "ready"; pid: number | null; since_ms: number } | { state: "idle" } | { state: "disabled" } | { state: "backoff"; retry_in_ms: number };
@@ -60,11 +60,25 @@ function traces(after: number): { events: McpTrace[]; last: number } {
   return { events, last };
 }
 
+const FILES: McpFile[] = [
+  { path: "/repo/mcp.json", source: "repo", found: true, error: null, problems: [] },
+  {
+    path: "/data/mcp.json",
+    source: "data",
+    found: true,
+    error: null,
+    problems: [
+      { server: "my notes", left_out: true, problem: "invalid server name \"my notes\": use 1 to 48 letters, digits, '-', '_' and '.'" },
+      { server: "weather", left_out: false, problem: 'not supported and ignored: "timeout"' },
+    ],
+  },
+];
+
 export const fakeMcp: { [K in Command]?: (request: Request<K>) => unknown } = {
-  mcp_status: () => ({ servers: servers(), files: [], aggregate_sessions: 1, last_trace: 0, version: "0.1.0" }),
+  mcp_status: () => ({ servers: servers(), files: FILES, aggregate_sessions: 1, last_trace: 0, version: "0.1.0" }),
   mcp_servers: () => ({
     servers: servers().map(({ name, source, state }) => ({ name, source, enabled: state !== "disabled", entry: { ...(name === "tickets" ? { url: "https://tickets.example/mcp", args: [], env: {}, headers: { Authorization: "•••" } } : { command: "python3", args: ["-m", name], env: { API_KEY: "•••" }, headers: {} }), isolate: false, disabled: false, redact: false, rename: {} } })),
-    files: [{ path: "/repo/mcp.json", source: "repo", found: true, error: null }],
+    files: FILES,
   }),
   mcp_traces: ({ after }) => traces(after),
   mcp_access: () => ({ url: "http://127.0.0.1:8765" }),

@@ -919,7 +919,18 @@ source: McpSource,
 /** Whether it is there. */
 found: boolean,
 /** What is wrong with it; what it said when it was last sound goes on. */
-error: string | null, };
+error: string | null,
+/** What of it is not used, or not as it is written. */
+problems: Array<McpFileProblem>, };
+
+/** Something in a file that is not used, or not as it is written. */
+export type McpFileProblem = {
+/** Name of the server whose entry it is; none if it is about the file. */
+server: string | null,
+/** Whether the entry is left out because of it. */
+left_out: boolean,
+/** The reason, in a sentence. */
+problem: string, };
 
 /** What a message is. */
 export type McpKind = "request" | "response" | "notification" | "error";
