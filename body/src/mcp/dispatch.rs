@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::{Value, value::RawValue};
 use wire::mcp::{McpDirection, McpKind};
@@ -164,6 +165,19 @@ pub fn told(session: &Arc<Session>, message: &Message) {
             ..upstream.told(McpDirection::ClientToServer, message)
         });
         upstream.pass(text);
+    }
+}
+
+/// A server's request that the client can't be asked is refused in its name.
+pub fn refuse(session: &Arc<Session>, question: Bytes) {
+    let Ok(question) = Message::read(question) else {
+        return;
+    };
+    let text = "the client can only be asked during tools/call, prompts/get and resources/read";
+    let id = question.id().unwrap_or("null");
+    let refusal = Answer::refusal(id, code::INVALID_REQUEST, text);
+    if let Ok(refusal) = Message::read(refusal.text) {
+        told(session, &refusal);
     }
 }
 

@@ -123,7 +123,7 @@ impl Upstream {
             return;
         };
         let number = session.ask(self, self.life(), id);
-        session.deliver(message.with(Some(&number.to_string()), &[]));
+        session.deliver_request(message.with(Some(&number.to_string()), &[]));
     }
 
     fn noted(&self, message: &Message) {

@@ -188,6 +188,9 @@ impl Relay {
         for session in &now {
             if let session::Channel::Mailbox(mailbox) = &session.channel {
                 mailbox.tidy(limits.patience);
+                for question in mailbox.overdue(limits.asking) {
+                    dispatch::refuse(session, question);
+                }
             }
             let Some(since) = session.idle() else {
                 continue;

@@ -59,10 +59,11 @@ pub struct Post {
 }
 
 impl Post {
-    /// Of a session that has a mailbox: what the mailbox may put onto its answer.
-    pub fn of(session: &Arc<Session>, sink: &super::queue::Sink) -> Self {
+    /// Of a session that has a mailbox: what the mailbox may put onto its answer; requests of
+    /// servers only if it `asks`.
+    pub fn of(session: &Arc<Session>, sink: &super::queue::Sink, asks: bool) -> Self {
         let number = match &session.channel {
-            Channel::Mailbox(mailbox) => mailbox.post(sink.clone()),
+            Channel::Mailbox(mailbox) => mailbox.post(sink.clone(), asks),
             Channel::Stream(_) => 0,
         };
         Self {

@@ -35,13 +35,15 @@ use super::{
 const PATIENCE: Duration = Duration::from_secs(10 * 60);
 /// Calls that may wait so.
 const MOST: usize = 256;
+/// Requests whose answer may be that the client is asked something; of no other it may.
+pub const ASKING: [&str; 3] = ["tools/call", "prompts/get", "resources/read"];
 
 /// A call under way.
 pub struct Round {
     pub session: Arc<Session>,
     pub outbox: Outbox,
     /// Dropped with it, so that the call is cancelled where it did not end.
-    pub _post: Post,
+    pub post: Post,
     pub method: Arc<str>,
 }
 
@@ -175,6 +177,24 @@ impl Round {
         }
     }
 
+    /// It is answered: what a server asked meanwhile is asked with the next call.
+    fn over(self) {
+        let Self {
+            session,
+            mut outbox,
+            post,
+            ..
+        } = self;
+        drop(post);
+        while let Some(left) = outbox.ready() {
+            if let Outgoing::Note(text) = left
+                && Message::read(text.clone()).is_ok_and(|message| message.kind == McpKind::Request)
+            {
+                session.deliver_request(text);
+            }
+        }
+    }
+
     /// Waits for the client to come again: what it is told.
     fn park(self, relay: &Relay, id: &str, question: &Message) -> Bytes {
         let state = crate::secrets::make(32);
@@ -205,7 +225,10 @@ impl Round {
     /// Answers with what comes first: the result, a question, or a stream that ends with either.
     pub async fn respond(mut self, relay: Arc<Relay>, id: String) -> Response {
         let first = match self.next(&id).await {
-            Next::Answer(status, text) => return json(status, text),
+            Next::Answer(status, text) => {
+                self.over();
+                return json(status, text);
+            }
             Next::Question(question) => {
                 return json(StatusCode::OK, self.park(&relay, &id, &question));
             }
@@ -217,7 +240,10 @@ impl Round {
         let rest = stream::unfold(Some((self, relay, id)), |state| async move {
             let (mut round, relay, id) = state?;
             match round.next(&id).await {
-                Next::Answer(_, text) => Some((event(None, &text), None)),
+                Next::Answer(_, text) => {
+                    round.over();
+                    Some((event(None, &text), None))
+                }
                 Next::Question(question) => {
                     let text = round.park(&relay, &id, &question);
                     Some((event(None, &text), None))

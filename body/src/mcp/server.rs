@@ -35,6 +35,9 @@ pub struct Limits {
     pub idle_own: Duration,
     /// A stream that broke may be taken up again for so long.
     pub patience: Duration,
+    /// What a server asks while a client without a session waits for an answer that can't carry it
+    /// is refused after so long.
+    pub asking: Duration,
     /// How often sessions are looked at, while there are any.
     pub look: Duration,
 }
@@ -47,6 +50,7 @@ impl Default for Limits {
             idle: Duration::from_secs(60 * 60),
             idle_own: Duration::from_secs(15 * 60),
             patience: Duration::from_secs(30),
+            asking: Duration::from_secs(3),
             look: Duration::from_secs(5),
         }
     }

@@ -19,6 +19,7 @@ use super::{
     message::Message,
     queue::{Full, Outgoing, Sink},
     upstream::Upstream,
+    version,
 };
 
 /// How bad a log message is; as in syslog.
@@ -189,10 +190,29 @@ impl Session {
 
     /// Sends the client what answers no request of its own; one who does not read ends.
     pub fn deliver(&self, text: Bytes) {
-        let put = match &self.channel {
+        self.end_if_stuck(match &self.channel {
             Channel::Stream(sink) => sink.put(Outgoing::Note(text)),
             Channel::Mailbox(mailbox) => mailbox.put(text),
-        };
+        });
+    }
+
+    /// Sends the client what a server asks of it.
+    pub fn deliver_request(&self, text: Bytes) {
+        match &self.channel {
+            Channel::Mailbox(mailbox) if self.is_stateless() => {
+                self.end_if_stuck(mailbox.put_request(text));
+            }
+            _ => self.deliver(text),
+        }
+    }
+
+    /// Whether its client speaks the revision without sessions: it stands for all its requests.
+    pub fn is_stateless(&self) -> bool {
+        let client = self.client();
+        client.is_some_and(|client| client.version == version::STATELESS)
+    }
+
+    fn end_if_stuck(&self, put: Result<(), Full>) {
         if put == Err(Full::Stuck) {
             tracing::warn!(
                 session = &*self.id,

@@ -196,7 +196,8 @@ pub async fn post(
     };
     if let Some(offers) = rounds::offers(&meta) {
         let session = rounds::session(&relay, &at, filter, &meta, &offers);
-        let mut post = Post::of(&session, &sink);
+        let asks = rounds::ASKING.contains(&message.method());
+        let mut post = Post::of(&session, &sink, asks);
         match &at {
             At::All => post.add(aggregate::request(&relay, &session, &plain, &sink).await),
             At::One(server) => {
@@ -215,7 +216,7 @@ pub async fn post(
         let round = Round {
             session,
             outbox,
-            _post: post,
+            post,
             method,
         };
         return round.respond(relay, id).await;

@@ -195,7 +195,7 @@ pub async fn post(
         return StatusCode::ACCEPTED.into_response();
     }
     let (sink, outbox) = queue::queue();
-    let mut post = Post::of(&session, &sink);
+    let mut post = Post::of(&session, &sink, true);
     one(&relay, &at, &session, &message, &sink, &mut post).await;
     drop(sink);
     respond(outbox, 1, false, post, None).await
@@ -244,7 +244,7 @@ async fn batch(relay: &Arc<Relay>, at: &At, headers: &HeaderMap, body: &Bytes) -
         return bad("a batch must contain at least one message");
     }
     let (sink, outbox) = queue::queue();
-    let mut post = Post::of(&session, &sink);
+    let mut post = Post::of(&session, &sink, true);
     let mut expected = 0;
     for part in parts {
         let text = body.slice_ref(part.get().as_bytes());

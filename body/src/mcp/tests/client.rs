@@ -54,6 +54,7 @@ pub fn limits() -> Limits {
     Limits {
         own_processes: 2,
         patience: Duration::ZERO,
+        asking: Duration::ZERO,
         look: Duration::from_millis(50),
         ..Limits::default()
     }

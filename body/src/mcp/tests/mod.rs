@@ -6,5 +6,6 @@ mod endpoints;
 mod lasting;
 mod promises;
 mod remote;
+mod rounds;
 mod servers;
 mod streams;

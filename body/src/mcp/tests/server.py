@@ -91,6 +91,8 @@ def call(number, params):
         answer(number, result=text(child.pid))
     elif name == "fail":
         answer(number, result=text("no", isError=True))
+    elif name == "roots":
+        answer(number, result=text(json.dumps(asked.get("roots"))))
     elif name == "ask":
         asked["s1"] = number
         say(json.dumps({"jsonrpc": "2.0", "id": "s1", "method": "sampling/createMessage", "params": {}}))
@@ -115,6 +117,15 @@ for line in sys.stdin:
         answer(number, result=result)
     elif method == "tools/call":
         call(number, params)
+    elif method == "notifications/initialized" and mode == "roots":
+        say(json.dumps({"jsonrpc": "2.0", "id": "r1", "method": "roots/list"}))
+    elif method is None and number == "r1":
+        asked["roots"] = message.get("result") or message.get("error")
+        if "list" in asked:
+            answer(asked.pop("list"), result={"tools": []})
+    elif method == "tools/list" and mode == "asks-first":
+        asked["list"] = number
+        say(json.dumps({"jsonrpc": "2.0", "id": "r1", "method": "roots/list"}))
     elif method == "tools/list":
         tools = [{"name": name, "inputSchema": {"type": "object"}} for name in ["echo", "pid"]]
         answer(number, result={"tools": tools})
