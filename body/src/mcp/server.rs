@@ -1,7 +1,11 @@
 //! A configured server: its entry, its counts, the process that clients share, and those that
 //! belong to one session each.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    path::PathBuf,
+    sync::{Arc, Weak},
+    time::Duration,
+};
 
 use parking_lot::{Mutex, RwLock};
 use serde_json::json;
@@ -80,7 +84,7 @@ pub struct Core {
     configured: RwLock<Configured>,
     /// How the shared process stands, for who is told of changes.
     shown: Mutex<Option<ServiceStatus>>,
-    told: RwLock<Option<std::sync::Weak<Upstream>>>,
+    told: RwLock<Option<Weak<Upstream>>>,
 }
 
 impl Core {
@@ -147,7 +151,7 @@ impl Core {
 #[derive(Debug, thiserror::Error)]
 pub enum NoProcess {
     #[error(
-        "the MCP server {server:?} has reached the limit of {most} processes; close a session first"
+        "the MCP server {server:?} has reached the limit of {most} processes, and all of them are in use; close a session first"
     )]
     TooMany { server: String, most: usize },
 }
@@ -206,14 +210,7 @@ impl Server {
             return Ok(Arc::clone(&self.shared));
         }
         let common = &self.core.common;
-        let mut own = self.own.lock();
-        own.retain(|upstream| !upstream.is_over());
-        if own.len() >= common.limits.own_processes {
-            return Err(NoProcess::TooMany {
-                server: self.core.name.to_string(),
-                most: common.limits.own_processes,
-            });
-        }
+        self.make_room(common.limits.own_processes)?;
         let (upstream, orders) = Upstream::new(
             Arc::clone(&self.core),
             Some(Arc::downgrade(session)),
@@ -221,8 +218,39 @@ impl Server {
         );
         let keeping = life::keep(Arc::clone(&upstream), orders);
         common.tasks.spawn_on(keeping, &common.runtime);
-        own.push(Arc::clone(&upstream));
+        self.own.lock().push(Arc::clone(&upstream));
         Ok(upstream)
+    }
+
+    /// Makes room for one more process of one session: of those that nobody uses, the session that
+    /// nobody used for longest ends. Clients that are gone rarely say so.
+    fn make_room(&self, most: usize) -> Result<(), NoProcess> {
+        let owners: Vec<Arc<Session>> = {
+            let mut own = self.own.lock();
+            own.retain(|upstream| !upstream.is_over());
+            let owners = own.iter().filter_map(|upstream| upstream.owner.as_ref());
+            let owners = owners.filter_map(Weak::upgrade);
+            owners.filter(|owner| !owner.has_ended()).collect()
+        };
+        let too_many = || NoProcess::TooMany {
+            server: self.core.name.to_string(),
+            most,
+        };
+        if owners.len() < most {
+            // Those that were told to end take a moment.
+            let ending = self.own.lock().len() - owners.len();
+            return if ending <= most { Ok(()) } else { Err(too_many()) };
+        }
+        let idle = owners.iter().filter_map(|owner| Some((owner.idle()?, owner)));
+        let (idle, oldest) = idle.max_by_key(|(idle, _)| *idle).ok_or_else(too_many)?;
+        tracing::info!(
+            server = &*self.core.name,
+            session = &*oldest.id,
+            idle_s = idle.as_secs(),
+            "a session that nobody uses ends, as another needs a process"
+        );
+        oldest.end();
+        Ok(())
     }
 
     /// Every process of its.

@@ -286,6 +286,7 @@ async fn begin(relay: &Arc<Relay>, at: &At, filter: Filter, message: &Message) -
     };
     let session = new_session(at, client, filter);
     let mut unless = Unless(Some(Arc::clone(&session)));
+    let _busy = session.busy();
     let answer = match at {
         At::One(server) => dispatch::initialize(server, &session, message).await,
         At::All => aggregate::initialize(&session, message),
