@@ -81,9 +81,13 @@ async fn one(
     Ok(speak(relay, at, Filter::default(), request).await)
 }
 
-async fn all(State(relay): Shared, Query(words): Words, request: Request<Body>) -> Response {
-    let filter = Filter::read(words.get("servers"), words.get("tools"));
-    speak(relay, At::All, filter, request).await
+async fn all(
+    State(relay): Shared,
+    Query(words): Words,
+    request: Request<Body>,
+) -> Result<Response, ApiError> {
+    let filter = Filter::read(&words).map_err(|error| ApiError::bad_request(error.to_string()))?;
+    Ok(speak(relay, At::All, filter, request).await)
 }
 
 async fn speak(relay: Arc<Relay>, at: At, filter: Filter, request: Request<Body>) -> Response {

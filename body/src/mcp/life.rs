@@ -156,8 +156,9 @@ async fn live(upstream: &Arc<Upstream>, orders: &mut mpsc::UnboundedReceiver<Ord
                     match (hello, line.take()) {
                         (Ok(hello), Some(line)) => {
                             ready = Some(Instant::now());
+                            let instructions = hello.instructions.clone();
                             upstream.open(line, pid, hello);
-                            core.refresh(upstream);
+                            core.introduced(upstream, instructions);
                         }
                         (Err(problem), _) => {
                             life.problem = Some(core.says(&format!("could not be started: it {problem}")));

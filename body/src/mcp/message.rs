@@ -12,6 +12,8 @@ use serde::Deserialize;
 use serde_json::{json, value::RawValue};
 use wire::mcp::McpKind;
 
+use super::jsonc;
+
 /// The largest message that passes, in bytes.
 pub const LARGEST: usize = 64 << 20;
 
@@ -72,6 +74,7 @@ pub struct Fields {
     pub request_id: Option<Range<usize>>,
     pub progress_token: Option<Range<usize>>,
     pub reference: Option<Range<usize>>,
+    pub task: Option<Range<usize>>,
 }
 
 #[derive(Deserialize)]
@@ -91,6 +94,8 @@ struct RawFields<'a> {
     progress_token: Option<&'a RawValue>,
     #[serde(borrow, rename = "ref")]
     reference: Option<&'a RawValue>,
+    #[serde(borrow)]
+    task: Option<&'a RawValue>,
 }
 
 /// A message and where its parts lie.
@@ -202,6 +207,7 @@ impl Message {
             request_id: place(raw.request_id),
             progress_token: place(raw.progress_token),
             reference: place(raw.reference),
+            task: place(raw.task),
         };
         // A request has its token in `_meta`, a progress notification beside it.
         if self.kind == McpKind::Request
@@ -211,6 +217,14 @@ impl Message {
             fields.progress_token = place(meta.progress_token);
         }
         Ok(fields)
+    }
+
+    /// The request without what asks for a task; none if it asks for none.
+    pub fn without_task(&self) -> Option<Self> {
+        self.fields().ok()?.task?;
+        let text = std::str::from_utf8(&self.text).ok()?;
+        let text = jsonc::remove(text, &["params"], "task")?;
+        Self::read(text.into()).ok()
     }
 
     /// The text with its id replaced, and these places.
@@ -385,6 +399,22 @@ mod tests {
             text,
             "{\"id\": 12, \"x\": 1,  \"method\":\"tools/call\", \"params\":{\"arguments\":{\"id\":7,\"progressToken\":1}, \"_meta\":{\"k\":0, \"progressToken\":12}, \"name\":\"m\"}}"
         );
+    }
+
+    #[test]
+    fn a_task_is_taken_out_and_all_else_stays() {
+        let message = |params: &str| {
+            let text = format!(r#"{{"id":1,"method":"tools/call","params":{params}}}"#);
+            Message::read(text.into()).unwrap()
+        };
+        let asked = message(r#"{"task": {"ttl": 1}, "name": "n", "arguments": {"task": 1.0}}"#);
+        let plain = asked.without_task().unwrap();
+        assert_eq!(
+            plain.params(),
+            Some(r#"{"name": "n", "arguments": {"task": 1.0}}"#)
+        );
+        assert!(plain.without_task().is_none());
+        assert_eq!(message(r#"{"task":{}}"#).without_task().unwrap().params(), Some("{}"));
     }
 
     #[test]

@@ -9,13 +9,16 @@
 //! - `server`, `upstream`, `members`, `life`, `opening`, `incoming`, `again`: a server, its process, the
 //!   sessions with it, its starts, its handshake, what it says, and requests that are asked again
 //! - `link`, `process`, `lines`, `remote`: what carries the conversation: pipes, or HTTP to one elsewhere
-//! - `session`, `dispatch`, `aggregate`, `filter`: a client, what it says, and all servers as one
+//! - `session`, `dispatch`: a client, and what it says
+//! - `aggregate`, `all_servers`, `listing`: all servers as one, how they are asked, and their lists
+//! - `filter`, `tool_names`: what of them is shown, and under which names
 //! - `streamable`, `stateless`, `listen`, `rounds`, `sse`: the revisions of the protocol over HTTP
 //! - `reply`, `resume`, `mailbox`, `queue`: how answers go back, also to a client that comes back
 //! - `message`, `version`, `traces`, `stats`: messages as text, revisions, the last messages, counts
 
 mod again;
 mod aggregate;
+mod all_servers;
 mod builtin;
 mod config;
 mod config_file;
@@ -30,6 +33,7 @@ mod life;
 mod lines;
 mod link;
 mod listen;
+mod listing;
 mod mailbox;
 mod members;
 mod message;
@@ -47,6 +51,7 @@ mod sse;
 mod stateless;
 mod stats;
 mod streamable;
+mod tool_names;
 mod traces;
 mod upstream;
 mod version;
@@ -72,6 +77,7 @@ use self::{
     rounds::Rounds,
     server::{Common, NotReady, Server},
     session::Session,
+    tool_names::ListedNames,
     traces::Traces,
     upstream::Order,
 };
@@ -90,6 +96,8 @@ pub struct Relay {
     begun: Notify,
     /// Of clients without sessions that answer questions.
     rounds: Rounds,
+    /// At the endpoint over all servers.
+    names: ListedNames,
 }
 
 impl Relay {
@@ -102,6 +110,7 @@ impl Relay {
             sessions: Mutex::default(),
             begun: Notify::new(),
             rounds: Rounds::default(),
+            names: ListedNames::default(),
         });
         relay.apply();
         relay

@@ -2,6 +2,7 @@
 //! belong to one session each.
 
 use std::{
+    collections::BTreeMap,
     path::PathBuf,
     sync::{Arc, Weak},
     time::Duration,
@@ -26,6 +27,9 @@ use super::{
     version,
 };
 use crate::changes::Changes;
+
+/// So many times the processes of one session each may there be, with those that are ending.
+const ENDING: usize = 4;
 
 /// What clients may take, and for how long.
 #[derive(Clone, Copy, Debug)]
@@ -85,6 +89,18 @@ pub struct Core {
     /// How the shared process stands, for who is told of changes.
     shown: Mutex<Option<ServiceStatus>>,
     told: RwLock<Option<Weak<Upstream>>>,
+    heard: Mutex<Heard>,
+}
+
+/// What a server said so far.
+#[derive(Default)]
+struct Heard {
+    /// How it is to be used, as it said at its last start; none before the first one.
+    instructions: Option<Option<String>>,
+    /// What its lists say for nothing, by their methods.
+    remarks: BTreeMap<&'static str, Vec<String>>,
+    /// It was left out of a list.
+    missed: bool,
 }
 
 impl Core {
@@ -134,11 +150,36 @@ impl Core {
         }
     }
 
-    /// A process began anew: what it lists may be another.
-    pub fn refresh(&self, upstream: &Upstream) {
-        if upstream.life() > 1 {
+    /// A process is ready: what it lists may be another, or was not there in time before.
+    pub fn introduced(&self, upstream: &Upstream, instructions: Option<String>) {
+        let missed = {
+            let mut heard = self.heard.lock();
+            heard.instructions = Some(instructions);
+            std::mem::take(&mut heard.missed)
+        };
+        if upstream.life() > 1 || missed {
             self.common.lists.notify_waiters();
         }
+    }
+
+    /// How the server is to be used; none if it never ran.
+    pub fn instructions(&self) -> Option<Option<String>> {
+        self.heard.lock().instructions.clone()
+    }
+
+    /// It was left out of a list: who asked for that is told when it is ready.
+    pub fn miss(&self) {
+        self.heard.lock().missed = true;
+    }
+
+    /// What a list of its says for nothing.
+    pub fn remark(&self, method: &'static str, remarks: Vec<String>) {
+        self.heard.lock().remarks.insert(method, remarks);
+    }
+
+    fn remarks(&self) -> Vec<String> {
+        let heard = self.heard.lock();
+        heard.remarks.values().flatten().cloned().collect()
     }
 
     fn shared(&self) -> Option<Arc<Upstream>> {
@@ -186,6 +227,7 @@ impl Server {
             configured: RwLock::new(configured),
             shown: Mutex::default(),
             told: RwLock::default(),
+            heard: Mutex::default(),
         });
         let hello = json!({
             "protocolVersion": version::NEWEST_WITH_SESSIONS,
@@ -225,21 +267,24 @@ impl Server {
     /// Makes room for one more process of one session: of those that nobody uses, the session that
     /// nobody used for longest ends. Clients that are gone rarely say so.
     fn make_room(&self, most: usize) -> Result<(), NoProcess> {
-        let owners: Vec<Arc<Session>> = {
+        let (owners, processes): (Vec<Arc<Session>>, usize) = {
             let mut own = self.own.lock();
             own.retain(|upstream| !upstream.is_over());
             let owners = own.iter().filter_map(|upstream| upstream.owner.as_ref());
             let owners = owners.filter_map(Weak::upgrade);
-            owners.filter(|owner| !owner.has_ended()).collect()
+            let owners = owners.filter(|owner| !owner.has_ended()).collect();
+            (owners, own.len())
         };
         let too_many = || NoProcess::TooMany {
             server: self.core.name.to_string(),
             most,
         };
+        // Those that were told to end take a moment.
+        if processes >= most * ENDING {
+            return Err(too_many());
+        }
         if owners.len() < most {
-            // Those that were told to end take a moment.
-            let ending = self.own.lock().len() - owners.len();
-            return if ending <= most { Ok(()) } else { Err(too_many()) };
+            return Ok(());
         }
         let idle = owners.iter().filter_map(|owner| Some((owner.idle()?, owner)));
         let (idle, oldest) = idle.max_by_key(|(idle, _)| *idle).ok_or_else(too_many)?;
@@ -340,6 +385,7 @@ impl Server {
             p50_ms: counts.p50_ms,
             p95_ms: counts.p95_ms,
             stderr: crate::supervisor::logs::last_lines(&self.core.log(), 20),
+            remarks: self.core.remarks(),
         }
     }
 

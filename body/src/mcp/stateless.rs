@@ -166,7 +166,7 @@ pub async fn post(
         return refusal(StatusCode::NOT_FOUND, code::METHOD_NOT_FOUND, &text);
     }
     match message.method() {
-        "server/discover" => return discover(&at, &id).await,
+        "server/discover" => return discover(&relay, &at, filter, &id).await,
         "subscriptions/listen" => {
             return super::listen::listen(&relay, &at, filter, &message).await;
         }
@@ -288,7 +288,9 @@ fn without_ours(message: &Message) -> Option<Message> {
     let mut meta: Map<String, Value> = serde_json::from_str(message.at(place.clone())).ok()?;
     meta.retain(|name, _| !name.starts_with(OURS));
     let text = message.with(None, &[(place, &Value::Object(meta).to_string())]);
-    Message::read(text).ok()
+    let plain = Message::read(text).ok()?;
+    // Another thing in this revision.
+    Some(plain.without_task().unwrap_or(plain))
 }
 
 /// An answer as this revision has it.
@@ -338,7 +340,7 @@ pub fn finished(method: Option<&str>, id: &str, answer: Answer) -> (StatusCode, 
     (StatusCode::OK, Answer::result(id, &result))
 }
 
-async fn discover(at: &At, id: &str) -> Response {
+async fn discover(relay: &Relay, at: &At, filter: Filter, id: &str) -> Response {
     let mut result = json!({
         "resultType": "complete",
         "supportedVersions": version::all(),
@@ -350,6 +352,13 @@ async fn discover(at: &At, id: &str) -> Response {
             result["capabilities"] = aggregate::capabilities();
             result["_meta"] =
                 json!({"io.modelcontextprotocol/serverInfo": aggregate::server_info()});
+            let (sink, _unread) = queue::queue();
+            let session = session(at, filter, Channel::Stream(sink), Vec::new());
+            // It ends with this, also if nobody waits any more.
+            let _only = Post::only(&session);
+            if let Some(instructions) = aggregate::instructions(relay, &session).await {
+                result["instructions"] = instructions.into();
+            }
         }
         At::One(server) => match server.shared.ready().await {
             Ok(hello) => {

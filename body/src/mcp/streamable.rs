@@ -289,7 +289,7 @@ async fn begin(relay: &Arc<Relay>, at: &At, filter: Filter, message: &Message) -
     let _busy = session.busy();
     let answer = match at {
         At::One(server) => dispatch::initialize(server, &session, message).await,
-        At::All => aggregate::initialize(&session, message),
+        At::All => aggregate::initialize(relay, &session, message).await,
     };
     if answer.is_error {
         return json(StatusCode::OK, lined(answer.text));

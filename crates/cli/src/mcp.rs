@@ -49,6 +49,11 @@ async fn list(app: &App, json: bool) -> Result<u8, Failure> {
             width = width.unwrap_or(0)
         ));
     }
+    for server in &status.servers {
+        for remark in &server.remarks {
+            print::note(&format!("{}: {remark}", server.name));
+        }
+    }
     for file in &status.files {
         if let Some(error) = &file.error {
             print::note(&format!("{}: {error}", file.path));

@@ -218,6 +218,9 @@ wire! {
         pub p95_ms: Option<f64>,
         /// The last lines of its standard error.
         pub stderr: Vec<String>,
+        /// What of its lists is not passed on as the server says it, in sentences.
+        #[serde(default)]
+        pub remarks: Vec<String>,
     }
 
     /// Answer of `GET /status`.

@@ -25,6 +25,7 @@ function server(name: string, state: State, calls: number, errors = 0): McpServe
     p50_ms: calls > 0 ? 41.2 : null,
     p95_ms: calls > 0 ? 390.5 : null,
     stderr: ["INFO listening on stdio", "WARN a slow answer"],
+    remarks: name === "weather" ? ["tools/list repeats its cursor: only the pages up to there are used"] : [],
     ...state,
   };
 }

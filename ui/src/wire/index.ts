@@ -1075,7 +1075,9 @@ p50_ms: number | null,
 /** 95 of 100 of the last 512 calls took no longer, in milliseconds. */
 p95_ms: number | null,
 /** The last lines of its standard error. */
-stderr: Array<string>, } & ({ "state": "missing" } | { "state": "disabled" } | { "state": "idle" } | { "state": "starting",
+stderr: Array<string>,
+/** What of its lists is not passed on as the server says it, in sentences. */
+remarks: Array<string>, } & ({ "state": "missing" } | { "state": "disabled" } | { "state": "idle" } | { "state": "starting",
 /** Process id; none where the server is elsewhere. */
 pid: number | null,
 /** Since when it runs, in Unix milliseconds. */

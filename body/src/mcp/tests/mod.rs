@@ -4,6 +4,7 @@ mod client;
 mod clients;
 mod endpoints;
 mod lasting;
+mod listing;
 mod promises;
 mod remote;
 mod rounds;

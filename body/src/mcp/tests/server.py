@@ -8,6 +8,7 @@ import threading
 import time
 
 mode = sys.argv[1] if len(sys.argv) > 1 else ""
+LONG = "a_tool_whose_name_says_all_of_what_it_does_and_of_when_to_use_it"
 cancelled = []
 asked = {}
 lock = threading.Lock()
@@ -91,6 +92,10 @@ def call(number, params):
         answer(number, result=text(child.pid))
     elif name == "fail":
         answer(number, result=text("no", isError=True))
+    elif name == LONG:
+        answer(number, result=text("long"))
+    elif name == "names":
+        answer(number, result=text(json.dumps(sorted(params))))
     elif name == "roots":
         answer(number, result=text(json.dumps(asked.get("roots"))))
     elif name == "ask":
@@ -114,6 +119,8 @@ for line in sys.stdin:
         info = {"name": "scripted", "version": "1"}
         version = params["protocolVersion"]
         result = {"protocolVersion": version, "capabilities": capabilities, "serverInfo": info}
+        if mode == "odd-lists":
+            result["instructions"] = "Use echo."
         answer(number, result=result)
     elif method == "tools/call":
         call(number, params)
@@ -123,6 +130,14 @@ for line in sys.stdin:
         asked["roots"] = message.get("result") or message.get("error")
         if "list" in asked:
             answer(asked.pop("list"), result={"tools": []})
+    elif method == "tools/list" and mode == "odd-lists":
+        count = {"type": "integer", "format": "uint32", "minimum": 0}
+        schema = {"type": "object", "properties": {"count": count}}
+        tools = [{"name": name, "inputSchema": schema} for name in ["echo", "names", "echo", LONG]]
+        answer(number, result={"tools": tools, "nextCursor": "again"})
+    elif method == "resources/list" and mode == "odd-lists":
+        one = {"uri": "x://1", "name": "one"}
+        answer(number, result={"resources": [one, {**one, "name": "two"}]})
     elif method == "tools/list" and mode == "asks-first":
         asked["list"] = number
         say(json.dumps({"jsonrpc": "2.0", "id": "r1", "method": "roots/list"}))
