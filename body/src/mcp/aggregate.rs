@@ -62,6 +62,7 @@ pub async fn initialize(relay: &Relay, session: &Arc<Session>, message: &Message
 /// Those that never ran are started, since a client asks for their lists next.
 pub async fn instructions(relay: &Relay, session: &Arc<Session>) -> Option<String> {
     let servers = visible(relay, session);
+    let patience = relay.common.limits.listing.min(INTRODUCED);
     let asking = servers.iter().map(|server| async move {
         if let Some(known) = server.core.instructions() {
             return known;
@@ -72,7 +73,7 @@ pub async fn instructions(relay: &Relay, session: &Arc<Session>) -> Option<Strin
         } else {
             Arc::clone(&server.shared)
         };
-        let ready = tokio::time::timeout(INTRODUCED, upstream.ready()).await;
+        let ready = tokio::time::timeout(patience, upstream.ready()).await;
         ready.ok()?.ok()?.instructions.clone()
     });
     let said = futures_util::future::join_all(asking).await;
@@ -88,17 +89,21 @@ pub async fn instructions(relay: &Relay, session: &Arc<Session>) -> Option<Strin
 }
 
 /// A request of a session's over all servers. What is answered here is in the sink; else the call.
-pub async fn request(
+pub fn request(
     relay: &Arc<Relay>,
     session: &Arc<Session>,
     message: &Message,
     sink: &Sink,
-) -> Option<Call> {
-    match handle(relay, session, message, sink).await {
-        Ok(call) => call,
-        Err(answer) => {
-            let _ = sink.put(Outgoing::Answer(answer));
-            None
+) -> impl Future<Output = Option<Call>> + Send + use<> {
+    let (relay, session) = (Arc::clone(relay), Arc::clone(session));
+    let (message, sink) = (message.clone(), sink.clone());
+    async move {
+        match handle(&relay, &session, &message, &sink).await {
+            Ok(call) => call,
+            Err(answer) => {
+                let _ = sink.put(Outgoing::Answer(answer));
+                None
+            }
         }
     }
 }

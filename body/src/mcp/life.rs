@@ -18,9 +18,6 @@ use super::{
 };
 use crate::supervisor::backoff::Backoff;
 
-/// Time to answer `initialize`.
-const HELLO: Duration = Duration::from_secs(60);
-
 /// How one life went.
 struct Life {
     exit: Option<i32>,
@@ -129,6 +126,11 @@ async fn live(upstream: &Arc<Upstream>, orders: &mut mpsc::UnboundedReceiver<Ord
         }
     };
     let pid = link.pid();
+    let limits = &core.common.limits;
+    let patience = match pid {
+        Some(_) => limits.start,
+        None => limits.start_elsewhere,
+    };
     upstream.begin(pid);
     let (line, inbox) = mpsc::unbounded_channel();
     let (opening, answer) = upstream.opening();
@@ -139,7 +141,7 @@ async fn live(upstream: &Arc<Upstream>, orders: &mut mpsc::UnboundedReceiver<Ord
     let mut broken = None;
     {
         let carrying = link.carry(upstream, inbox);
-        let opened = tokio::time::timeout(HELLO, answer);
+        let opened = tokio::time::timeout(patience, answer);
         tokio::pin!(carrying, opened);
         loop {
             tokio::select! {
@@ -151,7 +153,7 @@ async fn live(upstream: &Arc<Upstream>, orders: &mut mpsc::UnboundedReceiver<Ord
                     let hello = match answer {
                         Ok(Ok(answer)) => hello(&answer),
                         Ok(Err(_)) => Err(NoHello::Ended),
-                        Err(_) => Err(NoHello::Late),
+                        Err(_) => Err(NoHello::Late(patience)),
                     };
                     match (hello, line.take()) {
                         (Ok(hello), Some(line)) => {
@@ -200,8 +202,8 @@ async fn live(upstream: &Arc<Upstream>, orders: &mut mpsc::UnboundedReceiver<Ord
 enum NoHello {
     #[error("ended")]
     Ended,
-    #[error("did not respond to initialize within {} s", HELLO.as_secs())]
-    Late,
+    #[error("did not respond to initialize within {} s", .0.as_secs())]
+    Late(Duration),
     #[error("rejected initialize: {0}")]
     Refused(String),
     #[error("sent an unexpected response to initialize: {0}")]

@@ -5,7 +5,6 @@ use std::{
     borrow::Cow,
     collections::{BTreeMap, HashSet},
     sync::Arc,
-    time::Duration,
 };
 
 use serde::Deserialize;
@@ -21,8 +20,6 @@ use super::{
 };
 use crate::tool_schema::strip_formats;
 
-/// One that does not list in this time is left out.
-const LISTING: Duration = Duration::from_secs(15);
 /// Pages of a list that are fetched.
 const PAGES: usize = 100;
 /// Names in a remark.
@@ -94,12 +91,13 @@ struct Faults {
 /// A list of all servers, in the order of their names: a result as text.
 pub async fn list(relay: &Relay, session: &Arc<Session>, list: List) -> String {
     let servers = visible(relay, session);
+    let patience = relay.common.limits.listing;
     let fetching = servers.iter().map(|server| async move {
-        let fetched = tokio::time::timeout(LISTING, fetch(session, server, list)).await;
+        let fetched = tokio::time::timeout(patience, fetch(session, server, list)).await;
         let problem = match fetched {
             Ok(Ok(items)) => return Some(items),
             Ok(Err(problem)) => problem.to_string(),
-            Err(_) => format!("no answer within {} s", LISTING.as_secs()),
+            Err(_) => format!("no answer within {} s", patience.as_secs()),
         };
         server.core.miss();
         let method = list.method();

@@ -10,7 +10,7 @@ use std::{
 
 use axum::response::Response;
 use bytes::Bytes;
-use futures_util::stream;
+use futures_util::{Stream, StreamExt, stream};
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 
@@ -113,6 +113,16 @@ impl Answering {
 
     /// The stream, from after this event on.
     pub fn read(self: &Arc<Self>, after: u64) -> Response {
+        reply::streamed(self.reading(after))
+    }
+
+    /// The whole stream, with something at once though nothing was said yet.
+    pub fn read_from_the_start(self: &Arc<Self>) -> Response {
+        let sign = self.sign();
+        reply::streamed(stream::once(async { sign }).chain(self.reading(0)))
+    }
+
+    fn reading(self: &Arc<Self>, after: u64) -> impl Stream<Item = Bytes> + Send + use<> {
         let reader = {
             let mut kept = self.kept();
             kept.readers += 1;
@@ -125,10 +135,10 @@ impl Answering {
             reader,
             seen: after,
         };
-        reply::streamed(stream::unfold(reading, |mut reading| async move {
+        stream::unfold(reading, |mut reading| async move {
             let chunk = reading.next().await?;
             Some((chunk, reading))
-        }))
+        })
     }
 
     fn keep(&self, text: Bytes) {
@@ -148,8 +158,19 @@ impl Answering {
     /// Waits for the next message, and keeps it; what is sent meanwhile where there is none.
     async fn fetch(&self) -> Option<Bytes> {
         let mut source = self.source.lock().await;
-        let Ok(next) = tokio::time::timeout(SILENCE, source.outbox.next()).await else {
-            return Some(self.sign());
+        let next = {
+            let Source { outbox, post, .. } = &mut *source;
+            let asking = async {
+                match post {
+                    Some(post) => post.asked().await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                next = outbox.next() => next,
+                () = asking => return None,
+                () = tokio::time::sleep(SILENCE) => return Some(self.sign()),
+            }
         };
         match next {
             Some(Outgoing::Note(text)) => self.keep(text),

@@ -24,7 +24,7 @@ use super::{
     mailbox::Mailbox,
     message::{Answer, Message},
     queue::{Outbox, Outgoing},
-    reply::{self, Post, event, json},
+    reply::{self, AT_ONCE, Post, SILENCE, event, json},
     session::{Channel, Client, Session},
     stateless::finished,
     streamable::At,
@@ -156,14 +156,21 @@ enum Next {
 }
 
 impl Round {
-    async fn next(&mut self, id: &str) -> Next {
+    async fn next(&mut self, id: &str, patience: Duration) -> Next {
+        let silence = tokio::time::sleep(patience);
+        tokio::pin!(silence);
         loop {
-            return match tokio::time::timeout(super::http::PING, self.outbox.next()).await {
-                Ok(Some(Outgoing::Answer(answer))) => {
+            let next = tokio::select! {
+                next = self.outbox.next() => next,
+                () = self.post.asked() => continue,
+                () = &mut silence => return Next::Silence,
+            };
+            return match next {
+                Some(Outgoing::Answer(answer)) => {
                     let (status, answer) = finished(Some(&self.method), id, answer);
                     Next::Answer(status, answer.text)
                 }
-                Ok(Some(Outgoing::Note(text))) => match Message::read(text.clone()) {
+                Some(Outgoing::Note(text)) => match Message::read(text.clone()) {
                     Ok(message) if message.kind == McpKind::Request => {
                         Next::Question(Box::new(message))
                     }
@@ -171,8 +178,7 @@ impl Round {
                     Ok(message) if message.method() != "notifications/progress" => continue,
                     _ => Next::Note(text),
                 },
-                Ok(Some(Outgoing::Cancelled) | None) => Next::Nothing,
-                Err(_) => Next::Silence,
+                Some(Outgoing::Cancelled) | None => Next::Nothing,
             };
         }
     }
@@ -224,7 +230,7 @@ impl Round {
 
     /// Answers with what comes first: the result, a question, or a stream that ends with either.
     pub async fn respond(mut self, relay: Arc<Relay>, id: String) -> Response {
-        let first = match self.next(&id).await {
+        let first = match self.next(&id, AT_ONCE).await {
             Next::Answer(status, text) => {
                 self.over();
                 return json(status, text);
@@ -239,7 +245,7 @@ impl Round {
         let begun = stream::once(async { first });
         let rest = stream::unfold(Some((self, relay, id)), |state| async move {
             let (mut round, relay, id) = state?;
-            match round.next(&id).await {
+            match round.next(&id, SILENCE).await {
                 Next::Answer(_, text) => {
                     round.over();
                     Some((event(None, &text), None))

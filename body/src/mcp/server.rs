@@ -46,6 +46,13 @@ pub struct Limits {
     /// What a server asks while a client without a session waits for an answer that can't carry it
     /// is refused after so long.
     pub asking: Duration,
+    /// One that does not list in this time is left out of the lists of all servers.
+    pub listing: Duration,
+    /// A process that was started may take so long to answer `initialize`: `npx` and its like
+    /// fetch a program first, and say nothing meanwhile.
+    pub start: Duration,
+    /// One elsewhere is there, or is not.
+    pub start_elsewhere: Duration,
     /// How often sessions are looked at, while there are any.
     pub look: Duration,
 }
@@ -59,6 +66,9 @@ impl Default for Limits {
             idle_own: Duration::from_secs(15 * 60),
             patience: Duration::from_secs(30),
             asking: Duration::from_secs(3),
+            listing: Duration::from_secs(15),
+            start: Duration::from_secs(10 * 60),
+            start_elsewhere: Duration::from_secs(60),
             look: Duration::from_secs(5),
         }
     }

@@ -17,7 +17,7 @@ use super::{
     filter::Filter,
     message::{Answer, Message, code},
     queue,
-    reply::{Finish, Post, json, refused, respond},
+    reply::{Finish, Form, Post, json, refused, respond},
     rounds::{self, Round},
     session::{Channel, Client, Level, Session},
     streamable::{At, VERSION},
@@ -199,7 +199,7 @@ pub async fn post(
         let asks = rounds::ASKING.contains(&message.method());
         let mut post = Post::of(&session, &sink, asks);
         match &at {
-            At::All => post.add(aggregate::request(&relay, &session, &plain, &sink).await),
+            At::All => post.ask(aggregate::request(&relay, &session, &plain, &sink)),
             At::One(server) => {
                 match session.attached(&server.core.name, || server.process(&session)) {
                     Ok(upstream) => {
@@ -232,7 +232,7 @@ pub async fn post(
     }
     let mut post = Post::only(&session);
     match &at {
-        At::All => post.add(aggregate::request(&relay, &session, &plain, &sink).await),
+        At::All => post.ask(aggregate::request(&relay, &session, &plain, &sink)),
         At::One(server) => {
             let process = if level.is_some() || server.core.entry().isolate {
                 session.attached(&server.core.name, || server.process(&session))
@@ -257,7 +257,7 @@ pub async fn post(
     drop(sink);
     let method = message.method.clone();
     let finish: Finish = Box::new(move |answer| finished(method.as_deref(), &id, answer));
-    respond(outbox, 1, false, post, Some(finish)).await
+    respond(outbox, 1, false, Form::of(headers), post, Some(finish)).await
 }
 
 /// A session for one request.

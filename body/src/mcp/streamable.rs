@@ -19,7 +19,7 @@ use super::{
     mailbox::Mailbox,
     message::{self, Answer, LARGEST, Message, code, lined},
     queue::{self, Outgoing, Sink},
-    reply::{self, Post, event, json, no_session, refused, respond},
+    reply::{self, Form, Post, event, json, no_session, refused, respond},
     resume,
     server::Server,
     session::{Channel, Client, Session},
@@ -196,13 +196,13 @@ pub async fn post(
     }
     let (sink, outbox) = queue::queue();
     let mut post = Post::of(&session, &sink, true);
-    one(&relay, &at, &session, &message, &sink, &mut post).await;
+    one(&relay, &at, &session, &message, &sink, &mut post);
     drop(sink);
-    respond(outbox, 1, false, post, None).await
+    respond(outbox, 1, false, Form::of(&headers), post, None).await
 }
 
 /// A request of a session's: what answers it is in the sink, or will be.
-async fn one(
+fn one(
     relay: &Arc<Relay>,
     at: &At,
     session: &Arc<Session>,
@@ -222,7 +222,7 @@ async fn one(
                 }
             }
         }
-        At::All => post.add(aggregate::request(relay, session, message, sink).await),
+        At::All => post.ask(aggregate::request(relay, session, message, sink)),
     }
 }
 
@@ -251,7 +251,7 @@ async fn batch(relay: &Arc<Relay>, at: &At, headers: &HeaderMap, body: &Bytes) -
         match Message::read(text) {
             Ok(message) if message.kind == McpKind::Request => {
                 expected += 1;
-                one(relay, at, &session, &message, &sink, &mut post).await;
+                one(relay, at, &session, &message, &sink, &mut post);
             }
             Ok(message) => dispatch::told(&session, &message),
             Err(error) => {
@@ -265,7 +265,7 @@ async fn batch(relay: &Arc<Relay>, at: &At, headers: &HeaderMap, body: &Bytes) -
     if expected == 0 {
         return StatusCode::ACCEPTED.into_response();
     }
-    respond(outbox, expected, true, post, None).await
+    respond(outbox, expected, true, Form::of(headers), post, None).await
 }
 
 /// A session that ends unless it is kept: its client may vanish while its server starts.

@@ -44,9 +44,19 @@ pub struct Reply {
 }
 
 impl Reply {
+    /// The answer.
     pub fn json(&self) -> Value {
-        serde_json::from_str(&self.text).unwrap_or_else(|_| panic!("no JSON: {:?}", self.text))
+        last_message(&self.text)
     }
+}
+
+/// What was said: all of it, or the last message of an event stream.
+pub fn last_message(said: &str) -> Value {
+    let text = match said.rsplit_once("data: ") {
+        Some((_, text)) if !said.starts_with(['{', '[']) => text.trim(),
+        _ => said,
+    };
+    serde_json::from_str(text).unwrap_or_else(|_| panic!("no JSON: {said:?}"))
 }
 
 /// Limits that tests reach; who vanishes is not waited for.
@@ -320,12 +330,7 @@ impl<'a> Client<'a> {
     /// A tool's answer: its text, or the error's.
     pub async fn call(&self, tool: &str, arguments: Value) -> Result<String, String> {
         let reply = self.post(called(tool, arguments)).await;
-        // Of an event stream the last one.
-        let text = match reply.text.rsplit_once("data: ") {
-            Some((_, text)) if reply.text.starts_with("event:") => text.trim(),
-            _ => &reply.text,
-        };
-        let message: Value = serde_json::from_str(text).unwrap_or_else(|_| panic!("{text:?}"));
+        let message = reply.json();
         assert_eq!(message["id"], "c1", "{message}");
         match message["error"]["message"].as_str() {
             Some(error) => Err(error.to_owned()),

@@ -1,9 +1,15 @@
 //! Lists of all servers as one, whatever each of them lists.
 
+use std::time::Duration;
+
+use axum::body::Body;
 use hyper::Method;
 use serde_json::{Value, json};
 
-use super::client::{Client, DEADLINE, Machine, begin, called, scripted};
+use super::{
+    super::server::Limits,
+    client::{Client, DEADLINE, Machine, begin, called, limits, listener, scripted, until_said},
+};
 
 async fn all<'a>(machine: &'a Machine, words: &str) -> Client<'a> {
     let reply = begin(machine, &format!("/mcp{words}"), json!({}), "2025-11-25").await;
@@ -115,18 +121,30 @@ async fn a_task_is_not_passed_on_if_tasks_were_not_declared() {
     machine.end().await;
 }
 
-/// One that was too late for a list is told of when it is there.
+/// As with a program that is fetched before it starts.
 #[tokio::test]
-async fn a_server_that_is_added_late_is_heard_of() {
-    let machine = Machine::start(json!({})).await;
+async fn one_that_starts_too_late_for_a_list_is_told_of_when_it_is_ready() {
+    let limits = Limits {
+        listing: Duration::from_millis(50),
+        ..limits()
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("go");
+    let mut slow = scripted("slow");
+    slow["args"].as_array_mut().unwrap().push(json!(file));
+    let machine = Machine::start_with(listener().await, json!({"a": slow}), limits).await;
     let client = all(&machine, "").await;
     assert!(list(&client, "tools").await.is_empty());
-    let put = scripted("odd-lists").to_string();
-    let entered = machine.ask(Method::PUT, "/servers/z", &[], put).await;
-    assert_eq!(entered.status, 200);
+    let get = [
+        ("mcp-session-id", &*client.session),
+        ("accept", "text/event-stream"),
+    ];
+    let mut stream = machine.send(Method::GET, "/mcp", &get, Body::empty()).await;
+    std::fs::write(&file, "").unwrap();
+    until_said(&mut stream, "notifications/tools/list_changed").await;
     let listed = async {
         while list(&client, "tools").await.is_empty() {
-            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+            tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
     tokio::time::timeout(DEADLINE, listed).await.unwrap();

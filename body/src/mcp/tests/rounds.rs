@@ -19,14 +19,10 @@ async fn ask(machine: &Machine, path: &str, method: &str, mut params: Value) -> 
         ("mcp-method", method),
         ("mcp-name", &*name),
     ];
-    let reply = machine
+    machine
         .ask(Method::POST, path, &headers, message.to_string())
-        .await;
-    let text = match reply.text.rsplit_once("data: ") {
-        Some((_, text)) if !reply.text.starts_with('{') => text.trim(),
-        _ => &reply.text,
-    };
-    serde_json::from_str(text).unwrap_or_else(|_| panic!("{}", reply.text))
+        .await
+        .json()
 }
 
 /// Servers ask for roots when a session begins: only a call may carry that.

@@ -40,6 +40,8 @@ def call(number, params):
         answer(number, result=text(os.getpid()))
     elif name == "hang":
         tell("notifications/progress", progressToken=params["_meta"]["progressToken"], progress=1)
+    elif name == "silent":
+        asked["wait"] = number
     elif name == "wait":
         asked["wait"] = number
         tell("notifications/progress", progressToken=params["_meta"]["progressToken"], progress=1)
@@ -115,6 +117,8 @@ for line in sys.stdin:
     if method == "initialize":
         if mode == "mute":
             continue
+        while mode == "slow" and not os.path.exists(sys.argv[2]):
+            time.sleep(0.01)
         capabilities = {"tools": {}, "logging": {}, "resources": {"subscribe": True}}
         info = {"name": "scripted", "version": "1"}
         version = params["protocolVersion"]
