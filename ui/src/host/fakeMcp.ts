@@ -83,6 +83,7 @@ export const fakeMcp: { [K in Command]?: (request: Request<K>) => unknown } = {
   }),
   mcp_traces: ({ after }) => traces(after),
   mcp_access: () => ({ url: "http://127.0.0.1:8765" }),
+  mcp_configuration: ({ client, server }) => ({ text: `http://127.0.0.1:8765${server === null ? "" : `/servers/${server}`}/mcp?token=e2b_0`, place: "a file", token: client }),
   mcp_open: ({ server }) => ({ session: "fake", initialized: { protocolVersion: "2025-11-25", capabilities: { tools: {}, resources: { subscribe: true }, prompts: {}, logging: {} }, serverInfo: { name: server ?? "vivarium", version: "0.1.0" } } }),
   mcp_request: async ({ method, params }): Promise<Answer<"mcp_request">> => {
     const results: Record<string, unknown> = {

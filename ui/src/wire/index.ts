@@ -907,6 +907,25 @@ duration_ms: number,
 /** The whole message as the server wrote it, if it was wanted as text. */
 text?: string, };
 
+/** A program that can become a client of the endpoint. */
+export type McpClient = "claude-code" | "claude-desktop" | "codex" | "cursor" | "gemini-cli" | "vscode" | "windsurf" | "zed" | "address";
+
+/** What makes a program a client, with a token that was made for it. */
+export type McpConfiguration = {
+/** Text in the program's own form. Nobody can show its token again. */
+text: string,
+/** Where it goes: a file, or a place. */
+place: string,
+/** Name of the token. */
+token: string, };
+
+/** Asks for `mcp_configuration`. */
+export type McpConfigurationRequest = {
+/** For which program. */
+client: McpClient,
+/** A server's name; the endpoint over all of them where left out. */
+server: string | null, };
+
 /** Which way a message went. */
 export type McpDirection = "client_to_server" | "server_to_client";
 
@@ -2194,6 +2213,8 @@ export interface MachineCommands {
   mcp_traces: { request: McpTraceQuery; answer: McpTracePage };
   /** Address for other clients. */
   mcp_access: { request: Nothing; answer: McpAccess };
+  /** Makes a token for another program, and says how that becomes a client. */
+  mcp_configuration: { request: McpConfigurationRequest; answer: McpConfiguration };
   /** Begins a session with a server. */
   mcp_open: { request: McpOpenRequest; answer: McpSession };
   /** Asks the server, and waits for its answer. */
