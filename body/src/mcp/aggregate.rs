@@ -177,6 +177,7 @@ async fn handle(
                 .level
                 .and_then(|place| Level::read(message.at(place)));
             session.set_level(level.ok_or_else(|| invalid("invalid params.level"))?);
+            relay.remember(session);
             for upstream in session.upstreams() {
                 upstream.level();
             }
@@ -309,7 +310,9 @@ async fn resource(
     if let Some(server) = route(relay, session, uri).await {
         let upstream = attach(session, &server)
             .map_err(|error| Answer::refusal(id, code::SERVER_GONE, &error.to_string()))?;
-        return Ok(super::dispatch::request(session, &upstream, message, sink));
+        let call = super::dispatch::request(session, &upstream, message, sink);
+        relay.remember(session);
+        return Ok(call);
     }
     let mut last = None;
     if message.method() == "resources/read" {

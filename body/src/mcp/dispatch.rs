@@ -183,6 +183,9 @@ pub fn refuse(session: &Arc<Session>, question: Bytes) {
 
 fn notified(session: &Arc<Session>, message: &Message) {
     let fields = message.fields().unwrap_or_default();
+    if message.method() == "notifications/initialized" {
+        session.greet();
+    }
     for upstream in session.upstreams() {
         match message.method() {
             "notifications/initialized" => upstream.greet(),

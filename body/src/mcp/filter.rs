@@ -3,6 +3,8 @@
 
 use std::{borrow::Cow, collections::HashMap};
 
+use serde::{Deserialize, Serialize};
+
 use super::{server::Server, session::Session, tool_names::short};
 
 /// Between a server's name and that of its tool, unless a client wants another.
@@ -11,7 +13,7 @@ const JOIN: &str = "__";
 const LONGEST: usize = 8;
 
 /// What a client sees of all servers: lists of names in which `*` stands for any letters.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Filter {
     servers: Option<Vec<String>>,
     tools: Option<Vec<String>>,

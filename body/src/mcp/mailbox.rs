@@ -28,10 +28,26 @@ const STREAMS: usize = 16;
 const HELD: usize = 64;
 
 /// The mailbox.
-#[derive(Default)]
 pub struct Mailbox {
     inner: Mutex<Inner>,
     news: Notify,
+    /// POSTs are counted from here on: not as in an earlier life of the session.
+    first_post: u64,
+}
+
+impl Default for Mailbox {
+    fn default() -> Self {
+        let first_post = rand::random::<u32>().into();
+        let inner = Inner {
+            next_post: first_post,
+            ..Inner::default()
+        };
+        Self {
+            inner: Mutex::new(inner),
+            news: Notify::new(),
+            first_post,
+        }
+    }
 }
 
 #[derive(Default)]
@@ -159,6 +175,11 @@ impl Mailbox {
             .iter()
             .find(|one| one.number() == Some(post) && !one.is_spent());
         found.cloned()
+    }
+
+    /// Whether a POST of this number was one of this life.
+    pub fn has_begun(&self, post: u64) -> bool {
+        (self.first_post + 1..=self.inner().next_post).contains(&post)
     }
 
     /// Forgets streams that nobody came back to.

@@ -9,7 +9,7 @@
 //! - `server`, `upstream`, `members`, `life`, `opening`, `incoming`, `again`: a server, its process, the
 //!   sessions with it, its starts, its handshake, what it says, and requests that are asked again
 //! - `link`, `process`, `lines`, `remote`: what carries the conversation: pipes, or HTTP to one elsewhere
-//! - `session`, `dispatch`: a client, and what it says
+//! - `session`, `session_store`, `dispatch`: a client, what outlives the relay, and what it says
 //! - `aggregate`, `all_servers`, `listing`: all servers as one, how they are asked, and their lists
 //! - `filter`, `tool_names`: what of them is shown, and under which names
 //! - `streamable`, `stateless`, `listen`, `rounds`, `sse`: the revisions of the protocol over HTTP
@@ -47,6 +47,7 @@ mod rounds;
 pub mod run;
 mod server;
 mod session;
+mod session_store;
 mod sse;
 mod stateless;
 mod stats;
@@ -60,7 +61,7 @@ mod version;
 mod tests;
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     path::PathBuf,
     sync::Arc,
     time::Duration,
@@ -77,11 +78,19 @@ use self::{
     rounds::Rounds,
     server::{Common, NotReady, Server},
     session::Session,
+    session_store::SessionStore,
     tool_names::ListedNames,
     traces::Traces,
     upstream::Order,
 };
 use crate::watch::{Of, Watch};
+
+/// What the client of a session is told that goes on after a restart.
+const RESTARTED: &str = "The machine was restarted. This session goes on with servers that were started again: what they \
+    held in memory is gone, and calls that were running were not answered.";
+
+/// A session in use is written down so often.
+const KEPT_EVERY: Duration = Duration::from_secs(5 * 60);
 
 /// A server has so long to be ready again.
 const RESTART: Duration = Duration::from_secs(30);
@@ -92,6 +101,8 @@ pub struct Relay {
     common: Arc<Common>,
     servers: Mutex<BTreeMap<String, Arc<Server>>>,
     sessions: Mutex<HashMap<Arc<str>, Arc<Session>>>,
+    /// What outlives this relay.
+    store: SessionStore,
     /// A session began.
     begun: Notify,
     /// Of clients without sessions that answer questions.
@@ -102,10 +113,11 @@ pub struct Relay {
 
 impl Relay {
     /// Knows its servers, and starts none.
-    pub fn new(config: Config, common: Common) -> Arc<Self> {
+    pub fn new(config: Config, common: Common, store: SessionStore) -> Arc<Self> {
         let relay = Arc::new(Self {
             config,
             common: Arc::new(common),
+            store,
             servers: Mutex::default(),
             sessions: Mutex::default(),
             begun: Notify::new(),
@@ -154,6 +166,7 @@ impl Relay {
 
     /// Keeps the files, the sessions and the logs in order, until it is stopped.
     pub async fn tend(self: Arc<Self>) {
+        self.store.sweep(self.common.limits.idle + KEPT_EVERY);
         let files = self.config.folders();
         let mut files = Watch::new(files.iter().map(PathBuf::as_path), Of::Content);
         let mut look = tokio::time::interval(self.common.limits.look);
@@ -175,7 +188,9 @@ impl Relay {
                 _ = look.tick(), if self.has_clients() => self.tidy(),
             }
         }
+        // What is kept of them stays: they go on with the next relay.
         for session in self.all_sessions() {
+            self.remember(&session);
             session.end();
         }
     }
@@ -190,11 +205,17 @@ impl Relay {
         let limits = &self.common.limits;
         let mut idle: Vec<(Duration, Arc<Session>)> = Vec::new();
         let mut sessions = self.sessions.lock();
-        sessions.retain(|_, session| !session.has_ended());
+        sessions.retain(|_, session| {
+            if session.has_ended() {
+                self.store.remove(&session.id);
+            }
+            !session.has_ended()
+        });
         let now: Vec<_> = sessions.values().cloned().collect();
         let many = sessions.len().saturating_sub(limits.sessions);
         drop(sessions);
         for session in &now {
+            self.remember(session);
             if let session::Channel::Mailbox(mailbox) = &session.channel {
                 mailbox.tidy(limits.patience);
                 for question in mailbox.overdue(limits.asking) {
@@ -233,9 +254,53 @@ impl Relay {
         self.begun.notify_one();
     }
 
+    /// A session, also one of an earlier life of the relay: it goes on with servers that are
+    /// initialized anew.
     fn session(&self, id: &str) -> Option<Arc<Session>> {
-        let session = self.sessions.lock().get(id).cloned();
-        session.filter(|session| !session.has_ended())
+        if let Some(session) = self.sessions.lock().get(id).cloned() {
+            return (!session.has_ended()).then_some(session);
+        }
+        let limits = &self.common.limits;
+        let kept = self.store.load(id, limits.idle + KEPT_EVERY)?;
+        if let Some(server) = &kept.server {
+            self.server(server)?;
+        }
+        let session = Session::taken_up(id.into(), kept);
+        tracing::info!(
+            server = session.server.as_deref(),
+            "an MCP session goes on after a restart"
+        );
+        self.keep(&session);
+        self.attach_subscribed(&session);
+        if session.server.is_none() {
+            // Servers may be others by now.
+            lists_changed(&session);
+        }
+        session.deliver_notice(RESTARTED);
+        Some(session)
+    }
+
+    /// A session that goes on hears of what it subscribed to before it asks for anything.
+    fn attach_subscribed(&self, session: &Arc<Session>) {
+        let addresses = session.subscriptions();
+        let names = addresses.iter().filter_map(|uri| session.route(uri));
+        let names: BTreeSet<String> = names.collect();
+        for server in names.iter().filter_map(|name| self.server(name)) {
+            let attached = session.attached(&server.core.name, || server.process(session));
+            if let Err(error) = attached {
+                tracing::warn!(%error, "an MCP session goes on without its subscriptions");
+            }
+        }
+    }
+
+    /// Writes a session down if that is due.
+    fn remember(&self, session: &Session) {
+        if session.has_ended() {
+            return;
+        }
+        if let Some(kept) = session.to_keep(KEPT_EVERY) {
+            self.store.save(&session.id, &kept);
+        }
     }
 
     fn all_sessions(&self) -> Vec<Arc<Session>> {
@@ -244,6 +309,7 @@ impl Relay {
 
     fn end(&self, session: &Session) {
         self.sessions.lock().remove(&session.id);
+        self.store.remove(&session.id);
         session.end();
     }
 

@@ -64,6 +64,8 @@ pub struct Post {
     session: Option<(Arc<Session>, u64, Busy)>,
     /// A session that is over with this.
     only: Option<Arc<Session>>,
+    /// Id of the one request that it is.
+    request: Option<Box<str>>,
     calls: Vec<Call>,
     /// Requests over all servers of which it is not known yet whom they concern: servers may have
     /// to start for that.
@@ -81,6 +83,7 @@ impl Post {
         Self {
             session: Some((Arc::clone(session), number, session.busy())),
             only: None,
+            request: None,
             calls: Vec::new(),
             asking: FuturesUnordered::new(),
         }
@@ -91,6 +94,7 @@ impl Post {
         Self {
             session: None,
             only: Some(Arc::clone(session)),
+            request: None,
             calls: Vec::new(),
             asking: FuturesUnordered::new(),
         }
@@ -100,6 +104,15 @@ impl Post {
     pub fn session(&self) -> Option<(Arc<Session>, u64)> {
         let (session, number, _) = self.session.as_ref()?;
         Some((Arc::clone(session), *number))
+    }
+
+    /// It is one request, of this id.
+    pub fn answers(&mut self, request: Option<&str>) {
+        self.request = request.map(Box::from);
+    }
+
+    pub fn request(&self) -> Option<&str> {
+        self.request.as_deref()
     }
 
     pub fn add(&mut self, call: Option<Call>) {

@@ -192,11 +192,14 @@ pub async fn post(
     };
     if message.kind != McpKind::Request {
         dispatch::told(&session, &message);
+        relay.remember(&session);
         return StatusCode::ACCEPTED.into_response();
     }
     let (sink, outbox) = queue::queue();
     let mut post = Post::of(&session, &sink, true);
+    post.answers(message.id());
     one(&relay, &at, &session, &message, &sink, &mut post);
+    relay.remember(&session);
     drop(sink);
     respond(outbox, 1, false, Form::of(&headers), post, None).await
 }
@@ -296,6 +299,7 @@ async fn begin(relay: &Arc<Relay>, at: &At, filter: Filter, message: &Message) -
     }
     unless.0 = None;
     relay.keep(&session);
+    relay.remember(&session);
     let mut response = json(StatusCode::OK, answer.text);
     if let Ok(id) = HeaderValue::from_str(&session.id) {
         response.headers_mut().insert(SESSION, id);
@@ -351,8 +355,8 @@ pub fn get(relay: &Arc<Relay>, at: &At, headers: &HeaderMap) -> Response {
         return refused(StatusCode::NOT_ACCEPTABLE, code::INVALID_REQUEST, text);
     }
     let last = word(headers, "last-event-id");
-    if let Some((post, after)) = last.and_then(resume::place) {
-        return resume::resume(&session, post, after).unwrap_or_else(|| {
+    if let Some(place) = last.and_then(resume::place) {
+        return resume::resume(&session, place).unwrap_or_else(|| {
             let text = "the stream of this Last-Event-ID has ended";
             refused(StatusCode::BAD_REQUEST, code::INVALID_REQUEST, text)
         });

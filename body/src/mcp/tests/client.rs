@@ -20,6 +20,7 @@ use super::super::{
     config::Config,
     run,
     server::{Common, Limits},
+    session_store::SessionStore,
     traces::Traces,
 };
 use crate::http::access::Access;
@@ -103,6 +104,18 @@ impl Machine {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("mcp.json");
         std::fs::write(&file, json!({"mcpServers": servers}).to_string()).unwrap();
+        Self::serve(listener, folder, limits)
+    }
+
+    /// Ends it as a supervisor does, and starts the next one in its place.
+    pub async fn again(self) -> Self {
+        let (address, folder) = self.stop().await;
+        let listener = TcpListener::bind(&address).await.unwrap();
+        Self::serve(listener, folder, limits())
+    }
+
+    fn serve(listener: TcpListener, folder: tempfile::TempDir, limits: Limits) -> Self {
+        let file = folder.path().join("mcp.json");
         let stop = CancellationToken::new();
         let config = Config::new(
             [(
@@ -123,7 +136,8 @@ impl Machine {
             limits,
             lists: tokio::sync::Notify::new(),
         };
-        let relay = Relay::new(config, common);
+        let store = SessionStore::new(Some(folder.path().join("sessions")));
+        let relay = Relay::new(config, common, store);
         let address = listener.local_addr().unwrap().to_string();
         let mut serving = JoinSet::new();
         let access = Arc::new(Access::of_tests(TOKEN));
@@ -138,7 +152,11 @@ impl Machine {
     }
 
     /// Stops it; nothing that it started is left.
-    pub async fn end(mut self) {
+    pub async fn end(self) {
+        self.stop().await;
+    }
+
+    async fn stop(mut self) -> (String, tempfile::TempDir) {
         self.stop.cancel();
         tokio::time::timeout(DEADLINE, self.serving.join_next())
             .await
@@ -153,6 +171,7 @@ impl Machine {
             assert!(begun.elapsed() < DEADLINE, "left: {left:?}");
             tokio::time::sleep(std::time::Duration::from_millis(10)).await;
         }
+        (self.address, self.folder)
     }
 
     /// Forgets all sessions, as a server does that was started anew.

@@ -10,3 +10,4 @@ mod remote;
 mod rounds;
 mod servers;
 mod streams;
+mod taken_up;
