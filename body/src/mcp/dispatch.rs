@@ -78,7 +78,7 @@ fn welcome(upstream: &Upstream, hello: &Hello, asked: &str) -> Vec<u8> {
         protocol_version: &'a RawValue,
     }
     let spoken = version::agreed(asked, &hello.version);
-    if upstream.owner.is_some() || spoken == hello.version {
+    if (upstream.owner.is_some() && !upstream.is_stateless()) || spoken == hello.version {
         return hello.result.to_vec();
     }
     let text = std::str::from_utf8(&hello.result).unwrap_or_default();
@@ -164,7 +164,11 @@ pub fn told(session: &Arc<Session>, message: &Message) {
             session: Some(&session.id),
             ..upstream.told(McpDirection::ClientToServer, message)
         });
-        upstream.pass(text);
+        if upstream.is_stateless() {
+            upstream.take_input(&id, message);
+        } else {
+            upstream.pass(text);
+        }
     }
 }
 

@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use super::{
     link::Link,
     message::Answer,
-    process,
+    process, server_without_sessions,
     upstream::{Hello, Order, State, Upstream},
 };
 use crate::supervisor::backoff::Backoff;
@@ -139,6 +139,8 @@ async fn live(upstream: &Arc<Upstream>, orders: &mut mpsc::UnboundedReceiver<Ord
     let mut line = Some(line);
     let mut ready: Option<Instant> = None;
     let mut broken = None;
+    // Why the server refused `initialize`, which one without sessions does.
+    let mut refused: Option<NoHello> = None;
     {
         let carrying = link.carry(upstream, inbox);
         let opened = tokio::time::timeout(patience, answer);
@@ -151,10 +153,25 @@ async fn live(upstream: &Arc<Upstream>, orders: &mut mpsc::UnboundedReceiver<Ord
                 }
                 answer = &mut opened, if ready.is_none() && line.is_some() => {
                     let hello = match answer {
+                        Ok(Ok(answer)) if refused.is_some() => server_without_sessions::hello(&answer)
+                            // What it said first is what a person can do something about.
+                            .map_err(|_| refused.take().unwrap_or(NoHello::Ended)),
                         Ok(Ok(answer)) => hello(&answer),
                         Ok(Err(_)) => Err(NoHello::Ended),
                         Err(_) => Err(NoHello::Late(patience)),
                     };
+                    let is_refused = matches!(hello, Err(NoHello::Refused(_)));
+                    if is_refused
+                        && !upstream.is_stateless()
+                        && let Some(line) = &line
+                    {
+                        refused = hello.err();
+                        let (text, answer) = upstream.discovering();
+                        upstream.unsent.fetch_add(text.len(), Ordering::Relaxed);
+                        let _ = line.send(text);
+                        opened.set(tokio::time::timeout(patience, answer));
+                        continue;
+                    }
                     match (hello, line.take()) {
                         (Ok(hello), Some(line)) => {
                             ready = Some(Instant::now());

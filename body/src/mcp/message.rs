@@ -219,6 +219,32 @@ impl Message {
         Ok(fields)
     }
 
+    /// The request with more members in its params, which are written as in an object.
+    pub fn with_params(&self, members: &str) -> Bytes {
+        match &self.params {
+            Some(place) => {
+                let params = with_members(self.at(place.clone()), members);
+                self.with(None, &[(place.clone(), &params)])
+            }
+            None => {
+                let end = self.text.len().saturating_sub(1);
+                let added = format!(",\"params\":{{{members}}}}}");
+                self.with(None, &[(end..self.text.len(), &added)])
+            }
+        }
+    }
+
+    /// The request with more members in the `_meta` of its params.
+    pub fn with_meta(&self, members: &str) -> Bytes {
+        match self.fields().ok().and_then(|fields| fields.meta) {
+            Some(place) if self.at(place.clone()).starts_with('{') => {
+                let meta = with_members(self.at(place.clone()), members);
+                self.with(None, &[(place, &meta)])
+            }
+            _ => self.with_params(&format!("\"_meta\":{{{members}}}")),
+        }
+    }
+
     /// The request without what asks for a task; none if it asks for none.
     pub fn without_task(&self) -> Option<Self> {
         self.fields().ok()?.task?;
@@ -245,6 +271,13 @@ impl Message {
         one_line(&mut out);
         out.into()
     }
+}
+
+/// An object with more members before its own.
+fn with_members(object: &str, members: &str) -> String {
+    let rest = object.trim_start().strip_prefix('{').unwrap_or_default();
+    let comma = if rest.trim_start().starts_with('}') { "" } else { "," };
+    format!("{{{members}{comma}{rest}")
 }
 
 /// Breaks of lines can only stand between tokens; on a pipe and in an event they would end it.
@@ -399,6 +432,34 @@ mod tests {
             text,
             "{\"id\": 12, \"x\": 1,  \"method\":\"tools/call\", \"params\":{\"arguments\":{\"id\":7,\"progressToken\":1}, \"_meta\":{\"k\":0, \"progressToken\":12}, \"name\":\"m\"}}"
         );
+    }
+
+    #[test]
+    fn params_and_meta_get_more_members() {
+        let with = |text: &str, change: &dyn Fn(&Message) -> Bytes| {
+            let message = Message::read(Bytes::copy_from_slice(text.as_bytes())).unwrap();
+            String::from_utf8(change(&message).to_vec()).unwrap()
+        };
+        for (text, params, meta) in [
+            (
+                r#"{"id":1,"method":"m"}"#,
+                r#"{"id":1,"method":"m","params":{"a":1}}"#,
+                r#"{"id":1,"method":"m","params":{"_meta":{"a":1}}}"#,
+            ),
+            (
+                r#"{"id":1,"params":{ },"method":"m"}"#,
+                r#"{"id":1,"params":{"a":1 },"method":"m"}"#,
+                r#"{"id":1,"params":{"_meta":{"a":1} },"method":"m"}"#,
+            ),
+            (
+                r#"{"id":1,"method":"m","params":{"_meta":{"b":2},"c":3}}"#,
+                r#"{"id":1,"method":"m","params":{"a":1,"_meta":{"b":2},"c":3}}"#,
+                r#"{"id":1,"method":"m","params":{"_meta":{"a":1,"b":2},"c":3}}"#,
+            ),
+        ] {
+            assert_eq!(with(text, &|message| message.with_params("\"a\":1")), params);
+            assert_eq!(with(text, &|message| message.with_meta("\"a\":1")), meta);
+        }
     }
 
     #[test]

@@ -8,6 +8,7 @@
 //! - `entry`, `entry_form`, `builtin`: a server's entry, the forms that clients have for it, our own servers
 //! - `server`, `upstream`, `members`, `life`, `opening`, `incoming`, `again`: a server, its process, the
 //!   sessions with it, its starts, its handshake, what it says, and requests that are asked again
+//! - `server_without_sessions`: one that speaks only the revision without them
 //! - `link`, `process`, `lines`, `remote`: what carries the conversation: pipes, or HTTP to one elsewhere
 //! - `session`, `session_store`, `dispatch`: a client, what outlives the relay, and what it says
 //! - `aggregate`, `all_servers`, `listing`: all servers as one, how they are asked, and their lists
@@ -46,6 +47,7 @@ mod resume;
 mod rounds;
 pub mod run;
 mod server;
+mod server_without_sessions;
 mod session;
 mod session_store;
 mod sse;

@@ -127,6 +127,35 @@ fn decoded(value: &str) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
+/// The headers that a request to a server of this revision has.
+pub fn headers(message: &Message) -> Vec<(&'static str, String)> {
+    let method = message.method();
+    let mut headers = vec![
+        (VERSION, version::STATELESS.to_owned()),
+        ("mcp-method", method.to_owned()),
+    ];
+    let fields = message.fields().unwrap_or_default();
+    let place = match method {
+        "tools/call" | "prompts/get" => fields.name,
+        "resources/read" => fields.uri,
+        _ => None,
+    };
+    let name: Option<String> = place.and_then(|place| serde_json::from_str(message.at(place)).ok());
+    headers.extend(name.map(|name| ("mcp-name", coded(name))));
+    headers
+}
+
+/// A text as a header's value: in Base64 if it can't stand there as it is.
+fn coded(text: String) -> String {
+    use base64::Engine;
+    let plain = text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+    if plain && text.trim() == text && !text.starts_with("=?base64?") {
+        return text;
+    }
+    let coded = base64::engine::general_purpose::STANDARD.encode(text);
+    format!("=?base64?{coded}?=")
+}
+
 /// `POST` of this revision.
 pub async fn post(
     relay: Arc<Relay>,
@@ -397,6 +426,11 @@ mod tests {
             Some("Hello, 世界")
         );
         assert_eq!(decoded("=?base64?!?="), None);
+        for name in ["plain", "Hello, 世界", " x", "=?base64?x", "a\nb"] {
+            let value = coded(name.to_owned());
+            assert!(value.bytes().all(|byte| (b' '..=b'~').contains(&byte)), "{value}");
+            assert_eq!(decoded(&value).as_deref(), Some(name));
+        }
     }
 
     #[test]

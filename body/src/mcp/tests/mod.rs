@@ -11,3 +11,4 @@ mod rounds;
 mod servers;
 mod streams;
 mod taken_up;
+mod without_sessions;

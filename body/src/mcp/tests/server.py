@@ -107,6 +107,49 @@ def call(number, params):
         answer(number, error={"code": -32602, "message": f"no tool {name}"})
 
 
+def refuse(number, code, words):
+    answer(number, error={"code": code, "message": words})
+
+
+def without_sessions(method, number, params):
+    """A server that speaks only revision 2026-07-28."""
+    meta = params.get("_meta", {})
+    ours = {name.removeprefix("io.modelcontextprotocol/"): value for name, value in meta.items()}
+    if number is None:
+        return
+    if method == "initialize" or ours.get("protocolVersion") != "2026-07-28":
+        return refuse(number, -32022, "unsupported protocol version")
+    if "clientInfo" not in ours or "clientCapabilities" not in ours:
+        return refuse(number, -32602, "incomplete _meta")
+    complete = {"resultType": "complete"}
+    name = params.get("name")
+    if method == "server/discover":
+        capabilities = {"tools": {"listChanged": True}, "logging": {}}
+        info = {"name": "without sessions", "version": "1"}
+        answer(number, result={**complete, "supportedVersions": ["2026-07-28"], "capabilities": capabilities, "serverInfo": info})
+    elif method == "tools/list":
+        tools = [{"name": one, "inputSchema": {"type": "object"}} for one in ["echo", "ask"]]
+        answer(number, result={**complete, "tools": tools, "ttlMs": 0, "cacheScope": "private"})
+    elif method == "tools/call" and name == "echo":
+        answer(number, result={**complete, **text(params["arguments"]["word"])})
+    elif method == "tools/call" and name == "level":
+        answer(number, result={**complete, **text(ours.get("logLevel"))})
+    elif method == "tools/call" and name == "hang":
+        tell("notifications/progress", progressToken=meta["progressToken"], progress=1)
+    elif method == "tools/call" and name == "cancelled":
+        answer(number, result={**complete, **text(len(cancelled))})
+    elif method == "tools/call" and name == "ask" and "inputResponses" in params:
+        if params.get("requestState") != "state" or number in asked:
+            return refuse(number, -32602, "that is another call")
+        answer(number, result={**complete, **text(json.dumps(params["inputResponses"]["q"]))})
+    elif method == "tools/call" and name == "ask":
+        asked[number] = True
+        question = {"method": "sampling/createMessage", "params": {"maxTokens": 1}}
+        answer(number, result={"resultType": "input_required", "inputRequests": {"q": question}, "requestState": "state"})
+    else:
+        refuse(number, -32601, f"no {method}")
+
+
 if mode == "loop":
     print("something is wrong", file=sys.stderr)
     sys.exit(7)
@@ -114,7 +157,11 @@ for line in sys.stdin:
     message = json.loads(line)
     method, number = message.get("method"), message.get("id")
     params = message.get("params", {})
-    if method == "initialize":
+    if mode == "without-sessions":
+        if method == "notifications/cancelled":
+            cancelled.append(params["requestId"])
+        without_sessions(method, number, params)
+    elif method == "initialize":
         if mode == "mute":
             continue
         while mode == "slow" and not os.path.exists(sys.argv[2]):
