@@ -248,12 +248,7 @@ async fn find(
 }
 
 /// Whose a name may be by what it says.
-fn by_name(
-    relay: &Relay,
-    session: &Session,
-    name: &str,
-    tool: bool,
-) -> Vec<(Arc<Server>, String)> {
+fn by_name(relay: &Relay, session: &Session, name: &str, tool: bool) -> Vec<(Arc<Server>, String)> {
     let mut found = Vec::new();
     for server in visible(relay, session) {
         let mut owns = Vec::new();

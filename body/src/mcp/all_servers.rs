@@ -52,7 +52,11 @@ pub fn attach(session: &Arc<Session>, server: &Server) -> Result<Arc<Upstream>, 
 }
 
 /// Asks in the relay's name; who does not wait any longer does not ask any longer.
-pub async fn ask(upstream: &Arc<Upstream>, method: &str, params: &str) -> Result<Answer, Unanswered> {
+pub async fn ask(
+    upstream: &Arc<Upstream>,
+    method: &str,
+    params: &str,
+) -> Result<Answer, Unanswered> {
     let (to, answer) = oneshot::channel();
     let number = upstream.ask(method, params, To::Us(to));
     let call = Call::new(upstream, number);

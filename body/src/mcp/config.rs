@@ -70,9 +70,14 @@ impl Read {
             };
             self.sound.insert(name, entry);
             problem.left_out = false;
-            problem.problem.push_str("; the previous entry stays in effect");
+            problem
+                .problem
+                .push_str("; the previous entry stays in effect");
         }
-        for McpFileProblem { server, problem, .. } in &self.problems {
+        for McpFileProblem {
+            server, problem, ..
+        } in &self.problems
+        {
             let path = self.path.display();
             tracing::warn!(%path, server, problem, "part of an mcp.json is not used");
         }
@@ -170,11 +175,16 @@ impl Config {
         files
             .iter()
             .map(|file| {
-                let nowhere = file.sound.keys().filter(|name| !servers.contains_key(*name));
+                let nowhere = file
+                    .sound
+                    .keys()
+                    .filter(|name| !servers.contains_key(*name));
                 let nowhere = nowhere.map(|name| McpFileProblem {
                     server: Some(name.clone()),
                     left_out: true,
-                    problem: "set a \"command\" or a \"url\": there is no other server of this name".to_owned(),
+                    problem:
+                        "set a \"command\" or a \"url\": there is no other server of this name"
+                            .to_owned(),
                 });
                 McpFile {
                     path: file.path.display().to_string(),
@@ -377,7 +387,10 @@ mod tests {
         assert!(servers.contains_key("d"));
         assert!(left_out(&made).is_empty());
         let said = &made.config.files()[1].problems[0].problem;
-        assert!(said.contains("the previous entry stays in effect"), "{said}");
+        assert!(
+            said.contains("the previous entry stays in effect"),
+            "{said}"
+        );
     }
 
     #[test]

@@ -109,7 +109,10 @@ pub fn parse(text: &str) -> Result<ConfigFile, FileError> {
             continue;
         };
         for (number, member) in members.iter().enumerate() {
-            if members[number + 1..].iter().any(|other| other.name == member.name) {
+            if members[number + 1..]
+                .iter()
+                .any(|other| other.name == member.name)
+            {
                 let problem = "listed more than once; the last entry is used".to_owned();
                 file.tell(Some(&member.name), false, problem);
                 continue;
@@ -222,11 +225,9 @@ pub fn changed(text: &str, name: &str, change: Change<'_>) -> Option<String> {
             }
             Some(text)
         }
-        Change::Remove => PLACES
-            .iter()
-            .try_fold(text.to_owned(), |text, place| {
-                jsonc::remove(&text, place, name)
-            }),
+        Change::Remove => PLACES.iter().try_fold(text.to_owned(), |text, place| {
+            jsonc::remove(&text, place, name)
+        }),
     }
 }
 
@@ -273,7 +274,10 @@ mod tests {
             let of = |line: &&String| line.starts_with(&begins) && line.contains(word);
             assert!(told.iter().any(|line| of(&line)), "{name}: {told:?}");
         }
-        assert!(told.iter().any(|line| line.starts_with("nothing false")), "{told:?}");
+        assert!(
+            told.iter().any(|line| line.starts_with("nothing false")),
+            "{told:?}"
+        );
         assert_eq!(told.len(), 5, "{told:?}");
     }
 
@@ -287,7 +291,11 @@ mod tests {
             r#"{"mcpServers": {"a": {"httpUrl": "https://x/mcp"}}}"#,
         ] {
             let file = parse(text).unwrap();
-            assert_eq!(file.entries["a"].url.as_deref(), Some("https://x/mcp"), "{text}");
+            assert_eq!(
+                file.entries["a"].url.as_deref(),
+                Some("https://x/mcp"),
+                "{text}"
+            );
             assert_eq!(told(&file), [""; 0], "{text}");
         }
     }
@@ -295,17 +303,38 @@ mod tests {
     #[test]
     fn what_a_file_says_for_nothing_is_told() {
         for (text, word) in [
-            (r#"{"mcpserver": {"a": {"command": "x"}}}"#, "no servers found"),
-            (r#"{"servers": {}, "inputs": [], "$schema": "x"}"#, "\"inputs\" are not supported"),
+            (
+                r#"{"mcpserver": {"a": {"command": "x"}}}"#,
+                "no servers found",
+            ),
+            (
+                r#"{"servers": {}, "inputs": [], "$schema": "x"}"#,
+                "\"inputs\" are not supported",
+            ),
             (r#"{"mcpServers": {}, "theme": 1}"#, "not used: \"theme\""),
-            (r#"{"mcpServers": [], "servers": {}}"#, "\"mcpServers\" must be an object"),
-            (r#"{"mcpServers": {"a": {"command": "x"}, "a": {"command": "y"}}}"#, "more than once"),
-            (r#"{"mcpServers": {"a": {"command": "y"}}, "servers": {"a": {"command": "x"}}}"#, "more than one place"),
-            (r#"{"mcpServers": {"a": {"env": {"A": "1"}}}}"#, "only \"disabled\" is used"),
+            (
+                r#"{"mcpServers": [], "servers": {}}"#,
+                "\"mcpServers\" must be an object",
+            ),
+            (
+                r#"{"mcpServers": {"a": {"command": "x"}, "a": {"command": "y"}}}"#,
+                "more than once",
+            ),
+            (
+                r#"{"mcpServers": {"a": {"command": "y"}}, "servers": {"a": {"command": "x"}}}"#,
+                "more than one place",
+            ),
+            (
+                r#"{"mcpServers": {"a": {"env": {"A": "1"}}}}"#,
+                "only \"disabled\" is used",
+            ),
         ] {
             let file = parse(text).unwrap();
             let told = told(&file);
-            assert!(told.len() == 1 && told[0].contains(word), "{text}: {told:?}");
+            assert!(
+                told.len() == 1 && told[0].contains(word),
+                "{text}: {told:?}"
+            );
             if let Some(entry) = file.entries.get("a") {
                 assert_ne!(entry.command.as_deref(), Some("x"), "{text}");
             }
@@ -325,7 +354,10 @@ mod tests {
     fn a_server_is_changed_where_it_stands() {
         let text = "{\"servers\": {\n  // mine\n  \"a\": {\"url\": \"u\", \"enabled\": false}\n}, \"inputs\": []}";
         let on = changed(text, "a", Change::Turn(true)).unwrap();
-        assert!(on.contains("// mine") && on.contains("\"enabled\": true"), "{on}");
+        assert!(
+            on.contains("// mine") && on.contains("\"enabled\": true"),
+            "{on}"
+        );
         assert!(!parse(&on).unwrap().entries["a"].disabled);
         let entry = McpServerEntry {
             url: Some("https://x".to_owned()),
@@ -338,6 +370,9 @@ mod tests {
         assert!(parse(&removed).unwrap().entries.is_empty());
         let first = changed("{}", "b", Change::Turn(false)).unwrap();
         assert!(parse(&first).unwrap().entries["b"].disabled);
-        assert_eq!(changed("{\"mcpServers\": 7}", "b", Change::Put(&entry)), None);
+        assert_eq!(
+            changed("{\"mcpServers\": 7}", "b", Change::Put(&entry)),
+            None
+        );
     }
 }

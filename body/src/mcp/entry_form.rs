@@ -160,7 +160,9 @@ fn address(
 fn resolvable(entry: &McpServerEntry) -> Result<(), FormError> {
     let texts = entry.command.iter().chain(&entry.args).chain(&entry.cwd);
     let texts = texts.chain(&entry.url);
-    let texts = texts.chain(entry.env.values()).chain(entry.headers.values());
+    let texts = texts
+        .chain(entry.env.values())
+        .chain(entry.headers.values());
     for text in texts {
         for part in text.split("${").skip(1) {
             let Some((inside, _)) = part.split_once('}') else {
@@ -229,23 +231,43 @@ mod tests {
     use super::*;
 
     fn taken(value: Value) -> McpServerEntry {
-        read(&value).unwrap_or_else(|error| panic!("{value}: {error}")).entry
+        read(&value)
+            .unwrap_or_else(|error| panic!("{value}: {error}"))
+            .entry
     }
 
     #[test]
     fn each_client_s_form_is_read() {
         for (form, url, kind) in [
-            (json!({"type": "http", "url": "https://x/mcp"}), "https://x/mcp", Some("http")),
+            (
+                json!({"type": "http", "url": "https://x/mcp"}),
+                "https://x/mcp",
+                Some("http"),
+            ),
             (json!({"serverUrl": "https://w/mcp"}), "https://w/mcp", None),
-            (json!({"httpUrl": "https://g/mcp", "url": null}), "https://g/mcp", Some("http")),
-            (json!({"type": "remote", "url": "https://o/mcp"}), "https://o/mcp", None),
+            (
+                json!({"httpUrl": "https://g/mcp", "url": null}),
+                "https://g/mcp",
+                Some("http"),
+            ),
+            (
+                json!({"type": "remote", "url": "https://o/mcp"}),
+                "https://o/mcp",
+                None,
+            ),
         ] {
             let entry = taken(form);
-            assert_eq!((entry.url.as_deref(), entry.kind.as_deref()), (Some(url), kind));
+            assert_eq!(
+                (entry.url.as_deref(), entry.kind.as_deref()),
+                (Some(url), kind)
+            );
         }
         let line = json!({"type": "local", "command": ["npx", "-y", "x"], "environment": {"A": "1"}, "enabled": false});
         let entry = taken(line);
-        assert_eq!((entry.command.as_deref(), entry.args.len()), (Some("npx"), 2));
+        assert_eq!(
+            (entry.command.as_deref(), entry.args.len()),
+            (Some("npx"), 2)
+        );
         assert!(entry.disabled && entry.env["A"] == "1" && entry.kind.is_none());
     }
 
@@ -254,7 +276,10 @@ mod tests {
         let form = json!({"command": "x", "args": [8080, true], "env": {"PORT": 8080, "ON": false, "OLD": null}, "cwd": null});
         let read = read(&form).unwrap();
         assert_eq!(read.entry.args, ["8080", "true"]);
-        assert_eq!((&*read.entry.env["PORT"], &*read.entry.env["ON"]), ("8080", "false"));
+        assert_eq!(
+            (&*read.entry.env["PORT"], &*read.entry.env["ON"]),
+            ("8080", "false")
+        );
         assert_eq!(read.notes, [Note::Empty(vec!["OLD".to_owned()])]);
         assert_eq!(read.entry.env["OLD"], "");
     }
@@ -262,9 +287,20 @@ mod tests {
     #[test]
     fn nothing_is_ignored_without_a_word() {
         let form = json!({"httpUrl": "https://a", "url": "https://b", "timeout": 5, "trust": true});
-        let words: Vec<String> = read(&form).unwrap().notes.iter().map(Note::to_string).collect();
-        assert!(words[0].contains("\"httpUrl\" is used") && words[0].contains("\"url\" ignored"), "{words:?}");
-        assert!(words[1].contains("\"timeout\"") && words[1].contains("\"trust\""), "{words:?}");
+        let words: Vec<String> = read(&form)
+            .unwrap()
+            .notes
+            .iter()
+            .map(Note::to_string)
+            .collect();
+        assert!(
+            words[0].contains("\"httpUrl\" is used") && words[0].contains("\"url\" ignored"),
+            "{words:?}"
+        );
+        assert!(
+            words[1].contains("\"timeout\"") && words[1].contains("\"trust\""),
+            "{words:?}"
+        );
     }
 
     #[test]
@@ -272,11 +308,23 @@ mod tests {
         for (form, word) in [
             (json!(7), "must be an object, not a number"),
             (json!({"command": {}}), "\"command\" must be a string"),
-            (json!({"command": "x", "env": []}), "\"env\" must be an object"),
+            (
+                json!({"command": "x", "env": []}),
+                "\"env\" must be an object",
+            ),
             (json!({"command": "x", "env": {"A": []}}), "\"env.A\""),
-            (json!({"command": "x", "disabled": "yes"}), "\"disabled\" must be true or false"),
-            (json!({"command": "x", "env": {"K": "${input:key}"}}), "${input:key}"),
-            (json!({"url": "https://x/${workspaceFolder}"}), "${workspaceFolder}"),
+            (
+                json!({"command": "x", "disabled": "yes"}),
+                "\"disabled\" must be true or false",
+            ),
+            (
+                json!({"command": "x", "env": {"K": "${input:key}"}}),
+                "${input:key}",
+            ),
+            (
+                json!({"url": "https://x/${workspaceFolder}"}),
+                "${workspaceFolder}",
+            ),
         ] {
             let error = read(&form).unwrap_err().to_string();
             assert!(error.contains(word), "{form}: {error}");

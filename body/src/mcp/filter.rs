@@ -141,7 +141,10 @@ mod tests {
         assert_eq!(Filter::default().separator(), "__");
         assert_eq!(read("-").unwrap().separator(), "-");
         for bad in ["", "/", "a", "_________", " ", "ä"] {
-            assert!(read(bad).unwrap_err().to_string().contains("'_', '-'"), "{bad}");
+            assert!(
+                read(bad).unwrap_err().to_string().contains("'_', '-'"),
+                "{bad}"
+            );
         }
     }
 

@@ -165,7 +165,8 @@ async fn enter(
     Path(name): Path<String>,
     body: Bytes,
 ) -> Result<Json<McpServerShown>, ApiError> {
-    let invalid = |problem: String| ApiError::bad_request(format!("invalid server entry: {problem}"));
+    let invalid =
+        |problem: String| ApiError::bad_request(format!("invalid server entry: {problem}"));
     let value: Value = serde_json::from_slice(&body).map_err(|error| invalid(error.to_string()))?;
     let form = entry_form::read(&value).map_err(|error| invalid(error.to_string()))?;
     relay.config.put(&name, form.entry).map_err(refusal)?;

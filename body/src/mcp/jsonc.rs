@@ -255,7 +255,17 @@ mod tests {
             read(text),
             Some(json!({"a": "// no, ] /* \" */", "b": [1, 2], "u": "http://x"}))
         );
-        for wrong in ["{,}", "[,]", "[1,,]", "{\"a\":,}", "[1 /* no end ]", "/", "\"", "[1]]", ""] {
+        for wrong in [
+            "{,}",
+            "[,]",
+            "[1,,]",
+            "{\"a\":,}",
+            "[1 /* no end ]",
+            "/",
+            "\"",
+            "[1]]",
+            "",
+        ] {
             assert_eq!(read(wrong), None, "{wrong}");
         }
     }
@@ -266,7 +276,10 @@ mod tests {
         let changed = set(text, &["servers"], "c", &json!({"url": "u"})).unwrap();
         assert_eq!(
             changed,
-            text.replace("\"a\": 2", "\"a\": 2,\n    \"c\": {\n      \"url\": \"u\"\n    }")
+            text.replace(
+                "\"a\": 2",
+                "\"a\": 2,\n    \"c\": {\n      \"url\": \"u\"\n    }"
+            )
         );
         assert_eq!(read(&changed).unwrap()["servers"]["c"]["url"], "u");
         let changed = set(text, &["servers", "b"], "disabled", &json!(true)).unwrap();
@@ -274,9 +287,15 @@ mod tests {
             changed,
             text.replace("\"x\"}", "\"x\", \"disabled\": true}")
         );
-        assert_eq!(set(text, &["servers"], "a", &json!(3)).unwrap(), text.replace("2", "3"));
+        assert_eq!(
+            set(text, &["servers"], "a", &json!(3)).unwrap(),
+            text.replace("2", "3")
+        );
         let without = remove(text, &["servers"], "b").unwrap();
-        assert!(without.contains("// mine") && without.contains("\"z\": 1.0"), "{without}");
+        assert!(
+            without.contains("// mine") && without.contains("\"z\": 1.0"),
+            "{without}"
+        );
         assert_eq!(read(&without).unwrap()["servers"], json!({"a": 2}));
         let without = remove(&without, &["servers"], "a").unwrap();
         assert_eq!(read(&without).unwrap(), json!({"z": 1.0, "servers": {}}));
@@ -287,7 +306,11 @@ mod tests {
     fn what_is_missing_is_made_and_what_is_in_the_way_is_not_written_over() {
         for text in ["{}", "{\n}\n", "{ /* empty */ }", "{\"a\": 1}"] {
             let made = set(text, &["mcp", "servers"], "x", &json!({"url": "u"})).unwrap();
-            assert_eq!(read(&made).unwrap()["mcp"]["servers"]["x"]["url"], "u", "{made}");
+            assert_eq!(
+                read(&made).unwrap()["mcp"]["servers"]["x"]["url"],
+                "u",
+                "{made}"
+            );
             assert_eq!(made.contains("/* empty */"), text.contains("/*"), "{made}");
         }
         for text in ["{\"servers\": []}", "[]", "{", "7"] {

@@ -276,7 +276,11 @@ impl Message {
 /// An object with more members before its own.
 fn with_members(object: &str, members: &str) -> String {
     let rest = object.trim_start().strip_prefix('{').unwrap_or_default();
-    let comma = if rest.trim_start().starts_with('}') { "" } else { "," };
+    let comma = if rest.trim_start().starts_with('}') {
+        ""
+    } else {
+        ","
+    };
     format!("{{{members}{comma}{rest}")
 }
 
@@ -457,7 +461,10 @@ mod tests {
                 r#"{"id":1,"method":"m","params":{"_meta":{"a":1,"b":2},"c":3}}"#,
             ),
         ] {
-            assert_eq!(with(text, &|message| message.with_params("\"a\":1")), params);
+            assert_eq!(
+                with(text, &|message| message.with_params("\"a\":1")),
+                params
+            );
             assert_eq!(with(text, &|message| message.with_meta("\"a\":1")), meta);
         }
     }
@@ -475,7 +482,10 @@ mod tests {
             Some(r#"{"name": "n", "arguments": {"task": 1.0}}"#)
         );
         assert!(plain.without_task().is_none());
-        assert_eq!(message(r#"{"task":{}}"#).without_task().unwrap().params(), Some("{}"));
+        assert_eq!(
+            message(r#"{"task":{}}"#).without_task().unwrap().params(),
+            Some("{}")
+        );
     }
 
     #[test]

@@ -280,7 +280,8 @@ pub fn resume(session: &Session, place: Place) -> Option<Response> {
     if !session.taken_up || mailbox.has_begun(place.post) {
         return None;
     }
-    let text = "the machine was restarted before this request was answered; it may have been carried out";
+    let text =
+        "the machine was restarted before this request was answered; it may have been carried out";
     let answer = Answer::refusal(&place.request?, code::SERVER_GONE, text);
     let told = event(None, &answer.text);
     Some(reply::streamed(stream::once(async { told })))

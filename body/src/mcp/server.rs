@@ -296,7 +296,9 @@ impl Server {
         if owners.len() < most {
             return Ok(());
         }
-        let idle = owners.iter().filter_map(|owner| Some((owner.idle()?, owner)));
+        let idle = owners
+            .iter()
+            .filter_map(|owner| Some((owner.idle()?, owner)));
         let (idle, oldest) = idle.max_by_key(|(idle, _)| *idle).ok_or_else(too_many)?;
         tracing::info!(
             server = &*self.core.name,

@@ -93,7 +93,11 @@ pub fn hello(answer: &Answer) -> Result<Hello, NotDiscovered> {
         return Err(NotDiscovered::Refused(words));
     }
     let mut read: Read = serde_json::from_slice(&payload)?;
-    if !read.supported_versions.iter().any(|one| one == version::STATELESS) {
+    if !read
+        .supported_versions
+        .iter()
+        .any(|one| one == version::STATELESS)
+    {
         return Err(NotDiscovered::Revision);
     }
     for capability in read.capabilities.values_mut() {
@@ -238,7 +242,9 @@ impl Upstream {
         }
         let owner = self.owner.as_ref().and_then(Weak::upgrade);
         let Some(session) = owner else {
-            let problem = self.core.says("asks for input that this client does not give");
+            let problem = self
+                .core
+                .says("asks for input that this client does not give");
             self.fail(number, &problem);
             return true;
         };
@@ -301,7 +307,10 @@ impl Upstream {
             return;
         };
         let mut table = self.table();
-        let text = table.pending.get(&number).and_then(|pending| pending.text.clone());
+        let text = table
+            .pending
+            .get(&number)
+            .and_then(|pending| pending.text.clone());
         let Some(message) = text.and_then(|text| Message::read(text).ok()) else {
             drop(table);
             return self.fail(number, &self.core.says("asked for input too late"));

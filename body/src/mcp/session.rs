@@ -281,7 +281,10 @@ impl Session {
         if self.level().is_none_or(|level| level <= Level::Notice) {
             let params = serde_json::json!({"level": "notice", "logger": "vivarium", "data": text});
             let params = params.to_string();
-            self.deliver(message::notification("notifications/message", Some(&params)));
+            self.deliver(message::notification(
+                "notifications/message",
+                Some(&params),
+            ));
         }
     }
 

@@ -160,7 +160,9 @@ mod tests {
             let path = entry.unwrap().path();
             assert_eq!(mode(&path), 0o600);
             let text = fs::read_to_string(&path).unwrap();
-            assert!(!text.contains("id-of-a-session") && !path.display().to_string().contains("id-of"));
+            assert!(
+                !text.contains("id-of-a-session") && !path.display().to_string().contains("id-of")
+            );
         }
         store.remove("id-of-a-session");
         assert_eq!(store.load("id-of-a-session", LONG), None);

@@ -428,7 +428,10 @@ mod tests {
         assert_eq!(decoded("=?base64?!?="), None);
         for name in ["plain", "Hello, 世界", " x", "=?base64?x", "a\nb"] {
             let value = coded(name.to_owned());
-            assert!(value.bytes().all(|byte| (b' '..=b'~').contains(&byte)), "{value}");
+            assert!(
+                value.bytes().all(|byte| (b' '..=b'~').contains(&byte)),
+                "{value}"
+            );
             assert_eq!(decoded(&value).as_deref(), Some(name));
         }
     }

@@ -114,7 +114,11 @@ mod tests {
             assert!(tool.annotations.is_some(), "{}", tool.name);
             assert_eq!(tool.input_schema["type"], "object", "{}", tool.name);
             let mut schema = (*tool.input_schema).clone();
-            assert!(!crate::tool_schema::strip_formats(&mut schema), "{}", tool.name);
+            assert!(
+                !crate::tool_schema::strip_formats(&mut schema),
+                "{}",
+                tool.name
+            );
         }
     }
 

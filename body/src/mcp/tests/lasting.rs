@@ -111,7 +111,10 @@ async fn a_silent_call_has_its_stream_at_once() {
     assert_eq!(stream.headers()["content-type"], "text/event-stream");
     // It names an event to come back to.
     let first = until_said(&mut stream, "\n\n").await;
-    assert!(first.starts_with("id: p") && first.contains("data: \n"), "{first}");
+    assert!(
+        first.starts_with("id: p") && first.contains("data: \n"),
+        "{first}"
+    );
     assert_eq!(
         client.call("release", json!({})).await.as_deref(),
         Ok("released")
@@ -140,7 +143,10 @@ async fn a_silent_call_has_its_stream_at_once() {
         }
     );
     released.unwrap();
-    assert_eq!(answer.json()["result"]["content"][0]["text"], "released late");
+    assert_eq!(
+        answer.json()["result"]["content"][0]["text"],
+        "released late"
+    );
     machine.end().await;
 }
 
@@ -181,7 +187,13 @@ async fn a_slow_start_has_minutes_and_its_limit_is_told() {
     let mute = json!({"a": scripted("mute")});
     let machine = Machine::start_with(listener().await, mute, limits).await;
     let reply = begin(&machine, "/servers/a/mcp", json!({}), "2025-11-25").await;
-    assert!(reply.text.contains("did not respond to initialize within 1 s"), "{}", reply.text);
+    assert!(
+        reply
+            .text
+            .contains("did not respond to initialize within 1 s"),
+        "{}",
+        reply.text
+    );
     machine.end().await;
 }
 

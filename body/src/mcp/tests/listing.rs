@@ -65,7 +65,10 @@ async fn a_name_that_is_too_long_has_a_short_form_that_every_client_can_call() {
     let client = all(&machine, "").await;
     let tools = list(&client, "tools").await;
     let short = names(&tools)[2].to_owned();
-    assert!(short.len() == 64 && short.starts_with("a__a_tool_whose"), "{short}");
+    assert!(
+        short.len() == 64 && short.starts_with("a__a_tool_whose"),
+        "{short}"
+    );
     assert_eq!(client.call(&short, json!({})).await.as_deref(), Ok("long"));
     machine.end().await;
     // Another relay, whose client never asked for the list: it is the same name.
@@ -89,7 +92,11 @@ async fn the_separator_can_be_chosen_also_one_that_is_in_names() {
     let word = json!({"word": "x"});
     assert_eq!(client.call("a-echo", word).await.as_deref(), Ok("x"));
     let reply = begin(&machine, "/mcp?separator=/", json!({}), "2025-11-25").await;
-    assert!(reply.status == 400 && reply.text.contains("separator"), "{}", reply.text);
+    assert!(
+        reply.status == 400 && reply.text.contains("separator"),
+        "{}",
+        reply.text
+    );
     machine.end().await;
 }
 
@@ -101,7 +108,9 @@ async fn instructions_of_servers_are_kept() {
         "loop": scripted("loop"),
     }))
     .await;
-    let reply = begin(&machine, "/mcp", json!({}), "2025-11-25").await.json();
+    let reply = begin(&machine, "/mcp", json!({}), "2025-11-25")
+        .await
+        .json();
     assert_eq!(reply["result"]["instructions"], "# a\n\nUse echo.");
     let few = begin(&machine, "/mcp?servers=plain", json!({}), "2025-11-25").await;
     assert_eq!(few.json()["result"]["instructions"], Value::Null);

@@ -16,9 +16,7 @@ use hyper::Method;
 use serde_json::{Value, json};
 use tokio::{net::TcpSocket, task::JoinSet};
 
-use super::client::{
-    Client, Machine, begin, called, last_message, listener, scripted, until_said,
-};
+use super::client::{Client, Machine, begin, called, last_message, listener, scripted, until_said};
 
 /// An entry for a server of another relay.
 fn far(other: &Machine, path: &str) -> Value {

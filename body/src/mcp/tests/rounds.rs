@@ -32,13 +32,21 @@ async fn a_client_that_offers_roots_is_asked_with_a_call_and_never_with_a_list()
     for (path, tool) in [("/servers/a/mcp", "roots"), ("/mcp", "a__roots")] {
         for method in ["tools/list", "prompts/list", "resources/list", "tools/list"] {
             let answer = ask(&machine, path, method, json!({})).await;
-            assert_eq!(answer["result"]["resultType"], "complete", "{method}: {answer}");
+            assert_eq!(
+                answer["result"]["resultType"], "complete",
+                "{method}: {answer}"
+            );
         }
         let params = || called(tool, json!({}))["params"].clone();
         let asked = ask(&machine, path, "tools/call", params()).await;
         let asked = &asked["result"];
         assert_eq!(asked["resultType"], "input_required", "{asked}");
-        let (key, question) = asked["inputRequests"].as_object().unwrap().iter().next().unwrap();
+        let (key, question) = asked["inputRequests"]
+            .as_object()
+            .unwrap()
+            .iter()
+            .next()
+            .unwrap();
         assert_eq!(question["method"], "roots/list");
         let mut again = params();
         again["requestState"] = asked["requestState"].clone();
@@ -63,6 +71,9 @@ async fn a_question_that_no_answer_may_carry_is_refused_and_the_list_comes() {
     }
     let tool = called("roots", json!({}))["params"].clone();
     let told = ask(&machine, "/servers/a/mcp", "tools/call", tool).await;
-    assert!(told.to_string().contains("can only be asked during"), "{told}");
+    assert!(
+        told.to_string().contains("can only be asked during"),
+        "{told}"
+    );
     machine.end().await;
 }

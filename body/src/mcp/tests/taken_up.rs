@@ -65,7 +65,13 @@ async fn a_session_with_one_server_goes_on_with_what_it_asked_for() {
 #[tokio::test]
 async fn a_session_over_all_servers_keeps_what_it_chose_to_see() {
     let machine = Machine::start(json!({"a": scripted(""), "b": scripted("")})).await;
-    let reply = begin(&machine, "/mcp?servers=b&separator=-", json!({}), "2025-11-25").await;
+    let reply = begin(
+        &machine,
+        "/mcp?servers=b&separator=-",
+        json!({}),
+        "2025-11-25",
+    )
+    .await;
     let session = reply.session.unwrap();
     let machine = machine.again().await;
     let client = on(&machine, "/mcp", &session);
@@ -90,7 +96,10 @@ async fn a_call_that_was_cut_off_is_answered_with_an_error_and_never_with_anothe
     let mut cut = machine.send(Method::POST, PATH, &headers, text).await;
     let said = until_said(&mut cut, "}\n\n").await;
     let (_, id) = said.rsplit_once("id: ").unwrap();
-    let (id, session) = (id.lines().next().unwrap().to_owned(), client.session.clone());
+    let (id, session) = (
+        id.lines().next().unwrap().to_owned(),
+        client.session.clone(),
+    );
     drop(cut);
     let machine = machine.again().await;
     let client = on(&machine, PATH, &session);

@@ -25,7 +25,9 @@ async fn one() -> Machine {
 async fn a_client_with_a_session_uses_it_as_any_other() {
     let machine = one().await;
     for version in ["2025-03-26", "2025-11-25"] {
-        let reply = begin(&machine, "/servers/a/mcp", json!({}), version).await.json();
+        let reply = begin(&machine, "/servers/a/mcp", json!({}), version)
+            .await
+            .json();
         let result = &reply["result"];
         assert_eq!(result["protocolVersion"], version, "{reply}");
         assert_eq!(result["serverInfo"]["name"], "without sessions");
@@ -34,22 +36,40 @@ async fn a_client_with_a_session_uses_it_as_any_other() {
     }
     let client = Client::open(&machine, "a").await;
     client.echo("ä").await;
-    for (method, params) in [("ping", json!({})), ("logging/setLevel", json!({"level": "error"}))] {
+    for (method, params) in [
+        ("ping", json!({})),
+        ("logging/setLevel", json!({"level": "error"})),
+    ] {
         let request = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});
-        assert_eq!(client.post(request).await.json()["result"], json!({}), "{method}");
+        assert_eq!(
+            client.post(request).await.json()["result"],
+            json!({}),
+            "{method}"
+        );
     }
-    assert_eq!(client.call("level", json!({})).await.as_deref(), Ok("error"));
+    assert_eq!(
+        client.call("level", json!({})).await.as_deref(),
+        Ok("error")
+    );
     let line = machine.status("a").await;
-    assert_eq!((&line["protocol"], &line["state"]), (&json!("2026-07-28"), &json!("ready")));
+    assert_eq!(
+        (&line["protocol"], &line["state"]),
+        (&json!("2026-07-28"), &json!("ready"))
+    );
     // A call that nobody waits for is cancelled.
     let headers = [("mcp-session-id", &*client.session)];
     let hang = called("hang", json!({})).to_string();
-    let mut stream = machine.send(Method::POST, &client.path, &headers, hang).await;
+    let mut stream = machine
+        .send(Method::POST, &client.path, &headers, hang)
+        .await;
     let said = until_said(&mut stream, "progressToken").await;
     assert!(said.contains("\"p\""), "{said}");
     drop(stream);
     machine.until("a", |line| line["in_flight"] == 0).await;
-    assert_eq!(client.call("cancelled", json!({})).await.as_deref(), Ok("1"));
+    assert_eq!(
+        client.call("cancelled", json!({})).await.as_deref(),
+        Ok("1")
+    );
     machine.end().await;
 }
 
@@ -75,9 +95,14 @@ async fn what_it_wants_to_know_is_asked_of_the_client_and_the_call_goes_on() {
     let machine = one().await;
     let client = Client::with(&machine, "a", json!({"sampling": {}}), "2025-11-25").await;
     let headers = [("mcp-session-id", &*client.session)];
-    for answer in [json!({"result": {"model": "m"}}), json!({"error": {"code": -1, "message": "not now"}})] {
+    for answer in [
+        json!({"result": {"model": "m"}}),
+        json!({"error": {"code": -1, "message": "not now"}}),
+    ] {
         let ask = called("ask", json!({})).to_string();
-        let mut stream = machine.send(Method::POST, &client.path, &headers, ask).await;
+        let mut stream = machine
+            .send(Method::POST, &client.path, &headers, ask)
+            .await;
         let question = last_message(&until_said(&mut stream, "}\n\n").await);
         assert_eq!(question["method"], "sampling/createMessage", "{question}");
         assert_eq!(question["params"]["maxTokens"], 1);
@@ -107,7 +132,11 @@ async fn elsewhere_it_gets_the_headers_of_its_revision() {
     let take = post(async move |head: HeaderMap, text: String| {
         let message: Value = serde_json::from_str(&text).unwrap();
         let id = &message["id"];
-        let word = |name: &str| head.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let word = |name: &str| {
+            head.get(name)
+                .and_then(|value| value.to_str().ok())
+                .map(str::to_owned)
+        };
         if word("mcp-protocol-version").as_deref() != Some("2026-07-28") {
             let error = json!({"code": -32022, "message": "unsupported protocol version"});
             let refused = json!({"jsonrpc": "2.0", "id": null, "error": error});

@@ -170,10 +170,22 @@ mod tests {
             let made = words(&line);
             let safe = made.get(4).cloned().unwrap_or_default();
             let bearer = format!("Authorization: Bearer {token}");
-            let expected = ["mcp", "add", "--transport", "http", &safe, url, "--header", &bearer];
+            let expected = [
+                "mcp",
+                "add",
+                "--transport",
+                "http",
+                &safe,
+                url,
+                "--header",
+                &bearer,
+            ];
             assert_eq!(made, expected, "{name:?}");
             let plain = |letter: char| letter.is_ascii_alphanumeric() || "-_.".contains(letter);
-            assert!(!safe.is_empty() && !safe.starts_with('-') && safe.chars().all(plain), "{name:?}: {safe:?}");
+            assert!(
+                !safe.is_empty() && !safe.starts_with('-') && safe.chars().all(plain),
+                "{name:?}: {safe:?}"
+            );
         }
     }
 
@@ -191,7 +203,10 @@ mod tests {
             let made = text(client, "http://x/mcp", "t", name);
             let made: Value = serde_json::from_str(&made).unwrap();
             let servers = made[place].as_object().unwrap();
-            assert!(servers.len() == 1 && made.as_object().unwrap().len() == 1, "{made}");
+            assert!(
+                servers.len() == 1 && made.as_object().unwrap().len() == 1,
+                "{made}"
+            );
             let entry = &servers[name];
             assert!(entry.to_string().contains("Bearer t"), "{entry}");
             if let Some(url) = url {
@@ -202,12 +217,20 @@ mod tests {
 
     #[test]
     fn codex_has_a_table_of_toml() {
-        let made = text(McpClient::Codex, "http://x/mcp", "t\"\n", "a.b \"c\"]\n[evil");
+        let made = text(
+            McpClient::Codex,
+            "http://x/mcp",
+            "t\"\n",
+            "a.b \"c\"]\n[evil",
+        );
         let made: toml::Value = toml::from_str(&made).unwrap();
         let servers = made["mcp_servers"].as_table().unwrap();
         let (name, entry) = servers.iter().next().unwrap();
         assert_eq!((servers.len(), &**name), (1, "a_b__c____evil"));
         assert_eq!(entry["url"].as_str(), Some("http://x/mcp"));
-        assert_eq!(entry["http_headers"]["Authorization"].as_str(), Some("Bearer t\"\n"));
+        assert_eq!(
+            entry["http_headers"]["Authorization"].as_str(),
+            Some("Bearer t\"\n")
+        );
     }
 }

@@ -11,8 +11,9 @@ use wire::{
     commands::Nothing,
     failure::{Failure, FailureCode},
     inspector::{
-        McpAccess, McpAnswer, McpConfiguration, McpConfigurationRequest, McpOpenRequest, McpOrder, McpRequest, McpServerName, McpServerOrder,
-        McpServerSave, McpSession, McpSessionName, McpTell, McpTraceQuery,
+        McpAccess, McpAnswer, McpConfiguration, McpConfigurationRequest, McpOpenRequest, McpOrder,
+        McpRequest, McpServerName, McpServerOrder, McpServerSave, McpSession, McpSessionName,
+        McpTell, McpTraceQuery,
     },
     mcp::{McpRemoved, McpServerList, McpStatus, McpTracePage},
     secrets::SecretValue,
@@ -92,8 +93,11 @@ impl MachineHandle {
         };
         let scope = format!("mcp:{}", request.server.as_deref().unwrap_or("*"));
         let scope: Scope = scope.parse().map_err(|error: ScopeError| {
-            Failure::new(FailureCode::Invalid, "This server can't have a token of its own")
-                .because(error.to_string())
+            Failure::new(
+                FailureCode::Invalid,
+                "This server can't have a token of its own",
+            )
+            .because(error.to_string())
         })?;
         let made = self
             .create_token(TokenCreateRequest {

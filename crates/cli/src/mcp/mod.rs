@@ -12,7 +12,10 @@ use wire::{
     advice::Advice,
     failure::{Failure, FailureCode},
     inspector::{McpAnswer, McpClient, McpConfiguration, McpSession},
-    mcp::{McpDirection, McpFileProblem, McpServerState, McpServerStatus, McpStatus, McpTrace, McpTracePage},
+    mcp::{
+        McpDirection, McpFileProblem, McpServerState, McpServerStatus, McpStatus, McpTrace,
+        McpTracePage,
+    },
     stream::Event,
 };
 

@@ -13,7 +13,10 @@ const NAMED: usize = 8;
 /// What the words before the arguments name.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Named<'a> {
-    Of { server: &'a str, tool: &'a str },
+    Of {
+        server: &'a str,
+        tool: &'a str,
+    },
     /// One of any server.
     Any(&'a str),
 }
@@ -22,9 +25,13 @@ pub enum Named<'a> {
 pub fn named<'a>(words: &'a [String], servers: &[&str]) -> Option<(Named<'a>, &'a [String])> {
     let (first, rest) = words.split_first()?;
     match rest.split_first() {
-        Some((tool, arguments)) if servers.contains(&&**first) && is_name(tool) => {
-            Some((Named::Of { server: first, tool }, arguments))
-        }
+        Some((tool, arguments)) if servers.contains(&&**first) && is_name(tool) => Some((
+            Named::Of {
+                server: first,
+                tool,
+            },
+            arguments,
+        )),
         _ => Some((Named::Any(first), rest)),
     }
 }
@@ -84,7 +91,10 @@ mod tests {
             ("computer__run_shell", Named::Any("computer__run_shell"), 0),
             (
                 "computer run_shell command=ls timeout_s=3",
-                Named::Of { server: "computer", tool: "run_shell" },
+                Named::Of {
+                    server: "computer",
+                    tool: "run_shell",
+                },
                 2,
             ),
             // A tool that is called as a server is.
@@ -108,7 +118,10 @@ mod tests {
         assert_eq!(found("linux__read").unwrap(), "linux__read");
         assert_eq!(found("say").unwrap(), "say");
         let several = found("read").unwrap_err();
-        assert!(format!("{several:?}").contains("linux__read, search__read"), "{several:?}");
+        assert!(
+            format!("{several:?}").contains("linux__read, search__read"),
+            "{several:?}"
+        );
         assert!(found("shell").unwrap_err().message.contains("not found"));
         assert!(found("linux").unwrap_err().message.contains("is a server"));
     }
