@@ -225,7 +225,7 @@ async fn find(
     tool: bool,
 ) -> Option<(Arc<Server>, String)> {
     let mut found = by_name(relay, session, name, tool);
-    if found.len() == 1 || (found.is_empty() && !may_be_short(name)) {
+    if found.len() <= 1 && !may_be_short(name) {
         return found.pop();
     }
     // It was cut, or may be of several servers: the lists say whose it is.

@@ -352,7 +352,7 @@ mod tests {
 
     #[test]
     fn a_server_is_changed_where_it_stands() {
-        let text = "{\"servers\": {\n  // mine\n  \"a\": {\"url\": \"u\", \"enabled\": false}\n}, \"inputs\": []}";
+        let text = "{\"servers\": {\n  // mine\n  \"a\": {\"url\": \"https://u\", \"enabled\": false}\n}, \"inputs\": []}";
         let on = changed(text, "a", Change::Turn(true)).unwrap();
         assert!(
             on.contains("// mine") && on.contains("\"enabled\": true"),

@@ -75,7 +75,7 @@ pub fn read(value: &Value) -> Result<EntryForm, FormError> {
         match &**field {
             // opencode has the whole line in one list.
             "command" if value.is_array() => words = texts(field, value)?,
-            "command" => entry.command = Some(text(field, value)?),
+            "command" => entry.command = Some(word(field, value)?),
             "args" => entry.args = texts(field, value)?,
             "env" | "environment" => {
                 for (name, value) in object(field, value)? {
@@ -89,7 +89,7 @@ pub fn read(value: &Value) -> Result<EntryForm, FormError> {
                     entry.env.insert(name.clone(), value);
                 }
             }
-            "cwd" => entry.cwd = Some(text(field, value)?),
+            "cwd" => entry.cwd = Some(word(field, value)?),
             "headers" => {
                 for (name, value) in object(field, value)? {
                     let value = text(&format!("{field}.{name}"), value)?;
@@ -97,7 +97,7 @@ pub fn read(value: &Value) -> Result<EntryForm, FormError> {
                 }
             }
             "type" | "transport" => {
-                let kind = text(field, value)?;
+                let kind = word(field, value)?;
                 // opencode's words say only what the other fields say.
                 entry.kind = (!matches!(&*kind, "local" | "remote")).then_some(kind);
             }
@@ -144,7 +144,7 @@ fn address(
     let Some((used, value)) = given.next() else {
         return Ok(None);
     };
-    let url = text(used, value)?;
+    let url = word(used, value)?;
     if used == "httpUrl" && entry.kind.is_none() {
         entry.kind = Some("http".to_owned());
     }
@@ -196,6 +196,12 @@ fn wrong(field: &str, wanted: &'static str, value: &Value) -> FormError {
         wanted,
         found: kind(value),
     }
+}
+
+fn word(field: &str, value: &Value) -> Result<String, FormError> {
+    let wanted = "a string";
+    let text = value.as_str().map(str::to_owned);
+    text.ok_or_else(|| wrong(field, wanted, value))
 }
 
 /// A string; numbers and truth values are taken as they are written.
@@ -307,7 +313,10 @@ mod tests {
     fn what_can_not_be_read_says_which_field() {
         for (form, word) in [
             (json!(7), "must be an object, not a number"),
-            (json!({"command": {}}), "\"command\" must be a string"),
+            (
+                json!({"command": 7}),
+                "\"command\" must be a string, not a number",
+            ),
             (
                 json!({"command": "x", "env": []}),
                 "\"env\" must be an object",

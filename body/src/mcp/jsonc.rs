@@ -219,9 +219,24 @@ pub fn remove(text: &str, path: &[&str], name: &str) -> Option<String> {
         let gone = match (members.get(at + 1), at.checked_sub(1)) {
             (Some(next), _) => members[at].key.start..next.key.start,
             (None, Some(before)) => members[before].value.end..members[at].value.end,
-            (None, None) => members[at].key.start..members[at].value.end,
+            (None, None) => {
+                let end = members[at].value.end;
+                members[at].key.start..after_comma(text.as_bytes(), end).unwrap_or(end)
+            }
         };
         text.replace_range(gone, "");
+    }
+}
+
+/// Where a comma ends that follows, behind blanks and comments.
+fn after_comma(bytes: &[u8], mut at: usize) -> Option<usize> {
+    loop {
+        match bytes.get(at)? {
+            b',' => return Some(at + 1),
+            b'/' => at = comment_end(bytes, at)?,
+            byte if byte.is_ascii_whitespace() => at += 1,
+            _ => return None,
+        }
     }
 }
 

@@ -63,8 +63,8 @@ struct Inner {
     /// POSTs that are being answered: they carry what a client without a stream must get.
     posts: Vec<Open>,
     next_post: u64,
-    /// Requests of servers that no POST could carry, and since when they wait.
-    held: VecDeque<(Instant, Bytes)>,
+    /// Requests of servers that no POST could carry.
+    held: VecDeque<Bytes>,
     /// Streams of POSTs that may be taken up again.
     answering: VecDeque<Arc<Answering>>,
 }
@@ -72,6 +72,7 @@ struct Inner {
 /// A POST that is being answered.
 struct Open {
     number: u64,
+    since: Instant,
     sink: Sink,
     /// Whether a server's request may be its answer.
     asks: bool,
@@ -120,34 +121,39 @@ impl Mailbox {
         if inner.held.len() >= HELD {
             return Err(Full::Stuck);
         }
-        inner.held.push_back((Instant::now(), text));
+        inner.held.push_back(text);
         Ok(())
     }
 
-    /// Takes the requests that have waited for so long while a POST that can't carry them waits:
-    /// its server may answer it only once they are answered.
+    /// Takes the requests that wait while a POST that can't carry them has waited for so long: its
+    /// server may answer it only once they are answered.
     pub fn overdue(&self, patience: Duration) -> Vec<Bytes> {
         let mut inner = self.inner();
-        if inner.posts.is_empty() {
+        let late = |post: &Open| post.since.elapsed() >= patience;
+        if !inner.posts.iter().any(late) {
             return Vec::new();
         }
-        let late = |(since, _): &(Instant, Bytes)| since.elapsed() >= patience;
-        let count = inner.held.iter().take_while(|one| late(one)).count();
-        inner.held.drain(..count).map(|(_, text)| text).collect()
+        std::mem::take(&mut inner.held).into()
     }
 
     /// A POST is being answered, until the number is given back.
     pub fn post(&self, sink: Sink, asks: bool) -> u64 {
         let mut inner = self.inner();
         if asks {
-            for (_, text) in std::mem::take(&mut inner.held) {
+            for text in std::mem::take(&mut inner.held) {
                 // A new queue has room.
                 let _ = sink.put(Outgoing::Note(text));
             }
         }
         inner.next_post += 1;
         let number = inner.next_post;
-        inner.posts.push(Open { number, sink, asks });
+        let since = Instant::now();
+        inner.posts.push(Open {
+            number,
+            since,
+            sink,
+            asks,
+        });
         number
     }
 

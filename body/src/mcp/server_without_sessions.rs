@@ -17,7 +17,7 @@ use tokio::sync::oneshot;
 use wire::mcp::{McpDirection, McpKind};
 
 use super::{
-    message::{self, Answer, Message, code},
+    message::{self, Answer, Message},
     upstream::{Hello, Pending, To, Upstream},
     version,
 };

@@ -65,7 +65,7 @@ pub fn limits() -> Limits {
     Limits {
         own_processes: 2,
         patience: Duration::ZERO,
-        asking: Duration::ZERO,
+        asking: DEADLINE,
         look: Duration::from_millis(50),
         ..Limits::default()
     }

@@ -1,9 +1,14 @@
 //! Clients without sessions that answer what servers ask.
 
+use std::time::Duration;
+
 use hyper::Method;
 use serde_json::{Value, json};
 
-use super::client::{Machine, called, scripted};
+use super::{
+    super::server::Limits,
+    client::{Machine, called, limits, listener, scripted},
+};
 
 const STATELESS: &str = "2026-07-28";
 
@@ -63,7 +68,12 @@ async fn a_client_that_offers_roots_is_asked_with_a_call_and_never_with_a_list()
 /// A server that answers a list only once its question is answered must not wait for ever.
 #[tokio::test]
 async fn a_question_that_no_answer_may_carry_is_refused_and_the_list_comes() {
-    let machine = Machine::start(json!({"a": scripted("asks-first")})).await;
+    let limits = Limits {
+        asking: Duration::from_millis(20),
+        ..limits()
+    };
+    let servers = json!({"a": scripted("asks-first")});
+    let machine = Machine::start_with(listener().await, servers, limits).await;
     for path in ["/servers/a/mcp", "/mcp"] {
         let answer = ask(&machine, path, "tools/list", json!({})).await;
         assert_eq!(answer["result"]["tools"], json!([]), "{answer}");
