@@ -102,7 +102,7 @@ def call(number, params):
         answer(number, result=text(json.dumps(asked.get("roots"))))
     elif name == "ask":
         asked["s1"] = number
-        say(json.dumps({"jsonrpc": "2.0", "id": "s1", "method": "sampling/createMessage", "params": {}}))
+        say(json.dumps({"jsonrpc": "2.0", "id": "s1", "method": "sampling/createMessage", "params": {"messages": [], "maxTokens": 1}}))
     else:
         answer(number, error={"code": -32602, "message": f"no tool {name}"})
 
