@@ -88,8 +88,8 @@ use self::{
 use crate::watch::{Of, Watch};
 
 /// What the client of a session is told that goes on after a restart.
-const RESTARTED: &str = "The machine was restarted. This session goes on with servers that were started again: what they \
-    held in memory is gone, and calls that were running were not answered.";
+const RESTARTED: &str = "The machine was restarted. This session continues, but its servers were restarted, too: what they \
+    held in memory is lost, and calls that were running were not answered.";
 
 /// A session in use is written down so often.
 const KEPT_EVERY: Duration = Duration::from_secs(5 * 60);
