@@ -298,7 +298,7 @@ mod tests {
         mailbox.posted(calling);
         mailbox.put_request(text.clone()).unwrap();
         assert!(mailbox.overdue(Duration::from_secs(600)).is_empty());
-        assert_eq!(mailbox.overdue(Duration::ZERO), [text.clone()]);
+        assert_eq!(mailbox.overdue(Duration::ZERO).len(), 1);
         mailbox.posted(listing);
         assert!(listed.next().await.is_none());
         // Nobody waits: it is asked with the next call.

@@ -65,6 +65,21 @@ async fn a_client_that_offers_roots_is_asked_with_a_call_and_never_with_a_list()
     machine.end().await;
 }
 
+/// It came too late for this call, and is not lost.
+#[tokio::test]
+async fn a_question_behind_an_answer_is_asked_with_the_next_call() {
+    let machine = Machine::start(json!({"a": scripted("")})).await;
+    let call = async |tool: &str| {
+        let params = called(tool, json!({}))["params"].clone();
+        ask(&machine, "/servers/a/mcp", "tools/call", params).await["result"].clone()
+    };
+    assert_eq!(call("answer-then-ask").await["resultType"], "complete");
+    let next = call("echo").await;
+    assert_eq!(next["resultType"], "input_required", "{next}");
+    assert!(next.to_string().contains("roots/list"), "{next}");
+    machine.end().await;
+}
+
 /// A server that answers a list only once its question is answered must not wait for ever.
 #[tokio::test]
 async fn a_question_that_no_answer_may_carry_is_refused_and_the_list_comes() {

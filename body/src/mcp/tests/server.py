@@ -100,6 +100,10 @@ def call(number, params):
         answer(number, result=text(json.dumps(sorted(params))))
     elif name == "roots":
         answer(number, result=text(json.dumps(asked.get("roots"))))
+    elif name == "answer-then-ask":
+        asks = json.dumps({"jsonrpc": "2.0", "id": "r1", "method": "roots/list"})
+        done = json.dumps({"jsonrpc": "2.0", "id": number, "result": text("done")})
+        say(f"{done}\n{asks}")
     elif name == "ask":
         asked["s1"] = number
         say(json.dumps({"jsonrpc": "2.0", "id": "s1", "method": "sampling/createMessage", "params": {"messages": [], "maxTokens": 1}}))

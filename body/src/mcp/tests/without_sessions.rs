@@ -160,10 +160,9 @@ async fn elsewhere_it_gets_the_headers_of_its_revision() {
     let machine = Machine::start(json!({"a": entry})).await;
     let client = Client::open(&machine, "a").await;
     assert_eq!(client.call("ä", json!({})).await.as_deref(), Ok("far"));
-    let heads = seen.lock();
+    let heads = seen.lock().clone();
     let last = heads.last().unwrap();
     assert_eq!(last["mcp-name"], "=?base64?w6Q=?=");
     assert!(!heads.iter().any(|head| head.contains_key("mcp-session-id")));
-    drop(heads);
     machine.end().await;
 }
