@@ -91,6 +91,13 @@ async fn the_separator_can_be_chosen_also_one_that_is_in_names() {
     assert_ne!(pid("a-pid").await, pid("a-echo-pid").await);
     let word = json!({"word": "x"});
     assert_eq!(client.call("a-echo", word).await.as_deref(), Ok("x"));
+    // The name alone doesn't say whose it is: the lists do.
+    let servers = json!({"a": scripted("dashed"), "a-echo": scripted("odd-lists")});
+    let other = Machine::start(servers).await;
+    let dashed = all(&other, "?separator=-").await;
+    let called = dashed.call("a-echo-pid", json!({})).await;
+    assert_eq!(called.as_deref(), Ok("dashed"));
+    other.end().await;
     let reply = begin(&machine, "/mcp?separator=/", json!({}), "2025-11-25").await;
     assert!(
         reply.status == 400 && reply.text.contains("separator"),

@@ -96,6 +96,8 @@ def call(number, params):
         answer(number, result=text("no", isError=True))
     elif name == LONG:
         answer(number, result=text("long"))
+    elif name == "echo-pid":
+        answer(number, result=text("dashed"))
     elif name == "names":
         answer(number, result=text(json.dumps(sorted(params))))
     elif name == "roots":
@@ -193,6 +195,8 @@ for line in sys.stdin:
     elif method == "resources/list" and mode == "odd-lists":
         one = {"uri": "x://1", "name": "one"}
         answer(number, result={"resources": [one, {**one, "name": "two"}]})
+    elif method == "tools/list" and mode == "dashed":
+        answer(number, result={"tools": [{"name": "echo-pid", "inputSchema": {"type": "object"}}]})
     elif method == "tools/list" and mode == "asks-first":
         asked["list"] = number
         say(json.dumps({"jsonrpc": "2.0", "id": "r1", "method": "roots/list"}))
