@@ -154,9 +154,15 @@ async fn call_tool(
     words: &[String],
     json: bool,
 ) -> Result<u8, Failure> {
-    let status: McpStatus = call(app, "mcp_status", Value::Null).await?;
-    let servers = status.servers.iter().map(|server| &*server.name);
-    let servers: Vec<&str> = servers.collect();
+    let servers = match &server {
+        Some(_) => Vec::new(),
+        None => {
+            let status: McpStatus = call(app, "mcp_status", Value::Null).await?;
+            let servers = status.servers.into_iter();
+            servers.map(|server| server.name).collect::<Vec<_>>()
+        }
+    };
+    let servers: Vec<&str> = servers.iter().map(String::as_str).collect();
     let named = match (&server, words.split_first()) {
         (Some(server), Some((tool, arguments))) => Some((Named::Of { server, tool }, arguments)),
         _ => tool::named(words, &servers),

@@ -7,6 +7,8 @@ use wire::{
 
 /// Between a server's name and that of its tool at the endpoint over all servers.
 const SEPARATOR: &str = "__";
+/// Names of so many letters may have been shortened.
+const SHORTENED: usize = 64;
 /// Tools that a failure names.
 const NAMED: usize = 8;
 
@@ -32,8 +34,24 @@ pub fn named<'a>(words: &'a [String], servers: &[&str]) -> Option<(Named<'a>, &'
             },
             arguments,
         )),
-        _ => Some((Named::Any(first), rest)),
+        _ => Some((of_server(first, servers).unwrap_or(Named::Any(first)), rest)),
     }
+}
+
+/// A name that says whose it is: only that server need start. One that may have been shortened
+/// doesn't.
+fn of_server<'a>(word: &'a str, servers: &[&str]) -> Option<Named<'a>> {
+    if word.chars().count() >= SHORTENED {
+        return None;
+    }
+    let found = word.match_indices(SEPARATOR).filter_map(|(end, _)| {
+        let (server, tool) = (&word[..end], &word[end + SEPARATOR.len()..]);
+        servers
+            .contains(&server)
+            .then_some(Named::Of { server, tool })
+    });
+    // Of servers whose names begin alike, the longest.
+    found.last()
 }
 
 fn is_name(word: &str) -> bool {
@@ -88,7 +106,15 @@ mod tests {
     fn a_tool_is_named_with_its_server_or_without() {
         for (line, expected, arguments) in [
             ("run_shell command=ls", Named::Any("run_shell"), 1),
-            ("computer__run_shell", Named::Any("computer__run_shell"), 0),
+            (
+                "computer__run_shell",
+                Named::Of {
+                    server: "computer",
+                    tool: "run_shell",
+                },
+                0,
+            ),
+            ("nobody__run_shell", Named::Any("nobody__run_shell"), 0),
             (
                 "computer run_shell command=ls timeout_s=3",
                 Named::Of {
