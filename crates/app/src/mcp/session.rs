@@ -433,6 +433,6 @@ mod tests {
         stream.read_exact(&mut head).await.unwrap();
         tokio::time::pause();
         let failure = opening.await.unwrap().unwrap();
-        assert_eq!(failure.cause.as_deref(), Some("no answer within 60 s"));
+        assert_eq!(failure.cause.as_deref(), Some("no answer within 610 s"));
     }
 }
