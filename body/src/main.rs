@@ -10,7 +10,8 @@
 //!
 //! - `init`, `supervisor`: PID 1, and its child with the policy
 //! - `kernel`, `shell`, `terminal`, `cryo`, `jobs`: cells, commands, terminals, snapshots, all of them as jobs
-//! - `mcp`, `computer`, `sandboxes`, `tool_answer`: the MCP endpoint, and the MCP servers of our own
+//! - `mcp`, `computer`, `sandboxes`: the MCP endpoint, and the MCP servers of our own
+//! - `tool_answer`, `tool_schema`: what tools of ours answer, and how tools are described to clients
 //! - `desktop`, `takeover`: the display's services, and who has mouse and keyboard
 //! - `evolve`: wishes to evolve, and the proof of a candidate
 //! - `http`: the machine's API
@@ -38,6 +39,7 @@ mod supervisor;
 mod takeover;
 mod terminal;
 mod tool_answer;
+mod tool_schema;
 mod watch;
 
 fn main() -> std::process::ExitCode {

@@ -70,6 +70,12 @@ pub fn cryo_dir() -> PathBuf {
     data_dir().join("cryo")
 }
 
+/// Where sessions of MCP clients lie, for a relay that is started anew, also in a machine that
+/// replaces this one.
+pub fn mcp_sessions_dir() -> PathBuf {
+    data_dir().join("mcp-sessions")
+}
+
 /// The machine's home folder.
 pub fn home() -> PathBuf {
     std::env::var_os("HOME").map_or_else(|| PathBuf::from("/root"), PathBuf::from)

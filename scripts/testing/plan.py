@@ -141,6 +141,7 @@ def jobs(project: Project) -> list[Job]:
         *builds(project),
         timed(project, Job("worker", "worker", ["./body/kernel/tests/run.sh"], limit_s=300)),
         timed(project, Job("mcp-clients", "mcp-clients", ["./tests/mcp/run.sh"], needs=["compile-supervisor"], environment={"VIVARIUM_BODY": str(project.target / "debug/body")}, limit_s=900)),
+        timed(project, Job("mcp-conformance", "mcp-conformance", ["./tests/mcp/conformance/run.sh"], needs=["compile-supervisor"], environment={"VIVARIUM_BODY": str(project.target / "debug/body")}, limit_s=900)),
     ]
     if not project.fast:
         found += with_engine(project)

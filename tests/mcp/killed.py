@@ -34,7 +34,7 @@ class Killed(unittest.TestCase):
         return process, process.stdout.readline().removeprefix("listening on ").strip()
 
     def post(self, address, message, session=None):
-        headers = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
+        headers = {"Content-Type": "application/json", "Accept": "application/json"}
         if session:
             headers["Mcp-Session-Id"] = session
         body = json.dumps({"jsonrpc": "2.0", **message}).encode()

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Real clients against the relay: the official Python SDK 1.x and 2.x and the TypeScript SDK, with
-# the reference server behind it; and a relay that is killed. Needs python3 with venv, node and npm.
+# the reference server behind it; and a relay that is killed, whose clients go on with the next one. Needs python3 with venv, node and npm.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 if [ -z "${VIVARIUM_BODY:-}" ]; then
@@ -27,6 +27,7 @@ for major in 1 2; do
   "$venv/bin/python" "$timed" "v$major.py" --quiet
 done
 ../../target/venv-mcp-1/bin/python "$timed" elsewhere.py --quiet
+../../target/venv-mcp-1/bin/python "$timed" taken_up.py --quiet
 ../../target/venv-mcp-2/bin/python "$timed" killed.py --quiet
 node --test "${reporters[@]}" typescript.mjs
 [ ! -f "${VIVARIUM_TEST_TIMES:-}.node" ] || cat "$VIVARIUM_TEST_TIMES.node" >>"$VIVARIUM_TEST_TIMES"

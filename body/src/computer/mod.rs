@@ -50,11 +50,7 @@ impl ServerHandler for Computer {}
 impl Computer {
     fn new() -> Self {
         let mut tools = Self::machine_tools() + Self::looking_tools() + Self::input_tools();
-        for route in tools.map.values_mut() {
-            // A line's end in the source is none for a reader.
-            let text = route.attr.description.as_deref().unwrap_or_default();
-            route.attr.description = Some(text.replace('\n', " ").into());
-        }
+        crate::tool_schema::tidy(&mut tools);
         Self {
             client: Client::new(crate::paths::body_socket()),
             screen: Arc::default(),
@@ -130,6 +126,12 @@ mod tests {
             assert!(tool.description.is_some_and(|text| text.len() > 40));
             assert!(tool.annotations.is_some(), "{}", tool.name);
             assert_eq!(tool.input_schema["type"], "object", "{}", tool.name);
+            let mut schema = (*tool.input_schema).clone();
+            assert!(
+                !crate::tool_schema::strip_formats(&mut schema),
+                "{}",
+                tool.name
+            );
         }
     }
 }

@@ -1,28 +1,29 @@
 //! One endpoint over all servers: their tools and prompts as `<server>__<name>`, their resources
 //! as they are; what a client sees of them is its own choice and that of `mcp.json`.
 
-use std::{borrow::Cow, collections::BTreeMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-use serde::Deserialize;
 use serde_json::{Value, json, value::RawValue};
-use tokio::sync::oneshot;
 
 use super::{
     Relay,
-    filter::{JOIN, shown},
+    all_servers::{ask, attach, visible},
+    filter::{shown_prompt, shown_tool},
+    listing::{self, List},
     message::{Answer, Message, code},
     queue::{Outgoing, Sink},
     reply::Call,
-    server::{NoProcess, NotReady, Server},
+    server::Server,
     session::{Level, Session},
-    upstream::{Asker, To, Upstream},
+    tool_names::may_be_short,
+    upstream::{Asker, To},
     version,
 };
 
-/// One that does not list in this time is left out.
-const LISTING: Duration = Duration::from_secs(15);
-/// Pages of a list that are fetched.
-const PAGES: usize = 100;
+/// A server that has never run may take so long to say how it is to be used.
+const INTRODUCED: Duration = Duration::from_secs(3);
+/// Of one server's instructions, so many letters are passed on.
+const INSTRUCTIONS: usize = 16 << 10;
 
 /// What the endpoint says of itself.
 pub fn capabilities() -> Value {
@@ -40,69 +41,69 @@ pub fn server_info() -> Value {
     json!({"name": "vivarium", "title": "Vivarium", "version": wire::VERSION})
 }
 
-/// Answers `initialize`: at once, as servers start when they are needed.
-pub fn initialize(session: &Session, message: &Message) -> Answer {
+/// Answers `initialize`.
+pub async fn initialize(relay: &Relay, session: &Arc<Session>, message: &Message) -> Answer {
     let asked = session.client().map_or("", |client| &*client.version);
-    let result = json!({
+    let mut result = json!({
         "protocolVersion": version::agreed(asked, version::NEWEST_WITH_SESSIONS),
         "capabilities": capabilities(),
         "serverInfo": server_info(),
     });
+    if let Some(instructions) = instructions(relay, session).await {
+        result["instructions"] = instructions.into();
+    }
     Answer::result(
         message.id().unwrap_or("null"),
         result.to_string().as_bytes(),
     )
 }
 
-/// The servers that a session sees, by name.
-fn visible(relay: &Relay, session: &Session) -> Vec<Arc<Server>> {
-    let mut servers = relay.servers();
-    servers.retain(|server| {
-        server.core.enabled()
-            && session.filter.sees(&server.core.name)
-            && super::process::exists(&server.core.entry())
+/// What the servers say of how they are to be used, each under its name; none if none says it.
+/// Those that never ran are started, since a client asks for their lists next.
+pub async fn instructions(relay: &Relay, session: &Arc<Session>) -> Option<String> {
+    let servers = visible(relay, session);
+    let patience = relay.common.limits.listing.min(INTRODUCED);
+    let asking = servers.iter().map(|server| async move {
+        if let Some(known) = server.core.instructions() {
+            return known;
+        }
+        let answers = session.client().is_some_and(|client| client.answers);
+        let upstream = if answers || server.core.entry().isolate {
+            attach(session, server).ok()?
+        } else {
+            Arc::clone(&server.shared)
+        };
+        let ready = tokio::time::timeout(patience, upstream.ready()).await;
+        ready.ok()?.ok()?.instructions.clone()
     });
-    servers
-}
-
-/// Why a server could not be asked.
-#[derive(Debug, thiserror::Error)]
-enum Unanswered {
-    #[error(transparent)]
-    NoProcess(#[from] NoProcess),
-    #[error(transparent)]
-    NotReady(#[from] NotReady),
-    #[error("the MCP server {0:?} was removed")]
-    Gone(Arc<str>),
-    /// In the server's own words.
-    #[error("{0}")]
-    Refused(String),
-    #[error(transparent)]
-    Unreadable(#[from] serde_json::Error),
-}
-
-fn attach(session: &Arc<Session>, server: &Server) -> Result<Arc<Upstream>, NoProcess> {
-    let upstream = session.attached(&server.core.name, || server.process(session))?;
-    if upstream.owner.is_some() {
-        upstream.greet();
-    } else if session.level().is_some() {
-        upstream.level();
-    }
-    Ok(upstream)
+    let said = futures_util::future::join_all(asking).await;
+    let parts: Vec<String> = servers
+        .iter()
+        .zip(said)
+        .filter_map(|(server, said)| {
+            let text: String = said?.trim().chars().take(INSTRUCTIONS).collect();
+            (!text.is_empty()).then(|| format!("# {}\n\n{text}", server.core.name))
+        })
+        .collect();
+    (!parts.is_empty()).then(|| parts.join("\n\n"))
 }
 
 /// A request of a session's over all servers. What is answered here is in the sink; else the call.
-pub async fn request(
+pub fn request(
     relay: &Arc<Relay>,
     session: &Arc<Session>,
     message: &Message,
     sink: &Sink,
-) -> Option<Call> {
-    match handle(relay, session, message, sink).await {
-        Ok(call) => call,
-        Err(answer) => {
-            let _ = sink.put(Outgoing::Answer(answer));
-            None
+) -> impl Future<Output = Option<Call>> + Send + use<> {
+    let (relay, session) = (Arc::clone(relay), Arc::clone(session));
+    let (message, sink) = (message.clone(), sink.clone());
+    async move {
+        match handle(&relay, &session, &message, &sink).await {
+            Ok(call) => call,
+            Err(answer) => {
+                let _ = sink.put(Outgoing::Answer(answer));
+                None
+            }
         }
     }
 }
@@ -113,6 +114,9 @@ async fn handle(
     message: &Message,
     sink: &Sink,
 ) -> Result<Option<Call>, Answer> {
+    // Tasks are not declared here: a request for one is an ordinary call.
+    let plain = message.without_task();
+    let message = plain.as_ref().unwrap_or(message);
     let id = message.id().unwrap_or("null");
     let invalid = |text: &str| Answer::refusal(id, code::INVALID_PARAMS, text);
     let fields = message
@@ -133,17 +137,10 @@ async fn handle(
             "this session is already initialized",
         )),
         "ping" => done(json!({})),
-        "tools/list" => list(relay, session, id, sink, "tools", "tools/list").await,
-        "prompts/list" => list(relay, session, id, sink, "prompts", "prompts/list").await,
-        "resources/list" => list(relay, session, id, sink, "resources", "resources/list").await,
-        "resources/templates/list" => {
-            let method = "resources/templates/list";
-            list(relay, session, id, sink, "resourceTemplates", method).await
-        }
         "tools/call" | "prompts/get" => {
             let name = text(&fields.name).ok_or_else(|| invalid("params.name is missing"))?;
             let tool = message.method() == "tools/call";
-            let found = find(relay, session, &name, tool);
+            let found = find(relay, session, &name, tool).await;
             let word = if tool { "tool" } else { "prompt" };
             let (server, own) = found.ok_or_else(|| invalid(&format!("unknown {word}: {name}")))?;
             let own = Value::from(own).to_string();
@@ -164,7 +161,7 @@ async fn handle(
                 route(relay, session, uri).await
             } else {
                 let name = reference["name"].as_str().unwrap_or_default();
-                let found = find(relay, session, name, false);
+                let found = find(relay, session, name, false).await;
                 found.map(|(server, own)| {
                     reference["name"] = own.into();
                     server
@@ -180,16 +177,25 @@ async fn handle(
                 .level
                 .and_then(|place| Level::read(message.at(place)));
             session.set_level(level.ok_or_else(|| invalid("invalid params.level"))?);
+            relay.remember(session);
             for upstream in session.upstreams() {
                 upstream.level();
             }
             done(json!({}))
         }
-        other => Err(Answer::refusal(
-            id,
-            code::METHOD_NOT_FOUND,
-            &format!("method not supported by the endpoint of all servers: {other:?}"),
-        )),
+        other => match List::of(other) {
+            Some(which) => {
+                let result = listing::list(relay, session, which).await;
+                let answer = Answer::result(id, result.as_bytes());
+                let _ = sink.put(Outgoing::Answer(answer));
+                Ok(None)
+            }
+            None => Err(Answer::refusal(
+                id,
+                code::METHOD_NOT_FOUND,
+                &format!("method not supported by the endpoint of all servers: {other:?}"),
+            )),
+        },
     }
 }
 
@@ -212,138 +218,63 @@ fn pass(
 }
 
 /// Whose a tool or prompt is, and what it is called there.
-fn find(relay: &Relay, session: &Session, name: &str, tool: bool) -> Option<(Arc<Server>, String)> {
-    for server in visible(relay, session) {
-        let own = if tool {
-            let entry = server.core.entry();
-            let renamed = entry.rename.iter().find(|(_, to)| *to == name);
-            renamed.map(|(own, _)| own.clone())
-        } else {
-            None
-        };
-        let plain = name.strip_prefix(&*server.core.name);
-        let plain = plain
-            .and_then(|rest| rest.strip_prefix(JOIN))
-            .map(str::to_owned);
-        let Some(own) = own.or(plain) else { continue };
-        if !tool || shown(session, &server, &own).as_deref() == Some(name) {
-            return Some((server, own));
-        }
-    }
-    None
-}
-
-/// A list of all servers, in the order of their names.
-async fn list(
-    relay: &Arc<Relay>,
+async fn find(
+    relay: &Relay,
     session: &Arc<Session>,
-    id: &str,
-    sink: &Sink,
-    field: &str,
-    method: &str,
-) -> Result<Option<Call>, Answer> {
-    let servers = visible(relay, session);
-    let fetching = servers.iter().map(|server| async move {
-        let fetched = tokio::time::timeout(LISTING, fetch(session, server, field, method)).await;
-        match fetched {
-            Ok(Ok(items)) => items,
-            Ok(Err(problem)) => {
-                tracing::warn!(server = &*server.core.name, %problem, "left out of {method}");
-                Vec::new()
-            }
-            Err(_) => {
-                tracing::warn!(
-                    server = &*server.core.name,
-                    "left out of {method}: it took too long"
-                );
-                Vec::new()
-            }
-        }
-    });
-    let items: Vec<String> = futures_util::future::join_all(fetching).await.concat();
-    let result = format!("{{\"{field}\":[{}]}}", items.join(","));
-    let _ = sink.put(Outgoing::Answer(Answer::result(id, result.as_bytes())));
-    Ok(None)
-}
-
-/// One server's list, with names as they are shown.
-async fn fetch(
-    session: &Arc<Session>,
-    server: &Server,
-    field: &str,
-    method: &str,
-) -> Result<Vec<String>, Unanswered> {
-    let upstream = attach(session, server)?;
-    let hello = upstream.ready().await?;
-    let kind = method.split('/').next().unwrap_or_default();
-    let mut items = Vec::new();
-    if hello.capabilities.get(kind).is_none() {
-        return Ok(items);
+    name: &str,
+    tool: bool,
+) -> Option<(Arc<Server>, String)> {
+    let mut found = by_name(relay, session, name, tool);
+    if found.len() <= 1 && !may_be_short(name) {
+        return found.pop();
     }
-    let mut params = "{}".to_owned();
-    for _ in 0..PAGES {
-        let answer = ask(&upstream, method, &params).await?;
-        let payload = answer.payload();
-        if answer.is_error {
-            let words = String::from_utf8_lossy(&payload).into_owned();
-            return Err(Unanswered::Refused(words));
-        }
-        let text = std::str::from_utf8(&payload).unwrap_or_default();
-        let page: BTreeMap<Cow<'_, str>, &RawValue> = serde_json::from_str(text)?;
-        let found = page.get(field).map_or("[]", |found| found.get());
-        let found: Vec<&RawValue> = serde_json::from_str(found)?;
-        items.extend(
-            found
-                .into_iter()
-                .filter_map(|item| item_shown(session, server, field, item.get())),
-        );
-        let cursor = page
-            .get("nextCursor")
-            .filter(|cursor| cursor.get() != "null");
-        match cursor {
-            Some(cursor) => params = format!("{{\"cursor\":{}}}", cursor.get()),
-            None => break,
-        }
-    }
-    Ok(items)
-}
-
-/// An entry of a list, in the server's own words but for its name.
-fn item_shown(session: &Session, server: &Server, field: &str, item: &str) -> Option<String> {
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Item<'a> {
-        #[serde(borrow)]
-        name: Option<&'a RawValue>,
-        uri: Option<String>,
-        uri_template: Option<String>,
-    }
-    let read: Item<'_> = serde_json::from_str(item).ok()?;
-    if let Some(uri) = read.uri.or(read.uri_template) {
-        session.learn([(uri, server.core.name.to_string())]);
-        return Some(item.to_owned());
-    }
-    let place = read.name?.get();
-    let own: String = serde_json::from_str(place).ok()?;
-    let name = if field == "tools" {
-        shown(session, server, &own)?
-    } else {
-        format!("{}{JOIN}{own}", server.core.name)
+    // It was cut, or may be of several servers: the lists say whose it is.
+    let listed = || {
+        let named = relay.names.find(tool, name)?;
+        let mut servers = visible(relay, session).into_iter();
+        let server = servers.find(|server| server.core.name == named.server)?;
+        is_shown(session, &server, &named.own, name, tool).then_some((server, named.own))
     };
-    let start = place.as_ptr() as usize - item.as_ptr() as usize;
-    let (before, after) = (&item[..start], &item[start + place.len()..]);
-    Some(format!("{before}{}{after}", Value::from(name)))
+    if let Some(listed) = listed() {
+        return Some(listed);
+    }
+    let which = if tool { List::Tools } else { List::Prompts };
+    let _ = listing::list(relay, session, which).await;
+    listed().or_else(|| {
+        found
+            .into_iter()
+            .max_by_key(|(server, _)| server.core.name.len())
+    })
 }
 
-/// Asks in the relay's name; who does not wait any longer does not ask any longer.
-async fn ask(upstream: &Arc<Upstream>, method: &str, params: &str) -> Result<Answer, Unanswered> {
-    let (to, answer) = oneshot::channel();
-    let number = upstream.ask(method, params, To::Us(to));
-    let call = Call::new(upstream, number);
-    let gone = |_| Unanswered::Gone(Arc::clone(&upstream.core.name));
-    let answer = answer.await.map_err(gone)?;
-    call.leave();
-    Ok(answer)
+/// Whose a name may be by what it says.
+fn by_name(relay: &Relay, session: &Session, name: &str, tool: bool) -> Vec<(Arc<Server>, String)> {
+    let mut found = Vec::new();
+    for server in visible(relay, session) {
+        let mut owns = Vec::new();
+        if tool {
+            let entry = server.core.entry();
+            let renamed = entry.rename.into_iter().filter(|(_, to)| to == name);
+            owns.extend(renamed.map(|(own, _)| own));
+        }
+        let plain = name.strip_prefix(&*server.core.name);
+        let plain = plain.and_then(|rest| rest.strip_prefix(session.filter.separator()));
+        owns.extend(plain.map(str::to_owned));
+        for own in owns {
+            if is_shown(session, &server, &own, name, tool) {
+                found.push((Arc::clone(&server), own));
+            }
+        }
+    }
+    found
+}
+
+fn is_shown(session: &Session, server: &Server, own: &str, name: &str, tool: bool) -> bool {
+    if tool {
+        shown_tool(session, server, own).is_some_and(|shown| shown.shown == name)
+    } else {
+        shown_prompt(session, server, own).shown == name
+    }
 }
 
 /// Which server has a resource: as the last lists said, or as they say now.
@@ -357,12 +288,8 @@ async fn route(relay: &Arc<Relay>, session: &Arc<Session>, uri: &str) -> Option<
     if let Some(server) = known(session) {
         return Some(server);
     }
-    let (sink, _unread) = super::queue::queue();
-    for (field, method) in [
-        ("resources", "resources/list"),
-        ("resourceTemplates", "resources/templates/list"),
-    ] {
-        let _ = list(relay, session, "0", &sink, field, method).await;
+    for which in [List::Resources, List::Templates] {
+        let _ = listing::list(relay, session, which).await;
     }
     known(session)
 }
@@ -378,7 +305,9 @@ async fn resource(
     if let Some(server) = route(relay, session, uri).await {
         let upstream = attach(session, &server)
             .map_err(|error| Answer::refusal(id, code::SERVER_GONE, &error.to_string()))?;
-        return Ok(super::dispatch::request(session, &upstream, message, sink));
+        let call = super::dispatch::request(session, &upstream, message, sink);
+        relay.remember(session);
+        return Ok(call);
     }
     let mut last = None;
     if message.method() == "resources/read" {

@@ -1,5 +1,5 @@
 //! Which servers there are: the built-in ones, `/repo/mcp.json` over them, `/data/mcp.json` over
-//! both, name by name. A broken file is told, and what it last said when it was sound goes on.
+//! both, name by name. What can't be used is told, and what was said before in its place goes on.
 
 use std::{
     collections::BTreeMap,
@@ -8,11 +8,12 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use serde::Deserialize;
-use serde_json::{Value, json};
-use wire::mcp::{McpFile, McpServerEntry, McpSource};
+use wire::mcp::{McpFile, McpFileProblem, McpServerEntry, McpSource};
 
-use super::entry::{self, ServerError, check, check_name, names_server, plain};
+use super::{
+    config_file::{self, Change, ConfigFile},
+    entry::{self, ServerError, check, names_server},
+};
 
 /// A server's configuration can't be taken.
 #[derive(Debug, thiserror::Error)]
@@ -32,17 +33,6 @@ pub enum ConfigError {
     Broken { path: String, problem: String },
 }
 
-/// Why a file is broken.
-#[derive(Debug, thiserror::Error)]
-enum FileError {
-    #[error("it can't be read: {0}")]
-    Unreadable(#[from] std::io::Error),
-    #[error("it is not valid: {0}")]
-    Odd(#[from] serde_json::Error),
-    #[error(transparent)]
-    Server(#[from] ServerError),
-}
-
 /// A server as it is configured.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Configured {
@@ -56,6 +46,8 @@ struct Read {
     source: McpSource,
     stamp: Option<(u64, i64, i64, u64)>,
     sound: BTreeMap<String, McpServerEntry>,
+    /// What is not used of it, or not as it is written.
+    problems: Vec<McpFileProblem>,
     error: Option<String>,
 }
 
@@ -65,10 +57,31 @@ pub struct Config {
     files: Mutex<Vec<Read>>,
 }
 
-#[derive(Deserialize)]
-struct File {
-    #[serde(rename = "mcpServers", default)]
-    servers: BTreeMap<String, McpServerEntry>,
+impl Read {
+    /// Takes what the file says now. An entry that can't be used any more stays as it was.
+    fn take(&mut self, said: ConfigFile) {
+        let mut before = std::mem::replace(&mut self.sound, said.entries);
+        self.problems = said.problems;
+        self.error = None;
+        for problem in &mut self.problems {
+            let name = problem.server.as_ref().filter(|_| problem.left_out);
+            let Some((name, entry)) = name.and_then(|name| before.remove_entry(name)) else {
+                continue;
+            };
+            self.sound.insert(name, entry);
+            problem.left_out = false;
+            problem
+                .problem
+                .push_str("; the previous entry stays in effect");
+        }
+        for McpFileProblem {
+            server, problem, ..
+        } in &self.problems
+        {
+            let path = self.path.display();
+            tracing::warn!(%path, server, problem, "part of an mcp.json is not used");
+        }
+    }
 }
 
 impl Config {
@@ -84,6 +97,7 @@ impl Config {
                 source,
                 stamp: None,
                 sound: BTreeMap::new(),
+                problems: Vec::new(),
                 error: None,
             })
             .collect();
@@ -113,11 +127,8 @@ impl Config {
             }
             changed = true;
             file.stamp = stamp;
-            match read(&file.path) {
-                Ok(servers) => {
-                    file.sound = servers;
-                    file.error = None;
-                }
+            match config_file::read(&file.path) {
+                Ok(said) => file.take(said),
                 Err(error) => {
                     let problem = error.to_string();
                     tracing::warn!(path = %file.path.display(), problem, "the servers of this file are as they were");
@@ -141,9 +152,10 @@ impl Config {
             for (name, entry) in &file.sound {
                 let mut entry = entry.clone();
                 // An entry with neither turns on or off what lies below it.
-                if !names_server(&entry)
-                    && let Some(below) = all.get(name)
-                {
+                if !names_server(&entry) {
+                    let Some(below) = all.get(name) else {
+                        continue;
+                    };
                     entry = McpServerEntry {
                         disabled: entry.disabled,
                         ..below.entry.clone()
@@ -153,20 +165,34 @@ impl Config {
                 all.insert(name.clone(), Configured { entry, source });
             }
         }
-        all.retain(|_, configured| names_server(&configured.entry));
         all
     }
 
     /// How the files stand.
     pub fn files(&self) -> Vec<McpFile> {
+        let servers = self.servers();
         let files = self.files.lock();
         files
             .iter()
-            .map(|file| McpFile {
-                path: file.path.display().to_string(),
-                source: file.source,
-                found: file.stamp.is_some(),
-                error: file.error.clone(),
+            .map(|file| {
+                let nowhere = file
+                    .sound
+                    .keys()
+                    .filter(|name| !servers.contains_key(*name));
+                let nowhere = nowhere.map(|name| McpFileProblem {
+                    server: Some(name.clone()),
+                    left_out: true,
+                    problem:
+                        "set a \"command\" or a \"url\": there is no other server of this name"
+                            .to_owned(),
+                });
+                McpFile {
+                    path: file.path.display().to_string(),
+                    source: file.source,
+                    found: file.stamp.is_some(),
+                    error: file.error.clone(),
+                    problems: file.problems.iter().cloned().chain(nowhere).collect(),
+                }
             })
             .collect()
     }
@@ -177,9 +203,7 @@ impl Config {
             entry::restore(&mut entry, &now.entry);
         }
         check(name, &entry)?;
-        self.change(|servers| {
-            servers.insert(name.to_owned(), plain(&entry));
-        })
+        self.change(name, Change::Put(&entry))
     }
 
     /// Turns a server on or off.
@@ -191,14 +215,7 @@ impl Config {
         if now.entry.disabled != enabled {
             return Ok(());
         }
-        let own = self.own(name);
-        self.change(|servers| {
-            if own.is_some_and(|own| names_server(&own)) {
-                servers[name]["disabled"] = json!(!enabled);
-            } else {
-                servers.insert(name.to_owned(), json!({"disabled": !enabled}));
-            }
-        })
+        self.change(name, Change::Turn(enabled))
     }
 
     /// Takes a server out of the last file; false where it is not in it.
@@ -206,9 +223,7 @@ impl Config {
         if self.own(name).is_none() {
             return Ok(false);
         }
-        self.change(|servers| {
-            servers.remove(name);
-        })?;
+        self.change(name, Change::Remove)?;
         Ok(true)
     }
 
@@ -218,11 +233,8 @@ impl Config {
         files.last()?.sound.get(name).cloned()
     }
 
-    /// Changes the last file: aside, and renamed, with all else in it kept.
-    fn change(
-        &self,
-        change: impl FnOnce(&mut serde_json::Map<String, Value>),
-    ) -> Result<(), ConfigError> {
+    /// Changes one server of the last file: aside, and renamed, with all else in it kept.
+    fn change(&self, name: &str, change: Change<'_>) -> Result<(), ConfigError> {
         self.reread();
         let (path, error) = {
             let files = self.files.lock();
@@ -230,36 +242,26 @@ impl Config {
             (last.path.clone(), last.error.clone())
         };
         let shown = path.display().to_string();
+        let broken = |problem: String| ConfigError::Broken {
+            path: shown.clone(),
+            problem,
+        };
         if let Some(problem) = error {
-            return Err(ConfigError::Broken {
+            return Err(broken(problem));
+        }
+        let text = config_file::text(&path).map_err(|error| broken(error.to_string()))?;
+        let changed = config_file::changed(&text, name, change)
+            .ok_or_else(|| broken("its servers are not an object".to_owned()))?;
+        // It may hold keys: for its owner alone.
+        crate::atomic_file::write_durably(&path, changed.as_bytes(), 0o600).map_err(|source| {
+            ConfigError::Unwritten {
                 path: shown,
-                problem,
-            });
-        }
-        let mut whole: Value = std::fs::read(&path)
-            .ok()
-            .and_then(|text| serde_json::from_slice(&text).ok())
-            .unwrap_or_else(|| json!({}));
-        if !whole["mcpServers"].is_object() {
-            whole["mcpServers"] = json!({});
-        }
-        if let Some(servers) = whole["mcpServers"].as_object_mut() {
-            change(servers);
-        }
-        write(&path, &whole).map_err(|source| ConfigError::Unwritten {
-            path: shown,
-            source,
+                source,
+            }
         })?;
         self.reread();
         Ok(())
     }
-}
-
-fn write(path: &Path, value: &Value) -> std::io::Result<()> {
-    let mut text = serde_json::to_vec_pretty(value)?;
-    text.push(b'\n');
-    // It may hold keys: for its owner alone.
-    crate::atomic_file::write_durably(path, &text, 0o600)
 }
 
 fn stamp(path: &Path) -> Option<(u64, i64, i64, u64)> {
@@ -267,25 +269,10 @@ fn stamp(path: &Path) -> Option<(u64, i64, i64, u64)> {
     Some((found.len(), found.mtime(), found.mtime_nsec(), found.ino()))
 }
 
-fn read(path: &Path) -> Result<BTreeMap<String, McpServerEntry>, FileError> {
-    let text = match std::fs::read(path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(BTreeMap::new()),
-        Err(error) => return Err(error.into()),
-    };
-    let file: File = serde_json::from_slice(&text)?;
-    for (name, entry) in &file.servers {
-        if names_server(entry) {
-            check(name, entry)?;
-        } else {
-            check_name(name)?;
-        }
-    }
-    Ok(file.servers)
-}
-
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value, json};
+
     use super::{super::entry::shown, *};
 
     fn entry(command: &str) -> McpServerEntry {
@@ -338,7 +325,7 @@ mod tests {
                 .error
                 .as_ref()
                 .unwrap()
-                .contains("it is not valid")
+                .contains("it is not valid JSON")
         );
         assert!(matches!(
             made.config.put("c", entry("w")),
@@ -378,6 +365,35 @@ mod tests {
     }
 
     #[test]
+    fn one_entry_that_is_bad_takes_no_other_with_it_and_stays_as_it_was_before() {
+        let made = files(
+            "{}",
+            r#"{"mcpServers": {"a b": {"command": "x"}, "b": {"command": "y"}, "c": {"disabled": true}}}"#,
+        );
+        let left_out = |made: &Files| {
+            let file = made.config.files().remove(1);
+            assert_eq!(file.error, None);
+            let of = |one: &McpFileProblem| one.left_out.then(|| one.server.clone());
+            let names = file.problems.iter().filter_map(of).flatten();
+            names.collect::<Vec<_>>()
+        };
+        assert_eq!(left_out(&made), ["a b", "c"]);
+        assert_eq!(made.config.servers()["b"].source, McpSource::Data);
+        let now = r#"{"mcpServers": {"b": {"command": "y", "env": 7}, "d": {"command": "z"}}}"#;
+        std::fs::write(made.folder.path().join("data.json"), now).unwrap();
+        assert!(made.config.reread());
+        let servers = made.config.servers();
+        assert_eq!(servers["b"].entry, entry("y"));
+        assert!(servers.contains_key("d"));
+        assert!(left_out(&made).is_empty());
+        let said = &made.config.files()[1].problems[0].problem;
+        assert!(
+            said.contains("the previous entry stays in effect"),
+            "{said}"
+        );
+    }
+
+    #[test]
     fn what_can_not_be_is_refused_with_a_reason() {
         let made = files("{}", "{}");
         let refused = |name: &str, entry| made.config.put(name, entry).unwrap_err().to_string();
@@ -405,7 +421,7 @@ mod tests {
             for entry in [json!({"command": "x"}), json!({"disabled": true})] {
                 let text = json!({ "mcpServers": { odd: entry } }).to_string();
                 let made = files(&text, "{}");
-                assert!(made.config.files()[0].error.is_some(), "{odd:?}");
+                assert!(made.config.files()[0].problems[0].left_out, "{odd:?}");
                 assert!(!made.config.servers().contains_key(odd), "{odd:?}");
             }
         }

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::{Value, value::RawValue};
 use wire::mcp::{McpDirection, McpKind};
@@ -77,7 +78,7 @@ fn welcome(upstream: &Upstream, hello: &Hello, asked: &str) -> Vec<u8> {
         protocol_version: &'a RawValue,
     }
     let spoken = version::agreed(asked, &hello.version);
-    if upstream.owner.is_some() || spoken == hello.version {
+    if (upstream.owner.is_some() && !upstream.is_stateless()) || spoken == hello.version {
         return hello.result.to_vec();
     }
     let text = std::str::from_utf8(&hello.result).unwrap_or_default();
@@ -163,12 +164,32 @@ pub fn told(session: &Arc<Session>, message: &Message) {
             session: Some(&session.id),
             ..upstream.told(McpDirection::ClientToServer, message)
         });
-        upstream.pass(text);
+        if upstream.is_stateless() {
+            upstream.take_input(&id, message);
+        } else {
+            upstream.pass(text);
+        }
+    }
+}
+
+/// A server's request that the client can't be asked is refused in its name.
+pub fn refuse(session: &Arc<Session>, question: Bytes) {
+    let Ok(question) = Message::read(question) else {
+        return;
+    };
+    let text = "the client can only be asked during tools/call, prompts/get and resources/read";
+    let id = question.id().unwrap_or("null");
+    let refusal = Answer::refusal(id, code::INVALID_REQUEST, text);
+    if let Ok(refusal) = Message::read(refusal.text) {
+        told(session, &refusal);
     }
 }
 
 fn notified(session: &Arc<Session>, message: &Message) {
     let fields = message.fields().unwrap_or_default();
+    if message.method() == "notifications/initialized" {
+        session.greet();
+    }
     for upstream in session.upstreams() {
         match message.method() {
             "notifications/initialized" => upstream.greet(),

@@ -1,20 +1,37 @@
-//! What of all servers is shown to a client: its own choice, and that of `mcp.json`.
+//! What of all servers is shown to a client, and under which names: its own choice, and that of
+//! `mcp.json`.
 
-use super::{server::Server, session::Session};
+use std::{borrow::Cow, collections::HashMap};
 
-/// Between a server's name and that of its tool.
-pub const JOIN: &str = "__";
+use serde::{Deserialize, Serialize};
+
+use super::{server::Server, session::Session, tool_names::short};
+
+/// Between a server's name and that of its tool, unless a client wants another.
+const JOIN: &str = "__";
+/// Letters of a separator.
+const LONGEST: usize = 8;
 
 /// What a client sees of all servers: lists of names in which `*` stands for any letters.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Filter {
     servers: Option<Vec<String>>,
     tools: Option<Vec<String>>,
+    separator: Option<String>,
 }
 
+/// A separator that no client takes in a name.
+#[derive(Debug, thiserror::Error)]
+#[error("invalid separator {0:?}: use 1 to {most} of the characters '_', '-' and '.'", most = LONGEST)]
+pub struct BadSeparator(String);
+
 impl Filter {
-    /// From `?servers=a,b&tools=a__*,b__x`.
-    pub fn read(servers: Option<&String>, tools: Option<&String>) -> Self {
+    /// From `?servers=a,b&tools=a__*,b__x&separator=__`.
+    pub fn read(words: &HashMap<String, String>) -> Result<Self, BadSeparator> {
+        let separator = words.get("separator");
+        if let Some(other) = separator.filter(|text| !is_separator(text)) {
+            return Err(BadSeparator(other.chars().take(LONGEST * 4).collect()));
+        }
         let list = |text: Option<&String>| {
             let names = text?.split(',').map(str::trim);
             Some(
@@ -24,10 +41,16 @@ impl Filter {
                     .collect(),
             )
         };
-        Self {
-            servers: list(servers),
-            tools: list(tools),
-        }
+        Ok(Self {
+            servers: list(words.get("servers")),
+            tools: list(words.get("tools")),
+            separator: separator.cloned(),
+        })
+    }
+
+    /// What stands between a server's name and that of its tool.
+    pub fn separator(&self) -> &str {
+        self.separator.as_deref().unwrap_or(JOIN)
     }
 
     /// Whether a server is among them.
@@ -60,22 +83,70 @@ fn fits(pattern: &str, name: &str) -> bool {
     rest.ends_with(last)
 }
 
+fn is_separator(text: &str) -> bool {
+    (1..=LONGEST).contains(&text.len()) && text.chars().all(|letter| "_-.".contains(letter))
+}
+
+/// A name as a client sees it.
+pub struct Shown {
+    pub shown: String,
+    /// Whether it was too long for some clients, and was cut.
+    pub cut: bool,
+}
+
+impl Shown {
+    fn of(whole: &str) -> Self {
+        let shown = short(whole);
+        Self {
+            cut: matches!(shown, Cow::Owned(_)),
+            shown: shown.into_owned(),
+        }
+    }
+}
+
+fn whole(session: &Session, server: &Server, own: &str) -> String {
+    format!("{}{}{own}", server.core.name, session.filter.separator())
+}
+
 /// The name under which a tool is shown; none where it is not.
-pub fn shown(session: &Session, server: &Server, tool: &str) -> Option<String> {
+pub fn shown_tool(session: &Session, server: &Server, tool: &str) -> Option<Shown> {
     let entry = server.core.entry();
     if !any(entry.tools.as_deref(), tool) {
         return None;
     }
-    let name = match entry.rename.get(tool) {
+    let whole = match entry.rename.get(tool) {
         Some(name) => name.clone(),
-        None => format!("{}{JOIN}{tool}", server.core.name),
+        None => whole(session, server, tool),
     };
-    any(session.filter.tools.as_deref(), &name).then_some(name)
+    let name = Shown::of(&whole);
+    let wanted = session.filter.tools.as_deref();
+    (any(wanted, &whole) || any(wanted, &name.shown)).then_some(name)
+}
+
+/// The name under which a prompt is shown.
+pub fn shown_prompt(session: &Session, server: &Server, prompt: &str) -> Shown {
+    Shown::of(&whole(session, server, prompt))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_separator_is_one_that_every_client_takes() {
+        let read = |separator: &str| {
+            let words = [("separator".to_owned(), separator.to_owned())];
+            Filter::read(&words.into())
+        };
+        assert_eq!(Filter::default().separator(), "__");
+        assert_eq!(read("-").unwrap().separator(), "-");
+        for bad in ["", "/", "a", "_________", " ", "ä"] {
+            assert!(
+                read(bad).unwrap_err().to_string().contains("'_', '-'"),
+                "{bad}"
+            );
+        }
+    }
 
     #[test]
     fn patterns() {

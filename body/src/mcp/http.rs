@@ -12,16 +12,17 @@ use axum::{
 };
 use bytes::Bytes;
 use futures_util::stream;
+use serde_json::Value;
 use wire::{
     body::{Completed, CompletedWord},
     error_code::ErrorCode,
-    mcp::{McpRemoval, McpRemoved, McpServerEntry, McpServerList, McpServerShown, McpStatus},
+    mcp::{McpRemoval, McpRemoved, McpServerList, McpServerShown, McpStatus},
 };
 
 use super::{
     Relay,
     config::{ConfigError, Configured},
-    entry,
+    entry, entry_form,
     filter::Filter,
     reply, sse,
     streamable::{self, At},
@@ -80,9 +81,13 @@ async fn one(
     Ok(speak(relay, at, Filter::default(), request).await)
 }
 
-async fn all(State(relay): Shared, Query(words): Words, request: Request<Body>) -> Response {
-    let filter = Filter::read(words.get("servers"), words.get("tools"));
-    speak(relay, At::All, filter, request).await
+async fn all(
+    State(relay): Shared,
+    Query(words): Words,
+    request: Request<Body>,
+) -> Result<Response, ApiError> {
+    let filter = Filter::read(&words).map_err(|error| ApiError::bad_request(error.to_string()))?;
+    Ok(speak(relay, At::All, filter, request).await)
 }
 
 async fn speak(relay: Arc<Relay>, at: At, filter: Filter, request: Request<Body>) -> Response {
@@ -160,9 +165,11 @@ async fn enter(
     Path(name): Path<String>,
     body: Bytes,
 ) -> Result<Json<McpServerShown>, ApiError> {
-    let entry: McpServerEntry = serde_json::from_slice(&body)
-        .map_err(|error| ApiError::bad_request(format!("invalid server entry: {error}")))?;
-    relay.config.put(&name, entry).map_err(refusal)?;
+    let invalid =
+        |problem: String| ApiError::bad_request(format!("invalid server entry: {problem}"));
+    let value: Value = serde_json::from_slice(&body).map_err(|error| invalid(error.to_string()))?;
+    let form = entry_form::read(&value).map_err(|error| invalid(error.to_string()))?;
+    relay.config.put(&name, form.entry).map_err(refusal)?;
     relay.apply();
     let servers = relay.config.servers();
     let configured = servers.get(&name).ok_or_else(|| no_server(&name))?;

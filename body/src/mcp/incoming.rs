@@ -45,11 +45,18 @@ impl Upstream {
         }
     }
 
-    fn answered(&self, message: &Message) {
+    fn answered(self: &Arc<Self>, message: &Message) {
         let number = message
             .id()
             .and_then(|id| id.trim_matches('"').parse().ok());
-        let pending = number.and_then(|number: u64| self.table().pending.remove(&number));
+        let number = number.map(|number: u64| self.rounds.lock().known(number));
+        if let Some(number) = number
+            && message.kind == McpKind::Response
+            && self.asks_for_input(number, &message.payload())
+        {
+            return;
+        }
+        let pending = number.and_then(|number| self.table().pending.remove(&number));
         let Some(pending) = pending else {
             // Answered twice, cancelled meanwhile, or never asked.
             tracing::debug!(
@@ -123,7 +130,7 @@ impl Upstream {
             return;
         };
         let number = session.ask(self, self.life(), id);
-        session.deliver(message.with(Some(&number.to_string()), &[]));
+        session.deliver_request(message.with(Some(&number.to_string()), &[]));
     }
 
     fn noted(&self, message: &Message) {

@@ -13,13 +13,10 @@ use tokio::sync::mpsc;
 use super::{
     link::Link,
     message::Answer,
-    process,
+    process, server_without_sessions,
     upstream::{Hello, Order, State, Upstream},
 };
 use crate::supervisor::backoff::Backoff;
-
-/// Time to answer `initialize`.
-const HELLO: Duration = Duration::from_secs(60);
 
 /// How one life went.
 struct Life {
@@ -129,6 +126,11 @@ async fn live(upstream: &Arc<Upstream>, orders: &mut mpsc::UnboundedReceiver<Ord
         }
     };
     let pid = link.pid();
+    let limits = &core.common.limits;
+    let patience = match pid {
+        Some(_) => limits.start,
+        None => limits.start_elsewhere,
+    };
     upstream.begin(pid);
     let (line, inbox) = mpsc::unbounded_channel();
     let (opening, answer) = upstream.opening();
@@ -137,9 +139,11 @@ async fn live(upstream: &Arc<Upstream>, orders: &mut mpsc::UnboundedReceiver<Ord
     let mut line = Some(line);
     let mut ready: Option<Instant> = None;
     let mut broken = None;
+    // Why the server refused `initialize`, which one without sessions does.
+    let mut refused: Option<NoHello> = None;
     {
         let carrying = link.carry(upstream, inbox);
-        let opened = tokio::time::timeout(HELLO, answer);
+        let opened = tokio::time::timeout(patience, answer);
         tokio::pin!(carrying, opened);
         loop {
             tokio::select! {
@@ -149,15 +153,31 @@ async fn live(upstream: &Arc<Upstream>, orders: &mut mpsc::UnboundedReceiver<Ord
                 }
                 answer = &mut opened, if ready.is_none() && line.is_some() => {
                     let hello = match answer {
+                        Ok(Ok(answer)) if refused.is_some() => server_without_sessions::hello(&answer)
+                            // What it said first is what a person can do something about.
+                            .map_err(|_| refused.take().unwrap_or(NoHello::Ended)),
                         Ok(Ok(answer)) => hello(&answer),
                         Ok(Err(_)) => Err(NoHello::Ended),
-                        Err(_) => Err(NoHello::Late),
+                        Err(_) => Err(NoHello::Late(patience)),
                     };
+                    let is_refused = matches!(hello, Err(NoHello::Refused(_)));
+                    if is_refused
+                        && !upstream.is_stateless()
+                        && let Some(line) = &line
+                    {
+                        refused = hello.err();
+                        let (text, answer) = upstream.discovering();
+                        upstream.unsent.fetch_add(text.len(), Ordering::Relaxed);
+                        let _ = line.send(text);
+                        opened.set(tokio::time::timeout(patience, answer));
+                        continue;
+                    }
                     match (hello, line.take()) {
                         (Ok(hello), Some(line)) => {
                             ready = Some(Instant::now());
+                            let instructions = hello.instructions.clone();
                             upstream.open(line, pid, hello);
-                            core.refresh(upstream);
+                            core.introduced(upstream, instructions);
                         }
                         (Err(problem), _) => {
                             life.problem = Some(core.says(&format!("could not be started: it {problem}")));
@@ -199,8 +219,8 @@ async fn live(upstream: &Arc<Upstream>, orders: &mut mpsc::UnboundedReceiver<Ord
 enum NoHello {
     #[error("ended")]
     Ended,
-    #[error("did not respond to initialize within {} s", HELLO.as_secs())]
-    Late,
+    #[error("did not respond to initialize within {} s", .0.as_secs())]
+    Late(Duration),
     #[error("rejected initialize: {0}")]
     Refused(String),
     #[error("sent an unexpected response to initialize: {0}")]

@@ -1,7 +1,11 @@
 //! What waits for a client's event stream of its own (the GET of Streamable HTTP): numbered, kept
 //! for a client that comes back with the last number it saw, and bounded.
 
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{
+    collections::VecDeque,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 use parking_lot::{Mutex, MutexGuard};
@@ -20,12 +24,30 @@ const KEPT: usize = 512;
 const KEPT_BYTES: usize = 1 << 20;
 /// Streams of POSTs that may be taken up again.
 const STREAMS: usize = 16;
+/// Requests of servers that may wait for a POST that carries them.
+const HELD: usize = 64;
 
 /// The mailbox.
-#[derive(Default)]
 pub struct Mailbox {
     inner: Mutex<Inner>,
     news: Notify,
+    /// POSTs are counted from here on: not as in an earlier life of the session.
+    first_post: u64,
+}
+
+impl Default for Mailbox {
+    fn default() -> Self {
+        let first_post = rand::random::<u32>().into();
+        let inner = Inner {
+            next_post: first_post,
+            ..Inner::default()
+        };
+        Self {
+            inner: Mutex::new(inner),
+            news: Notify::new(),
+            first_post,
+        }
+    }
 }
 
 #[derive(Default)]
@@ -39,10 +61,21 @@ struct Inner {
     readers: u64,
     reading: bool,
     /// POSTs that are being answered: they carry what a client without a stream must get.
-    posts: Vec<(u64, Sink)>,
+    posts: Vec<Open>,
     next_post: u64,
+    /// Requests of servers that no POST could carry.
+    held: VecDeque<Bytes>,
     /// Streams of POSTs that may be taken up again.
     answering: VecDeque<Arc<Answering>>,
+}
+
+/// A POST that is being answered.
+struct Open {
+    number: u64,
+    since: Instant,
+    sink: Sink,
+    /// Whether a server's request may be its answer.
+    asks: bool,
 }
 
 impl Mailbox {
@@ -50,9 +83,9 @@ impl Mailbox {
     pub fn put(&self, text: Bytes) -> Result<(), Full> {
         let mut inner = self.inner();
         if !inner.reading
-            && let Some((_, post)) = inner.posts.last()
+            && let Some(post) = inner.posts.last()
         {
-            return post.put(Outgoing::Note(text));
+            return post.sink.put(Outgoing::Note(text));
         }
         inner.last += 1;
         inner.bytes += text.len();
@@ -78,18 +111,55 @@ impl Mailbox {
         Ok(())
     }
 
-    /// A POST is being answered, until the number is given back.
-    pub fn post(&self, sink: Sink) -> u64 {
+    /// Puts a server's request to a client without a session: onto the answer of a POST that may
+    /// carry one, now or later.
+    pub fn put_request(&self, text: Bytes) -> Result<(), Full> {
         let mut inner = self.inner();
+        if let Some(post) = inner.posts.iter().rfind(|post| post.asks) {
+            return post.sink.put(Outgoing::Note(text));
+        }
+        if inner.held.len() >= HELD {
+            return Err(Full::Stuck);
+        }
+        inner.held.push_back(text);
+        Ok(())
+    }
+
+    /// Takes the requests that wait while a POST that can't carry them has waited for so long: its
+    /// server may answer it only once they are answered.
+    pub fn overdue(&self, patience: Duration) -> Vec<Bytes> {
+        let mut inner = self.inner();
+        let late = |post: &Open| post.since.elapsed() >= patience;
+        if !inner.posts.iter().any(late) {
+            return Vec::new();
+        }
+        std::mem::take(&mut inner.held).into()
+    }
+
+    /// A POST is being answered, until the number is given back.
+    pub fn post(&self, sink: Sink, asks: bool) -> u64 {
+        let mut inner = self.inner();
+        if asks {
+            for text in std::mem::take(&mut inner.held) {
+                // A new queue has room.
+                let _ = sink.put(Outgoing::Note(text));
+            }
+        }
         inner.next_post += 1;
         let number = inner.next_post;
-        inner.posts.push((number, sink));
+        let since = Instant::now();
+        inner.posts.push(Open {
+            number,
+            since,
+            sink,
+            asks,
+        });
         number
     }
 
     /// It is answered.
     pub fn posted(&self, number: u64) {
-        self.inner().posts.retain(|(other, _)| *other != number);
+        self.inner().posts.retain(|post| post.number != number);
     }
 
     /// A POST is answered by a stream, which may be taken up again.
@@ -111,6 +181,11 @@ impl Mailbox {
             .iter()
             .find(|one| one.number() == Some(post) && !one.is_spent());
         found.cloned()
+    }
+
+    /// Whether a POST of this number was one of this life.
+    pub fn has_begun(&self, post: u64) -> bool {
+        (self.first_post + 1..=self.inner().next_post).contains(&post)
     }
 
     /// Forgets streams that nobody came back to.
@@ -211,10 +286,31 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_servers_request_waits_for_a_post_that_may_carry_it() {
+        let mailbox = Mailbox::default();
+        let text = Bytes::from_static(b"asked");
+        let (list, mut listed) = queue();
+        let listing = mailbox.post(list, false);
+        mailbox.put_request(text.clone()).unwrap();
+        let (call, mut called) = queue();
+        let calling = mailbox.post(call, true);
+        assert_eq!(called.next().await.unwrap().text(), text);
+        mailbox.posted(calling);
+        mailbox.put_request(text.clone()).unwrap();
+        assert!(mailbox.overdue(Duration::from_secs(600)).is_empty());
+        assert_eq!(mailbox.overdue(Duration::ZERO).len(), 1);
+        mailbox.posted(listing);
+        assert!(listed.next().await.is_none());
+        // Nobody waits: it is asked with the next call.
+        mailbox.put_request(text).unwrap();
+        assert!(mailbox.overdue(Duration::ZERO).is_empty());
+    }
+
+    #[tokio::test]
     async fn without_a_stream_a_post_carries_it_and_with_a_stuck_one_it_ends() {
         let mailbox = Mailbox::default();
         let (sink, mut outbox) = queue();
-        let post = mailbox.post(sink);
+        let post = mailbox.post(sink, true);
         mailbox.put(Bytes::from_static(b"x")).unwrap();
         assert_eq!(outbox.next().await.unwrap().text(), b"x");
         mailbox.posted(post);

@@ -14,6 +14,27 @@ impl Upstream {
         self.table().sessions.insert(Arc::clone(&session.id), weak);
     }
 
+    /// A session that began in an earlier life of the relay is with it: what it subscribed to then is
+    /// asked for again.
+    pub fn subscribe_again(&self, session: &Session) {
+        for uri in session.subscriptions() {
+            let own = session.route(&uri);
+            if own.is_some_and(|server| *server != *self.core.name) {
+                continue;
+            }
+            let runs = {
+                let mut table = self.table();
+                table.subscribed.insert(uri.clone()) && table.line.is_some()
+            };
+            // One that starts is asked for all of them.
+            if runs {
+                let params = serde_json::json!({ "uri": uri }).to_string();
+                self.ask("resources/subscribe", &params, To::Nobody);
+            }
+        }
+        self.level();
+    }
+
     /// A session is gone: so is what it waited for and subscribed to.
     pub fn detach(&self, session: &Session) {
         if self.owner.is_some() {

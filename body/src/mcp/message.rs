@@ -12,6 +12,8 @@ use serde::Deserialize;
 use serde_json::{json, value::RawValue};
 use wire::mcp::McpKind;
 
+use super::jsonc;
+
 /// The largest message that passes, in bytes.
 pub const LARGEST: usize = 64 << 20;
 
@@ -72,6 +74,7 @@ pub struct Fields {
     pub request_id: Option<Range<usize>>,
     pub progress_token: Option<Range<usize>>,
     pub reference: Option<Range<usize>>,
+    pub task: Option<Range<usize>>,
 }
 
 #[derive(Deserialize)]
@@ -91,6 +94,8 @@ struct RawFields<'a> {
     progress_token: Option<&'a RawValue>,
     #[serde(borrow, rename = "ref")]
     reference: Option<&'a RawValue>,
+    #[serde(borrow)]
+    task: Option<&'a RawValue>,
 }
 
 /// A message and where its parts lie.
@@ -202,6 +207,7 @@ impl Message {
             request_id: place(raw.request_id),
             progress_token: place(raw.progress_token),
             reference: place(raw.reference),
+            task: place(raw.task),
         };
         // A request has its token in `_meta`, a progress notification beside it.
         if self.kind == McpKind::Request
@@ -211,6 +217,40 @@ impl Message {
             fields.progress_token = place(meta.progress_token);
         }
         Ok(fields)
+    }
+
+    /// The request with more members in its params, which are written as in an object.
+    pub fn with_params(&self, members: &str) -> Bytes {
+        match &self.params {
+            Some(place) => {
+                let params = with_members(self.at(place.clone()), members);
+                self.with(None, &[(place.clone(), &params)])
+            }
+            None => {
+                let end = self.text.len().saturating_sub(1);
+                let added = format!(",\"params\":{{{members}}}}}");
+                self.with(None, &[(end..self.text.len(), &added)])
+            }
+        }
+    }
+
+    /// The request with more members in the `_meta` of its params.
+    pub fn with_meta(&self, members: &str) -> Bytes {
+        match self.fields().ok().and_then(|fields| fields.meta) {
+            Some(place) if self.at(place.clone()).starts_with('{') => {
+                let meta = with_members(self.at(place.clone()), members);
+                self.with(None, &[(place, &meta)])
+            }
+            _ => self.with_params(&format!("\"_meta\":{{{members}}}")),
+        }
+    }
+
+    /// The request without what asks for a task; none if it asks for none.
+    pub fn without_task(&self) -> Option<Self> {
+        self.fields().ok()?.task?;
+        let text = std::str::from_utf8(&self.text).ok()?;
+        let text = jsonc::remove(text, &["params"], "task")?;
+        Self::read(text.into()).ok()
     }
 
     /// The text with its id replaced, and these places.
@@ -231,6 +271,17 @@ impl Message {
         one_line(&mut out);
         out.into()
     }
+}
+
+/// An object with more members before its own.
+fn with_members(object: &str, members: &str) -> String {
+    let rest = object.trim_start().strip_prefix('{').unwrap_or_default();
+    let comma = if rest.trim_start().starts_with('}') {
+        ""
+    } else {
+        ","
+    };
+    format!("{{{members}{comma}{rest}")
 }
 
 /// Breaks of lines can only stand between tokens; on a pipe and in an event they would end it.
@@ -384,6 +435,56 @@ mod tests {
         assert_eq!(
             text,
             "{\"id\": 12, \"x\": 1,  \"method\":\"tools/call\", \"params\":{\"arguments\":{\"id\":7,\"progressToken\":1}, \"_meta\":{\"k\":0, \"progressToken\":12}, \"name\":\"m\"}}"
+        );
+    }
+
+    #[test]
+    fn params_and_meta_get_more_members() {
+        let with = |text: &str, change: &dyn Fn(&Message) -> Bytes| {
+            let message = Message::read(Bytes::copy_from_slice(text.as_bytes())).unwrap();
+            String::from_utf8(change(&message).to_vec()).unwrap()
+        };
+        for (text, params, meta) in [
+            (
+                r#"{"id":1,"method":"m"}"#,
+                r#"{"id":1,"method":"m","params":{"a":1}}"#,
+                r#"{"id":1,"method":"m","params":{"_meta":{"a":1}}}"#,
+            ),
+            (
+                r#"{"id":1,"params":{ },"method":"m"}"#,
+                r#"{"id":1,"params":{"a":1 },"method":"m"}"#,
+                r#"{"id":1,"params":{"_meta":{"a":1} },"method":"m"}"#,
+            ),
+            (
+                r#"{"id":1,"method":"m","params":{"_meta":{"b":2},"c":3}}"#,
+                r#"{"id":1,"method":"m","params":{"a":1,"_meta":{"b":2},"c":3}}"#,
+                r#"{"id":1,"method":"m","params":{"_meta":{"a":1,"b":2},"c":3}}"#,
+            ),
+        ] {
+            assert_eq!(
+                with(text, &|message| message.with_params("\"a\":1")),
+                params
+            );
+            assert_eq!(with(text, &|message| message.with_meta("\"a\":1")), meta);
+        }
+    }
+
+    #[test]
+    fn a_task_is_taken_out_and_all_else_stays() {
+        let message = |params: &str| {
+            let text = format!(r#"{{"id":1,"method":"tools/call","params":{params}}}"#);
+            Message::read(text.into()).unwrap()
+        };
+        let asked = message(r#"{"task": {"ttl": 1}, "name": "n", "arguments": {"task": 1.0}}"#);
+        let plain = asked.without_task().unwrap();
+        assert_eq!(
+            plain.params(),
+            Some(r#"{"name": "n", "arguments": {"task": 1.0}}"#)
+        );
+        assert!(plain.without_task().is_none());
+        assert_eq!(
+            message(r#"{"task":{}}"#).without_task().unwrap().params(),
+            Some("{}")
         );
     }
 

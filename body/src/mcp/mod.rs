@@ -4,28 +4,37 @@
 //! Start reading at `http`, the routes, and at `server` and `upstream`: a server, and one process of it.
 //!
 //! - `run`, `http`: the thread that all of it runs in, and its routes
-//! - `config`, `entry`, `builtin`: which servers there are
+//! - `config`, `config_file`, `jsonc`: which servers there are, a file that says so, JSON as people write it
+//! - `entry`, `entry_form`, `builtin`: a server's entry, the forms that clients have for it, our own servers
 //! - `server`, `upstream`, `members`, `life`, `opening`, `incoming`, `again`: a server, its process, the
 //!   sessions with it, its starts, its handshake, what it says, and requests that are asked again
+//! - `server_without_sessions`: one that speaks only the revision without them
 //! - `link`, `process`, `lines`, `remote`: what carries the conversation: pipes, or HTTP to one elsewhere
-//! - `session`, `dispatch`, `aggregate`, `filter`: a client, what it says, and all servers as one
+//! - `session`, `session_store`, `dispatch`: a client, what outlives the relay, and what it says
+//! - `aggregate`, `all_servers`, `listing`: all servers as one, how they are asked, and their lists
+//! - `filter`, `tool_names`: what of them is shown, and under which names
 //! - `streamable`, `stateless`, `listen`, `rounds`, `sse`: the revisions of the protocol over HTTP
 //! - `reply`, `resume`, `mailbox`, `queue`: how answers go back, also to a client that comes back
 //! - `message`, `version`, `traces`, `stats`: messages as text, revisions, the last messages, counts
 
 mod again;
 mod aggregate;
+mod all_servers;
 mod builtin;
 mod config;
+mod config_file;
 mod dispatch;
 mod entry;
+mod entry_form;
 mod filter;
 pub mod http;
 mod incoming;
+mod jsonc;
 mod life;
 mod lines;
 mod link;
 mod listen;
+mod listing;
 mod mailbox;
 mod members;
 mod message;
@@ -38,11 +47,14 @@ mod resume;
 mod rounds;
 pub mod run;
 mod server;
+mod server_without_sessions;
 mod session;
+mod session_store;
 mod sse;
 mod stateless;
 mod stats;
 mod streamable;
+mod tool_names;
 mod traces;
 mod upstream;
 mod version;
@@ -51,7 +63,7 @@ mod version;
 mod tests;
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     path::PathBuf,
     sync::Arc,
     time::Duration,
@@ -68,10 +80,19 @@ use self::{
     rounds::Rounds,
     server::{Common, NotReady, Server},
     session::Session,
+    session_store::SessionStore,
+    tool_names::ListedNames,
     traces::Traces,
     upstream::Order,
 };
 use crate::watch::{Of, Watch};
+
+/// What the client of a session is told that goes on after a restart.
+const RESTARTED: &str = "The machine was restarted. This session continues, but its servers were restarted, too: what they \
+    held in memory is lost, and calls that were running were not answered.";
+
+/// A session in use is written down so often.
+const KEPT_EVERY: Duration = Duration::from_secs(5 * 60);
 
 /// A server has so long to be ready again.
 const RESTART: Duration = Duration::from_secs(30);
@@ -82,22 +103,28 @@ pub struct Relay {
     common: Arc<Common>,
     servers: Mutex<BTreeMap<String, Arc<Server>>>,
     sessions: Mutex<HashMap<Arc<str>, Arc<Session>>>,
+    /// What outlives this relay.
+    store: SessionStore,
     /// A session began.
     begun: Notify,
     /// Of clients without sessions that answer questions.
     rounds: Rounds,
+    /// At the endpoint over all servers.
+    names: ListedNames,
 }
 
 impl Relay {
     /// Knows its servers, and starts none.
-    pub fn new(config: Config, common: Common) -> Arc<Self> {
+    pub fn new(config: Config, common: Common, store: SessionStore) -> Arc<Self> {
         let relay = Arc::new(Self {
             config,
             common: Arc::new(common),
+            store,
             servers: Mutex::default(),
             sessions: Mutex::default(),
             begun: Notify::new(),
             rounds: Rounds::default(),
+            names: ListedNames::default(),
         });
         relay.apply();
         relay
@@ -141,6 +168,7 @@ impl Relay {
 
     /// Keeps the files, the sessions and the logs in order, until it is stopped.
     pub async fn tend(self: Arc<Self>) {
+        self.store.sweep(self.common.limits.idle + KEPT_EVERY);
         let files = self.config.folders();
         let mut files = Watch::new(files.iter().map(PathBuf::as_path), Of::Content);
         let mut look = tokio::time::interval(self.common.limits.look);
@@ -162,7 +190,9 @@ impl Relay {
                 _ = look.tick(), if self.has_clients() => self.tidy(),
             }
         }
+        // What is kept of them stays: they go on with the next relay.
         for session in self.all_sessions() {
+            self.remember(&session);
             session.end();
         }
     }
@@ -177,13 +207,22 @@ impl Relay {
         let limits = &self.common.limits;
         let mut idle: Vec<(Duration, Arc<Session>)> = Vec::new();
         let mut sessions = self.sessions.lock();
-        sessions.retain(|_, session| !session.has_ended());
+        sessions.retain(|_, session| {
+            if session.has_ended() {
+                self.store.remove(&session.id);
+            }
+            !session.has_ended()
+        });
         let now: Vec<_> = sessions.values().cloned().collect();
         let many = sessions.len().saturating_sub(limits.sessions);
         drop(sessions);
         for session in &now {
+            self.remember(session);
             if let session::Channel::Mailbox(mailbox) = &session.channel {
                 mailbox.tidy(limits.patience);
+                for question in mailbox.overdue(limits.asking) {
+                    dispatch::refuse(session, question);
+                }
             }
             let Some(since) = session.idle() else {
                 continue;
@@ -217,9 +256,53 @@ impl Relay {
         self.begun.notify_one();
     }
 
+    /// A session, also one of an earlier life of the relay: it goes on with servers that are
+    /// initialized anew.
     fn session(&self, id: &str) -> Option<Arc<Session>> {
-        let session = self.sessions.lock().get(id).cloned();
-        session.filter(|session| !session.has_ended())
+        if let Some(session) = self.sessions.lock().get(id).cloned() {
+            return (!session.has_ended()).then_some(session);
+        }
+        let limits = &self.common.limits;
+        let kept = self.store.load(id, limits.idle + KEPT_EVERY)?;
+        if let Some(server) = &kept.server {
+            self.server(server)?;
+        }
+        let session = Session::taken_up(id.into(), kept);
+        tracing::info!(
+            server = session.server.as_deref(),
+            "an MCP session goes on after a restart"
+        );
+        self.keep(&session);
+        self.attach_subscribed(&session);
+        if session.server.is_none() {
+            // Servers may be others by now.
+            lists_changed(&session);
+        }
+        session.deliver_notice(RESTARTED);
+        Some(session)
+    }
+
+    /// A session that goes on hears of what it subscribed to before it asks for anything.
+    fn attach_subscribed(&self, session: &Arc<Session>) {
+        let addresses = session.subscriptions();
+        let names = addresses.iter().filter_map(|uri| session.route(uri));
+        let names: BTreeSet<String> = names.collect();
+        for server in names.iter().filter_map(|name| self.server(name)) {
+            let attached = session.attached(&server.core.name, || server.process(session));
+            if let Err(error) = attached {
+                tracing::warn!(%error, "an MCP session goes on without its subscriptions");
+            }
+        }
+    }
+
+    /// Writes a session down if that is due.
+    fn remember(&self, session: &Session) {
+        if session.has_ended() {
+            return;
+        }
+        if let Some(kept) = session.to_keep(KEPT_EVERY) {
+            self.store.save(&session.id, &kept);
+        }
     }
 
     fn all_sessions(&self) -> Vec<Arc<Session>> {
@@ -228,6 +311,7 @@ impl Relay {
 
     fn end(&self, session: &Session) {
         self.sessions.lock().remove(&session.id);
+        self.store.remove(&session.id);
         session.end();
     }
 

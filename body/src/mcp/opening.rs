@@ -22,6 +22,7 @@ impl Upstream {
         }
         drop(table);
         self.unsent.store(0, Ordering::Relaxed);
+        self.stateless.store(false, Ordering::Relaxed);
         let since_ms = super::traces::now_ms();
         self.set(State::Starting { pid, since_ms });
     }
@@ -50,7 +51,7 @@ impl Upstream {
         let greet = self.owner.is_none() || self.greeted.load(Ordering::Relaxed);
         let (held, subscribed, level) = {
             let mut table = self.table();
-            if greet {
+            if greet && !self.is_stateless() {
                 // Before anything else that the line carries.
                 let text = message::notification("notifications/initialized", None);
                 self.unsent.fetch_add(text.len(), Ordering::Relaxed);
@@ -73,8 +74,10 @@ impl Upstream {
             let params = serde_json::json!({"uri": uri}).to_string();
             self.ask("resources/subscribe", &params, To::Nobody);
         }
-        for (_, text) in held {
-            self.pass(text);
+        for (number, text) in held {
+            if !self.answer_held(number, &text) {
+                self.pass(text);
+            }
         }
         let since_ms = super::traces::now_ms();
         let hello = Arc::new(hello);

@@ -82,10 +82,20 @@ impl Outbox {
     /// The next one; none when all sinks are gone.
     pub async fn next(&mut self) -> Option<Outgoing> {
         let message = self.messages.recv().await?;
+        Some(self.taken(message))
+    }
+
+    /// The next one that is there already.
+    pub fn ready(&mut self) -> Option<Outgoing> {
+        let message = self.messages.try_recv().ok()?;
+        Some(self.taken(message))
+    }
+
+    fn taken(&self, message: Outgoing) -> Outgoing {
         let Waiting { messages, bytes } = &*self.waiting;
         messages.fetch_sub(1, Ordering::Relaxed);
         bytes.fetch_sub(message.text().len(), Ordering::Relaxed);
-        Some(message)
+        message
     }
 }
 

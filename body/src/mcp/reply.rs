@@ -5,21 +5,30 @@ use std::{sync::Arc, time::Duration};
 
 use axum::{
     body::Body,
-    http::{HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
-use futures_util::stream;
+use futures_util::{
+    StreamExt,
+    future::BoxFuture,
+    stream::{self, FuturesUnordered},
+};
+
+use wire::mcp::McpKind;
 
 use super::{
-    message::{Answer, code},
+    message::{Answer, Message, code},
     queue::{Outbox, Outgoing},
     resume::{Answering, Source},
     session::{Busy, Channel, Session},
     upstream::Upstream,
 };
 
-/// After so long without an answer a stream is begun, so that the connection is seen to live.
+/// An answer that takes no longer is JSON. Otherwise a stream is begun, so that client and proxies
+/// see at once that the request is being worked on.
+pub const AT_ONCE: Duration = Duration::from_millis(100);
+/// How often a silent stream shows that it lives.
 pub const SILENCE: Duration = Duration::from_secs(15);
 
 /// A request that is being answered: dropped, it is cancelled at the server.
@@ -55,20 +64,28 @@ pub struct Post {
     session: Option<(Arc<Session>, u64, Busy)>,
     /// A session that is over with this.
     only: Option<Arc<Session>>,
+    /// Id of the one request that it is.
+    request: Option<Box<str>>,
     calls: Vec<Call>,
+    /// Requests over all servers of which it is not known yet whom they concern: servers may have
+    /// to start for that.
+    asking: FuturesUnordered<BoxFuture<'static, Option<Call>>>,
 }
 
 impl Post {
-    /// Of a session that has a mailbox: what the mailbox may put onto its answer.
-    pub fn of(session: &Arc<Session>, sink: &super::queue::Sink) -> Self {
+    /// Of a session that has a mailbox: what the mailbox may put onto its answer; requests of
+    /// servers only if it `asks`.
+    pub fn of(session: &Arc<Session>, sink: &super::queue::Sink, asks: bool) -> Self {
         let number = match &session.channel {
-            Channel::Mailbox(mailbox) => mailbox.post(sink.clone()),
+            Channel::Mailbox(mailbox) => mailbox.post(sink.clone(), asks),
             Channel::Stream(_) => 0,
         };
         Self {
             session: Some((Arc::clone(session), number, session.busy())),
             only: None,
+            request: None,
             calls: Vec::new(),
+            asking: FuturesUnordered::new(),
         }
     }
 
@@ -77,7 +94,9 @@ impl Post {
         Self {
             session: None,
             only: Some(Arc::clone(session)),
+            request: None,
             calls: Vec::new(),
+            asking: FuturesUnordered::new(),
         }
     }
 
@@ -87,8 +106,30 @@ impl Post {
         Some((Arc::clone(session), *number))
     }
 
+    /// It is one request, of this id.
+    pub fn answers(&mut self, request: Option<&str>) {
+        self.request = request.map(Box::from);
+    }
+
+    pub fn request(&self) -> Option<&str> {
+        self.request.as_deref()
+    }
+
     pub fn add(&mut self, call: Option<Call>) {
         self.calls.extend(call);
+    }
+
+    /// A request that is asked while its answer is waited for.
+    pub fn ask(&mut self, asking: impl Future<Output = Option<Call>> + Send + 'static) {
+        self.asking.push(Box::pin(asking));
+    }
+
+    /// Goes on asking; for ever, so that it only ends with what it is waited for beside.
+    pub async fn asked(&mut self) {
+        while let Some(call) = self.asking.next().await {
+            self.calls.extend(call);
+        }
+        std::future::pending().await
     }
 }
 
@@ -110,18 +151,44 @@ impl Drop for Post {
 /// What is done to an answer before it goes out, and the status where it is all there is.
 pub type Finish = Box<dyn Fn(Answer) -> (StatusCode, Answer) + Send>;
 
+/// What an answer may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// JSON, or a stream as soon as it takes a moment.
+    Any,
+    /// The client takes no stream: JSON, and nothing of what the server says before, unless it asks.
+    Json,
+}
+
+impl Form {
+    /// What a client accepts.
+    pub fn of(headers: &HeaderMap) -> Self {
+        if headers.contains_key(header::ACCEPT) && !super::http::wants_events(headers) {
+            Self::Json
+        } else {
+            Self::Any
+        }
+    }
+}
+
+fn is_notification(text: &Bytes) -> bool {
+    let message = Message::read(text.clone());
+    message.is_ok_and(|message| message.kind == McpKind::Notification)
+}
+
 /// Waits for the answers and sends them.
 pub async fn respond(
     mut outbox: Outbox,
     expected: usize,
     batch: bool,
-    post: Post,
+    form: Form,
+    mut post: Post,
     finish: Option<Finish>,
 ) -> Response {
     let mut answers: Vec<Answer> = Vec::new();
     let mut done = 0;
     let mut status = StatusCode::OK;
-    let silence = tokio::time::sleep(SILENCE);
+    let silence = tokio::time::sleep(AT_ONCE);
     tokio::pin!(silence);
     let first = loop {
         tokio::select! {
@@ -136,10 +203,12 @@ pub async fn respond(
                     done += 1;
                 }
                 Some(Outgoing::Cancelled) => done += 1,
+                Some(Outgoing::Note(text)) if form == Form::Json && is_notification(&text) => {}
                 Some(Outgoing::Note(text)) => break Some(text),
                 None => break None,
             },
-            () = &mut silence => break None,
+            () = post.asked() => {}
+            () = &mut silence, if form == Form::Any => break None,
         }
         if done == expected {
             return match answers.as_slice() {
@@ -160,7 +229,13 @@ pub async fn respond(
         post: Some(post),
         finish,
     };
-    Answering::begin(source, waiting).read(0)
+    let silent = waiting.is_empty();
+    let answering = Answering::begin(source, waiting);
+    if silent {
+        answering.read_from_the_start()
+    } else {
+        answering.read(0)
+    }
 }
 
 fn joined(answers: &[Answer]) -> Bytes {
@@ -185,7 +260,6 @@ pub fn event(id: Option<&str>, text: &[u8]) -> Bytes {
 
 /// A response that is an event stream.
 pub fn streamed(events: impl futures_util::Stream<Item = Bytes> + Send + 'static) -> Response {
-    use futures_util::StreamExt;
     let body = Body::from_stream(events.map(Ok::<_, std::convert::Infallible>));
     let headers = [
         (

@@ -10,11 +10,12 @@ use std::{
 
 use axum::response::Response;
 use bytes::Bytes;
-use futures_util::stream;
+use futures_util::{Stream, StreamExt, stream};
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 
 use super::{
+    message::{Answer, code},
     queue::{Outbox, Outgoing},
     reply::{self, Finish, Post, SILENCE, event},
     session::{Channel, Session},
@@ -32,6 +33,8 @@ const WHOLE_BYTES: usize = 64 << 10;
 pub struct Answering {
     /// Of its session's POSTs; none where it can't be taken up again.
     number: Option<u64>,
+    /// What its events' ids end with: the request's id, for a relay that knows the stream no more.
+    request: String,
     /// Whether a client that hears nothing for long is told a number to come back with.
     primes: bool,
     source: tokio::sync::Mutex<Source>,
@@ -74,7 +77,9 @@ impl Answering {
     pub fn begin(source: Source, first: Vec<Bytes>) -> Arc<Self> {
         let session = source.post.as_ref().and_then(Post::session);
         let done = source.left == 0;
+        let request = source.post.as_ref().and_then(Post::request);
         let answering = Arc::new(Self {
+            request: request.map(coded).unwrap_or_default(),
             number: session.as_ref().map(|(_, number)| *number),
             primes: session.as_ref().is_some_and(|(session, _)| {
                 let client = session.client();
@@ -113,6 +118,16 @@ impl Answering {
 
     /// The stream, from after this event on.
     pub fn read(self: &Arc<Self>, after: u64) -> Response {
+        reply::streamed(self.reading(after))
+    }
+
+    /// The whole stream, with something at once though nothing was said yet.
+    pub fn read_from_the_start(self: &Arc<Self>) -> Response {
+        let sign = self.sign();
+        reply::streamed(stream::once(async { sign }).chain(self.reading(0)))
+    }
+
+    fn reading(self: &Arc<Self>, after: u64) -> impl Stream<Item = Bytes> + Send + use<> {
         let reader = {
             let mut kept = self.kept();
             kept.readers += 1;
@@ -125,10 +140,10 @@ impl Answering {
             reader,
             seen: after,
         };
-        reply::streamed(stream::unfold(reading, |mut reading| async move {
+        stream::unfold(reading, |mut reading| async move {
             let chunk = reading.next().await?;
             Some((chunk, reading))
-        }))
+        })
     }
 
     fn keep(&self, text: Bytes) {
@@ -148,8 +163,19 @@ impl Answering {
     /// Waits for the next message, and keeps it; what is sent meanwhile where there is none.
     async fn fetch(&self) -> Option<Bytes> {
         let mut source = self.source.lock().await;
-        let Ok(next) = tokio::time::timeout(SILENCE, source.outbox.next()).await else {
-            return Some(self.sign());
+        let next = {
+            let Source { outbox, post, .. } = &mut *source;
+            let asking = async {
+                match post {
+                    Some(post) => post.asked().await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                next = outbox.next() => next,
+                () = asking => return None,
+                () = tokio::time::sleep(SILENCE) => return Some(self.sign()),
+            }
         };
         match next {
             Some(Outgoing::Note(text)) => self.keep(text),
@@ -176,10 +202,14 @@ impl Answering {
         match self.number {
             Some(number) if self.primes => {
                 let last = self.kept().last;
-                format!("id: {}\ndata: \n\n", id(number, last)).into()
+                format!("id: {}\ndata: \n\n", self.id(number, last)).into()
             }
             _ => Bytes::from_static(b":\n\n"),
         }
+    }
+
+    fn id(&self, post: u64, event: u64) -> String {
+        id(post, event, &self.request)
     }
 
     fn kept(&self) -> MutexGuard<'_, Kept> {
@@ -187,22 +217,74 @@ impl Answering {
     }
 }
 
-fn id(post: u64, event: u64) -> String {
-    format!("p{post}-{event}")
+/// Of a request's id, so much is put into those of events.
+const LONGEST: usize = 64;
+
+fn id(post: u64, event: u64, request: &str) -> String {
+    format!("p{post}-{event}{request}")
 }
 
-/// The POST and the event that a `Last-Event-ID` names; none where it is of another stream.
-pub fn place(id: &str) -> Option<(u64, u64)> {
-    let (post, event) = id.strip_prefix('p')?.split_once('-')?;
-    Some((post.parse().ok()?, event.parse().ok()?))
+/// A request's id in letters that an event's id may have; empty if it is too long.
+fn coded(request: &str) -> String {
+    if request.len() > LONGEST {
+        return String::new();
+    }
+    let bytes = request.bytes().map(|byte| format!("{byte:02x}"));
+    format!("-{}", bytes.collect::<String>())
 }
 
-/// Takes a session's stream up again; none where it is over.
-pub fn resume(session: &Session, post: u64, after: u64) -> Option<Response> {
+fn decoded(coded: &str) -> Option<String> {
+    if coded.len() > LONGEST * 2 {
+        return None;
+    }
+    let digits = coded.as_bytes().chunks(2);
+    let bytes = digits.map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok());
+    let text = String::from_utf8(bytes.collect::<Option<Vec<u8>>>()?).ok()?;
+    // It goes into an answer as it is.
+    let id: serde_json::Value = serde_json::from_str(&text).ok()?;
+    (id.is_string() || id.is_number()).then(|| id.to_string())
+}
+
+/// What a `Last-Event-ID` names.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Place {
+    pub post: u64,
+    pub event: u64,
+    /// Id of the request that the stream answers.
+    pub request: Option<String>,
+}
+
+/// The place that a `Last-Event-ID` names; none where it is of another stream.
+pub fn place(id: &str) -> Option<Place> {
+    let (post, rest) = id.strip_prefix('p')?.split_once('-')?;
+    let (event, request) = match rest.split_once('-') {
+        Some((event, request)) => (event, decoded(request)),
+        None => (rest, None),
+    };
+    Some(Place {
+        post: post.parse().ok()?,
+        event: event.parse().ok()?,
+        request,
+    })
+}
+
+/// Takes a session's stream up again; none where it is over. Of one that an earlier life of the relay
+/// began, the client is told that there will be no answer.
+pub fn resume(session: &Session, place: Place) -> Option<Response> {
     let Channel::Mailbox(mailbox) = &session.channel else {
         return None;
     };
-    Some(mailbox.answered(post)?.read(after))
+    if let Some(answering) = mailbox.answered(place.post) {
+        return Some(answering.read(place.event));
+    }
+    if !session.taken_up || mailbox.has_begun(place.post) {
+        return None;
+    }
+    let text =
+        "the machine was restarted before this request was answered; it may have been carried out";
+    let answer = Answer::refusal(&place.request?, code::SERVER_GONE, text);
+    let told = event(None, &answer.text);
+    Some(reply::streamed(stream::once(async { told })))
 }
 
 /// A stream that is read.
@@ -228,7 +310,8 @@ impl Reading {
                     .partition_point(|(number, _)| *number <= self.seen);
                 if let Some((number, text)) = kept.events.get(place) {
                     self.seen = *number;
-                    let id = self.answering.number.map(|post| id(post, *number));
+                    let id = self.answering.number;
+                    let id = id.map(|post| self.answering.id(post, *number));
                     return Some(event(id.as_deref(), text));
                 }
                 if kept.done {
@@ -265,7 +348,18 @@ mod tests {
 
     #[test]
     fn numbers_of_events_name_their_stream() {
-        assert_eq!(place(&id(3, 14)), Some((3, 14)));
+        for request in ["7", "\"c 1\"", "-3"] {
+            let expected = Place {
+                post: 3,
+                event: 14,
+                request: Some(request.to_owned()),
+            };
+            assert_eq!(place(&id(3, 14, &coded(request))), Some(expected));
+        }
+        for no_id in ["", &coded(&"1".repeat(LONGEST + 1)), "-7b7d", "-zz", "-1"] {
+            let place = place(&id(3, 14, no_id)).unwrap();
+            assert_eq!((place.post, place.event, place.request), (3, 14, None));
+        }
         for other in ["", "7", "p7", "p-1", "x1-2"] {
             assert_eq!(place(other), None, "{other}");
         }

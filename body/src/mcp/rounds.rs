@@ -24,7 +24,7 @@ use super::{
     mailbox::Mailbox,
     message::{Answer, Message},
     queue::{Outbox, Outgoing},
-    reply::{self, Post, event, json},
+    reply::{self, AT_ONCE, Post, SILENCE, event, json},
     session::{Channel, Client, Session},
     stateless::finished,
     streamable::At,
@@ -35,13 +35,15 @@ use super::{
 const PATIENCE: Duration = Duration::from_secs(10 * 60);
 /// Calls that may wait so.
 const MOST: usize = 256;
+/// Requests whose answer may be that the client is asked something; of no other it may.
+pub const ASKING: [&str; 3] = ["tools/call", "prompts/get", "resources/read"];
 
 /// A call under way.
 pub struct Round {
     pub session: Arc<Session>,
     pub outbox: Outbox,
     /// Dropped with it, so that the call is cancelled where it did not end.
-    pub _post: Post,
+    pub post: Post,
     pub method: Arc<str>,
 }
 
@@ -154,14 +156,21 @@ enum Next {
 }
 
 impl Round {
-    async fn next(&mut self, id: &str) -> Next {
+    async fn next(&mut self, id: &str, patience: Duration) -> Next {
+        let silence = tokio::time::sleep(patience);
+        tokio::pin!(silence);
         loop {
-            return match tokio::time::timeout(super::http::PING, self.outbox.next()).await {
-                Ok(Some(Outgoing::Answer(answer))) => {
+            let next = tokio::select! {
+                next = self.outbox.next() => next,
+                () = self.post.asked() => continue,
+                () = &mut silence => return Next::Silence,
+            };
+            return match next {
+                Some(Outgoing::Answer(answer)) => {
                     let (status, answer) = finished(Some(&self.method), id, answer);
                     Next::Answer(status, answer.text)
                 }
-                Ok(Some(Outgoing::Note(text))) => match Message::read(text.clone()) {
+                Some(Outgoing::Note(text)) => match Message::read(text.clone()) {
                     Ok(message) if message.kind == McpKind::Request => {
                         Next::Question(Box::new(message))
                     }
@@ -169,9 +178,26 @@ impl Round {
                     Ok(message) if message.method() != "notifications/progress" => continue,
                     _ => Next::Note(text),
                 },
-                Ok(Some(Outgoing::Cancelled) | None) => Next::Nothing,
-                Err(_) => Next::Silence,
+                Some(Outgoing::Cancelled) | None => Next::Nothing,
             };
+        }
+    }
+
+    /// It is answered: what a server asked meanwhile is asked with the next call.
+    fn over(self) {
+        let Self {
+            session,
+            mut outbox,
+            post,
+            ..
+        } = self;
+        drop(post);
+        while let Some(left) = outbox.ready() {
+            if let Outgoing::Note(text) = left
+                && Message::read(text.clone()).is_ok_and(|message| message.kind == McpKind::Request)
+            {
+                session.deliver_request(text);
+            }
         }
     }
 
@@ -204,8 +230,11 @@ impl Round {
 
     /// Answers with what comes first: the result, a question, or a stream that ends with either.
     pub async fn respond(mut self, relay: Arc<Relay>, id: String) -> Response {
-        let first = match self.next(&id).await {
-            Next::Answer(status, text) => return json(status, text),
+        let first = match self.next(&id, AT_ONCE).await {
+            Next::Answer(status, text) => {
+                self.over();
+                return json(status, text);
+            }
             Next::Question(question) => {
                 return json(StatusCode::OK, self.park(&relay, &id, &question));
             }
@@ -216,8 +245,11 @@ impl Round {
         let begun = stream::once(async { first });
         let rest = stream::unfold(Some((self, relay, id)), |state| async move {
             let (mut round, relay, id) = state?;
-            match round.next(&id).await {
-                Next::Answer(_, text) => Some((event(None, &text), None)),
+            match round.next(&id, SILENCE).await {
+                Next::Answer(_, text) => {
+                    round.over();
+                    Some((event(None, &text), None))
+                }
                 Next::Question(question) => {
                     let text = round.park(&relay, &id, &question);
                     Some((event(None, &text), None))

@@ -19,6 +19,7 @@ use super::{
     config::Config,
     http, process,
     server::{Common, Limits},
+    session_store::SessionStore,
     traces::Traces,
 };
 use crate::{
@@ -97,7 +98,8 @@ pub fn start(
                     ],
                 );
                 let logs = crate::paths::logs_dir();
-                let relay = Relay::new(config, common(logs, Some(changes), stop));
+                let store = SessionStore::new(Some(crate::paths::mcp_sessions_dir()));
+                let relay = Relay::new(config, common(logs, Some(changes), stop), store);
                 let listener = TcpListener::from_std(listener);
                 if tell.send(Arc::clone(&relay)).is_err() {
                     return;
@@ -151,7 +153,8 @@ pub async fn serve(relay: Arc<Relay>, listener: TcpListener, access: Arc<Access>
     }
 }
 
-/// `body mcp [--port N] [--config FILE]…`: the relay without a machine, on loopback.
+/// `body mcp [--port N] [--config FILE]… [--sessions FOLDER]`: the relay without a machine, on
+/// loopback.
 pub fn alone() -> ExitCode {
     tracing_subscriber::fmt()
         .with_env_filter(tracing_subscriber::EnvFilter::new(
@@ -165,6 +168,7 @@ pub fn alone() -> ExitCode {
         .init();
     let mut port = 8765;
     let mut files = Vec::new();
+    let mut sessions = None;
     let mut words = std::env::args().skip(2);
     while let Some(word) = words.next() {
         let value = words.next();
@@ -172,9 +176,10 @@ pub fn alone() -> ExitCode {
             ("--port", Some(value)) if value.parse::<u16>().is_ok() => {
                 port = value.parse().unwrap_or(port);
             }
+            ("--sessions", Some(value)) => sessions = Some(PathBuf::from(value)),
             ("--config", Some(value)) => files.push((PathBuf::from(value), McpSource::Data)),
             _ => {
-                eprintln!("usage: body mcp [--port NUMBER] [--config FILE]...");
+                eprintln!("usage: body mcp [--port NUMBER] [--config FILE]... [--sessions FOLDER]");
                 return ExitCode::from(2);
             }
         }
@@ -184,7 +189,7 @@ pub fn alone() -> ExitCode {
         .build()
     {
         Ok(runtime) => {
-            let ended = runtime.block_on(run_alone(port, files));
+            let ended = runtime.block_on(run_alone(port, files, sessions));
             runtime.shutdown_background();
             match ended {
                 Ok(()) => ExitCode::SUCCESS,
@@ -201,7 +206,11 @@ pub fn alone() -> ExitCode {
     }
 }
 
-async fn run_alone(port: u16, files: Vec<(PathBuf, McpSource)>) -> std::io::Result<()> {
+async fn run_alone(
+    port: u16,
+    files: Vec<(PathBuf, McpSource)>,
+    sessions: Option<PathBuf>,
+) -> std::io::Result<()> {
     use tokio::signal::unix::{SignalKind, signal};
     let stop = CancellationToken::new();
     let mut terminated = signal(SignalKind::terminate())?;
@@ -212,7 +221,8 @@ async fn run_alone(port: u16, files: Vec<(PathBuf, McpSource)>) -> std::io::Resu
     let logs = std::env::temp_dir().join(format!("vivarium-mcp-{}", std::process::id()));
     std::fs::create_dir_all(&logs)?;
     let config = Config::new(std::collections::BTreeMap::new(), files);
-    let relay = Relay::new(config, common(logs.clone(), None, stop.clone()));
+    let store = SessionStore::new(sessions);
+    let relay = Relay::new(config, common(logs.clone(), None, stop.clone()), store);
     println!("listening on http://127.0.0.1:{port}");
     // In a machine the supervisor does that, for all logs.
     let rotating = crate::supervisor::logs::rotate(logs.clone(), stop.clone());

@@ -1,7 +1,12 @@
 //! A configured server: its entry, its counts, the process that clients share, and those that
 //! belong to one session each.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    sync::{Arc, Weak},
+    time::Duration,
+};
 
 use parking_lot::{Mutex, RwLock};
 use serde_json::json;
@@ -23,6 +28,9 @@ use super::{
 };
 use crate::changes::Changes;
 
+/// So many times the processes of one session each may there be, with those that are ending.
+const ENDING: usize = 4;
+
 /// What clients may take, and for how long.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
@@ -35,6 +43,16 @@ pub struct Limits {
     pub idle_own: Duration,
     /// A stream that broke may be taken up again for so long.
     pub patience: Duration,
+    /// What a server asks while a client without a session waits for an answer that can't carry it
+    /// is refused after so long.
+    pub asking: Duration,
+    /// One that does not list in this time is left out of the lists of all servers.
+    pub listing: Duration,
+    /// A process that was started may take so long to answer `initialize`: `npx` and its like
+    /// fetch a program first, and say nothing meanwhile.
+    pub start: Duration,
+    /// One elsewhere is there, or is not.
+    pub start_elsewhere: Duration,
     /// How often sessions are looked at, while there are any.
     pub look: Duration,
 }
@@ -47,6 +65,10 @@ impl Default for Limits {
             idle: Duration::from_secs(60 * 60),
             idle_own: Duration::from_secs(15 * 60),
             patience: Duration::from_secs(30),
+            asking: Duration::from_secs(3),
+            listing: Duration::from_secs(15),
+            start: Duration::from_secs(10 * 60),
+            start_elsewhere: Duration::from_secs(60),
             look: Duration::from_secs(5),
         }
     }
@@ -76,7 +98,19 @@ pub struct Core {
     configured: RwLock<Configured>,
     /// How the shared process stands, for who is told of changes.
     shown: Mutex<Option<ServiceStatus>>,
-    told: RwLock<Option<std::sync::Weak<Upstream>>>,
+    told: RwLock<Option<Weak<Upstream>>>,
+    heard: Mutex<Heard>,
+}
+
+/// What a server said so far.
+#[derive(Default)]
+struct Heard {
+    /// How it is to be used, as it said at its last start; none before the first one.
+    instructions: Option<Option<String>>,
+    /// What its lists say for nothing, by their methods.
+    remarks: BTreeMap<&'static str, Vec<String>>,
+    /// It was left out of a list.
+    missed: bool,
 }
 
 impl Core {
@@ -126,11 +160,36 @@ impl Core {
         }
     }
 
-    /// A process began anew: what it lists may be another.
-    pub fn refresh(&self, upstream: &Upstream) {
-        if upstream.life() > 1 {
+    /// A process is ready: what it lists may be another, or was not there in time before.
+    pub fn introduced(&self, upstream: &Upstream, instructions: Option<String>) {
+        let missed = {
+            let mut heard = self.heard.lock();
+            heard.instructions = Some(instructions);
+            std::mem::take(&mut heard.missed)
+        };
+        if upstream.life() > 1 || missed {
             self.common.lists.notify_waiters();
         }
+    }
+
+    /// How the server is to be used; none if it never ran.
+    pub fn instructions(&self) -> Option<Option<String>> {
+        self.heard.lock().instructions.clone()
+    }
+
+    /// It was left out of a list: who asked for that is told when it is ready.
+    pub fn miss(&self) {
+        self.heard.lock().missed = true;
+    }
+
+    /// What a list of its says for nothing.
+    pub fn remark(&self, method: &'static str, remarks: Vec<String>) {
+        self.heard.lock().remarks.insert(method, remarks);
+    }
+
+    fn remarks(&self) -> Vec<String> {
+        let heard = self.heard.lock();
+        heard.remarks.values().flatten().cloned().collect()
     }
 
     fn shared(&self) -> Option<Arc<Upstream>> {
@@ -143,7 +202,7 @@ impl Core {
 #[derive(Debug, thiserror::Error)]
 pub enum NoProcess {
     #[error(
-        "the MCP server {server:?} has reached the limit of {most} processes; close a session first"
+        "the MCP server {server:?} has reached the limit of {most} processes, and all of them are in use; close a session first"
     )]
     TooMany { server: String, most: usize },
 }
@@ -178,6 +237,7 @@ impl Server {
             configured: RwLock::new(configured),
             shown: Mutex::default(),
             told: RwLock::default(),
+            heard: Mutex::default(),
         });
         let hello = json!({
             "protocolVersion": version::NEWEST_WITH_SESSIONS,
@@ -202,14 +262,7 @@ impl Server {
             return Ok(Arc::clone(&self.shared));
         }
         let common = &self.core.common;
-        let mut own = self.own.lock();
-        own.retain(|upstream| !upstream.is_over());
-        if own.len() >= common.limits.own_processes {
-            return Err(NoProcess::TooMany {
-                server: self.core.name.to_string(),
-                most: common.limits.own_processes,
-            });
-        }
+        self.make_room(common.limits.own_processes)?;
         let (upstream, orders) = Upstream::new(
             Arc::clone(&self.core),
             Some(Arc::downgrade(session)),
@@ -217,8 +270,44 @@ impl Server {
         );
         let keeping = life::keep(Arc::clone(&upstream), orders);
         common.tasks.spawn_on(keeping, &common.runtime);
-        own.push(Arc::clone(&upstream));
+        self.own.lock().push(Arc::clone(&upstream));
         Ok(upstream)
+    }
+
+    /// Makes room for one more process of one session: of those that nobody uses, the session that
+    /// nobody used for longest ends. Clients that are gone rarely say so.
+    fn make_room(&self, most: usize) -> Result<(), NoProcess> {
+        let (owners, processes): (Vec<Arc<Session>>, usize) = {
+            let mut own = self.own.lock();
+            own.retain(|upstream| !upstream.is_over());
+            let owners = own.iter().filter_map(|upstream| upstream.owner.as_ref());
+            let owners = owners.filter_map(Weak::upgrade);
+            let owners = owners.filter(|owner| !owner.has_ended()).collect();
+            (owners, own.len())
+        };
+        let too_many = || NoProcess::TooMany {
+            server: self.core.name.to_string(),
+            most,
+        };
+        // Those that were told to end take a moment.
+        if processes >= most * ENDING {
+            return Err(too_many());
+        }
+        if owners.len() < most {
+            return Ok(());
+        }
+        let idle = owners
+            .iter()
+            .filter_map(|owner| Some((owner.idle()?, owner)));
+        let (idle, oldest) = idle.max_by_key(|(idle, _)| *idle).ok_or_else(too_many)?;
+        tracing::info!(
+            server = &*self.core.name,
+            session = &*oldest.id,
+            idle_s = idle.as_secs(),
+            "a session that nobody uses ends, as another needs a process"
+        );
+        oldest.end();
+        Ok(())
     }
 
     /// Every process of its.
@@ -308,6 +397,7 @@ impl Server {
             p50_ms: counts.p50_ms,
             p95_ms: counts.p95_ms,
             stderr: crate::supervisor::logs::last_lines(&self.core.log(), 20),
+            remarks: self.core.remarks(),
         }
     }
 

@@ -4,7 +4,7 @@ use std::{
     collections::{BTreeMap, HashMap, HashSet},
     sync::{
         Arc, OnceLock, Weak,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Instant,
 };
@@ -16,9 +16,11 @@ use tokio_util::sync::CancellationToken;
 use super::{
     filter::Filter,
     mailbox::Mailbox,
-    message::Message,
+    message::{self, Message},
     queue::{Full, Outgoing, Sink},
+    session_store::KeptSession,
     upstream::Upstream,
+    version,
 };
 
 /// How bad a log message is; as in syslog.
@@ -94,10 +96,16 @@ pub struct Session {
     inner: Mutex<Inner>,
     /// Requests that are being answered.
     busy: AtomicUsize,
+    /// The client said `notifications/initialized`.
+    greeted: AtomicBool,
+    /// Whether it began in an earlier life of the relay.
+    pub taken_up: bool,
 }
 
 struct Inner {
     used: Instant,
+    /// When it was written to the disk; none if it has changed since.
+    saved: Option<Instant>,
     level: Option<Level>,
     subscribed: HashSet<String>,
     attached: BTreeMap<String, Arc<Upstream>>,
@@ -125,6 +133,76 @@ impl Session {
         channel: Channel,
     ) -> Arc<Self> {
         Arc::new(Self::made(id, server, client, filter, channel))
+    }
+
+    /// One that goes on after an earlier life of the relay, under the same id.
+    pub fn taken_up(id: Arc<str>, kept: KeptSession) -> Arc<Self> {
+        let client = Client {
+            hello: kept.hello,
+            version: kept.version,
+            answers: kept.answers,
+        };
+        let channel = Channel::Mailbox(Mailbox::default());
+        let server = kept.server.map(Arc::from);
+        let session = Self {
+            greeted: AtomicBool::new(kept.greeted),
+            taken_up: true,
+            ..Self::made(id, server, Some(client), kept.filter, channel)
+        };
+        {
+            let mut inner = session.inner();
+            let level = kept.level.as_deref();
+            inner.level = level.and_then(Level::read);
+            inner.routes.extend(kept.subscribed.iter().cloned());
+            let addresses = kept.subscribed.into_iter().map(|(uri, _)| uri);
+            inner.subscribed.extend(addresses);
+        }
+        Arc::new(session)
+    }
+
+    /// What is kept of it, if it has changed or was used for so long since it was written; none of
+    /// one that ends with its connection or its request.
+    pub fn to_keep(&self, every: std::time::Duration) -> Option<KeptSession> {
+        let Channel::Mailbox(_) = &self.channel else {
+            return None;
+        };
+        let client = self.client().filter(|_| !self.is_stateless())?;
+        let mut inner = self.inner();
+        let due = match inner.saved {
+            None => true,
+            Some(saved) => saved.elapsed() >= every && inner.used > saved,
+        };
+        if !due {
+            return None;
+        }
+        inner.saved = Some(Instant::now());
+        let server_of = |uri: &String| {
+            let known = inner.routes.get(uri).cloned();
+            known.or_else(|| self.server.as_deref().map(str::to_owned))
+        };
+        let subscribed = inner.subscribed.iter();
+        let subscribed = subscribed.filter_map(|uri| Some((uri.clone(), server_of(uri)?)));
+        Some(KeptSession {
+            server: self.server.as_deref().map(str::to_owned),
+            hello: client.hello.clone(),
+            version: client.version.clone(),
+            answers: client.answers,
+            filter: self.filter.clone(),
+            greeted: self.has_greeted(),
+            level: inner.level.map(|level| level.name().to_owned()),
+            subscribed: subscribed.collect(),
+        })
+    }
+
+    /// The client said `notifications/initialized`.
+    pub fn greet(&self) {
+        if !self.greeted.swap(true, Ordering::Relaxed) {
+            self.inner().saved = None;
+        }
+    }
+
+    pub fn has_greeted(&self) -> bool {
+        self.greeted.load(Ordering::Relaxed)
     }
 
     /// One that is told of these notifications alone.
@@ -159,6 +237,7 @@ impl Session {
             ended: CancellationToken::new(),
             inner: Mutex::new(Inner {
                 used: Instant::now(),
+                saved: None,
                 level: None,
                 subscribed: HashSet::new(),
                 attached: BTreeMap::new(),
@@ -167,6 +246,8 @@ impl Session {
                 next: 1,
             }),
             busy: AtomicUsize::new(0),
+            greeted: AtomicBool::new(false),
+            taken_up: false,
         }
     }
 
@@ -189,10 +270,41 @@ impl Session {
 
     /// Sends the client what answers no request of its own; one who does not read ends.
     pub fn deliver(&self, text: Bytes) {
-        let put = match &self.channel {
+        self.end_if_stuck(match &self.channel {
             Channel::Stream(sink) => sink.put(Outgoing::Note(text)),
             Channel::Mailbox(mailbox) => mailbox.put(text),
-        };
+        });
+    }
+
+    /// Tells the client something as a log message of the relay's own.
+    pub fn deliver_notice(&self, text: &str) {
+        if self.level().is_none_or(|level| level <= Level::Notice) {
+            let params = serde_json::json!({"level": "notice", "logger": "vivarium", "data": text});
+            let params = params.to_string();
+            self.deliver(message::notification(
+                "notifications/message",
+                Some(&params),
+            ));
+        }
+    }
+
+    /// Sends the client what a server asks of it.
+    pub fn deliver_request(&self, text: Bytes) {
+        match &self.channel {
+            Channel::Mailbox(mailbox) if self.is_stateless() => {
+                self.end_if_stuck(mailbox.put_request(text));
+            }
+            _ => self.deliver(text),
+        }
+    }
+
+    /// Whether its client speaks the revision without sessions: it stands for all its requests.
+    pub fn is_stateless(&self) -> bool {
+        let client = self.client();
+        client.is_some_and(|client| client.version == version::STATELESS)
+    }
+
+    fn end_if_stuck(&self, put: Result<(), Full>) {
         if put == Err(Full::Stuck) {
             tracing::warn!(
                 session = &*self.id,
@@ -235,6 +347,13 @@ impl Session {
         }
         let upstream = make()?;
         upstream.attach(self);
+        if self.taken_up {
+            // The client said and asked all this in the earlier life.
+            if self.has_greeted() {
+                upstream.greet();
+            }
+            upstream.subscribe_again(self);
+        }
         self.inner()
             .attached
             .insert(server.to_owned(), Arc::clone(&upstream));
@@ -297,15 +416,21 @@ impl Session {
     }
 
     pub fn set_level(&self, level: Level) {
-        self.inner().level = Some(level);
+        let mut inner = self.inner();
+        inner.level = Some(level);
+        inner.saved = None;
     }
 
     pub fn subscribe(&self, uri: &str) {
-        self.inner().subscribed.insert(uri.to_owned());
+        let mut inner = self.inner();
+        inner.subscribed.insert(uri.to_owned());
+        inner.saved = None;
     }
 
     pub fn unsubscribe(&self, uri: &str) {
-        self.inner().subscribed.remove(uri);
+        let mut inner = self.inner();
+        inner.subscribed.remove(uri);
+        inner.saved = None;
     }
 
     pub fn is_subscribed(&self, uri: &str) -> bool {

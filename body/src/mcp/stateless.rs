@@ -17,7 +17,7 @@ use super::{
     filter::Filter,
     message::{Answer, Message, code},
     queue,
-    reply::{Finish, Post, json, refused, respond},
+    reply::{Finish, Form, Post, json, refused, respond},
     rounds::{self, Round},
     session::{Channel, Client, Level, Session},
     streamable::{At, VERSION},
@@ -127,6 +127,35 @@ fn decoded(value: &str) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
+/// The headers that a request to a server of this revision has.
+pub fn headers(message: &Message) -> Vec<(&'static str, String)> {
+    let method = message.method();
+    let mut headers = vec![
+        (VERSION, version::STATELESS.to_owned()),
+        ("mcp-method", method.to_owned()),
+    ];
+    let fields = message.fields().unwrap_or_default();
+    let place = match method {
+        "tools/call" | "prompts/get" => fields.name,
+        "resources/read" => fields.uri,
+        _ => None,
+    };
+    let name: Option<String> = place.and_then(|place| serde_json::from_str(message.at(place)).ok());
+    headers.extend(name.map(|name| ("mcp-name", coded(name))));
+    headers
+}
+
+/// A text as a header's value: in Base64 if it can't stand there as it is.
+fn coded(text: String) -> String {
+    use base64::Engine;
+    let plain = text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+    if plain && text.trim() == text && !text.starts_with("=?base64?") {
+        return text;
+    }
+    let coded = base64::engine::general_purpose::STANDARD.encode(text);
+    format!("=?base64?{coded}?=")
+}
+
 /// `POST` of this revision.
 pub async fn post(
     relay: Arc<Relay>,
@@ -166,7 +195,7 @@ pub async fn post(
         return refusal(StatusCode::NOT_FOUND, code::METHOD_NOT_FOUND, &text);
     }
     match message.method() {
-        "server/discover" => return discover(&at, &id).await,
+        "server/discover" => return discover(&relay, &at, filter, &id).await,
         "subscriptions/listen" => {
             return super::listen::listen(&relay, &at, filter, &message).await;
         }
@@ -196,9 +225,10 @@ pub async fn post(
     };
     if let Some(offers) = rounds::offers(&meta) {
         let session = rounds::session(&relay, &at, filter, &meta, &offers);
-        let mut post = Post::of(&session, &sink);
+        let asks = rounds::ASKING.contains(&message.method());
+        let mut post = Post::of(&session, &sink, asks);
         match &at {
-            At::All => post.add(aggregate::request(&relay, &session, &plain, &sink).await),
+            At::All => post.ask(aggregate::request(&relay, &session, &plain, &sink)),
             At::One(server) => {
                 match session.attached(&server.core.name, || server.process(&session)) {
                     Ok(upstream) => {
@@ -215,7 +245,7 @@ pub async fn post(
         let round = Round {
             session,
             outbox,
-            _post: post,
+            post,
             method,
         };
         return round.respond(relay, id).await;
@@ -231,7 +261,7 @@ pub async fn post(
     }
     let mut post = Post::only(&session);
     match &at {
-        At::All => post.add(aggregate::request(&relay, &session, &plain, &sink).await),
+        At::All => post.ask(aggregate::request(&relay, &session, &plain, &sink)),
         At::One(server) => {
             let process = if level.is_some() || server.core.entry().isolate {
                 session.attached(&server.core.name, || server.process(&session))
@@ -256,7 +286,7 @@ pub async fn post(
     drop(sink);
     let method = message.method.clone();
     let finish: Finish = Box::new(move |answer| finished(method.as_deref(), &id, answer));
-    respond(outbox, 1, false, post, Some(finish)).await
+    respond(outbox, 1, false, Form::of(headers), post, Some(finish)).await
 }
 
 /// A session for one request.
@@ -287,7 +317,9 @@ fn without_ours(message: &Message) -> Option<Message> {
     let mut meta: Map<String, Value> = serde_json::from_str(message.at(place.clone())).ok()?;
     meta.retain(|name, _| !name.starts_with(OURS));
     let text = message.with(None, &[(place, &Value::Object(meta).to_string())]);
-    Message::read(text).ok()
+    let plain = Message::read(text).ok()?;
+    // Another thing in this revision.
+    Some(plain.without_task().unwrap_or(plain))
 }
 
 /// An answer as this revision has it.
@@ -337,7 +369,7 @@ pub fn finished(method: Option<&str>, id: &str, answer: Answer) -> (StatusCode, 
     (StatusCode::OK, Answer::result(id, &result))
 }
 
-async fn discover(at: &At, id: &str) -> Response {
+async fn discover(relay: &Relay, at: &At, filter: Filter, id: &str) -> Response {
     let mut result = json!({
         "resultType": "complete",
         "supportedVersions": version::all(),
@@ -349,6 +381,13 @@ async fn discover(at: &At, id: &str) -> Response {
             result["capabilities"] = aggregate::capabilities();
             result["_meta"] =
                 json!({"io.modelcontextprotocol/serverInfo": aggregate::server_info()});
+            let (sink, _unread) = queue::queue();
+            let session = session(at, filter, Channel::Stream(sink), Vec::new());
+            // It ends with this, also if nobody waits any more.
+            let _only = Post::only(&session);
+            if let Some(instructions) = aggregate::instructions(relay, &session).await {
+                result["instructions"] = instructions.into();
+            }
         }
         At::One(server) => match server.shared.ready().await {
             Ok(hello) => {
@@ -387,6 +426,14 @@ mod tests {
             Some("Hello, 世界")
         );
         assert_eq!(decoded("=?base64?!?="), None);
+        for name in ["plain", "Hello, 世界", " x", "=?base64?x", "a\nb"] {
+            let value = coded(name.to_owned());
+            assert!(
+                value.bytes().all(|byte| (b' '..=b'~').contains(&byte)),
+                "{value}"
+            );
+            assert_eq!(decoded(&value).as_deref(), Some(name));
+        }
     }
 
     #[test]

@@ -19,7 +19,7 @@ use super::{
     mailbox::Mailbox,
     message::{self, Answer, LARGEST, Message, code, lined},
     queue::{self, Outgoing, Sink},
-    reply::{self, Post, event, json, no_session, refused, respond},
+    reply::{self, Form, Post, event, json, no_session, refused, respond},
     resume,
     server::Server,
     session::{Channel, Client, Session},
@@ -192,17 +192,20 @@ pub async fn post(
     };
     if message.kind != McpKind::Request {
         dispatch::told(&session, &message);
+        relay.remember(&session);
         return StatusCode::ACCEPTED.into_response();
     }
     let (sink, outbox) = queue::queue();
-    let mut post = Post::of(&session, &sink);
-    one(&relay, &at, &session, &message, &sink, &mut post).await;
+    let mut post = Post::of(&session, &sink, true);
+    post.answers(message.id());
+    one(&relay, &at, &session, &message, &sink, &mut post);
+    relay.remember(&session);
     drop(sink);
-    respond(outbox, 1, false, post, None).await
+    respond(outbox, 1, false, Form::of(&headers), post, None).await
 }
 
 /// A request of a session's: what answers it is in the sink, or will be.
-async fn one(
+fn one(
     relay: &Arc<Relay>,
     at: &At,
     session: &Arc<Session>,
@@ -222,7 +225,7 @@ async fn one(
                 }
             }
         }
-        At::All => post.add(aggregate::request(relay, session, message, sink).await),
+        At::All => post.ask(aggregate::request(relay, session, message, sink)),
     }
 }
 
@@ -244,14 +247,14 @@ async fn batch(relay: &Arc<Relay>, at: &At, headers: &HeaderMap, body: &Bytes) -
         return bad("a batch must contain at least one message");
     }
     let (sink, outbox) = queue::queue();
-    let mut post = Post::of(&session, &sink);
+    let mut post = Post::of(&session, &sink, true);
     let mut expected = 0;
     for part in parts {
         let text = body.slice_ref(part.get().as_bytes());
         match Message::read(text) {
             Ok(message) if message.kind == McpKind::Request => {
                 expected += 1;
-                one(relay, at, &session, &message, &sink, &mut post).await;
+                one(relay, at, &session, &message, &sink, &mut post);
             }
             Ok(message) => dispatch::told(&session, &message),
             Err(error) => {
@@ -265,7 +268,7 @@ async fn batch(relay: &Arc<Relay>, at: &At, headers: &HeaderMap, body: &Bytes) -
     if expected == 0 {
         return StatusCode::ACCEPTED.into_response();
     }
-    respond(outbox, expected, true, post, None).await
+    respond(outbox, expected, true, Form::of(headers), post, None).await
 }
 
 /// A session that ends unless it is kept: its client may vanish while its server starts.
@@ -286,15 +289,17 @@ async fn begin(relay: &Arc<Relay>, at: &At, filter: Filter, message: &Message) -
     };
     let session = new_session(at, client, filter);
     let mut unless = Unless(Some(Arc::clone(&session)));
+    let _busy = session.busy();
     let answer = match at {
         At::One(server) => dispatch::initialize(server, &session, message).await,
-        At::All => aggregate::initialize(&session, message),
+        At::All => aggregate::initialize(relay, &session, message).await,
     };
     if answer.is_error {
         return json(StatusCode::OK, lined(answer.text));
     }
     unless.0 = None;
     relay.keep(&session);
+    relay.remember(&session);
     let mut response = json(StatusCode::OK, answer.text);
     if let Ok(id) = HeaderValue::from_str(&session.id) {
         response.headers_mut().insert(SESSION, id);
@@ -350,8 +355,8 @@ pub fn get(relay: &Arc<Relay>, at: &At, headers: &HeaderMap) -> Response {
         return refused(StatusCode::NOT_ACCEPTABLE, code::INVALID_REQUEST, text);
     }
     let last = word(headers, "last-event-id");
-    if let Some((post, after)) = last.and_then(resume::place) {
-        return resume::resume(&session, post, after).unwrap_or_else(|| {
+    if let Some(place) = last.and_then(resume::place) {
+        return resume::resume(&session, place).unwrap_or_else(|| {
             let text = "the stream of this Last-Event-ID has ended";
             refused(StatusCode::BAD_REQUEST, code::INVALID_REQUEST, text)
         });

@@ -21,6 +21,7 @@ use super::{
     message::{self, Answer, Message, code},
     queue::{Outgoing, Sink},
     server::{Core, NotReady},
+    server_without_sessions::Rounds,
     session::{Level, Session},
     traces::Told,
 };
@@ -91,6 +92,8 @@ pub struct Pending {
     pub begun: Instant,
     /// Whether it was asked of a life before.
     pub again: bool,
+    /// What was asked, where the server may want to be asked again with more.
+    pub text: Option<Bytes>,
     pub to: To,
 }
 
@@ -105,6 +108,7 @@ impl Pending {
             progress: None,
             begun: Instant::now(),
             again: false,
+            text: None,
             to,
         }
     }
@@ -153,6 +157,9 @@ pub struct Upstream {
     pub(super) unsent: Arc<AtomicUsize>,
     /// The owner said `notifications/initialized`.
     pub(super) greeted: AtomicBool,
+    /// Whether this life speaks only the revision without sessions, and what is known for it.
+    pub(super) stateless: AtomicBool,
+    pub(super) rounds: Mutex<Rounds>,
 }
 
 impl Upstream {
@@ -177,6 +184,8 @@ impl Upstream {
             orders,
             unsent: Arc::default(),
             greeted: AtomicBool::new(false),
+            stateless: AtomicBool::new(false),
+            rounds: Mutex::default(),
         };
         (Arc::new(upstream), inbox)
     }
@@ -252,6 +261,9 @@ impl Upstream {
         if !self.core.enabled() {
             return Err(refused(self.core.says("is turned off")));
         }
+        if let Some(answer) = self.answered_here(message.method(), id) {
+            return Err(answer);
+        }
         self.core.stats.call();
         let number = {
             let mut table = self.table();
@@ -277,6 +289,7 @@ impl Upstream {
                 progress: token.map(|token| message.at(token).into()),
                 begun: Instant::now(),
                 again: false,
+                text: self.owner.is_some().then(|| text.clone()),
                 to: asker.to,
             };
             table.pending.insert(number, pending);
@@ -295,6 +308,9 @@ impl Upstream {
     pub fn ask(&self, method: &str, params: &str, to: To) -> u64 {
         let mut table = self.table();
         let number = table.take_number();
+        if self.answered_here(method, "0").is_some() {
+            return number;
+        }
         let text = message::request(number, method, params);
         let pending = Pending::ours(number, method, to);
         table.pending.insert(number, pending);
@@ -362,14 +378,28 @@ impl Upstream {
     /// Passes a text to the process that runs; one that does not run need not hear it.
     pub fn pass(&self, text: Bytes) {
         let table = self.table();
-        if let Some(line) = &table.line {
+        if let Some(line) = &table.line
+            && let Some(text) = self.as_spoken(&table, text)
+        {
             self.unsent.fetch_add(text.len(), Ordering::Relaxed);
             let _ = line.send(text);
         }
     }
 
-    fn send(&self, table: &mut Table, number: u64, text: Bytes) {
+    /// A text in the revision that the server speaks; none if it has no such message.
+    fn as_spoken(&self, table: &Table, text: Bytes) -> Option<Bytes> {
+        if self.is_stateless() {
+            self.translated(text, table.level.map(Level::name))
+        } else {
+            Some(text)
+        }
+    }
+
+    pub(super) fn send(&self, table: &mut Table, number: u64, text: Bytes) {
         if let Some(line) = &table.line {
+            let Some(text) = self.as_spoken(table, text) else {
+                return;
+            };
             self.unsent.fetch_add(text.len(), Ordering::Relaxed);
             // A process that just ended fails all that is pending.
             let _ = line.send(text);

@@ -41,11 +41,7 @@ impl SandboxServer {
     /// One that asks the API at this socket.
     pub(super) fn new(socket: PathBuf) -> Self {
         let mut tools = Self::sandbox_tools();
-        for route in tools.map.values_mut() {
-            // A line's end in the source is none for a reader.
-            let text = route.attr.description.as_deref().unwrap_or_default();
-            route.attr.description = Some(text.replace('\n', " ").into());
-        }
+        crate::tool_schema::tidy(&mut tools);
         Self { socket, tools }
     }
 
@@ -117,6 +113,12 @@ mod tests {
             assert!(tool.description.is_some_and(|text| text.len() > 40));
             assert!(tool.annotations.is_some(), "{}", tool.name);
             assert_eq!(tool.input_schema["type"], "object", "{}", tool.name);
+            let mut schema = (*tool.input_schema).clone();
+            assert!(
+                !crate::tool_schema::strip_formats(&mut schema),
+                "{}",
+                tool.name
+            );
         }
     }
 

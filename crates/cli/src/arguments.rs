@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand};
 use jiff::Timestamp;
 use wire::tokens::Scope;
 
-use crate::{sandbox::SandboxCommand, since};
+use crate::{mcp::McpCommand, sandbox::SandboxCommand, since};
 
 const COMPLETION: &str = "\
 Examples:
@@ -384,36 +384,6 @@ pub enum TokenCommand {
     Rm {
         /// Token name
         name: String,
-    },
-}
-
-/// What `vivarium mcp` does.
-#[derive(Debug, Subcommand)]
-pub enum McpCommand {
-    /// Show server status
-    List,
-    /// List the tools of one server or of all servers
-    Tools {
-        /// Server name; if omitted, all servers, with tools named server__tool
-        server: Option<String>,
-    },
-    /// Call a tool and print its result; exit code 1 if the tool returns an error
-    Call {
-        /// Tool name; server__tool if no server is given
-        tool: String,
-        /// JSON object, `-` to read one from stdin, or name=value pairs
-        arguments: Vec<String>,
-        /// Server that provides the tool
-        #[arg(long)]
-        server: Option<String>,
-    },
-    /// Print the messages between servers and their clients
-    Trace {
-        /// Only messages of this server
-        server: Option<String>,
-        /// Follow new messages until Ctrl-C
-        #[arg(short, long)]
-        follow: bool,
     },
 }
 

@@ -89,6 +89,7 @@ pub const COMMAND_SCOPES: &[(&str, Scope)] = &[
     ("mcp_server_remove", Scope::Admin),
     ("mcp_traces", Scope::Read),
     ("mcp_access", Scope::Read),
+    ("mcp_configuration", Scope::Admin),
     ("mcp_open", Scope::Exec),
     ("mcp_request", Scope::Exec),
     ("mcp_tell", Scope::Exec),

@@ -109,6 +109,7 @@ macro_rules! for_each_machine_command {
             mcp_server_remove: McpServerName => McpRemoved, "Takes one out of the machine's own file.";
             mcp_traces: McpTraceQuery => McpTracePage, "Messages of all clients after a number.";
             mcp_access: Nothing => McpAccess, "Address for other clients.";
+            mcp_configuration: McpConfigurationRequest => McpConfiguration, "Makes a token for another program, and says how that becomes a client.";
             mcp_open: McpOpenRequest => McpSession, "Begins a session with a server.";
             mcp_request: McpRequest => McpAnswer, "Asks the server, and waits for its answer.";
             mcp_tell: McpTell => Nothing, "Tells the server something, or answers what it asked.";

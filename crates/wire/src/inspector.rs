@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::mcp::McpServerEntry;
+use crate::{mcp::McpServerEntry, secrets::SecretValue};
 
 wire! {
     /// Names an MCP server.
@@ -60,6 +60,40 @@ wire! {
     pub struct McpAccess {
         /// `http://127.0.0.1:<port>`; `/mcp` there is the endpoint over all servers.
         pub url: String,
+    }
+
+    /// A program that can become a client of the endpoint.
+    #[derive(Copy, Eq)]
+    #[serde(rename_all = "kebab-case")]
+    pub enum McpClient {
+        /// Anthropic's in a terminal.
+        ClaudeCode,
+        /// Anthropic's with a window.
+        ClaudeDesktop,
+        /// OpenAI's in a terminal.
+        Codex,
+        /// The editor.
+        Cursor,
+        /// Google's in a terminal.
+        GeminiCli,
+        /// The editor.
+        Vscode,
+        /// The editor.
+        Windsurf,
+        /// The editor.
+        Zed,
+        /// Any that takes an address with the token in it.
+        Address,
+    }
+
+    /// Asks for `mcp_configuration`.
+    #[derive(Eq)]
+    pub struct McpConfigurationRequest {
+        /// For which program.
+        pub client: McpClient,
+        /// A server's name; the endpoint over all of them where left out.
+        #[serde(default)]
+        pub server: Option<String>,
     }
 
     /// Asks for `mcp_open`.
@@ -135,4 +169,17 @@ wire! {
         #[cfg_attr(feature = "ts", ts(type = "Record<string, unknown>"))]
         pub message: Value,
     }
+}
+
+/// What makes a program a client, with a token that was made for it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+pub struct McpConfiguration {
+    /// Text in the program's own form. Nobody can show its token again.
+    #[cfg_attr(feature = "ts", ts(type = "string"))]
+    pub text: SecretValue,
+    /// Where it goes: a file, or a place.
+    pub place: String,
+    /// Name of the token.
+    pub token: String,
 }

@@ -92,6 +92,20 @@ wire! {
         pub found: bool,
         /// What is wrong with it; what it said when it was last sound goes on.
         pub error: Option<String>,
+        /// What of it is not used, or not as it is written.
+        #[serde(default)]
+        pub problems: Vec<McpFileProblem>,
+    }
+
+    /// Something in a file that is not used, or not as it is written.
+    #[derive(Eq)]
+    pub struct McpFileProblem {
+        /// Name of the server whose entry it is; none if it is about the file.
+        pub server: Option<String>,
+        /// Whether the entry is left out because of it.
+        pub left_out: bool,
+        /// The reason, in a sentence.
+        pub problem: String,
     }
 
     /// Answer of `GET /servers`.
@@ -204,6 +218,9 @@ wire! {
         pub p95_ms: Option<f64>,
         /// The last lines of its standard error.
         pub stderr: Vec<String>,
+        /// What of its lists is not passed on as the server says it, in sentences.
+        #[serde(default)]
+        pub remarks: Vec<String>,
     }
 
     /// Answer of `GET /status`.

@@ -1,6 +1,6 @@
 // MCP servers of the fake host: scenes to look at.
 
-import type { McpServerStatus, McpTrace } from "../wire";
+import type { McpFile, McpServerStatus, McpTrace } from "../wire";
 import type { Answer, Command, Request } from "./host";
 
 type State = { state: "ready"; pid: number | null; since_ms: number } | { state: "idle" } | { state: "disabled" } | { state: "backoff"; retry_in_ms: number };
@@ -25,6 +25,7 @@ function server(name: string, state: State, calls: number, errors = 0): McpServe
     p50_ms: calls > 0 ? 41.2 : null,
     p95_ms: calls > 0 ? 390.5 : null,
     stderr: ["INFO listening on stdio", "WARN a slow answer"],
+    remarks: name === "weather" ? ["tools/list repeats its cursor: only the pages up to there are used"] : [],
     ...state,
   };
 }
@@ -60,14 +61,29 @@ function traces(after: number): { events: McpTrace[]; last: number } {
   return { events, last };
 }
 
+const FILES: McpFile[] = [
+  { path: "/repo/mcp.json", source: "repo", found: true, error: null, problems: [] },
+  {
+    path: "/data/mcp.json",
+    source: "data",
+    found: true,
+    error: null,
+    problems: [
+      { server: "my notes", left_out: true, problem: "invalid server name \"my notes\": use 1 to 48 letters, digits, '-', '_' and '.'" },
+      { server: "weather", left_out: false, problem: 'not supported and ignored: "timeout"' },
+    ],
+  },
+];
+
 export const fakeMcp: { [K in Command]?: (request: Request<K>) => unknown } = {
-  mcp_status: () => ({ servers: servers(), files: [], aggregate_sessions: 1, last_trace: 0, version: "0.1.0" }),
+  mcp_status: () => ({ servers: servers(), files: FILES, aggregate_sessions: 1, last_trace: 0, version: "0.1.0" }),
   mcp_servers: () => ({
     servers: servers().map(({ name, source, state }) => ({ name, source, enabled: state !== "disabled", entry: { ...(name === "tickets" ? { url: "https://tickets.example/mcp", args: [], env: {}, headers: { Authorization: "•••" } } : { command: "python3", args: ["-m", name], env: { API_KEY: "•••" }, headers: {} }), isolate: false, disabled: false, redact: false, rename: {} } })),
-    files: [{ path: "/repo/mcp.json", source: "repo", found: true, error: null }],
+    files: FILES,
   }),
   mcp_traces: ({ after }) => traces(after),
   mcp_access: () => ({ url: "http://127.0.0.1:8765" }),
+  mcp_configuration: ({ client, server }) => ({ text: `http://127.0.0.1:8765${server === null ? "" : `/servers/${server}`}/mcp?token=e2b_0`, place: "a file", token: client }),
   mcp_open: ({ server }) => ({ session: "fake", initialized: { protocolVersion: "2025-11-25", capabilities: { tools: {}, resources: { subscribe: true }, prompts: {}, logging: {} }, serverInfo: { name: server ?? "vivarium", version: "0.1.0" } } }),
   mcp_request: async ({ method, params }): Promise<Answer<"mcp_request">> => {
     const results: Record<string, unknown> = {

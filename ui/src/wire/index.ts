@@ -909,6 +909,25 @@ duration_ms: number,
 /** The whole message as the server wrote it, if it was wanted as text. */
 text?: string, };
 
+/** A program that can become a client of the endpoint. */
+export type McpClient = "claude-code" | "claude-desktop" | "codex" | "cursor" | "gemini-cli" | "vscode" | "windsurf" | "zed" | "address";
+
+/** What makes a program a client, with a token that was made for it. */
+export type McpConfiguration = {
+/** Text in the program's own form. Nobody can show its token again. */
+text: string,
+/** Where it goes: a file, or a place. */
+place: string,
+/** Name of the token. */
+token: string, };
+
+/** Asks for `mcp_configuration`. */
+export type McpConfigurationRequest = {
+/** For which program. */
+client: McpClient,
+/** A server's name; the endpoint over all of them where left out. */
+server: string | null, };
+
 /** Which way a message went. */
 export type McpDirection = "client_to_server" | "server_to_client";
 
@@ -921,7 +940,18 @@ source: McpSource,
 /** Whether it is there. */
 found: boolean,
 /** What is wrong with it; what it said when it was last sound goes on. */
-error: string | null, };
+error: string | null,
+/** What of it is not used, or not as it is written. */
+problems: Array<McpFileProblem>, };
+
+/** Something in a file that is not used, or not as it is written. */
+export type McpFileProblem = {
+/** Name of the server whose entry it is; none if it is about the file. */
+server: string | null,
+/** Whether the entry is left out because of it. */
+left_out: boolean,
+/** The reason, in a sentence. */
+problem: string, };
 
 /** What a message is. */
 export type McpKind = "request" | "response" | "notification" | "error";
@@ -1066,7 +1096,9 @@ p50_ms: number | null,
 /** 95 of 100 of the last 512 calls took no longer, in milliseconds. */
 p95_ms: number | null,
 /** The last lines of its standard error. */
-stderr: Array<string>, } & ({ "state": "missing" } | { "state": "disabled" } | { "state": "idle" } | { "state": "starting",
+stderr: Array<string>,
+/** What of its lists is not passed on as the server says it, in sentences. */
+remarks: Array<string>, } & ({ "state": "missing" } | { "state": "disabled" } | { "state": "idle" } | { "state": "starting",
 /** Process id; none where the server is elsewhere. */
 pid: number | null,
 /** Since when it runs, in Unix milliseconds. */
@@ -2185,6 +2217,8 @@ export interface MachineCommands {
   mcp_traces: { request: McpTraceQuery; answer: McpTracePage };
   /** Address for other clients. */
   mcp_access: { request: Nothing; answer: McpAccess };
+  /** Makes a token for another program, and says how that becomes a client. */
+  mcp_configuration: { request: McpConfigurationRequest; answer: McpConfiguration };
   /** Begins a session with a server. */
   mcp_open: { request: McpOpenRequest; answer: McpSession };
   /** Asks the server, and waits for its answer. */

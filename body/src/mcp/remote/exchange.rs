@@ -6,11 +6,12 @@ use bytes::{Bytes, BytesMut};
 use hyper::{Method, header};
 use reqwest::Response;
 use serde_json::value::RawValue;
+use wire::mcp::McpKind;
 
 use super::{
     super::{
         lines::Line,
-        message::{LARGEST, Message},
+        message::{Answer, LARGEST, Message},
         upstream::Upstream,
     },
     events::Events,
@@ -142,6 +143,16 @@ async fn refused(
     let own = message.as_ref().and_then(Message::id);
     if own.and_then(|id| id.parse().ok()) == number && number.is_some() {
         upstream.received(Line::Whole(said));
+        return Ok(());
+    }
+    // One request was sent: an error that names none is about it.
+    if let (Some(message), Some(number)) = (&message, number)
+        && (message.kind, own) == (McpKind::Error, None)
+        && matches!(status.as_u16(), 400 | 404)
+        && !target.has_session()
+    {
+        let answer = Answer::error(&number.to_string(), &message.payload());
+        upstream.received(Line::Whole(answer.text));
         return Ok(());
     }
     let told: Option<serde_json::Value> = serde_json::from_slice(&said).ok();

@@ -217,24 +217,31 @@ impl Talk {
     }
 
     async fn tell(&mut self, message: &Message) -> Result<(), Fault> {
+        // There a call is cancelled by the end of its connection, and nothing else is told.
+        if self.upstream.is_stateless() {
+            self.abort_cancelled(message);
+            return Ok(());
+        }
         let telling = exchange::ask(&self.target, &self.upstream, message.text.clone(), None);
         let told = tokio::time::timeout(TAKEN, telling).await.unwrap_or(Ok(()));
         match message.method() {
             "notifications/initialized" if self.target.posts().is_none() => {
                 self.listen();
             }
-            "notifications/cancelled" => {
-                let fields = message.fields().unwrap_or_default();
-                let number = fields.request_id.map(|place| message.at(place));
-                let number: Option<u64> = number.and_then(|number| number.parse().ok());
-                // Its stream may stay open for ever.
-                if let Some(task) = number.and_then(|number| self.asked.remove(&number)) {
-                    task.abort();
-                }
-            }
+            "notifications/cancelled" => self.abort_cancelled(message),
             _ => {}
         }
         told.or_else(|fault| self.target.bear(&self.upstream, fault))
+    }
+
+    fn abort_cancelled(&mut self, message: &Message) {
+        let fields = message.fields().unwrap_or_default();
+        let number = fields.request_id.map(|place| message.at(place));
+        let number: Option<u64> = number.and_then(|number| number.parse().ok());
+        // Its stream may stay open for ever.
+        if let Some(task) = number.and_then(|number| self.asked.remove(&number)) {
+            task.abort();
+        }
     }
 }
 

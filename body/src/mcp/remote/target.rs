@@ -14,7 +14,9 @@ use wire::mcp::McpServerEntry;
 use super::{
     super::{
         entry::{self, EntryError, expanded},
+        message::Message,
         process::variable,
+        stateless,
         streamable::{SESSION, VERSION},
         upstream::{State, Upstream},
     },
@@ -179,7 +181,8 @@ impl Target {
         body: Option<Bytes>,
         after: Option<&str>,
     ) -> Result<Request<Bytes>, Fault> {
-        let mut request = Request::new(body.unwrap_or_default());
+        let request_text = body.unwrap_or_default();
+        let mut request = Request::new(request_text.clone());
         *request.method_mut() = method.clone();
         *request.uri_mut() = address;
         let headers = request.headers_mut();
@@ -207,7 +210,12 @@ impl Target {
         if let Some(after) = after {
             set(HeaderName::from_static("last-event-id"), after)?;
         }
-        if let Some(State::Ready { hello, .. }) = upstream.map(Upstream::state) {
+        if upstream.is_some_and(Upstream::is_stateless) {
+            let message = Message::read(request_text.clone()).ok();
+            for (name, value) in message.iter().flat_map(stateless::headers) {
+                set(HeaderName::from_static(name), &value)?;
+            }
+        } else if let Some(State::Ready { hello, .. }) = upstream.map(Upstream::state) {
             set(HeaderName::from_static(VERSION), &hello.version)?;
         }
         if let Some(session) = self.session.get() {

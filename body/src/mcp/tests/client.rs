@@ -20,6 +20,7 @@ use super::super::{
     config::Config,
     run,
     server::{Common, Limits},
+    session_store::SessionStore,
     traces::Traces,
 };
 use crate::http::access::Access;
@@ -44,9 +45,19 @@ pub struct Reply {
 }
 
 impl Reply {
+    /// The answer.
     pub fn json(&self) -> Value {
-        serde_json::from_str(&self.text).unwrap_or_else(|_| panic!("no JSON: {:?}", self.text))
+        last_message(&self.text)
     }
+}
+
+/// What was said: all of it, or the last message of an event stream.
+pub fn last_message(said: &str) -> Value {
+    let text = match said.rsplit_once("data: ") {
+        Some((_, text)) if !said.starts_with(['{', '[']) => text.trim(),
+        _ => said,
+    };
+    serde_json::from_str(text).unwrap_or_else(|_| panic!("no JSON: {said:?}"))
 }
 
 /// Limits that tests reach; who vanishes is not waited for.
@@ -54,6 +65,7 @@ pub fn limits() -> Limits {
     Limits {
         own_processes: 2,
         patience: Duration::ZERO,
+        asking: DEADLINE,
         look: Duration::from_millis(50),
         ..Limits::default()
     }
@@ -92,6 +104,18 @@ impl Machine {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("mcp.json");
         std::fs::write(&file, json!({"mcpServers": servers}).to_string()).unwrap();
+        Self::serve(listener, folder, limits)
+    }
+
+    /// Ends it as a supervisor does, and starts the next one in its place.
+    pub async fn again(self) -> Self {
+        let (address, folder) = self.stop().await;
+        let listener = TcpListener::bind(&address).await.unwrap();
+        Self::serve(listener, folder, limits())
+    }
+
+    fn serve(listener: TcpListener, folder: tempfile::TempDir, limits: Limits) -> Self {
+        let file = folder.path().join("mcp.json");
         let stop = CancellationToken::new();
         let config = Config::new(
             [(
@@ -112,7 +136,8 @@ impl Machine {
             limits,
             lists: tokio::sync::Notify::new(),
         };
-        let relay = Relay::new(config, common);
+        let store = SessionStore::new(Some(folder.path().join("sessions")));
+        let relay = Relay::new(config, common, store);
         let address = listener.local_addr().unwrap().to_string();
         let mut serving = JoinSet::new();
         let access = Arc::new(Access::of_tests(TOKEN));
@@ -127,7 +152,11 @@ impl Machine {
     }
 
     /// Stops it; nothing that it started is left.
-    pub async fn end(mut self) {
+    pub async fn end(self) {
+        self.stop().await;
+    }
+
+    async fn stop(mut self) -> (String, tempfile::TempDir) {
         self.stop.cancel();
         tokio::time::timeout(DEADLINE, self.serving.join_next())
             .await
@@ -142,6 +171,7 @@ impl Machine {
             assert!(begun.elapsed() < DEADLINE, "left: {left:?}");
             tokio::time::sleep(std::time::Duration::from_millis(10)).await;
         }
+        (self.address, self.folder)
     }
 
     /// Forgets all sessions, as a server does that was started anew.
@@ -319,12 +349,7 @@ impl<'a> Client<'a> {
     /// A tool's answer: its text, or the error's.
     pub async fn call(&self, tool: &str, arguments: Value) -> Result<String, String> {
         let reply = self.post(called(tool, arguments)).await;
-        // Of an event stream the last one.
-        let text = match reply.text.rsplit_once("data: ") {
-            Some((_, text)) if reply.text.starts_with("event:") => text.trim(),
-            _ => &reply.text,
-        };
-        let message: Value = serde_json::from_str(text).unwrap_or_else(|_| panic!("{text:?}"));
+        let message = reply.json();
         assert_eq!(message["id"], "c1", "{message}");
         match message["error"]["message"].as_str() {
             Some(error) => Err(error.to_owned()),

@@ -4,7 +4,7 @@ use axum::body::Body;
 use hyper::Method;
 use serde_json::{Value, json};
 
-use super::client::{Client, Machine, begin, called, scripted, until_said};
+use super::client::{Client, Machine, begin, called, last_message, scripted, until_said};
 
 async fn one() -> Machine {
     Machine::start(json!({"a": scripted("")})).await
@@ -118,8 +118,7 @@ async fn what_a_server_asks_goes_to_its_client_and_back() {
     let mut stream = machine
         .send(Method::POST, &client.path, &headers, text)
         .await;
-    let said = until_said(&mut stream, "\n\n").await;
-    let asked: Value = serde_json::from_str(said.split_once("data: ").unwrap().1).unwrap();
+    let asked = last_message(&until_said(&mut stream, "}\n\n").await);
     assert_eq!(asked["method"], "sampling/createMessage");
     // Nobody asked this.
     let stray = json!({"jsonrpc": "2.0", "id": 99, "result": {"stray": true}});

@@ -9,7 +9,10 @@ use serde_json::{Value, json};
 
 use super::{
     super::server::Limits,
-    client::{Client, DEADLINE, Machine, begin, called, limits, listener, scripted, until_said},
+    client::{
+        Client, DEADLINE, Machine, begin, called, last_message, limits, listener, scripted,
+        until_said,
+    },
 };
 
 async fn with(limits: Limits) -> Machine {
@@ -30,8 +33,8 @@ async fn dropped(machine: &Machine, client: &Client<'_>, tool: &str) -> String {
     let mut stream = machine
         .send(Method::POST, &client.path, &headers, text)
         .await;
-    let said = until_said(&mut stream, "\n\n").await;
-    let (_, id) = said.split_once("id: ").unwrap();
+    let said = until_said(&mut stream, "}\n\n").await;
+    let (_, id) = said.rsplit_once("id: ").unwrap();
     id.lines().next().unwrap().to_owned()
 }
 
@@ -90,6 +93,109 @@ async fn a_call_whose_stream_broke_goes_on_and_its_answer_is_fetched() {
         .ask(Method::GET, &client.path, &foreign, Body::empty())
         .await;
     assert_eq!(reply.status, 400);
+    machine.end().await;
+}
+
+/// Clients and proxies give up on a connection that says nothing.
+#[tokio::test]
+async fn a_silent_call_has_its_stream_at_once() {
+    let machine = with(patient()).await;
+    let client = Client::open(&machine, "a").await;
+    let silent = called("silent", json!({}));
+    let headers = [("mcp-session-id", &*client.session)];
+    let text = silent.to_string();
+    let sent = machine.send(Method::POST, &client.path, &headers, text);
+    let mut stream = tokio::time::timeout(Duration::from_secs(5), sent)
+        .await
+        .expect("an answer's head at once");
+    assert_eq!(stream.headers()["content-type"], "text/event-stream");
+    // It names an event to come back to.
+    let first = until_said(&mut stream, "\n\n").await;
+    assert!(
+        first.starts_with("id: p") && first.contains("data: \n"),
+        "{first}"
+    );
+    assert_eq!(
+        client.call("release", json!({})).await.as_deref(),
+        Ok("released")
+    );
+    until_said(&mut stream, "released late").await;
+
+    // Without a session too.
+    let params = silent["params"].clone();
+    let sent = stateless(&machine, "/servers/a/mcp", "tools/call", params, None);
+    let mut stream = tokio::time::timeout(Duration::from_secs(5), sent)
+        .await
+        .expect("an answer's head at once");
+    assert_eq!(until_said(&mut stream, "\n\n").await, ":\n\n");
+    client.call("release", json!({})).await.unwrap();
+    until_said(&mut stream, "released late").await;
+
+    // Whoever takes no stream gets JSON.
+    let plain = [headers[0], ("accept", "application/json")];
+    let text = silent.to_string();
+    let (answer, released) = tokio::join!(
+        machine.ask(Method::POST, &client.path, &plain, text),
+        async {
+            machine.until("a", |line| line["in_flight"] == 1).await;
+            tokio::time::sleep(super::super::reply::AT_ONCE * 2).await;
+            client.call("release", json!({})).await
+        }
+    );
+    released.unwrap();
+    let is_json = answer.text.starts_with('{');
+    assert!(
+        is_json && answer.text.contains("released late"),
+        "{}",
+        answer.text
+    );
+    machine.end().await;
+}
+
+/// Whoever is asked for may have to start first.
+#[tokio::test]
+async fn a_list_of_all_servers_has_its_stream_at_once_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("go");
+    let mut slow = scripted("slow");
+    slow["args"].as_array_mut().unwrap().push(json!(file));
+    let limits = Limits {
+        listing: DEADLINE,
+        ..limits()
+    };
+    let machine = Machine::start_with(listener().await, json!({"a": slow}), limits).await;
+    let reply = begin(&machine, "/mcp", json!({}), "2025-11-25").await;
+    let session = reply.session.unwrap();
+    let list = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/list"}).to_string();
+    let headers = [("mcp-session-id", &*session)];
+    let sent = machine.send(Method::POST, "/mcp", &headers, list);
+    let mut stream = tokio::time::timeout(Duration::from_secs(5), sent)
+        .await
+        .expect("an answer's head at once");
+    until_said(&mut stream, "\n\n").await;
+    std::fs::write(&file, "").unwrap();
+    until_said(&mut stream, "a__echo").await;
+    machine.end().await;
+}
+
+/// A program that is fetched first says nothing meanwhile.
+#[tokio::test]
+async fn a_slow_start_has_minutes_and_its_limit_is_told() {
+    assert!(Limits::default().start >= Duration::from_secs(5 * 60));
+    let limits = Limits {
+        start: Duration::from_secs(1),
+        ..limits()
+    };
+    let mute = json!({"a": scripted("mute")});
+    let machine = Machine::start_with(listener().await, mute, limits).await;
+    let reply = begin(&machine, "/servers/a/mcp", json!({}), "2025-11-25").await;
+    assert!(
+        reply
+            .text
+            .contains("did not respond to initialize within 1 s"),
+        "{}",
+        reply.text
+    );
     machine.end().await;
 }
 
@@ -292,7 +398,7 @@ async fn an_isolated_request_without_a_session_has_a_process_of_its_own() {
         let text = http_body_util::BodyExt::collect(answer.into_body())
             .await
             .unwrap();
-        let answer: Value = serde_json::from_slice(&text.to_bytes()).unwrap();
+        let answer = last_message(&String::from_utf8_lossy(&text.to_bytes()));
         let pid = answer["result"]["content"][0]["text"].as_str().unwrap();
         super::client::gone(pid).await;
         pids.push(pid.to_owned());

@@ -79,6 +79,7 @@ async fn ids_and_progress_tokens_of_clients_do_not_mix() {
         let events: Vec<Value> = said
             .lines()
             .filter_map(|line| line.strip_prefix("data: "))
+            .filter(|text| !text.is_empty())
             .map(|text| serde_json::from_str(text).unwrap())
             .collect();
         let [progress, answer] = &*events else {

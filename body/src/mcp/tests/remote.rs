@@ -16,7 +16,7 @@ use hyper::Method;
 use serde_json::{Value, json};
 use tokio::{net::TcpSocket, task::JoinSet};
 
-use super::client::{Client, Machine, begin, called, listener, scripted, until_said};
+use super::client::{Client, Machine, begin, called, last_message, listener, scripted, until_said};
 
 /// An entry for a server of another relay.
 fn far(other: &Machine, path: &str) -> Value {
@@ -76,8 +76,7 @@ async fn works(path: &str, kind: Option<&str>) {
     let headers = [("mcp-session-id", &*asked.session)];
     let ask = called("ask", json!({})).to_string();
     let mut stream = machine.send(Method::POST, &asked.path, &headers, ask).await;
-    let said = until_said(&mut stream, "\n\n").await;
-    let question: Value = serde_json::from_str(said.split_once("data: ").unwrap().1).unwrap();
+    let question = last_message(&until_said(&mut stream, "}\n\n").await);
     assert_eq!(question["method"], "sampling/createMessage");
     let answer = json!({"jsonrpc": "2.0", "id": question["id"], "result": {"model": "m"}});
     assert_eq!(asked.post(answer).await.status, 202);

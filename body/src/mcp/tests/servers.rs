@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::client::{Client, Machine, gone, lives, scripted};
+use super::client::{Client, Machine, called, gone, lives, scripted, until_said};
 
 async fn two() -> Machine {
     Machine::start(json!({"bad": scripted(""), "good": scripted("")})).await
@@ -139,13 +139,50 @@ async fn a_restart_keeps_the_sessions() {
 }
 
 #[tokio::test]
+async fn a_session_that_nobody_uses_makes_room_for_a_new_one() {
+    let machine = two().await;
+    let sampling = || json!({"sampling": {}});
+    let open = || Client::with(&machine, "bad", sampling(), "2025-11-25");
+    let (first, second) = (open().await, open().await);
+    let pid = first.call("pid", json!({})).await.unwrap();
+    assert_ne!(second.call("pid", json!({})).await.unwrap(), pid);
+    // The second was used last: the first one goes.
+    let third = open().await;
+    gone(&pid).await;
+    let ping = json!({"jsonrpc": "2.0", "id": 1, "method": "ping"});
+    assert_eq!(first.post(ping.clone()).await.status, 404);
+    third.echo("room").await;
+    // One's own process dies: the session goes on with another.
+    second.call("die", json!({})).await.unwrap_err();
+    second.echo("again").await;
+    // As often as clients come and never say that they go.
+    for _ in 0..4 {
+        open().await.echo("x").await;
+    }
+    assert_eq!(second.post(ping).await.status, 404);
+    machine
+        .until("bad", |line| line["own_processes"] == 2)
+        .await;
+    machine.end().await;
+}
+
+#[tokio::test]
 async fn processes_of_one_session_have_a_cap_and_end_with_it() {
     let machine = two().await;
     let sampling = || json!({"sampling": {}});
     let first = Client::with(&machine, "bad", sampling(), "2025-11-25").await;
     let second = Client::with(&machine, "bad", sampling(), "2025-11-25").await;
     let pid = first.call("pid", json!({})).await.unwrap();
-    assert_ne!(second.call("pid", json!({})).await.unwrap(), pid);
+    let mut busy = Vec::new();
+    for client in [&first, &second] {
+        let headers = [("mcp-session-id", &*client.session)];
+        let hang = called("hang", json!({})).to_string();
+        let mut stream = machine
+            .send(hyper::Method::POST, &client.path, &headers, hang)
+            .await;
+        until_said(&mut stream, "progressToken").await;
+        busy.push(stream);
+    }
     let path = "/servers/bad/mcp";
     let third = super::client::begin(&machine, path, sampling(), "2025-11-25").await;
     assert!(
@@ -164,8 +201,5 @@ async fn processes_of_one_session_have_a_cap_and_end_with_it() {
         .await
         .echo("room")
         .await;
-    // One's own process dies: the session goes on with another.
-    second.call("die", json!({})).await.unwrap_err();
-    second.echo("again").await;
     machine.end().await;
 }

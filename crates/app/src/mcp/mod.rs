@@ -1,6 +1,8 @@
 //! The host's side of the machine's MCP endpoint: how its servers stand and are configured, what
-//! was said to them, and sessions of our own ([`session`]).
+//! was said to them, how other programs become its clients ([`configuration`]), and sessions of our
+//! own ([`session`]).
 
+mod configuration;
 mod session;
 
 use machine_client::{Method, segment};
@@ -9,10 +11,13 @@ use wire::{
     commands::Nothing,
     failure::{Failure, FailureCode},
     inspector::{
-        McpAccess, McpAnswer, McpOpenRequest, McpOrder, McpRequest, McpServerName, McpServerOrder,
-        McpServerSave, McpSession, McpSessionName, McpTell, McpTraceQuery,
+        McpAccess, McpAnswer, McpConfiguration, McpConfigurationRequest, McpOpenRequest, McpOrder,
+        McpRequest, McpServerName, McpServerOrder, McpServerSave, McpSession, McpSessionName,
+        McpTell, McpTraceQuery,
     },
     mcp::{McpRemoved, McpServerList, McpStatus, McpTracePage},
+    secrets::SecretValue,
+    tokens::{Scope, ScopeError, TokenCreateRequest},
 };
 
 pub(crate) use session::Sessions;
@@ -72,6 +77,41 @@ impl MachineHandle {
         let endpoint = self.inner.endpoints.find().await?;
         Ok(McpAccess {
             url: format!("http://127.0.0.1:{}", endpoint.port(Api::Mcp)?),
+        })
+    }
+
+    /// What another program is given to become a client: with a token of its own, named after it,
+    /// for what it is told of, at this machine.
+    pub(crate) async fn mcp_configuration(
+        &self,
+        request: McpConfigurationRequest,
+    ) -> Result<McpConfiguration, Failure> {
+        let McpAccess { url } = self.mcp_access(Nothing {}).await?;
+        let (url, name) = match &request.server {
+            None => (format!("{url}/mcp"), &self.inner.name),
+            Some(server) => (format!("{url}/servers/{}/mcp", segment(server)), server),
+        };
+        let scope = format!("mcp:{}", request.server.as_deref().unwrap_or("*"));
+        let scope: Scope = scope.parse().map_err(|error: ScopeError| {
+            Failure::new(
+                FailureCode::Invalid,
+                "This server can't have a token of its own",
+            )
+            .because(error.to_string())
+        })?;
+        let made = self
+            .create_token(TokenCreateRequest {
+                name: configuration::token_name(request.client).to_owned(),
+                scopes: vec![scope],
+                machines: Some(vec![self.inner.name.clone()]),
+                numbered: true,
+            })
+            .await?;
+        let text = configuration::text(request.client, &url, made.token.reveal(), name);
+        Ok(McpConfiguration {
+            text: SecretValue::new(text),
+            place: configuration::place(request.client).to_owned(),
+            token: made.entry.name,
         })
     }
 

@@ -280,6 +280,15 @@ impl MachineHandle {
         on_disk(move || tokens.hand_to(&id).map_err(Failure::from)).await
     }
 
+    /// Makes a token.
+    pub(crate) async fn create_token(
+        &self,
+        request: TokenCreateRequest,
+    ) -> Result<TokenCreated, Failure> {
+        let tokens = Tokens::of(&self.inner.options);
+        on_disk(move || tokens.create(&request).map_err(Failure::from)).await
+    }
+
     /// One of the credentials that the machine made for itself.
     pub(crate) async fn machine_credential(
         &self,

@@ -32,11 +32,6 @@ export function commandLine(command: string, args: string[]): string {
   return [command, ...args].filter((word, at) => at > 0 || word !== "").map(plain).join(" ");
 }
 
-/** The line that makes a shell run a program with these arguments, whichever shell it is. */
-export function shellLine(words: string[]): string {
-  return words.map((word) => (/^[\w@%+=:,./-]+$/.test(word) ? word : quoted(word))).join(" ");
-}
-
 /** `NAME=value` lines; others are left out. */
 export function pairs(text: string): Record<string, string> {
   const lines = text.split("\n").map((line) => /^\s*(?:export\s+)?([A-Za-z_]\w*)\s*=(.*)$/.exec(line));

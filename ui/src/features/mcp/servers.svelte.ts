@@ -4,11 +4,28 @@ import { toFailure } from "../../host";
 import type { Live } from "../../shared/live/live.svelte";
 import type { Tone } from "../../shared/tone";
 import { own, put } from "../../shared/untrusted";
-import type { Failure, McpFile, McpServerShown, McpServerStatus } from "../../wire";
+import type { Failure, McpFile, McpFileProblem, McpServerShown, McpServerStatus } from "../../wire";
 
 const EVERY_MS = 1500;
 /** Looks that the small plots hold: 90 seconds. */
 export const KEPT = 60;
+
+/** A problem, and the file that it is in. */
+export interface Problem extends McpFileProblem {
+  path: string;
+}
+
+/** Entries that aren't used. A server below one of them may run under the same name. */
+export function leftOut(files: McpFile[]): Problem[] {
+  return problems(files).filter((problem) => problem.server !== null && problem.left_out);
+}
+
+/** What else the files say for nothing: of one server, or of no server's entry. */
+export function remarks(files: McpFile[], server: string | null): Problem[] {
+  return problems(files).filter((problem) => problem.server === server && !problem.left_out);
+}
+
+const problems = (files: McpFile[]): Problem[] => files.flatMap(({ path, problems }) => problems.map((problem) => ({ ...problem, path })));
 
 interface Rate {
   calls: number;

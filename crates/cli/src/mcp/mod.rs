@@ -1,6 +1,9 @@
 //! `vivarium mcp`: the machine's MCP servers, their tools, a call, what passes between them and
 //! their clients.
 
+mod arguments;
+mod tool;
+
 use std::{io::Read, time::Duration};
 
 use app::App;
@@ -8,28 +11,32 @@ use serde_json::{Map, Value, json};
 use wire::{
     advice::Advice,
     failure::{Failure, FailureCode},
-    inspector::{McpAnswer, McpSession},
-    mcp::{McpDirection, McpServerState, McpServerStatus, McpStatus, McpTrace, McpTracePage},
+    inspector::{McpAnswer, McpClient, McpConfiguration, McpSession},
+    mcp::{
+        McpDirection, McpFileProblem, McpServerState, McpServerStatus, McpStatus, McpTrace,
+        McpTracePage,
+    },
     stream::Event,
 };
 
-use crate::{arguments::McpCommand, commands::call, print};
+pub use self::arguments::McpCommand;
+use self::tool::Named;
+use crate::{commands::call, print};
 
 /// Between two looks at the traces.
 const LOOK: Duration = Duration::from_millis(300);
 /// Pages of a list that are read at most.
 const PAGES: usize = 1000;
+/// The id of a call: no page of a list has it.
+const CALL: u64 = PAGES as u64 + 1;
 
 /// Carries out one of them.
 pub async fn carry_out(app: &App, command: McpCommand, json: bool) -> Result<u8, Failure> {
     match command {
         McpCommand::List => list(app, json).await,
         McpCommand::Tools { server } => tools(app, server, json).await,
-        McpCommand::Call {
-            tool,
-            arguments,
-            server,
-        } => call_tool(app, server, &tool, &arguments, json).await,
+        McpCommand::Call { words, server } => call_tool(app, server, &words, json).await,
+        McpCommand::Config { client, server } => config(app, client.into(), server, json).await,
         McpCommand::Trace { server, follow } => trace(app, server, follow, json).await,
     }
 }
@@ -49,12 +56,28 @@ async fn list(app: &App, json: bool) -> Result<u8, Failure> {
             width = width.unwrap_or(0)
         ));
     }
+    for server in &status.servers {
+        for remark in &server.remarks {
+            print::note(&format!("{}: {remark}", server.name));
+        }
+    }
     for file in &status.files {
         if let Some(error) = &file.error {
             print::note(&format!("{}: {error}", file.path));
         }
+        for problem in &file.problems {
+            print::note(&format!("{}: {}", file.path, told_problem(problem)));
+        }
     }
     Ok(0)
+}
+
+fn told_problem(problem: &McpFileProblem) -> String {
+    let left_out = if problem.left_out { "not used: " } else { "" };
+    match &problem.server {
+        Some(server) => format!("{server:?}: {left_out}{}", problem.problem),
+        None => format!("{left_out}{}", problem.problem),
+    }
 }
 
 fn words(server: &McpServerStatus) -> String {
@@ -83,6 +106,27 @@ fn words(server: &McpServerStatus) -> String {
 
 async fn tools(app: &App, server: Option<String>, json: bool) -> Result<u8, Failure> {
     let session = open(app, server).await?;
+    let listed = list_tools(app, &session).await;
+    close(app, &session).await;
+    for tool in listed? {
+        if json {
+            print::json(&tool);
+        } else {
+            let about = tool["description"].as_str().unwrap_or_default();
+            let first = about.lines().next().unwrap_or_default();
+            print::row(&format!("{}  {first}", name(&tool)));
+        }
+    }
+    Ok(0)
+}
+
+fn name(tool: &Value) -> &str {
+    tool["name"].as_str().unwrap_or_default()
+}
+
+/// All tools of a session.
+async fn list_tools(app: &App, session: &McpSession) -> Result<Vec<Value>, Failure> {
+    let mut tools = Vec::new();
     let mut cursor = Value::Null;
     for page in 0..PAGES {
         let params = if cursor.is_null() {
@@ -90,41 +134,64 @@ async fn tools(app: &App, server: Option<String>, json: bool) -> Result<u8, Fail
         } else {
             json!({ "cursor": cursor })
         };
-        let answer = ask(app, &session, page as u64 + 1, "tools/list", params).await?;
-        for tool in answer["tools"].as_array().into_iter().flatten() {
-            if json {
-                print::json(tool);
-            } else {
-                let about = tool["description"].as_str().unwrap_or_default();
-                let first = about.lines().next().unwrap_or_default();
-                print::row(&format!(
-                    "{}  {first}",
-                    tool["name"].as_str().unwrap_or_default()
-                ));
-            }
+        let mut answer = ask(app, session, page as u64 + 1, "tools/list", params).await?;
+        if let Value::Array(more) = answer["tools"].take() {
+            tools.extend(more);
         }
-        cursor = answer["nextCursor"].clone();
-        if cursor.is_null() {
+        let next = answer["nextCursor"].take();
+        // A server that repeats itself has no more.
+        if next.is_null() || next == cursor {
             break;
         }
+        cursor = next;
     }
-    close(app, &session).await;
-    Ok(0)
+    Ok(tools)
 }
 
 async fn call_tool(
     app: &App,
     server: Option<String>,
-    tool: &str,
-    arguments: &[String],
+    words: &[String],
     json: bool,
 ) -> Result<u8, Failure> {
+    let servers = match &server {
+        Some(_) => Vec::new(),
+        None => {
+            let status: McpStatus = call(app, "mcp_status", Value::Null).await?;
+            let servers = status.servers.into_iter();
+            servers.map(|server| server.name).collect::<Vec<_>>()
+        }
+    };
+    let servers: Vec<&str> = servers.iter().map(String::as_str).collect();
+    let named = match (&server, words.split_first()) {
+        (Some(server), Some((tool, arguments))) => Some((Named::Of { server, tool }, arguments)),
+        _ => tool::named(words, &servers),
+    };
+    let Some((named, arguments)) = named else {
+        return Err(Failure::new(FailureCode::Invalid, "No tool was named"));
+    };
     let arguments = read_arguments(arguments)?;
     let mut events = app.subscribe(app.last_seq());
-    let session = open(app, server).await?;
+    let (session, tool) = match named {
+        Named::Of { server, tool } => (open(app, Some(server.into())).await?, tool.to_owned()),
+        Named::Any(word) => {
+            let session = open(app, None).await?;
+            let found = list_tools(app, &session).await.and_then(|tools| {
+                let names: Vec<String> = tools.iter().map(|tool| name(tool).to_owned()).collect();
+                tool::listed(&names, &servers, word).map(str::to_owned)
+            });
+            match found {
+                Ok(tool) => (session, tool),
+                Err(failure) => {
+                    close(app, &session).await;
+                    return Err(failure);
+                }
+            }
+        }
+    };
     let params = json!({"name": tool, "arguments": arguments, "_meta": {"progressToken": 1}});
     let answer = {
-        let answer = ask(app, &session, 1, "tools/call", params);
+        let answer = ask(app, &session, CALL, "tools/call", params);
         tokio::pin!(answer);
         loop {
             tokio::select! {
@@ -133,7 +200,7 @@ async fn call_tool(
                     progress(&event.event);
                 },
                 signal = tokio::signal::ctrl_c() => if signal.is_ok() {
-                    let cancelled = json!({"method": "notifications/cancelled", "params": {"requestId": 1}});
+                    let cancelled = json!({"method": "notifications/cancelled", "params": {"requestId": CALL}});
                     let tell = json!({"session": session.session, "message": cancelled});
                     let _: Result<Value, Failure> = app.rpc(None, "mcp_tell", tell).await;
                     close(app, &session).await;
@@ -150,6 +217,27 @@ async fn call_tool(
         show(&result);
     }
     Ok(u8::from(result["isError"] == true))
+}
+
+/// Makes a token for another program, and prints what makes it a client.
+async fn config(
+    app: &App,
+    client: McpClient,
+    server: Option<String>,
+    json: bool,
+) -> Result<u8, Failure> {
+    let request = json!({ "client": client, "server": server });
+    let made: McpConfiguration = call(app, "mcp_configuration", request).await?;
+    if json {
+        print::json(&made);
+    } else {
+        print::note(&format!(
+            "For {}. It contains the new token {:?}; vivarium token rm removes it.",
+            made.place, made.token
+        ));
+        print::line(made.text.reveal());
+    }
+    Ok(0)
 }
 
 fn progress(event: &Event) {
