@@ -3,16 +3,15 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use containers::{Engine, EngineChoice};
+use init_client::{InitVolume, Opening, Session, Transport, is_image_missing};
 use parking_lot::Mutex;
 use wire::sandbox::{DiskKind, SandboxId};
 
 use crate::{
-    container::{self, Labels, Plan},
+    container::{self, KIND_INIT, Labels, Plan},
     disk,
     error::SandboxError,
-    init_volume::{InitVolume, is_image_missing},
     seat::random_name,
-    session::{Opening, Session, Transport},
     shape::Shape,
 };
 
@@ -165,7 +164,12 @@ impl Launcher {
         shape: &Shape,
         image_volumes: &[String],
     ) -> Result<(Session, bool), SandboxError> {
-        let volume = self.init.ensure(engine, &self.labels, &shape.image).await?;
+        let (name, labels) = (
+            self.labels.named("sandbox-init"),
+            self.labels.of_kind(KIND_INIT),
+        );
+        let volume = self.init.ensure(engine, &name, labels, &shape.image);
+        let volume = volume.await?;
         let plan = Plan {
             id,
             shape,

@@ -4,14 +4,12 @@ use std::collections::VecDeque;
 
 use bytes::{Buf, BytesMut};
 use futures_util::{StreamExt, stream::BoxStream};
+use init_client::Session;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use wire::kernel::{CellError, ExecStatus};
 
-use crate::{
-    exec::{Exec, ExecEvent, ExecEventKind},
-    session::Session,
-};
+use crate::exec::{Exec, ExecEvent, ExecEventKind};
 
 /// The longest frame that is read; outputs are shorter.
 const LONGEST_FRAME: usize = 80 << 20;

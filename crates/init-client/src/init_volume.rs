@@ -2,24 +2,37 @@
 //! filled by the engine's archive API, since folders of this computer mean nothing to an engine
 //! elsewhere.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use containers::{Bind, ContainerSpec, Engine, EngineError};
 use tokio::sync::Mutex;
 
-use crate::{
-    container::{INIT_FOLDER, INIT_PROGRAM, KIND_INIT, Labels},
-    error::SandboxError,
-};
-
+/// Where the volume with the program is seen.
+pub const INIT_FOLDER: &str = "/.vivarium";
+/// The program itself.
+pub const INIT_PROGRAM: &str = "/.vivarium/sandbox-init";
 /// How long another process may take to fill it, before its container is taken for left over.
 const FILLING: Duration = Duration::from_secs(20);
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
 
+/// The program can't be brought into containers.
+#[derive(Debug, thiserror::Error)]
+pub enum InitError {
+    /// The program can't be read, or didn't arrive.
+    #[error("could not use the program sandbox-init: {reason}")]
+    Program {
+        /// Why.
+        reason: String,
+    },
+    /// The container engine failed.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+}
+
 /// The program, and which volumes have it.
 #[derive(Debug)]
-pub(crate) struct InitVolume {
+pub struct InitVolume {
     program: PathBuf,
     read: Mutex<Option<Arc<Program>>>,
     /// Engines whose volume is known to be whole, by their addresses.
@@ -33,7 +46,8 @@ struct Program {
 }
 
 impl InitVolume {
-    pub(crate) fn new(program: PathBuf) -> Self {
+    /// Of the program in this file, which is read when it is first needed.
+    pub fn new(program: PathBuf) -> Self {
         Self {
             program,
             read: Mutex::new(None),
@@ -42,39 +56,42 @@ impl InitVolume {
     }
 
     /// Forgets what is known of the engine's volumes: one may have been removed.
-    pub(crate) async fn look_again(&self) {
+    pub async fn look_again(&self) {
         self.filled.lock().await.clear();
     }
 
-    /// The volume's name, once it is there and whole. `image` is any image that the engine has: a
-    /// container of it, which never starts, takes the file.
-    pub(crate) async fn ensure(
+    /// The volume's name, `name` and the program's digest, once it is there and whole. `image` is any
+    /// image that the engine has: a container of it, which never starts, takes the file.
+    ///
+    /// # Errors
+    /// [`InitError`]; [`is_image_missing`] if the engine has no such image.
+    pub async fn ensure(
         &self,
         engine: &Engine,
-        labels: &Labels,
+        name: &str,
+        labels: BTreeMap<String, String>,
         image: &str,
-    ) -> Result<String, SandboxError> {
+    ) -> Result<String, InitError> {
         let program = self.program().await?;
-        let volume = labels.named(&format!("sandbox-init-{}", program.digest));
+        let volume = format!("{name}-{}", program.digest);
         // Held while it is filled: what is asked for meanwhile needs the same one.
         let mut filled = self.filled.lock().await;
         let endpoint = &engine.info().endpoint;
         if !filled.contains(endpoint) {
-            let kind = labels.of_kind(KIND_INIT);
-            engine.ensure_volume(&volume, &kind).await?;
-            fill(engine, &program, &volume, kind, image).await?;
+            engine.ensure_volume(&volume, &labels).await?;
+            fill(engine, &program, &volume, labels, image).await?;
             filled.push(endpoint.clone());
         }
         Ok(volume)
     }
 
-    async fn program(&self) -> Result<Arc<Program>, SandboxError> {
+    async fn program(&self) -> Result<Arc<Program>, InitError> {
         let mut read = self.read.lock().await;
         if let Some(program) = &*read {
             return Ok(Arc::clone(program));
         }
         let bytes = tokio::fs::read(&self.program).await;
-        let bytes = bytes.map_err(|error| SandboxError::Init {
+        let bytes = bytes.map_err(|error| InitError::Program {
             reason: format!("{}: {error}", self.program.display()),
         })?;
         let digest = blake3::hash(&bytes).to_hex();
@@ -93,9 +110,9 @@ async fn fill(
     engine: &Engine,
     program: &Program,
     volume: &str,
-    labels: std::collections::BTreeMap<String, String>,
+    labels: BTreeMap<String, String>,
     image: &str,
-) -> Result<(), SandboxError> {
+) -> Result<(), InitError> {
     let name = format!("{volume}-fill");
     let spec = ContainerSpec {
         name: name.clone(),
@@ -130,12 +147,12 @@ async fn fill(
     Ok(removed?)
 }
 
-async fn put(engine: &Engine, program: &Program, container: &str) -> Result<(), SandboxError> {
+async fn put(engine: &Engine, program: &Program, container: &str) -> Result<(), InitError> {
     let size = program.bytes.len() as u64;
     if engine.file_size(container, INIT_PROGRAM).await? == Some(size) {
         return Ok(());
     }
-    let archive = archive(&program.bytes).map_err(|error| SandboxError::Init {
+    let archive = archive(&program.bytes).map_err(|error| InitError::Program {
         reason: error.to_string(),
     })?;
     engine
@@ -143,7 +160,7 @@ async fn put(engine: &Engine, program: &Program, container: &str) -> Result<(), 
         .await?;
     match engine.file_size(container, INIT_PROGRAM).await? {
         Some(found) if found == size => Ok(()),
-        found => Err(SandboxError::Init {
+        found => Err(InitError::Program {
             reason: format!(
                 "{} of its {size} bytes arrived in the volume",
                 found.unwrap_or_default()
@@ -164,7 +181,7 @@ fn archive(program: &[u8]) -> std::io::Result<Bytes> {
 }
 
 /// Whether an engine refused since the image isn't there.
-pub(crate) fn is_image_missing(error: &EngineError) -> bool {
+pub fn is_image_missing(error: &EngineError) -> bool {
     match error {
         EngineError::Api {
             status: 404,

@@ -11,14 +11,14 @@ use frames::{
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use super::{Receive, Session, SessionEnd};
+use crate::{Receive, Session, SessionEnd};
 
 /// Events that may wait; a sandbox that says more without being read is not to be trusted.
 const MOST_EVENTS: usize = 4096;
 
 /// A stream of one's own. Dropping it before its end cancels what it does.
 #[derive(Debug)]
-pub(crate) struct Call {
+pub struct Call {
     session: Session,
     stream: StreamId,
     inbox: Arc<Inbox>,
@@ -26,7 +26,7 @@ pub(crate) struct Call {
 
 /// What comes on a stream.
 #[derive(Debug)]
-pub(crate) enum Piece {
+pub enum Piece {
     /// Bytes.
     Data(Bytes),
     /// An event.
@@ -52,12 +52,12 @@ struct State {
 
 impl Call {
     /// Asks.
-    pub(crate) fn new(session: &Session, request: Request) -> Result<Self, SessionEnd> {
+    pub fn new(session: &Session, request: Request) -> Result<Self, SessionEnd> {
         Self::with_window(session, request, OUTPUT_WINDOW)
     }
 
     /// Asks for much at once: that many bytes may be under way.
-    pub(crate) fn with_window(
+    pub fn with_window(
         session: &Session,
         request: Request,
         window: u64,
@@ -86,7 +86,7 @@ impl Call {
     }
 
     /// What comes next; `None` after the last event.
-    pub(crate) async fn next(&self) -> Result<Option<Piece>, SessionEnd> {
+    pub async fn next(&self) -> Result<Option<Piece>, SessionEnd> {
         loop {
             let changed = self.inbox.changed.notified();
             let mut changed = std::pin::pin!(changed);
@@ -123,7 +123,7 @@ impl Call {
     }
 
     /// The first event, which for most requests is the answer.
-    pub(crate) async fn event(&self) -> Result<Event, SessionEnd> {
+    pub async fn event(&self) -> Result<Event, SessionEnd> {
         loop {
             match self.next().await? {
                 Some(Piece::Event(event)) => return Ok(event),
@@ -134,12 +134,12 @@ impl Call {
     }
 
     /// Sends input; false if the other side takes no more.
-    pub(crate) async fn send(&self, data: &[u8]) -> bool {
+    pub async fn send(&self, data: &[u8]) -> bool {
         self.session.send(self.stream, data).await
     }
 
     /// Says that the input is whole.
-    pub(crate) fn close_input(&self) {
+    pub fn close_input(&self) {
         self.session.close_input(self.stream);
     }
 }
