@@ -24,6 +24,7 @@ never frames 'tokio|tauri|axum|bollard|hyper|reqwest|containers|lifecycle|app|bo
 never processes 'tokio|tauri|axum|bollard|hyper|reqwest|containers|lifecycle|app|body|cli'
 never sandbox-init 'tokio|tauri|axum|bollard|hyper|reqwest|containers|lifecycle|app|body|cli'
 never init-client 'tauri|axum|bollard|sandbox-init|processes|app|body|cli'
+never agent-status 'tokio|tauri|axum|bollard|hyper|reqwest|containers|lifecycle|app|body|cli'
 never sandbox 'tauri|axum|bollard|sandbox-init|processes|app|body|cli'
 never agents 'tauri|axum|bollard|sandbox-init|processes|app|body|cli'
 never lifecycle 'tauri|axum|bollard|app|body|cli'
