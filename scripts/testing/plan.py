@@ -58,7 +58,7 @@ def environment(project: Project) -> dict[str, str]:
     if not project.fast:
         told["VIVARIUM_TEST_ENGINE"] = "1"
     if project.full:
-        told |= {"VIVARIUM_TEST_POWER_CUTS": "all", "VIVARIUM_TEST_KILLS": "200", "VIVARIUM_TEST_EVOLVES": "50"}
+        told |= {"VIVARIUM_TEST_TERMINAL_MB": "1024", "VIVARIUM_TEST_POWER_CUTS": "all", "VIVARIUM_TEST_KILLS": "200", "VIVARIUM_TEST_EVOLVES": "50"}
     return told
 
 
@@ -83,6 +83,8 @@ def traits(program: rust.Program) -> rust.Traits | None:
             return rust.Traits("self-evolve", **tiny | {"needs": ("base", "binaries")})
         case "sandbox", "engine":
             return rust.Traits("sandboxes", needs=("base", "sandbox-init", "sandbox-image"), cores=0.75, memory_mb=1200, limit_s=900)
+        case ("agents", "engine") | ("cli", "agents"):
+            return rust.Traits("agents", needs=("base", "sandbox-init", "agent-image"), cores=0.75, memory_mb=800, limit_s=600)
         case "body", _:
             return rust.Traits("supervisor")
         case "wire", "typescript":
@@ -114,7 +116,7 @@ def single(job: Job) -> Job:
 # Steps that need an engine: left out by --fast.
 WITH_ENGINE = frozenset({
     "base", "builder", "layers-of-image", "static", "image", "clone-image", "window", "hostile", "headless", "mcp-servers", "machine-sandboxes", "evolve", "machines", "access", "command-line", "compose", "documents",
-    "containers", "engines", "self-evolve", "sandboxes", "sandbox-init", "sandbox-image", "sandbox-clients", "openapi", "browser", "package", "package-test",
+    "containers", "engines", "self-evolve", "sandboxes", "agents", "agent-image", "sandbox-init", "sandbox-image", "sandbox-clients", "openapi", "browser", "package", "package-test",
 })
 
 
@@ -190,6 +192,7 @@ def with_engine(project: Project) -> list[Job]:
         Job("static", "static", ["./scripts/lib/test-binaries.sh"], needs=["builder"], cores=1.5, memory_mb=2500, limit_s=2400),
         Job("image", "image", ["./scripts/lib/test-image.sh"], needs=["static", "binaries", "layers-of-image"], limit_s=1800, **waits),
         Job("sandbox-image", "sandbox-image", ["bash", "-c", ". scripts/lib/build.sh && offer_build_ca && build_sandbox_image vivarium-test-sandbox"], needs=["base"], limit_s=1800, **waits),
+        Job("agent-image", "agent-image", ["docker", "build", "--quiet", "--tag", "vivarium-test-agent", "crates/agents/tests/image"], needs=["base"], limit_s=900, **waits),
         Job("clone-image", "clone-image", ["./scripts/clone-build.sh", "--build-arg", "DOCKER_CLI=1"], needs=["static", "layers-of-image"], limit_s=1800, **waits),
         Job("openapi", "openapi", ["./tests/openapi/run.sh"], needs=["image", "binaries"], **machine),
         timed(project, Job("sandbox-clients", "sandbox-clients", ["./tests/sandbox_clients/run.sh"], needs=["sandbox-image", "sandbox-init", "binaries"], environment={"VIVARIUM_SANDBOX_IMAGE": "vivarium-test-sandbox"}, **machine)),
@@ -223,7 +226,7 @@ def steps() -> list[str]:
     """Names of all steps, for --only."""
     project = Project(Path("."), Path("."), "")
     made = {job.step for job in jobs(project)}
-    of_programs = {"window", "hostile", "headless", "mcp-servers", "machine-sandboxes", "evolve", "machines", "access", "command-line", "compose", "documents", "containers", "engines", "self-evolve", "sandboxes", "supervisor", "wire-types", "crates"}
+    of_programs = {"window", "hostile", "headless", "mcp-servers", "machine-sandboxes", "evolve", "machines", "access", "command-line", "compose", "documents", "containers", "engines", "self-evolve", "sandboxes", "agents", "supervisor", "wire-types", "crates"}
     return sorted(made | of_programs)
 
 
@@ -243,6 +246,8 @@ def with_needs(all_jobs: list[Job], only: list[str]) -> list[Job]:
             if step in ("sandboxes", "machine-sandboxes"):
                 chosen |= {"base", "sandbox-init", "sandbox-image"}
                 chosen |= {"image", "binaries"} if step == "machine-sandboxes" else set()
+            elif step == "agents":
+                chosen |= {"base", "sandbox-init", "agent-image"}
             elif step not in ("supervisor", "crates", "wire-types"):
                 chosen |= {"base", "builder", "binaries"} if step in ("containers", "engines", "self-evolve") else {"image", "binaries"}
     while True:

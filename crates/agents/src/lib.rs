@@ -1,1 +1,31 @@
-//! Agents: AI coding tools, each in a container of its own.
+//! Agents: AI coding tools, each in a container of its own, in a terminal that outlives whoever looks at it.
+//! Start reading at `agents`.
+//!
+//! - `agents`: what callers can do; `settings`, `tool`, `error` are its words
+//! - `keeper`: all of them, and the tasks behind: reconciling with the engine, connections
+//! - `agent`: one of them, as far as this process knows it
+//! - `link`: the conversation with one's helper; `viewer` and `terminal` are what it is for
+//! - `labels`, `container`, `workspace`: from a request to a container, and back
+//!
+//! The engine's labels and the agent's volumes are the only store: what isn't there, isn't known after a
+//! restart of this process.
+
+mod agent;
+mod agents;
+mod container;
+mod error;
+mod keeper;
+mod labels;
+mod link;
+mod settings;
+mod terminal;
+mod tool;
+mod viewer;
+mod workspace;
+
+pub use agents::Agents;
+pub use error::AgentError;
+pub use settings::{KeySource, NoKeys, Options};
+pub use terminal::Output;
+pub use tool::{PROMPT, ToolSpec};
+pub use viewer::{Look, Viewer};

@@ -171,6 +171,9 @@ pub struct ContainerSpec {
     pub environment: BTreeMap<String, String>,
     /// Folders and volumes.
     pub binds: Vec<Bind>,
+    /// Folders and files of the host that have to be there. Of [`binds`](Self::binds) that are missing the
+    /// engine makes folders, also when only a file of a stopped container is read.
+    pub folders: Vec<Bind>,
     /// Volumes by name, each by its path inside. They stay as they are, whatever the image has there.
     pub volumes: BTreeMap<String, String>,
     /// tmpfs: path and options.
@@ -179,6 +182,8 @@ pub struct ContainerSpec {
     pub ports: Vec<PublishedPort>,
     /// The one network it joins.
     pub network: Option<String>,
+    /// Names that it knows besides, each as `name:address`.
+    pub hosts: Vec<String>,
     /// Limits.
     pub limits: Limits,
     /// When the engine starts it by itself.
@@ -220,7 +225,9 @@ pub(crate) fn create_body(spec: &ContainerSpec) -> ContainerCreateBody {
         }),
         ..Default::default()
     });
-    let mounts: Vec<Mount> = mounts.into_iter().flatten().chain(volumes).collect();
+    let folders = spec.folders.iter().map(Bind::mount);
+    let mounts = mounts.into_iter().flatten().chain(folders);
+    let mounts: Vec<Mount> = mounts.chain(volumes).collect();
     let published = spec.ports.iter().map(|port| {
         let binding = PortBinding {
             host_ip: Some("127.0.0.1".into()),
@@ -238,6 +245,7 @@ pub(crate) fn create_body(spec: &ContainerSpec) -> ContainerCreateBody {
         tmpfs: Some(ordered(&spec.tmpfs)),
         port_bindings: Some(published.collect()),
         network_mode: spec.network.clone(),
+        extra_hosts: (!spec.hosts.is_empty()).then(|| spec.hosts.clone()),
         memory: spec.limits.memory_bytes.map(signed),
         // Without swap on top, or a limit of 4 GB lets 8 be used.
         memory_swap: spec.limits.memory_bytes.map(signed),

@@ -16,7 +16,8 @@ use crate::{Receive, Session, SessionEnd};
 /// Events that may wait; a sandbox that says more without being read is not to be trusted.
 const MOST_EVENTS: usize = 4096;
 
-/// A stream of one's own. Dropping it before its end cancels what it does.
+/// A stream of one's own. Dropping it before its end cancels what it does; after it, what is kept of an
+/// exec is forgotten.
 #[derive(Debug)]
 pub struct Call {
     session: Session,
@@ -47,6 +48,8 @@ struct State {
     events: usize,
     receiving: Receiving,
     is_ended: bool,
+    /// Whether something is kept of it until it is released.
+    is_exec: bool,
     over: Option<SessionEnd>,
 }
 
@@ -68,6 +71,7 @@ impl Call {
                 events: 0,
                 receiving: Receiving::new(0, window.max(OUTPUT_WINDOW)),
                 is_ended: false,
+                is_exec: matches!(request, Request::Exec(_)),
                 over: None,
             }),
             changed: Notify::new(),
@@ -142,17 +146,28 @@ impl Call {
     pub fn close_input(&self) {
         self.session.close_input(self.stream);
     }
+
+    /// Says something about it, such as that its terminal has another size.
+    pub fn say(&self, request: Request) {
+        self.session.say(self.stream, request);
+    }
 }
 
 impl Drop for Call {
     fn drop(&mut self) {
-        let is_open = {
+        let (is_over, is_exec) = {
             let state = self.inbox.state.lock();
-            !state.is_ended && state.over.is_none()
+            (state.over.is_some(), state.is_exec)
         };
-        if is_open {
+        if is_over {
+            return;
+        }
+        if !self.inbox.state.lock().is_ended {
             self.session.forget(self.stream);
             self.session.say(self.stream, Request::Cancel);
+        }
+        if is_exec {
+            self.session.say(self.stream, Request::Release);
         }
     }
 }
