@@ -60,7 +60,7 @@ def environment(project: Project) -> dict[str, str]:
     if not project.fast:
         told["VIVARIUM_TEST_ENGINE"] = "1"
     if project.full:
-        told |= {"VIVARIUM_TEST_POWER_CUTS": "all", "VIVARIUM_TEST_KILLS": "200", "VIVARIUM_TEST_EVOLVES": "50", "VIVARIUM_TEST_AGENTS": "all"}
+        told |= {"VIVARIUM_TEST_TERMINAL_MB": "1024", "VIVARIUM_TEST_POWER_CUTS": "all", "VIVARIUM_TEST_KILLS": "200", "VIVARIUM_TEST_EVOLVES": "50", "VIVARIUM_TEST_AGENTS": "all"}
     return told
 
 
@@ -89,6 +89,8 @@ def traits(program: rust.Program) -> rust.Traits | None:
             # Certificates of a network that inspects TLS: used while the images are built.
             bundle = os.environ.get("VIVARIUM_BUILD_CA") or os.environ.get("SSL_CERT_FILE", "")
             return rust.Traits("agent-images", needs=(AGENT_IMAGES,), cores=0.5, memory_mb=600, limit_s=900, environment=(("VIVARIUM_BUILD_CA", bundle),))
+        case ("agents", "engine") | ("cli", "agents"):
+            return rust.Traits("agents", needs=("base", "sandbox-init", "agent-image"), cores=0.75, memory_mb=800, limit_s=600)
         case "body", _:
             return rust.Traits("supervisor")
         case "wire", "typescript":
@@ -126,7 +128,7 @@ def single(job: Job) -> Job:
 # Steps that need an engine: left out by --fast.
 WITH_ENGINE = frozenset({
     "base", "builder", "layers-of-image", "static", "image", "clone-image", "window", "hostile", "headless", "mcp-servers", "machine-sandboxes", "evolve", "machines", "access", "command-line", "compose", "documents",
-    "containers", "engines", "self-evolve", "sandboxes", "sandbox-init", "sandbox-image", "sandbox-clients", "agent-images", "openapi", "browser", "package", "package-test",
+    "containers", "engines", "self-evolve", "sandboxes", "sandbox-init", "sandbox-image", "sandbox-clients", "agent-images", "agents", "agent-image", "openapi", "browser", "package", "package-test",
 })
 
 
@@ -207,6 +209,7 @@ def with_engine(project: Project) -> list[Job]:
         Job("static", "static", ["./scripts/lib/test-binaries.sh"], needs=["builder"], cores=1.5, memory_mb=2500, limit_s=2400),
         Job("image", "image", ["./scripts/lib/test-image.sh"], needs=["static", "binaries", "layers-of-image"], limit_s=1800, **waits),
         Job("sandbox-image", "sandbox-image", ["bash", "-c", ". scripts/lib/build.sh && offer_build_ca && build_sandbox_image vivarium-test-sandbox"], needs=["base"], limit_s=1800, **waits),
+        Job("agent-image", "agent-image", ["docker", "build", "--quiet", "--tag", "vivarium-test-agent", "crates/agents/tests/image"], needs=["base"], limit_s=900, **waits),
         Job("clone-image", "clone-image", ["./scripts/clone-build.sh", "--build-arg", "DOCKER_CLI=1"], needs=["static", "layers-of-image"], limit_s=1800, **waits),
         Job("openapi", "openapi", ["./tests/openapi/run.sh"], needs=["image", "binaries"], **machine),
         timed(project, Job("sandbox-clients", "sandbox-clients", ["./tests/sandbox_clients/run.sh"], needs=["sandbox-image", "sandbox-init", "binaries"], environment={"VIVARIUM_SANDBOX_IMAGE": "vivarium-test-sandbox"}, **machine)),
@@ -240,7 +243,7 @@ def steps() -> list[str]:
     """Names of all steps, for --only."""
     project = Project(Path("."), Path("."), "")
     made = {job.step for job in jobs(project)}
-    of_programs = {"window", "hostile", "headless", "mcp-servers", "machine-sandboxes", "evolve", "machines", "access", "command-line", "compose", "documents", "containers", "engines", "self-evolve", "sandboxes", "agent-images", "supervisor", "wire-types", "crates"}
+    of_programs = {"window", "hostile", "headless", "mcp-servers", "machine-sandboxes", "evolve", "machines", "access", "command-line", "compose", "documents", "containers", "engines", "self-evolve", "sandboxes", "agent-images", "agents", "supervisor", "wire-types", "crates"}
     return sorted(made | of_programs)
 
 
@@ -262,6 +265,8 @@ def with_needs(all_jobs: list[Job], only: list[str]) -> list[Job]:
                 chosen |= {"image", "binaries"} if step == "machine-sandboxes" else set()
             elif step == "agent-images":
                 chosen.add("base")
+            elif step == "agents":
+                chosen |= {"base", "sandbox-init", "agent-image"}
             elif step not in ("supervisor", "crates", "wire-types"):
                 chosen |= {"base", "builder", "binaries"} if step in ("containers", "engines", "self-evolve") else {"image", "binaries"}
     while True:

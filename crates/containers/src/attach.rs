@@ -1,10 +1,15 @@
-//! A container's stdin and stdout as a pair of byte streams.
+//! Stdin and stdout, of a container or of a command in it, as a pair of byte streams.
 
 use std::{io, pin::Pin};
 
-use bollard::{container::LogOutput, query_parameters::AttachContainerOptionsBuilder};
+use bollard::{
+    container::LogOutput,
+    errors::Error as BollardError,
+    exec::{CreateExecOptions, StartExecResults},
+    query_parameters::AttachContainerOptionsBuilder,
+};
 use bytes::Bytes;
-use futures_util::{StreamExt, future::BoxFuture, stream::BoxStream};
+use futures_util::{Stream, StreamExt, future::BoxFuture, stream::BoxStream};
 use tokio::io::AsyncWrite;
 
 use crate::{connect::Engine, error::EngineError};
@@ -12,8 +17,8 @@ use crate::{connect::Engine, error::EngineError};
 /// The most of one piece of stderr that is logged: it comes from inside a container.
 const LOGGED_BYTES: usize = 2 << 10;
 
-/// What a container's first process reads and writes. Dropping both halves detaches: the process
-/// goes on, and its stdin stays open if the container was made so.
+/// What a process reads and writes. Dropping both halves detaches. A container's first process goes on
+/// then, and its stdin stays open if the container was made so; that of a command ends.
 pub struct Stdio {
     /// What it writes to stdout. What it writes to stderr is logged.
     pub stdout: BoxStream<'static, io::Result<Bytes>>,
@@ -45,27 +50,75 @@ impl Engine {
             let attached = attached.map_err(|error| {
                 EngineError::from_bollard(format!("attach to the container {name}"), error)
             })?;
-            let container = name.to_owned();
-            let stdout = attached.output.filter_map(move |chunk| {
-                let chunk = match chunk {
-                    Ok(LogOutput::StdErr { message }) => {
-                        let shown = &message[..message.len().min(LOGGED_BYTES)];
-                        let text = String::from_utf8_lossy(shown);
-                        tracing::debug!(%container, stderr = %text.trim_end(), "the container wrote to stderr");
-                        None
-                    }
-                    Ok(LogOutput::StdOut { message } | LogOutput::Console { message }) => {
-                        Some(Ok(message))
-                    }
-                    Ok(LogOutput::StdIn { .. }) => None,
-                    Err(error) => Some(Err(io::Error::other(error))),
-                };
-                std::future::ready(chunk)
-            });
             Ok(Stdio {
-                stdout: stdout.boxed(),
+                stdout: stdout(name, attached.output),
                 stdin: attached.input,
             })
         })
     }
+
+    /// Runs a command in a container that runs, without a terminal, as the container's user, and is its
+    /// stdin and stdout.
+    ///
+    /// # Errors
+    /// [`EngineError`] with the engine's words; [`EngineError::is_conflict`] if the container is paused
+    /// or doesn't run.
+    pub fn exec_attached<'a>(
+        &'a self,
+        container: &'a str,
+        command: &'a [&'a str],
+    ) -> BoxFuture<'a, Result<Stdio, EngineError>> {
+        Box::pin(async move {
+            let failed = |error| {
+                EngineError::from_bollard(
+                    format!("run {} in {container}", command.join(" ")),
+                    error,
+                )
+            };
+            let options = CreateExecOptions {
+                attach_stdin: Some(true),
+                attach_stdout: Some(true),
+                attach_stderr: Some(true),
+                cmd: Some(command.to_vec()),
+                ..Default::default()
+            };
+            let exec = self.docker.create_exec(container, options).await;
+            let exec = exec.map_err(failed)?;
+            let started = self.docker.start_exec(&exec.id, None).await;
+            match started.map_err(failed)? {
+                StartExecResults::Attached { output, input } => Ok(Stdio {
+                    stdout: stdout(container, output),
+                    stdin: input,
+                }),
+                StartExecResults::Detached => Err(failed(BollardError::IOError {
+                    err: io::ErrorKind::NotConnected.into(),
+                })),
+            }
+        })
+    }
+}
+
+/// Stdout alone; stderr is logged.
+fn stdout(
+    container: &str,
+    output: impl Stream<Item = Result<LogOutput, BollardError>> + Send + 'static,
+) -> BoxStream<'static, io::Result<Bytes>> {
+    let container = container.to_owned();
+    let stdout = output.filter_map(move |chunk| {
+        let chunk = match chunk {
+            Ok(LogOutput::StdErr { message }) => {
+                let shown = &message[..message.len().min(LOGGED_BYTES)];
+                let text = String::from_utf8_lossy(shown);
+                tracing::debug!(%container, stderr = %text.trim_end(), "the container wrote to stderr");
+                None
+            }
+            Ok(LogOutput::StdOut { message } | LogOutput::Console { message }) => {
+                Some(Ok(message))
+            }
+            Ok(LogOutput::StdIn { .. }) => None,
+            Err(error) => Some(Err(io::Error::other(error))),
+        };
+        std::future::ready(chunk)
+    });
+    stdout.boxed()
 }

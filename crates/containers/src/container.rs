@@ -54,6 +54,8 @@ pub struct Container {
     pub labels: HashMap<String, String>,
     /// State.
     pub state: ContainerState,
+    /// Whether its processes are frozen.
+    pub is_paused: bool,
     /// Port inside → host port, for those that are published.
     pub ports: BTreeMap<u16, u16>,
     /// Folders and volumes that it was made with.
@@ -371,6 +373,7 @@ fn first_name(names: Option<Vec<String>>) -> Option<String> {
 
 fn read(found: ContainerInspectResponse) -> Container {
     let state = found.state.unwrap_or_default();
+    let is_paused = state.paused == Some(true);
     // To the engine, one that waits for its next life runs.
     let state = if state.restarting == Some(true) {
         ContainerState::Restarting {
@@ -425,6 +428,7 @@ fn read(found: ContainerInspectResponse) -> Container {
             .and_then(|config| config.labels)
             .unwrap_or_default(),
         state,
+        is_paused,
         ports: ports.collect(),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use bollard::models::{NetworkCreateRequest, VolumeCreateRequest};
+use bollard::models::{NetworkConnectRequest, NetworkCreateRequest, VolumeCreateRequest};
 use bollard::query_parameters::{
     InspectNetworkOptions, ListVolumesOptionsBuilder, RemoveVolumeOptions,
 };
@@ -166,6 +166,69 @@ impl Engine {
         })
     }
 
+    /// Whether there is a network of that name or id.
+    ///
+    /// # Errors
+    /// [`EngineError`] where the engine does not answer.
+    pub fn has_network<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<bool, EngineError>> {
+        Box::pin(async move {
+            let found = self
+                .docker
+                .inspect_network(name, None::<InspectNetworkOptions>)
+                .await;
+            match found {
+                Ok(_) => Ok(true),
+                Err(error) => {
+                    match EngineError::from_bollard(format!("inspect the network {name}"), error) {
+                        error if error.is_not_found() => Ok(false),
+                        error => Err(error),
+                    }
+                }
+            }
+        })
+    }
+
+    /// Has a container join another network.
+    ///
+    /// # Errors
+    /// [`EngineError`] with the engine's words; [`EngineError::is_not_found`] if there is no such network.
+    pub fn join_network<'a>(
+        &'a self,
+        network: &'a str,
+        container: &'a str,
+    ) -> BoxFuture<'a, Result<(), EngineError>> {
+        Box::pin(async move {
+            let request = NetworkConnectRequest {
+                container: container.into(),
+                endpoint_config: None,
+            };
+            let joined = self.docker.connect_network(network, request).await;
+            joined.map_err(|error| {
+                EngineError::from_bollard(format!("join the network {network}"), error)
+            })
+        })
+    }
+
+    /// Names and labels of all volumes that have all of these labels.
+    ///
+    /// # Errors
+    /// [`EngineError`] where the engine does not answer.
+    pub fn labelled_volumes<'a>(
+        &'a self,
+        labels: &'a BTreeMap<String, String>,
+    ) -> BoxFuture<'a, Result<BTreeMap<String, HashMap<String, String>>, EngineError>> {
+        Box::pin(async move {
+            let words = labels.iter().map(|(name, value)| format!("{name}={value}"));
+            let filters = HashMap::from([("label", words.collect::<Vec<_>>())]);
+            let options = ListVolumesOptionsBuilder::new().filters(&filters).build();
+            let found = self.docker.list_volumes(Some(options)).await;
+            let found =
+                found.map_err(|error| EngineError::from_bollard("list the volumes", error))?;
+            let volumes = found.volumes.unwrap_or_default().into_iter();
+            Ok(volumes.map(|volume| (volume.name, volume.labels)).collect())
+        })
+    }
+
     /// Names of all volumes that have all of these labels.
     ///
     /// # Errors
@@ -174,16 +237,7 @@ impl Engine {
         &'a self,
         labels: &'a BTreeMap<String, String>,
     ) -> BoxFuture<'a, Result<Vec<String>, EngineError>> {
-        Box::pin(async move {
-            let words = labels.iter().map(|(name, value)| format!("{name}={value}"));
-            let filters = HashMap::from([("label", words.collect::<Vec<_>>())]);
-            let options = ListVolumesOptionsBuilder::new().filters(&filters).build();
-            let found = self.docker.list_volumes(Some(options)).await;
-            let found =
-                found.map_err(|error| EngineError::from_bollard("list the volumes", error))?;
-            let volumes = found.volumes.unwrap_or_default();
-            Ok(volumes.into_iter().map(|volume| volume.name).collect())
-        })
+        Box::pin(async move { Ok(self.labelled_volumes(labels).await?.into_keys().collect()) })
     }
 
     /// Removes a volume and what is in it; one that is not there is no failure.

@@ -171,6 +171,9 @@ pub struct ContainerSpec {
     pub environment: BTreeMap<String, String>,
     /// Folders and volumes.
     pub binds: Vec<Bind>,
+    /// Folders and files of the host that have to be there. Of [`binds`](Self::binds) that are missing the
+    /// engine makes folders, also when only a file of a stopped container is read.
+    pub folders: Vec<Bind>,
     /// Volumes by name, each by its path inside. They stay as they are, whatever the image has there.
     pub volumes: BTreeMap<String, String>,
     /// Files of the engine's computer by their paths inside, which nobody can write there. The engine refuses
@@ -185,6 +188,8 @@ pub struct ContainerSpec {
     /// Whether the engine lays out no network at all: there is a namespace with `lo` alone, as with `none`,
     /// which takes far less time, and no `/etc/hosts` or `/etc/resolv.conf` but what is bound.
     pub without_network: bool,
+    /// Names that it knows besides, each as `name:address`.
+    pub hosts: Vec<String>,
     /// Limits.
     pub limits: Limits,
     /// When the engine starts it by itself.
@@ -234,7 +239,8 @@ pub(crate) fn create_body(spec: &ContainerSpec) -> ContainerCreateBody {
         ..Default::default()
     });
     let mounts = mounts.into_iter().flatten().chain(volumes).chain(files);
-    let mounts: Vec<Mount> = mounts.collect();
+    let folders = spec.folders.iter().map(Bind::mount);
+    let mounts: Vec<Mount> = mounts.chain(folders).collect();
     let published = spec.ports.iter().map(|port| {
         let binding = PortBinding {
             host_ip: Some("127.0.0.1".into()),
@@ -252,6 +258,7 @@ pub(crate) fn create_body(spec: &ContainerSpec) -> ContainerCreateBody {
         tmpfs: Some(ordered(&spec.tmpfs)),
         port_bindings: Some(published.collect()),
         network_mode: spec.network.clone(),
+        extra_hosts: (!spec.hosts.is_empty()).then(|| spec.hosts.clone()),
         memory: spec.limits.memory_bytes.map(signed),
         // Without swap on top, or a limit of 4 GB lets 8 be used.
         memory_swap: spec.limits.memory_bytes.map(signed),

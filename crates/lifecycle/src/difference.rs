@@ -148,6 +148,7 @@ mod tests {
             name: "os-host".into(),
             image_id: "a".into(),
             labels: plan.labels.clone().into_iter().collect(),
+            is_paused: false,
             state: ContainerState::Running { started_at_ms: 1 },
             ports: BTreeMap::from([(8080, 80)]),
             mounts: plan.binds.clone(),

@@ -13,19 +13,26 @@
 //! ```text
 //! sandbox-init [--root FOLDER]…
 //! sandbox-init join SOCKET
+//! sandbox-init agent [--state FOLDER] [--run FOLDER]
+//! sandbox-init hook [--wait] [--socket PATH] [EVENT]
+//! sandbox-init tool FOLDER
 //! ```
 //!
 //! The folders are those that files may be read and written in; the first one is where execs start.
-//! The second form is no first process: an exec that [`join`]s a socket with its own stdio.
+//! The second form is no first process: an exec that [`join`]s a socket with its own stdio. The others
+//! are an agent's: its first process ([`agent`]), what its tool runs as a [`hook`], and what starts the
+//! [`tool`] in its terminal. In its container the first form is an exec, which ends with its host.
 
 #![cfg(target_os = "linux")]
 
+mod agent;
 mod archive;
 mod channel;
 mod conversation;
 mod exec;
 mod files;
 mod first;
+mod hook;
 mod join;
 mod outbox;
 mod refusal;
@@ -34,6 +41,7 @@ mod setup;
 mod sockets;
 mod streams;
 mod task;
+mod tool;
 mod usage;
 
 use std::{ffi::OsString, os::unix::ffi::OsStringExt, process::ExitCode};
@@ -47,10 +55,24 @@ fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
     let done = match &arguments[..] {
         [word, socket] if word == "join" => join::join(socket),
+        [word, rest @ ..] if word == "agent" => agent::agent(rest),
+        [word, rest @ ..] if word == "hook" => {
+            // Its output is the tool's to read, and a failure would be the tool's too.
+            if let Err(error) = hook::hook(rest) {
+                eprintln!("sandbox-init hook: {error}");
+            }
+            Ok(())
+        }
+        [word, folder] if word == "tool" => match tool::tool(folder) {
+            Ok(code) => return ExitCode::from(code),
+            Err(error) => Err(error),
+        },
         _ => match roots(arguments.into_iter()) {
             Some(roots) => setup::begin().and_then(|own| sandbox::run(own, roots)),
             None => {
-                eprintln!("usage: sandbox-init [--root FOLDER]… | join SOCKET");
+                eprintln!(
+                    "usage: sandbox-init [--root FOLDER]… | join SOCKET | agent | hook | tool FOLDER"
+                );
                 return ExitCode::from(2);
             }
         },

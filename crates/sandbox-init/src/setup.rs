@@ -82,7 +82,7 @@ pub fn set_nonblocking(pipe: impl AsFd) -> rustix::io::Result<()> {
 }
 
 /// Whatever the container's runtime left open is for nobody.
-fn keep_from_children() -> io::Result<()> {
+pub fn keep_from_children() -> io::Result<()> {
     let entries = match std::fs::read_dir("/proc/self/fd") {
         Ok(entries) => entries,
         // There is no /proc: then nobody can have been left anything by its name either.

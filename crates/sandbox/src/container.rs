@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use containers::{Bind, ContainerSpec, Engine, EngineError, Limits, Logging, NetworkSpec};
+use init_client::{INIT_FOLDER, INIT_PROGRAM};
 use wire::sandbox::{DiskKind, NetworkMode, SandboxId};
 
-use crate::{disk, init_volume::InitFiles, shape::Shape};
+use crate::{disk, shape::Shape};
 
 /// Labels of a sandbox's container, its network and its volume.
 pub(crate) const KIND: &str = "vivarium.kind";
@@ -15,10 +16,6 @@ const KIND_DISK: &str = "sandbox-disk";
 pub(crate) const INSTANCE: &str = "vivarium.instance";
 pub(crate) const OWNER: &str = "vivarium.owner";
 
-/// Where the volume with PID 1 is seen.
-pub(crate) const INIT_FOLDER: &str = "/.vivarium";
-/// PID 1 itself.
-pub(crate) const INIT_PROGRAM: &str = "/.vivarium/sandbox-init";
 /// Who everything runs as: `sandboxuser` of our image, a number without a name in others.
 const USER: &str = "1000:1000";
 /// The home.

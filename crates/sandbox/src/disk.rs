@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use containers::{ContainerSpec, Engine, EngineError};
+use init_client::INIT_PROGRAM;
 use wire::sandbox::SandboxId;
 
 use crate::{
-    container::{INIT_PROGRAM, Labels, WRITABLE},
+    container::{Labels, WRITABLE},
     error::SandboxError,
 };
 

@@ -1,6 +1,7 @@
 //! What can go wrong with a sandbox, and how it is told to a person.
 
 use containers::EngineError;
+use init_client::InitError;
 use wire::{
     advice::Advice,
     failure::{Failure, FailureCode},
@@ -141,6 +142,15 @@ pub enum FileErrorKind {
     Full,
     /// Anything else.
     Other,
+}
+
+impl From<InitError> for SandboxError {
+    fn from(error: InitError) -> Self {
+        match error {
+            InitError::Engine(error) => Self::Engine(error),
+            InitError::Program { reason } => Self::Init { reason },
+        }
+    }
 }
 
 impl From<SandboxError> for Failure {

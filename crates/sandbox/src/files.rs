@@ -9,13 +9,13 @@ use frames::{
     message::{ChangeKind, Entry, EntryKind, Event, Links, RefusalCode, Request, TarLimits},
 };
 use futures_util::{StreamExt, stream, stream::BoxStream};
+use init_client::{Call, Piece, Session, SessionEnd};
 use wire::sandbox::{FileChange, FileChangeKind, FileEntry, FileKind};
 
 use crate::{
     container::WRITABLE,
     error::{FileErrorKind, SandboxError},
     sandbox::Sandbox,
-    session::{Call, Piece, Session, SessionEnd},
 };
 
 /// The most entries of a list.

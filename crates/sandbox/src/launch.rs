@@ -3,16 +3,15 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use containers::{Engine, EngineChoice};
+use init_client::{InitFiles, InitVolume, Opening, Session, Transport, is_image_missing};
 use parking_lot::Mutex;
 use wire::sandbox::{DiskKind, SandboxId};
 
 use crate::{
-    container::{self, Labels, Plan},
+    container::{self, KIND_INIT, Labels, Plan},
     disk,
     error::SandboxError,
-    init_volume::{InitFiles, InitVolume, is_image_missing},
     seat::random_name,
-    session::{Opening, Session, Transport},
     shape::Shape,
 };
 
@@ -169,7 +168,7 @@ impl Launcher {
         let mut failure = None;
         // The second time with a volume that is looked at anew: somebody may have removed it.
         for _ in 0..2 {
-            let init = self.init.ensure(engine, &self.labels, &shape.image).await?;
+            let init = self.init_files(engine, shape).await?;
             let plan = self.plan(engine, id, shape, image_volumes, &init);
             if !plan.is_quick() {
                 break;
@@ -183,7 +182,7 @@ impl Launcher {
                 started => return started,
             }
         }
-        let mut init = self.init.ensure(engine, &self.labels, &shape.image).await?;
+        let mut init = self.init_files(engine, shape).await?;
         init.hosts = None;
         let plan = self.plan(engine, id, shape, image_volumes, &init);
         let started = self.start_as(engine, &plan).await?;
@@ -192,6 +191,12 @@ impl Launcher {
             self.init.forget_hosts(engine).await;
         }
         Ok(started)
+    }
+
+    async fn init_files(&self, engine: &Engine, shape: &Shape) -> Result<InitFiles, SandboxError> {
+        let name = self.labels.named("sandbox-init");
+        let labels = self.labels.of_kind(KIND_INIT);
+        Ok(self.init.ensure(engine, &name, labels, &shape.image).await?)
     }
 
     fn plan<'a>(

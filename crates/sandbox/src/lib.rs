@@ -4,8 +4,8 @@
 //! - `sandboxes`: what callers can do; `settings`, `owner`, `error` are its words
 //! - `keeper`: all of them, and the tasks behind: pool, sweeps, end times, connections
 //! - `sandbox`: one of them; `record` and `seat` are what is on disk
-//! - `session`: the conversation with one; `exec`, `files` and `code` are what it is about
-//! - `shape`, `container`, `disk`, `init_volume`, `launch`, `pool`: from a request to a container that runs
+//! - `exec`, `files`, `code`: what the conversation with one is about, which `init-client` carries
+//! - `shape`, `container`, `disk`, `launch`, `pool`: from a request to a container that runs
 
 mod clock;
 mod code;
@@ -14,7 +14,6 @@ mod disk;
 mod error;
 mod exec;
 mod files;
-mod init_volume;
 mod keeper;
 mod launch;
 mod owner;
@@ -24,7 +23,6 @@ mod record;
 mod sandbox;
 mod sandboxes;
 mod seat;
-mod session;
 mod settings;
 mod shape;
 mod start_exec;

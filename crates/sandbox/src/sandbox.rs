@@ -11,6 +11,7 @@ use std::{
 };
 
 use frames::message::{self, Event, Request};
+use init_client::{Call, Session, SessionEnd};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
@@ -22,7 +23,6 @@ use crate::{
     error::SandboxError,
     exec::Running,
     record::Record,
-    session::{Call, Session, SessionEnd},
 };
 
 /// How long a request waits for a sandbox whose connection is being made again.

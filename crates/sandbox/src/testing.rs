@@ -9,6 +9,7 @@ use std::{
 };
 
 use frames::Nonce;
+use init_client::{Opening, Session, Transport};
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
@@ -18,7 +19,6 @@ use tokio::net::unix::pipe;
 use crate::{
     record::tests::record,
     sandbox::{Life, Sandbox},
-    session::{Opening, Session, Transport},
 };
 
 /// A process, and the pipes that stay open while hosts come and go.

@@ -13,6 +13,7 @@
 //! - `machine`, `machines`, `settings`, `secrets`, `tokens`: what a person sees and chooses
 //! - `routes`, `body`, `kernel`, `nbformat`, `mcp`, `evolve`: a machine's API, its cells, outputs, servers, runs
 //! - `sandbox`, `sandbox_call`: sandboxes over HTTP, and for a machine's programs
+//! - `agent`: AI coding tools in containers of their own
 //! - `table`: what the supervisor and PID 1 say to each other
 
 /// Declares types that cross the boundary, with what every one of them derives.
@@ -27,6 +28,7 @@ macro_rules! wire {
 }
 
 pub mod advice;
+pub mod agent;
 pub mod body;
 pub mod command_scopes;
 pub mod commands;

@@ -62,6 +62,7 @@ impl From<Inspected> for Container {
             name: found.name.trim_start_matches('/').to_owned(),
             image_id: found.image,
             labels: found.config.labels.unwrap_or_default(),
+            is_paused: false,
             state: ContainerState::Stopped {
                 exit_code: found.state.exit_code,
             },

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
+use init_client::INIT_PROGRAM;
 use parking_lot::Mutex;
 use tokio::sync::Mutex as AsyncMutex;
 use wire::{
@@ -11,7 +12,7 @@ use wire::{
 
 use super::{run::Turn, worker::Worker};
 use crate::{
-    container::{HOME, INIT_PROGRAM},
+    container::HOME,
     error::SandboxError,
     exec::{Exec, Running},
     seat::random_name,

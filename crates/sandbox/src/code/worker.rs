@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use bytes::{Buf, BytesMut};
 use futures_util::{StreamExt, stream::BoxStream};
+use init_client::Session;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use wire::kernel::{CellError, ExecStatus};
@@ -11,7 +12,6 @@ use wire::kernel::{CellError, ExecStatus};
 use crate::{
     error::SandboxError,
     exec::{Exec, ExecEvent, ExecEventKind},
-    session::Session,
 };
 
 /// The longest frame that is read; outputs are shorter.

@@ -250,7 +250,7 @@ impl Exec {
         }
     }
 
-    fn linked(&self) -> Result<(crate::session::Session, frames::StreamId), SandboxError> {
+    fn linked(&self) -> Result<(init_client::Session, frames::StreamId), SandboxError> {
         let link = self.0.link();
         link.ok_or_else(|| SandboxError::ExecClosed(self.id()))
     }

@@ -20,10 +20,9 @@ use super::{
     about::{About, label, read_label},
     log::Log,
 };
-use crate::{
-    error::SandboxError,
-    session::{Receive, Session, SessionEnd},
-};
+use init_client::{Receive, Session, SessionEnd};
+
+use crate::error::SandboxError;
 
 /// How much later than its limit a command's end may be told.
 const GRACE: Duration = Duration::from_secs(5);

@@ -19,6 +19,7 @@ use std::{
     sync::Arc,
 };
 
+use init_client::InitVolume;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, OnceCell, broadcast};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -28,7 +29,6 @@ use crate::{
     clock::{Moment, boot_id, unix_ms},
     container::{self, Labels},
     error::SandboxError,
-    init_volume::InitVolume,
     launch::{Launcher, Started},
     owner::Owner,
     pool::Pool,

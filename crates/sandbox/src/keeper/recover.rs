@@ -7,11 +7,12 @@ use containers::{Container, ContainerState, Engine};
 use wire::sandbox::SandboxEventKind;
 
 use super::Keeper;
+use init_client::{Opening, Session, Transport};
+
 use crate::{
     clock::Moment,
     error::SandboxError,
     sandbox::{Life, Sandbox},
-    session::{Opening, Session, Transport},
 };
 
 /// How often a container that runs is spoken to again, before it is given up.

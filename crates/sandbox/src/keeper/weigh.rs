@@ -11,10 +11,11 @@ use frames::message::{Event, Request};
 use wire::sandbox::DiskKind;
 
 use super::Keeper;
+use init_client::{Call, Session, SessionEnd};
+
 use crate::{
     container::{WRITABLE, most_files},
     sandbox::{Life, Sandbox},
-    session::{Call, Session, SessionEnd},
 };
 
 /// How long after a look the next one begins.

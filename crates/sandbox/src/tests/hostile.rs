@@ -9,12 +9,9 @@ use frames::{
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
 use super::{line, soon, start};
-use crate::{
-    error::SandboxError,
-    session::{Call, Opening, Session, SessionEnd, Transport},
-    start_exec,
-    testing::Inside,
-};
+use init_client::{Call, Opening, Session, SessionEnd, Transport};
+
+use crate::{error::SandboxError, start_exec, testing::Inside};
 
 /// The other side of a conversation, as a test writes it.
 struct Other {

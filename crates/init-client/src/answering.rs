@@ -9,17 +9,17 @@ use frames::message::Event;
 use parking_lot::Mutex;
 use tokio::{sync::Notify, time::Instant};
 
-use super::{Receive, SessionEnd};
+use crate::{Receive, SessionEnd};
 
 /// How long an answer is waited for before a sign of life is asked for.
-pub(super) const PATIENCE: Duration = Duration::from_secs(15);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(15);
 /// How long that sign may take. A sandbox may have a hundredth of a processor, and 256 processes that
 /// want it too.
 const SIGN: Duration = Duration::from_secs(20);
 
 /// What is known of it.
 #[derive(Debug)]
-pub(super) struct Answering {
+pub(crate) struct Answering {
     state: Mutex<State>,
     changed: Notify,
 }
@@ -35,7 +35,7 @@ struct State {
 
 /// What to do for a sign of life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Sign {
+pub(crate) enum Sign {
     /// Nothing: it came, or can't come now.
     Here,
     /// Ask for it.
@@ -45,7 +45,7 @@ pub(super) enum Sign {
 }
 
 impl Answering {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             state: Mutex::new(State {
                 heard: Instant::now(),
@@ -57,7 +57,7 @@ impl Answering {
     }
 
     /// It said something.
-    pub(super) fn heard(&self) {
+    pub(crate) fn heard(&self) {
         let mut state = self.state.lock();
         state.heard = Instant::now();
         let was_asked = state.asked.take().is_some();
@@ -68,7 +68,7 @@ impl Answering {
     }
 
     /// It is paused, or goes on.
-    pub(super) fn set_frozen(&self, is_frozen: bool) {
+    pub(crate) fn set_frozen(&self, is_frozen: bool) {
         let mut state = self.state.lock();
         state.is_frozen = is_frozen;
         let now = Instant::now();
@@ -80,7 +80,7 @@ impl Answering {
     }
 
     /// What to do to learn whether it answers. Of several that ask at once one is told to.
-    pub(super) fn sign(&self) -> Sign {
+    pub(crate) fn sign(&self) -> Sign {
         let mut state = self.state.lock();
         if state.is_frozen {
             Sign::Here
@@ -95,7 +95,7 @@ impl Answering {
     }
 
     /// The same, also if something was heard just now.
-    pub(super) fn doubt(&self) -> Sign {
+    pub(crate) fn doubt(&self) -> Sign {
         let mut state = self.state.lock();
         if state.is_frozen {
             return Sign::Here;
@@ -109,19 +109,19 @@ impl Answering {
     }
 
     /// Whether a sign of life is waited for.
-    pub(super) fn is_asked(&self) -> bool {
+    pub(crate) fn is_asked(&self) -> bool {
         self.state.lock().asked.is_some()
     }
 
     /// For how long it has said nothing, if that is too long.
-    pub(super) fn silent_for(&self) -> Option<Duration> {
+    pub(crate) fn silent_for(&self) -> Option<Duration> {
         let state = self.state.lock();
         let asked = state.asked.filter(|_| !state.is_frozen)?;
         (asked.elapsed() >= SIGN).then(|| state.heard.elapsed())
     }
 
     /// Waits until the sign of life that was asked for is there; false if it doesn't come in time.
-    pub(super) async fn comes(&self) -> bool {
+    pub(crate) async fn comes(&self) -> bool {
         loop {
             let changed = self.changed.notified();
             let mut changed = std::pin::pin!(changed);
@@ -141,7 +141,7 @@ impl Answering {
 
 /// Who asked for a sign of life: any frame is one.
 #[derive(Debug)]
-pub(super) struct Pinged;
+pub(crate) struct Pinged;
 
 impl Receive for Pinged {
     fn data(&self, _is_error: bool, _data: Bytes) -> Result<Option<u64>, SessionEnd> {

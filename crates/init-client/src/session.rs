@@ -1,13 +1,5 @@
-//! A conversation with the first process of one sandbox: it opens, carries streams and ends, with the
-//! connection or before. Containers, end times and owners are others' business. `call` is a stream
-//! with one answer; commands have a log of their own (`exec`).
-
-mod answering;
-mod call;
-mod outbox;
-mod source;
-mod stream;
-mod transport;
+//! A conversation with one `sandbox-init`: it opens, carries streams and ends, with the connection or
+//! before. Containers, end times and owners are others' business.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -20,16 +12,12 @@ use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-pub use self::transport::Transport;
-use self::{
+use crate::{
     answering::{Answering, PATIENCE, Pinged, Sign},
-    outbox::Outbox,
+    outbox::{self, Outbox},
     source::Source,
-    stream::{Input, Open, Streams},
-};
-pub(crate) use self::{
-    call::{Call, Piece},
-    stream::Receive,
+    stream::{Input, Open, Receive, Streams},
+    transport::Transport,
 };
 
 /// How long the first hello may take, the start of the process included.
@@ -40,7 +28,7 @@ const HELLO_AGAIN: Duration = Duration::from_secs(5);
 /// Why a session is over or could not begin.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub struct SessionEnd(pub(crate) String);
+pub struct SessionEnd(pub String);
 
 /// How a session begins.
 #[derive(Clone, Copy, Debug)]
@@ -151,7 +139,7 @@ impl Session {
     }
 
     /// Whether streams can be opened: it is not over, and answers.
-    pub(crate) fn takes_requests(&self) -> bool {
+    pub fn takes_requests(&self) -> bool {
         self.silent_for().is_none() && self.0.streams.lock().end.is_none()
     }
 
@@ -165,7 +153,7 @@ impl Session {
     ///
     /// # Errors
     /// That it doesn't. It may do so again later.
-    pub(crate) async fn while_it_answers<T>(
+    pub async fn while_it_answers<T>(
         &self,
         work: impl Future<Output = T>,
     ) -> Result<T, SessionEnd> {
@@ -191,7 +179,7 @@ impl Session {
     }
 
     /// Whether it answers: it did lately, or it does now. One that is paused counts as if it did.
-    pub(crate) async fn answers(&self) -> bool {
+    pub async fn answers(&self) -> bool {
         match self.0.answering.sign() {
             Sign::Here => return true,
             Sign::Wanted => self.ping(),
@@ -204,24 +192,24 @@ impl Session {
     }
 
     /// Asks for a sign of life, without waiting for it.
-    pub(crate) fn doubt(&self) {
+    pub fn doubt(&self) {
         if self.0.answering.doubt() == Sign::Wanted {
             self.ping();
         }
     }
 
     /// Whether a sign of life was asked for and hasn't come yet.
-    pub(crate) fn is_doubted(&self) -> bool {
+    pub fn is_doubted(&self) -> bool {
         self.0.answering.is_asked()
     }
 
     /// For how long it has said nothing, if it doesn't answer.
-    pub(crate) fn silent_for(&self) -> Option<Duration> {
+    pub fn silent_for(&self) -> Option<Duration> {
         self.0.answering.silent_for()
     }
 
     /// Why nothing came of what it was asked for.
-    pub(crate) fn silence(&self) -> SessionEnd {
+    pub fn silence(&self) -> SessionEnd {
         let silent = self.silent_for().unwrap_or_default();
         SessionEnd(format!(
             "no response from its first process for {} s",
@@ -230,7 +218,7 @@ impl Session {
     }
 
     /// Says that the sandbox is paused, and can't answer; or that it goes on.
-    pub(crate) fn set_frozen(&self, is_frozen: bool) {
+    pub fn set_frozen(&self, is_frozen: bool) {
         self.0.answering.set_frozen(is_frozen);
     }
 
@@ -240,7 +228,7 @@ impl Session {
     }
 
     /// Opens a stream with a request.
-    pub(crate) fn request(
+    pub fn request(
         &self,
         request: Request,
         receiver: Arc<dyn Receive>,
@@ -263,7 +251,7 @@ impl Session {
     }
 
     /// Takes up a stream of an earlier conversation.
-    pub(crate) fn take_up(&self, stream: StreamId, after: u64, receiver: Arc<dyn Receive>) {
+    pub fn take_up(&self, stream: StreamId, after: u64, receiver: Arc<dyn Receive>) {
         let mut streams = self.0.streams.lock();
         if let Some(end) = &streams.end {
             let end = end.clone();
@@ -277,7 +265,7 @@ impl Session {
     }
 
     /// Tells how much input of a stream that was taken up had arrived.
-    pub(crate) fn input_arrived(&self, stream: StreamId, bytes: u64) {
+    pub fn input_arrived(&self, stream: StreamId, bytes: u64) {
         let streams = self.0.streams.lock();
         if let Some(open) = streams.open.get(&stream) {
             *open.input.sending.lock() = Sending::new(bytes, INPUT_WINDOW);
@@ -286,27 +274,27 @@ impl Session {
     }
 
     /// Says something on a stream that is open.
-    pub(crate) fn say(&self, stream: StreamId, request: Request) {
+    pub fn say(&self, stream: StreamId, request: Request) {
         self.put(stream, &Body::Request(request));
     }
 
     /// Allows the other side to send up to this byte.
-    pub(crate) fn allow(&self, stream: StreamId, limit: u64) {
+    pub fn allow(&self, stream: StreamId, limit: u64) {
         self.put(stream, &Body::Credit(limit));
     }
 
     /// Says that a stream's input is whole.
-    pub(crate) fn close_input(&self, stream: StreamId) {
+    pub fn close_input(&self, stream: StreamId) {
         self.put(stream, &Body::Close);
     }
 
     /// Hears no more of a stream.
-    pub(crate) fn forget(&self, stream: StreamId) {
+    pub fn forget(&self, stream: StreamId) {
         self.0.streams.lock().open.remove(&stream);
     }
 
     /// Sends input as the sandbox takes it; false if the stream is gone.
-    pub(crate) async fn send(&self, stream: StreamId, mut data: &[u8]) -> bool {
+    pub async fn send(&self, stream: StreamId, mut data: &[u8]) -> bool {
         while !data.is_empty() {
             if self.while_it_answers(self.0.outbox.room()).await.is_err() {
                 return false;

@@ -11,27 +11,27 @@ use frames::{
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use super::SessionEnd;
+use crate::SessionEnd;
 
 /// All streams of a conversation that are open.
 #[derive(Debug)]
-pub(super) struct Streams {
+pub(crate) struct Streams {
     /// Number of the next one.
-    pub(super) next: u32,
-    pub(super) open: HashMap<StreamId, Open>,
+    pub(crate) next: u32,
+    pub(crate) open: HashMap<StreamId, Open>,
     /// Why it is over.
-    pub(super) end: Option<SessionEnd>,
+    pub(crate) end: Option<SessionEnd>,
 }
 
 /// A stream that is open.
 #[derive(Debug)]
-pub(super) struct Open {
-    pub(super) receiver: Arc<dyn Receive>,
-    pub(super) input: Arc<Input>,
+pub(crate) struct Open {
+    pub(crate) receiver: Arc<dyn Receive>,
+    pub(crate) input: Arc<Input>,
 }
 
 /// Who hears what comes on a stream. Called by the session's reader, so it must not wait.
-pub(crate) trait Receive: Send + Sync + std::fmt::Debug {
+pub trait Receive: Send + Sync + std::fmt::Debug {
     /// Output; the credit to send, or that more came than there was credit for.
     fn data(&self, is_error: bool, data: Bytes) -> Result<Option<u64>, SessionEnd>;
     /// An event; true if it is the stream's last.
@@ -44,14 +44,14 @@ pub(crate) trait Receive: Send + Sync + std::fmt::Debug {
 
 /// The sending side of a stream.
 #[derive(Debug)]
-pub(super) struct Input {
-    pub(super) sending: Mutex<Sending>,
-    pub(super) changed: Notify,
+pub(crate) struct Input {
+    pub(crate) sending: Mutex<Sending>,
+    pub(crate) changed: Notify,
 }
 
 impl Input {
     /// Of which so many bytes were sent.
-    pub(super) fn new(sent: u64) -> Arc<Self> {
+    pub(crate) fn new(sent: u64) -> Arc<Self> {
         Arc::new(Self {
             sending: Mutex::new(Sending::new(sent, INPUT_WINDOW)),
             changed: Notify::new(),

@@ -2,17 +2,21 @@
 //! of them, filled once, read-only in every sandbox. It is filled by the engine's archive API, since
 //! folders of this computer mean nothing to an engine elsewhere.
 
-use std::{collections::HashMap, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
 
 use bytes::Bytes;
 use containers::{Bind, ContainerSpec, Engine, EngineError};
 use tokio::sync::Mutex;
 
-use crate::{
-    container::{INIT_FOLDER, INIT_PROGRAM, KIND_INIT, Labels},
-    error::SandboxError,
-};
-
+/// Where the volume with the program is seen.
+pub const INIT_FOLDER: &str = "/.vivarium";
+/// The program itself.
+pub const INIT_PROGRAM: &str = "/.vivarium/sandbox-init";
 /// How long another process may take to fill it, before its container is taken for left over.
 const FILLING: Duration = Duration::from_secs(20);
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
@@ -20,18 +24,32 @@ const LOOK_AGAIN: Duration = Duration::from_millis(200);
 const HOSTS_FILE: &str = "hosts";
 const HOSTS: &str = "127.0.0.1\tlocalhost sandbox\n::1\tlocalhost ip6-localhost ip6-loopback\n";
 
-/// What a sandbox has of the volume.
+/// What a container has of the volume.
 #[derive(Clone, Debug)]
-pub(crate) struct InitFiles {
+pub struct InitFiles {
     /// The volume.
-    pub(crate) volume: String,
+    pub volume: String,
     /// Path of the file with the names on the engine's computer, if it can be bound.
-    pub(crate) hosts: Option<String>,
+    pub hosts: Option<String>,
+}
+
+/// The program can't be brought into containers.
+#[derive(Debug, thiserror::Error)]
+pub enum InitError {
+    /// The program can't be read, or didn't arrive.
+    #[error("could not use the program sandbox-init: {reason}")]
+    Program {
+        /// Why.
+        reason: String,
+    },
+    /// The container engine failed.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
 }
 
 /// The program, and which volumes have it.
 #[derive(Debug)]
-pub(crate) struct InitVolume {
+pub struct InitVolume {
     program: PathBuf,
     read: Mutex<Option<Arc<Program>>>,
     /// What engines whose volume is known to be whole have, by their addresses.
@@ -45,7 +63,8 @@ struct Program {
 }
 
 impl InitVolume {
-    pub(crate) fn new(program: PathBuf) -> Self {
+    /// Of the program in this file, which is read when it is first needed.
+    pub fn new(program: PathBuf) -> Self {
         Self {
             program,
             read: Mutex::new(None),
@@ -54,26 +73,31 @@ impl InitVolume {
     }
 
     /// Forgets what is known of the engine's volumes: one may have been removed.
-    pub(crate) async fn look_again(&self) {
+    pub async fn look_again(&self) {
         self.filled.lock().await.clear();
     }
 
     /// Remembers that an engine can't bind the file with the names: Docker Desktop has its volumes on a
     /// computer of its own.
-    pub(crate) async fn forget_hosts(&self, engine: &Engine) {
+    pub async fn forget_hosts(&self, engine: &Engine) {
         if let Some(files) = self.filled.lock().await.get_mut(&engine.info().endpoint) {
             files.hosts = None;
         }
     }
 
-    /// What a sandbox has of the volume, once it is there and whole. `image` is any image that the engine
-    /// has: a container of it, which never starts, takes the files.
-    pub(crate) async fn ensure(
+    /// What a container has of the volume, whose name is `name` and the files' digest, once it is there and
+    /// whole. `image` is any image that the engine has: a container of it, which never starts, takes the
+    /// files.
+    ///
+    /// # Errors
+    /// [`InitError`]; [`is_image_missing`] if the engine has no such image.
+    pub async fn ensure(
         &self,
         engine: &Engine,
-        labels: &Labels,
+        name: &str,
+        labels: BTreeMap<String, String>,
         image: &str,
-    ) -> Result<InitFiles, SandboxError> {
+    ) -> Result<InitFiles, InitError> {
         let program = self.program().await?;
         // Held while it is filled: what is asked for meanwhile needs the same one.
         let mut filled = self.filled.lock().await;
@@ -81,10 +105,9 @@ impl InitVolume {
         if let Some(files) = filled.get(endpoint) {
             return Ok(files.clone());
         }
-        let volume = labels.named(&format!("sandbox-init-{}", program.digest));
-        let kind = labels.of_kind(KIND_INIT);
-        engine.ensure_volume(&volume, &kind).await?;
-        fill(engine, &program, &volume, kind, image).await?;
+        let volume = format!("{name}-{}", program.digest);
+        engine.ensure_volume(&volume, &labels).await?;
+        fill(engine, &program, &volume, labels, image).await?;
         // Podman takes no longer with a network.
         let folder = match engine.is_podman() {
             true => None,
@@ -98,13 +121,13 @@ impl InitVolume {
         Ok(files)
     }
 
-    async fn program(&self) -> Result<Arc<Program>, SandboxError> {
+    async fn program(&self) -> Result<Arc<Program>, InitError> {
         let mut read = self.read.lock().await;
         if let Some(program) = &*read {
             return Ok(Arc::clone(program));
         }
         let bytes = tokio::fs::read(&self.program).await;
-        let bytes = bytes.map_err(|error| SandboxError::Init {
+        let bytes = bytes.map_err(|error| InitError::Program {
             reason: format!("{}: {error}", self.program.display()),
         })?;
         let mut digest = blake3::Hasher::new();
@@ -125,9 +148,9 @@ async fn fill(
     engine: &Engine,
     program: &Program,
     volume: &str,
-    labels: std::collections::BTreeMap<String, String>,
+    labels: BTreeMap<String, String>,
     image: &str,
-) -> Result<(), SandboxError> {
+) -> Result<(), InitError> {
     let name = format!("{volume}-fill");
     let spec = ContainerSpec {
         name: name.clone(),
@@ -162,12 +185,12 @@ async fn fill(
     Ok(removed?)
 }
 
-async fn put(engine: &Engine, program: &Program, container: &str) -> Result<(), SandboxError> {
+async fn put(engine: &Engine, program: &Program, container: &str) -> Result<(), InitError> {
     let size = program.bytes.len() as u64;
     if engine.file_size(container, INIT_PROGRAM).await? == Some(size) {
         return Ok(());
     }
-    let archive = archive(&program.bytes).map_err(|error| SandboxError::Init {
+    let archive = archive(&program.bytes).map_err(|error| InitError::Program {
         reason: error.to_string(),
     })?;
     engine
@@ -175,7 +198,7 @@ async fn put(engine: &Engine, program: &Program, container: &str) -> Result<(), 
         .await?;
     match engine.file_size(container, INIT_PROGRAM).await? {
         Some(found) if found == size => Ok(()),
-        found => Err(SandboxError::Init {
+        found => Err(InitError::Program {
             reason: format!(
                 "{} of its {size} bytes arrived in the volume",
                 found.unwrap_or_default()
@@ -202,7 +225,7 @@ fn archive(program: &[u8]) -> std::io::Result<Bytes> {
 }
 
 /// Whether an engine refused since the image isn't there.
-pub(crate) fn is_image_missing(error: &EngineError) -> bool {
+pub fn is_image_missing(error: &EngineError) -> bool {
     match error {
         EngineError::Api {
             status: 404,

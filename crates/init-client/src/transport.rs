@@ -3,13 +3,13 @@
 use std::{io, pin::Pin};
 
 use bytes::Bytes;
-use futures_util::stream::BoxStream;
+use futures_util::{StreamExt, stream::BoxStream};
 use tokio::io::AsyncWrite;
 
 /// What a session reads and writes.
 pub struct Transport {
-    pub(super) reader: BoxStream<'static, io::Result<Bytes>>,
-    pub(super) writer: Pin<Box<dyn AsyncWrite + Send>>,
+    pub(crate) reader: BoxStream<'static, io::Result<Bytes>>,
+    pub(crate) writer: Pin<Box<dyn AsyncWrite + Send>>,
 }
 
 impl std::fmt::Debug for Transport {
@@ -18,14 +18,12 @@ impl std::fmt::Debug for Transport {
     }
 }
 
-#[cfg(test)]
 impl Transport {
     /// Of a pair of pipes, such as a process has.
     pub fn of_pipes(
         reader: impl tokio::io::AsyncRead + Send + 'static,
         writer: impl AsyncWrite + Send + 'static,
     ) -> Self {
-        use futures_util::StreamExt;
         Self {
             reader: tokio_util::io::ReaderStream::new(reader).boxed(),
             writer: Box::pin(writer),

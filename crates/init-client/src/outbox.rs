@@ -14,7 +14,7 @@ use tokio::{
 const FULL_BYTES: usize = 512 << 10;
 
 /// Says to a sandbox that was spoken to before, by the key of its last hello, that a host is back.
-pub(super) async fn attach(
+pub(crate) async fn attach(
     writer: &mut Pin<Box<dyn AsyncWrite + Send>>,
     key: Nonce,
     nonce: Nonce,
@@ -33,7 +33,7 @@ pub(super) async fn attach(
 
 /// Frames that wait.
 #[derive(Debug)]
-pub(super) struct Outbox {
+pub(crate) struct Outbox {
     state: Mutex<State>,
     filled: Notify,
     emptied: Notify,
@@ -48,7 +48,7 @@ struct State {
 
 impl Outbox {
     /// For a conversation of this epoch.
-    pub(super) fn new(epoch: u32) -> Self {
+    pub(crate) fn new(epoch: u32) -> Self {
         Self {
             state: Mutex::new(State {
                 encoder: Encoder::new(epoch),
@@ -62,12 +62,12 @@ impl Outbox {
 
     /// Puts a frame in. What is put into a closed one goes nowhere: its session has ended, which its
     /// streams are told by the reader.
-    pub(super) fn put(&self, stream: StreamId, body: &Body) -> Result<(), FrameError> {
+    pub(crate) fn put(&self, stream: StreamId, body: &Body) -> Result<(), FrameError> {
         self.encode(|encoder, into| encoder.write(stream, body, into))
     }
 
     /// Puts data in.
-    pub(super) fn put_input(&self, stream: StreamId, data: &[u8]) -> Result<(), FrameError> {
+    pub(crate) fn put_input(&self, stream: StreamId, data: &[u8]) -> Result<(), FrameError> {
         self.encode(|encoder, into| encoder.write_data(stream, Kind::Input, data, into))
     }
 
@@ -91,7 +91,7 @@ impl Outbox {
     }
 
     /// Waits until there is room for data.
-    pub(super) async fn room(&self) {
+    pub(crate) async fn room(&self) {
         loop {
             let emptied = self.emptied.notified();
             let mut emptied = std::pin::pin!(emptied);
@@ -107,14 +107,14 @@ impl Outbox {
     }
 
     /// Takes no more, and ends [`write_all`](Self::write_all) once what waits is written.
-    pub(super) fn close(&self) {
+    pub(crate) fn close(&self) {
         self.state.lock().is_closed = true;
         self.filled.notify_one();
         self.emptied.notify_waiters();
     }
 
     /// Writes what is put in, until it is closed.
-    pub(super) async fn write_all(
+    pub(crate) async fn write_all(
         &self,
         writer: &mut Pin<Box<dyn AsyncWrite + Send>>,
     ) -> io::Result<()> {

@@ -11,14 +11,15 @@ use frames::{
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use super::{Receive, Session, SessionEnd};
+use crate::{Receive, Session, SessionEnd};
 
 /// Events that may wait; a sandbox that says more without being read is not to be trusted.
 const MOST_EVENTS: usize = 4096;
 
-/// A stream of one's own. Dropping it before its end cancels what it does.
+/// A stream of one's own. Dropping it before its end cancels what it does; after it, what is kept of an
+/// exec is forgotten.
 #[derive(Debug)]
-pub(crate) struct Call {
+pub struct Call {
     session: Session,
     stream: StreamId,
     inbox: Arc<Inbox>,
@@ -26,7 +27,7 @@ pub(crate) struct Call {
 
 /// What comes on a stream.
 #[derive(Debug)]
-pub(crate) enum Piece {
+pub enum Piece {
     /// Bytes.
     Data(Bytes),
     /// An event.
@@ -47,17 +48,19 @@ struct State {
     events: usize,
     receiving: Receiving,
     is_ended: bool,
+    /// Whether something is kept of it until it is released.
+    is_exec: bool,
     over: Option<SessionEnd>,
 }
 
 impl Call {
     /// Asks.
-    pub(crate) fn new(session: &Session, request: Request) -> Result<Self, SessionEnd> {
+    pub fn new(session: &Session, request: Request) -> Result<Self, SessionEnd> {
         Self::with_window(session, request, OUTPUT_WINDOW)
     }
 
     /// Asks for much at once: that many bytes may be under way.
-    pub(crate) fn with_window(
+    pub fn with_window(
         session: &Session,
         request: Request,
         window: u64,
@@ -68,6 +71,7 @@ impl Call {
                 events: 0,
                 receiving: Receiving::new(0, window.max(OUTPUT_WINDOW)),
                 is_ended: false,
+                is_exec: matches!(request, Request::Exec(_)),
                 over: None,
             }),
             changed: Notify::new(),
@@ -86,7 +90,7 @@ impl Call {
     }
 
     /// What comes next; `None` after the last event.
-    pub(crate) async fn next(&self) -> Result<Option<Piece>, SessionEnd> {
+    pub async fn next(&self) -> Result<Option<Piece>, SessionEnd> {
         loop {
             let changed = self.inbox.changed.notified();
             let mut changed = std::pin::pin!(changed);
@@ -123,7 +127,7 @@ impl Call {
     }
 
     /// The first event, which for most requests is the answer.
-    pub(crate) async fn event(&self) -> Result<Event, SessionEnd> {
+    pub async fn event(&self) -> Result<Event, SessionEnd> {
         loop {
             match self.next().await? {
                 Some(Piece::Event(event)) => return Ok(event),
@@ -134,25 +138,36 @@ impl Call {
     }
 
     /// Sends input; false if the other side takes no more.
-    pub(crate) async fn send(&self, data: &[u8]) -> bool {
+    pub async fn send(&self, data: &[u8]) -> bool {
         self.session.send(self.stream, data).await
     }
 
     /// Says that the input is whole.
-    pub(crate) fn close_input(&self) {
+    pub fn close_input(&self) {
         self.session.close_input(self.stream);
+    }
+
+    /// Says something about it, such as that its terminal has another size.
+    pub fn say(&self, request: Request) {
+        self.session.say(self.stream, request);
     }
 }
 
 impl Drop for Call {
     fn drop(&mut self) {
-        let is_open = {
+        let (is_over, is_exec) = {
             let state = self.inbox.state.lock();
-            !state.is_ended && state.over.is_none()
+            (state.over.is_some(), state.is_exec)
         };
-        if is_open {
+        if is_over {
+            return;
+        }
+        if !self.inbox.state.lock().is_ended {
             self.session.forget(self.stream);
             self.session.say(self.stream, Request::Cancel);
+        }
+        if is_exec {
+            self.session.say(self.stream, Request::Release);
         }
     }
 }

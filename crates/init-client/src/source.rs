@@ -6,10 +6,10 @@ use bytes::Bytes;
 use frames::{Decoded, Decoder, Frame, Mark};
 use futures_util::{StreamExt, stream::BoxStream};
 
-use super::SessionEnd;
+use crate::SessionEnd;
 
 /// Frames as they come.
-pub(super) struct Source {
+pub(crate) struct Source {
     decoder: Decoder,
     transport: BoxStream<'static, io::Result<Bytes>>,
     piece: Bytes,
@@ -17,7 +17,7 @@ pub(super) struct Source {
 
 impl Source {
     /// Frames behind a mark.
-    pub(super) fn new(mark: Mark, transport: BoxStream<'static, io::Result<Bytes>>) -> Self {
+    pub(crate) fn new(mark: Mark, transport: BoxStream<'static, io::Result<Bytes>>) -> Self {
         Self {
             decoder: Decoder::waiting(mark),
             transport,
@@ -25,7 +25,7 @@ impl Source {
         }
     }
 
-    pub(super) async fn next(&mut self) -> Result<Frame, SessionEnd> {
+    pub(crate) async fn next(&mut self) -> Result<Frame, SessionEnd> {
         loop {
             let mut left: &[u8] = &self.piece;
             let before = left.len();

@@ -1,0 +1,187 @@
+//! What is done with an agent's terminal in passing: a prompt is pasted, keys are typed, the screen is read.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+use agent_status::ToHelper;
+use frames::message::{Event, Exec, Request};
+use init_client::{Call, Piece};
+
+use crate::{agent::Agent, error::AgentError, link::argv};
+
+/// The session's one pane, by its exact name.
+const PANE: &str = "=agent:";
+/// The most of a prompt that is pasted.
+const MOST_PASTE_BYTES: usize = 1 << 20;
+/// The most keys at once.
+const MOST_KEYS: usize = 256;
+/// The most that a command may say.
+const MOST_OUTPUT_BYTES: usize = 4 << 20;
+
+/// What a command in an agent's container said.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Output {
+    /// What it wrote, to stdout and stderr.
+    pub bytes: Vec<u8>,
+    /// What it returned; 128 and the signal if one ended it.
+    pub code: i32,
+}
+
+/// Pastes a prompt and presses Enter.
+pub(crate) async fn send(agent: &Arc<Agent>, text: &str) -> Result<(), AgentError> {
+    static LAST: AtomicU64 = AtomicU64::new(0);
+    let prompt = agent_status::paste(text);
+    if prompt.trim().is_empty() || prompt.len() > MOST_PASTE_BYTES {
+        let most_kb = MOST_PASTE_BYTES >> 10;
+        return Err(AgentError::Invalid {
+            field: "prompt",
+            reason: format!("up to {most_kb} KiB of text are expected, and at least a character"),
+        });
+    }
+    let number = LAST.fetch_add(1, Ordering::Relaxed);
+    let buffer = format!("vivarium-{}-{number}", std::process::id());
+    let words = [
+        // A person may be looking back: what is sent is for the tool.
+        "tmux",
+        "-u",
+        "if-shell",
+        "-F",
+        "-t",
+        PANE,
+        "#{pane_in_mode}",
+        "send-keys -t =agent: -X cancel",
+        ";",
+        "load-buffer",
+        "-b",
+        &buffer,
+        "-",
+        ";",
+        "paste-buffer",
+        "-p",
+        "-r",
+        "-d",
+        "-b",
+        &buffer,
+        "-t",
+        PANE,
+        ";",
+        "send-keys",
+        "-t",
+        PANE,
+        "Enter",
+    ];
+    command(
+        agent,
+        "send a prompt to",
+        argv(&words, true),
+        prompt.as_bytes(),
+    )
+    .await?;
+    agent.tell(ToHelper::Sent {
+        bytes: prompt.len() as u64,
+    });
+    Ok(())
+}
+
+/// Types keys by their names in tmux, such as `C-c`, `Up`, `Enter` or `y`.
+pub(crate) async fn keys(agent: &Arc<Agent>, keys: &[String]) -> Result<(), AgentError> {
+    let is_key = |key: &String| {
+        let plain = |byte: u8| byte.is_ascii_graphic();
+        // tmux takes a semicolon at a word's end for the end of its command.
+        (1..=16).contains(&key.len()) && key.bytes().all(plain) && !key.ends_with(';')
+    };
+    if keys.is_empty() || keys.len() > MOST_KEYS || !keys.iter().all(is_key) {
+        return Err(AgentError::Invalid {
+            field: "keys",
+            reason: format!(
+                "up to {MOST_KEYS} names of keys are expected, such as C-c, Up or Enter"
+            ),
+        });
+    }
+    let mut words = vec!["tmux", "-u", "send-keys", "-t", PANE, "--"];
+    words.extend(keys.iter().map(String::as_str));
+    command(agent, "type keys for", argv(&words, false), b"").await?;
+    agent.tell(ToHelper::Typed);
+    Ok(())
+}
+
+/// What its terminal shows, as text.
+pub(crate) async fn screen(agent: &Arc<Agent>) -> Result<String, AgentError> {
+    let words = ["tmux", "-u", "capture-pane", "-p", "-t", PANE];
+    let output = command(agent, "read the screen of", argv(&words, false), b"").await?;
+    Ok(String::from_utf8_lossy(&output).into_owned())
+}
+
+/// Runs a command that has to succeed.
+async fn command(
+    agent: &Arc<Agent>,
+    doing: &'static str,
+    exec: Exec,
+    input: &[u8],
+) -> Result<Vec<u8>, AgentError> {
+    let output = run(agent, exec, input).await?;
+    match output.code {
+        0 => Ok(output.bytes),
+        code => {
+            let words = String::from_utf8_lossy(&output.bytes);
+            let words = match words.trim() {
+                "" => format!("it returned {code}"),
+                words => agent_status::shown(words, 500),
+            };
+            Err(AgentError::Command {
+                id: agent.about.id.clone(),
+                doing,
+                reason: words,
+            })
+        }
+    }
+}
+
+/// Runs a command in the agent's container to its end.
+pub(crate) async fn run(
+    agent: &Arc<Agent>,
+    exec: Exec,
+    input: &[u8],
+) -> Result<Output, AgentError> {
+    let link = agent.link().await?;
+    let broken = |end: init_client::SessionEnd| agent.helper_error(end.to_string());
+    let call = Call::new(&link.session, Request::Exec(exec)).map_err(broken)?;
+    let feeds = async {
+        // What takes no input has ended, which is told below.
+        call.send(input).await;
+        call.close_input();
+    };
+    let reads = async {
+        let mut bytes = Vec::new();
+        loop {
+            match call.next().await.map_err(broken)? {
+                Some(Piece::Data(data)) if bytes.len() + data.len() <= MOST_OUTPUT_BYTES => {
+                    bytes.extend_from_slice(&data);
+                }
+                Some(Piece::Data(_)) => return Err(agent.helper_error("a command said too much")),
+                Some(Piece::Event(Event::Exited(exit))) => {
+                    let code = exit.code.or(exit.signal.map(|signal| 128 + signal));
+                    return Ok(Output {
+                        bytes,
+                        code: code.unwrap_or(-1),
+                    });
+                }
+                Some(Piece::Event(Event::Refused { message, .. })) => {
+                    return Err(agent.helper_error(message));
+                }
+                Some(Piece::Event(_)) => {}
+                None => return Err(agent.helper_error("a command's end is missing")),
+            }
+        }
+    };
+    let feeds = async {
+        feeds.await;
+        std::future::pending().await
+    };
+    tokio::select! {
+        output = reads => output,
+        never = feeds => never,
+    }
+}
