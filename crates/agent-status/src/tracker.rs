@@ -134,10 +134,8 @@ impl Tracker {
         }
         let mut outcome = Outcome::default();
         match event.name.as_str() {
-            "SessionStart" => {
-                if !matches!(self.state, AgentState::Working) {
-                    self.go(AgentState::Idle, event, &mut outcome);
-                }
+            "SessionStart" if !matches!(self.state, AgentState::Working) => {
+                self.go(AgentState::Idle, event, &mut outcome);
             }
             "PreToolUse" if asks_person(event) => self.wait(WaitingFor::Answer),
             "UserPromptSubmit" | "PromptSubmit" | "PreToolUse" | "PostToolUse"

@@ -1,7 +1,7 @@
 //! All agents of this installation, as their callers see them. What is done behind it is `keeper`'s.
 
 use std::{
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -24,6 +24,9 @@ use crate::{
 
 /// How long an agent may take from its start until its tool runs.
 const STARTS: Duration = Duration::from_secs(60);
+/// How long a list waits for agents that nobody has looked at yet, and how often it looks whether.
+const SETTLES: Duration = Duration::from_secs(2);
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
 /// How often another id is tried if a name is taken.
 const TRIES: u32 = 5;
 
@@ -43,6 +46,24 @@ impl Agents {
         }
         let task = tokio::spawn(Arc::clone(&keeper).run());
         (Self(keeper), task)
+    }
+
+    /// Waits, for a moment at most, until each agent was looked at: right after the start of this process
+    /// nobody has.
+    pub async fn settled(&self) {
+        let all: Vec<Arc<Agent>> = self.0.all.lock().values().cloned().collect();
+        let looks = async {
+            for agent in all {
+                let mut life = agent.life.subscribe();
+                drop(life.wait_for(|life| !matches!(life, Life::Detached)).await);
+                while agent.is_looked_at.load(Ordering::Acquire) {
+                    tokio::time::sleep(LOOK_AGAIN).await;
+                }
+                drop(agent.change.lock().await);
+            }
+        };
+        // What takes longer is shown as it is known.
+        let _ = tokio::time::timeout(SETTLES, looks).await;
     }
 
     /// Takes no more requests and lets go of all agents, which go on.

@@ -5,11 +5,11 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use agent_status::ToHelper;
+use agent_status::{ToHelper, write_line};
 use frames::message::{Event, Exec, Request};
-use init_client::{Call, Piece};
+use init_client::{Call, INIT_PROGRAM, Piece};
 
-use crate::{agent::Agent, error::AgentError, link::argv};
+use crate::{agent::Agent, container::SOCKET, error::AgentError, link::argv};
 
 /// The session's one pane, by its exact name.
 const PANE: &str = "=agent:";
@@ -79,10 +79,8 @@ pub(crate) async fn send(agent: &Arc<Agent>, text: &str) -> Result<(), AgentErro
         prompt.as_bytes(),
     )
     .await?;
-    agent.tell(ToHelper::Sent {
-        bytes: prompt.len() as u64,
-    });
-    Ok(())
+    let bytes = prompt.len() as u64;
+    report(agent, &ToHelper::Sent { bytes }).await
 }
 
 /// Types keys by their names in tmux, such as `C-c`, `Up`, `Enter` or `y`.
@@ -103,8 +101,14 @@ pub(crate) async fn keys(agent: &Arc<Agent>, keys: &[String]) -> Result<(), Agen
     let mut words = vec!["tmux", "-u", "send-keys", "-t", PANE, "--"];
     words.extend(keys.iter().map(String::as_str));
     command(agent, "type keys for", argv(&words, false), b"").await?;
-    agent.tell(ToHelper::Typed);
-    Ok(())
+    report(agent, &ToHelper::Typed).await
+}
+
+/// Tells the helper, and waits until it has heard: whoever sends may be gone at once.
+async fn report(agent: &Arc<Agent>, said: &ToHelper) -> Result<(), AgentError> {
+    let line = write_line(said).map_err(|error| agent.helper_error(error.to_string()))?;
+    let exec = argv(&[INIT_PROGRAM, "join", SOCKET], true);
+    run(agent, exec, &line).await.map(drop)
 }
 
 /// What its terminal shows, as text.

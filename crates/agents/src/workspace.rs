@@ -76,7 +76,7 @@ pub(crate) fn read_only(mount: &ReadOnlyMount) -> Result<PathBuf, AgentError> {
     if !target.is_absolute()
         || !is_plain
         || mount.target.contains(':')
-        || TAKEN.iter().any(|taken| holds(&taken))
+        || TAKEN.iter().any(holds)
         || Path::new(HOME).starts_with(target)
     {
         return Err(refused(&mount.target, "nothing can be mounted there"));

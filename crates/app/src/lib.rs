@@ -10,11 +10,13 @@
 //! - `body`, `endpoint`, `changes`: how a machine's API is asked, where it is, and what it tells
 //! - `notebook`, `kernel`, `snapshots`: cells, the kernel, stored namespaces
 //! - `mcp`, `desktop`, `evolve`, `jobs`, `runs`: a module for each of these features, and for long work
+//! - `agents`: AI coding tools in containers of their own
 //! - `sandboxes`, `e2b`, `sandbox_access`: sandboxes over HTTP, by two protocols, and for machines
 //! - `serve`, `page_policy`: all of that over HTTP, and what its pages may do
 //! - `secrets`, `tokens`, `settings`, `record_file`: what the person chose, and how it is kept
 //! - `untrusted`, `text_reader`, `blocking`: text from inside, text in pieces, work off the async threads
 
+mod agents;
 mod blocking;
 mod body;
 mod changes;
@@ -56,6 +58,7 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
+pub use self::agents::AgentTerminal;
 pub use desktop::Bridge;
 pub use doctor::{Check, Verdict};
 use futures_util::future::BoxFuture;
@@ -110,6 +113,8 @@ struct Inner {
     secrets: secrets::Secrets,
     shared: handle::Shared,
     handles: machines::Handles,
+    /// Agents, once somebody asks for them.
+    agents: agents::Slot,
     /// The server of this process, if it has one.
     serving: OnceLock<sandboxes::Serving>,
 }
@@ -168,6 +173,7 @@ impl App {
                     secrets: secrets::Secrets::of(&shared.options),
                     shared: shared.clone(),
                     handles: machines::Handles::default(),
+                    agents: agents::Slot::default(),
                     serving: OnceLock::new(),
                 }),
             };

@@ -5,6 +5,7 @@ use futures_util::future::BoxFuture;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use wire::{
+    agent::*,
     body::*,
     commands::*,
     evolve::*,

@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand};
 use jiff::Timestamp;
 use wire::tokens::Scope;
 
-use crate::{mcp::McpCommand, sandbox::SandboxCommand, since};
+use crate::{agent::AgentCommand, mcp::McpCommand, sandbox::SandboxCommand, since};
 
 const COMPLETION: &str = "\
 Examples:
@@ -218,6 +218,9 @@ pub enum Command {
     /// Run untrusted code and commands in sandboxes
     #[command(subcommand)]
     Sandbox(SandboxCommand),
+    /// Run AI coding tools, each in a container of its own
+    #[command(subcommand)]
+    Agent(AgentCommand),
     /// List the container engines on this computer and whether they are running
     Engines,
     /// Check what Vivarium needs on this computer and how to fix problems

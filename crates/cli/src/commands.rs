@@ -99,6 +99,7 @@ pub async fn carry_out(app: &App, command: Command, json: bool) -> Result<u8, Fa
         Command::Machine(command) => crate::machines::carry_out(app, command, json).await,
         Command::Secret(command) => crate::secrets::carry_out(app, command, json).await,
         Command::Token(command) => crate::tokens::carry_out(app, command, json).await,
+        Command::Agent(command) => crate::agent::carry_out(app, command, json).await,
         Command::Sandbox(command) => crate::sandbox::carry_out(app, command, json).await,
         Command::Completion { .. } | Command::Man => {
             unreachable!("they are printed before there is an app")

@@ -1,6 +1,6 @@
 //! `vivarium`: the app without a window.
 //!
-//! Start reading at `arguments`, its shape, and `commands`, where each command begins. `exec`, `evolve`,
+//! Start reading at `arguments`, its shape, and `commands`, where each command begins. `agent`, `exec`, `evolve`,
 //! `jobs`, `machines`, `mcp`, `sandbox`, `secrets`, `serve` and `tokens` are commands of that name.
 //!
 //! - `run`, `ask`: a run that the terminal follows, and questions to a person
@@ -8,6 +8,7 @@
 //! - `template`: where the machine's template is
 
 mod advice;
+mod agent;
 mod arguments;
 mod ask;
 mod commands;

@@ -162,7 +162,8 @@ async fn hang_up(app: &App, name: &str) {
     }
 }
 
-async fn heard(signal: &mut Option<Signal>) {
+/// Ends when the signal comes; never if it can't be heard.
+pub async fn heard(signal: &mut Option<Signal>) {
     match signal {
         Some(signal) => {
             signal.recv().await;

@@ -10,6 +10,9 @@ use futures_util::future::BoxFuture;
 
 use crate::{connect::Engine, error::EngineError, image::ordered};
 
+/// Volumes by their names, each with its labels.
+type VolumeLabels = BTreeMap<String, HashMap<String, String>>;
+
 /// A bridge network to make.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NetworkSpec {
@@ -216,7 +219,7 @@ impl Engine {
     pub fn labelled_volumes<'a>(
         &'a self,
         labels: &'a BTreeMap<String, String>,
-    ) -> BoxFuture<'a, Result<BTreeMap<String, HashMap<String, String>>, EngineError>> {
+    ) -> BoxFuture<'a, Result<VolumeLabels, EngineError>> {
         Box::pin(async move {
             let words = labels.iter().map(|(name, value)| format!("{name}={value}"));
             let filters = HashMap::from([("label", words.collect::<Vec<_>>())]);

@@ -59,6 +59,17 @@ macro_rules! for_each_app_command {
             sandbox_file_read: SandboxPath => SandboxFile, "Reads one of its files.";
             sandbox_file_write: SandboxFileWriteRequest => FileEntry, "Writes one of its files.";
             sandbox_file_remove: SandboxPath => Nothing, "Removes one of its files or folders.";
+            agent_list: Nothing => AgentList, "The agents as they stand.";
+            agent_start: StartAgent => AgentView, "Starts an agent in a container of its own.";
+            agent_send: AgentSendRequest => Nothing, "Sends an agent a prompt.";
+            agent_keys: AgentKeysRequest => Nothing, "Types keys into an agent's terminal.";
+            agent_answer: AgentAnswerRequest => Nothing, "Answers what an agent asks for.";
+            agent_stop: AgentStopRequest => Nothing, "Ends an agent's tool; it can be resumed unless nothing is kept.";
+            agent_pause: AgentName => AgentView, "Freezes an agent's processes.";
+            agent_resume: AgentName => AgentView, "Continues an agent that is paused, ended or missing.";
+            agent_remove: AgentName => Nothing, "Removes an agent with all that is in it.";
+            agent_clean: Nothing => AgentsCleaned, "Removes all agents and their network.";
+            agent_logs: AgentLogsRequest => LogLines, "What happened to an agent.";
         }
     };
 }

@@ -6,6 +6,7 @@ use std::{any::TypeId, collections::BTreeMap, fmt::Write as _, fs, path::Path};
 
 use ts_rs::{Config, TS, TypeVisitor};
 use wire::{
+    agent::*,
     body::*,
     commands::*,
     evolve::*,

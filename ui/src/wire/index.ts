@@ -30,6 +30,130 @@ url: string, } | { "kind": "text",
 /** The words. */
 text: string, };
 
+/** Asks for `agent_answer`. */
+export type AgentAnswerRequest = {
+/** Which agent. */
+id: AgentId,
+/** Which of its asks. */
+ask: number,
+/** Whether it may. */
+allow: boolean,
+/** Why not, for the tool. */
+message: string | null, };
+
+/**
+ * Something that an agent wants to do and asks for. What it says about it comes from inside: text,
+ * and nothing else.
+ */
+export type AgentAsk = {
+/** Names it, as long as it is open. */
+id: number,
+/** The tool's own tool, such as `Bash`. */
+tool: string,
+/** What it is about, such as a command line. */
+detail: string, };
+
+/**
+ * Names an agent: lower-case letters and digits, so that it can be a part of a container's, a volume's and
+ * a branch's name.
+ */
+export type AgentId = string;
+
+/** Asks for `agent_keys`. */
+export type AgentKeysRequest = {
+/** To which agent. */
+id: AgentId,
+/** Their names in tmux, such as `C-c`, `Up` or `Enter`. */
+keys: Array<string>, };
+
+/** What an agent may use at most. */
+export type AgentLimits = {
+/** Memory, in MiB. */
+memory_mb: number,
+/** Processors, 1.5 for one and a half. */
+cpus: number,
+/** Processes and threads. */
+pids: number, };
+
+/** All agents. */
+export type AgentList = {
+/** Newest first. */
+agents: Array<AgentView>,
+/** Containers that are labelled as agents and can't be one, by name: hostile or broken labels. */
+odd: Array<string>, };
+
+/** Asks for `agent_logs`. */
+export type AgentLogsRequest = {
+/** Of which agent. */
+id: AgentId,
+/** How many lines from the end. */
+lines: number, };
+
+/** Names an agent. */
+export type AgentName = {
+/** Which one. */
+id: AgentId, };
+
+/** Asks for `agent_send`. */
+export type AgentSendRequest = {
+/** To which agent. */
+id: AgentId,
+/** Pasted into its terminal, without control characters. */
+text: string, };
+
+/** Where an agent stands. */
+export type AgentState = { "name": "starting" } | { "name": "working" } | { "name": "waiting",
+/** For what. */
+on: WaitingFor, } | { "name": "your_turn" } | { "name": "idle" } | { "name": "failed",
+/** Why. */
+reason: string, } | { "name": "exited",
+/** What it returned; none if a signal ended it, or nobody saw it. */
+code: number | null, } | { "name": "paused" } | { "name": "missing" } | { "name": "unknown" };
+
+/** Asks for `agent_stop`. */
+export type AgentStopRequest = {
+/** Which agent. */
+id: AgentId,
+/** What is kept. */
+keep: KeepAgent, };
+
+/** An agent. */
+export type AgentView = {
+/** Its id. */
+id: AgentId,
+/** Its container's name. */
+container: string,
+/** The tool. */
+tool: string,
+/** The image that it was made of. */
+image: string,
+/** What a person calls it. */
+title: string | null,
+/** Where it stands. */
+state: AgentState,
+/** What it asks for, oldest first. */
+asks: Array<AgentAsk>,
+/** The tool's own id of the conversation. */
+conversation: string | null,
+/** What it works on. */
+workspace: AgentWorkspace,
+/** Its limits. */
+limits: AgentLimits,
+/** Unix milliseconds of its creation. */
+created_at_ms: number,
+/** Whether it can be resumed now. */
+resumable: boolean, };
+
+/** What an agent works on, at `/workspace`. */
+export type AgentWorkspace = { "kind": "volume" } | { "kind": "in_place",
+/** Absolute path. */
+path: string, };
+
+/** Answer of `agent_clean`. */
+export type AgentsCleaned = {
+/** How many were removed. */
+count: number, };
+
 /** Answer of `app_info`. */
 export type AppInfo = {
 /** This workspace's version. */
@@ -713,6 +837,9 @@ export type JobState = { "kind": "queued" } | { "kind": "awaits_approval" } | { 
 /** Why, in one line. */
 why: string, } | { "kind": "cancelled" } | { "kind": "interrupted" };
 
+/** What is kept when an agent is stopped. */
+export type KeepAgent = "all" | "nothing";
+
 /** A cell that the kernel knows. */
 export type KernelCell = {
 /** The view's id of the cell. */
@@ -1392,6 +1519,13 @@ rows: number, };
 /** What happens if a sandbox's image isn't there. */
 export type Pull = "missing" | "never";
 
+/** Something of this computer that an agent sees and can't change. */
+export type ReadOnlyMount = {
+/** Absolute path here. */
+source: string,
+/** Absolute path in the container. */
+target: string, };
+
 /** Asks for `machine_remove`. */
 export type RemoveRequest = {
 /** The home volume too: logins, files in `/root`. */
@@ -1920,6 +2054,27 @@ export type SnapshotRequest = {
 /** A new name, or the newest snapshot, where left out. */
 name?: string, };
 
+/** An agent to start. */
+export type StartAgent = {
+/** The tool's name in the catalogue. */
+tool: string,
+/** Image; the tool's own if none. */
+image: string | null,
+/** What it works on. */
+workspace: AgentWorkspace,
+/** What it is to do; it waits for a person if there is none. */
+prompt: string | null,
+/** What a person calls it. */
+title: string | null,
+/** Limits; the settings' if none. */
+limits: AgentLimits | null,
+/** Networks that it joins, beside the agents' own. */
+networks: Array<string>,
+/** Whether `host.docker.internal` leads to this computer. */
+host_access: boolean,
+/** Files and folders of this computer that it reads. */
+mounts: Array<ReadOnlyMount>, };
+
 /** What a run does, in this order; `undo` only where one of the others failed. */
 export type StepName = "prepare" | "build" | "prove" | "carry" | "swap" | "settle" | "tidy" | "undo";
 
@@ -2049,6 +2204,9 @@ variables: Array<Variable>,
 /** How many there are. */
 count: number, };
 
+/** What an agent waits for. */
+export type WaitingFor = "permission" | "answer" | "log_in";
+
 /** Every command about the app: what it is asked with, what it answers. */
 export interface AppCommands {
   /** Versions and folders. */
@@ -2131,6 +2289,28 @@ export interface AppCommands {
   sandbox_file_write: { request: SandboxFileWriteRequest; answer: FileEntry };
   /** Removes one of its files or folders. */
   sandbox_file_remove: { request: SandboxPath; answer: Nothing };
+  /** The agents as they stand. */
+  agent_list: { request: Nothing; answer: AgentList };
+  /** Starts an agent in a container of its own. */
+  agent_start: { request: StartAgent; answer: AgentView };
+  /** Sends an agent a prompt. */
+  agent_send: { request: AgentSendRequest; answer: Nothing };
+  /** Types keys into an agent's terminal. */
+  agent_keys: { request: AgentKeysRequest; answer: Nothing };
+  /** Answers what an agent asks for. */
+  agent_answer: { request: AgentAnswerRequest; answer: Nothing };
+  /** Ends an agent's tool; it can be resumed unless nothing is kept. */
+  agent_stop: { request: AgentStopRequest; answer: Nothing };
+  /** Freezes an agent's processes. */
+  agent_pause: { request: AgentName; answer: AgentView };
+  /** Continues an agent that is paused, ended or missing. */
+  agent_resume: { request: AgentName; answer: AgentView };
+  /** Removes an agent with all that is in it. */
+  agent_remove: { request: AgentName; answer: Nothing };
+  /** Removes all agents and their network. */
+  agent_clean: { request: Nothing; answer: AgentsCleaned };
+  /** What happened to an agent. */
+  agent_logs: { request: AgentLogsRequest; answer: LogLines };
 }
 
 /** Every command about one machine. */

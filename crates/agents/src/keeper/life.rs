@@ -1,7 +1,10 @@
 //! An agent's container is made, started, stopped and removed. Whoever does one of these holds the agent's
 //! `change`.
 
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use containers::{Engine, EngineError, ListedState, NetworkSpec};
 use init_client::is_image_missing;
@@ -14,6 +17,10 @@ use crate::{
     error::AgentError,
     workspace,
 };
+
+/// How long the container of a tool that ended may take to end, and how often it is looked whether.
+const ENDS: Duration = Duration::from_secs(10);
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 impl Keeper {
     /// Makes its container, and what that needs, and starts it. Volumes that are there stay as they are.
@@ -96,7 +103,17 @@ impl Keeper {
     pub(crate) async fn resume(self: &Arc<Self>, agent: &Arc<Agent>) -> Result<(), AgentError> {
         let engine = self.engine().await?;
         let name = agent.about.id.container();
-        match self.listed(agent).await? {
+        let mut state = self.listed(agent).await?;
+        // What has said that it ended still takes a moment.
+        let deadline = Instant::now() + ENDS;
+        while state == Some(ListedState::Running)
+            && !agent.snapshot.borrow().state.is_live()
+            && Instant::now() < deadline
+        {
+            tokio::time::sleep(LOOK_AGAIN).await;
+            state = self.listed(agent).await?;
+        }
+        match state {
             Some(ListedState::Running) => return Ok(()),
             Some(ListedState::Paused) => {
                 engine.unpause_container(&name).await?;

@@ -29,7 +29,7 @@ pub(crate) use machine::{is_living, owner as machine_owner};
 pub(crate) use refusal::Refusal;
 pub(crate) use request::{Asking, json};
 pub(crate) use routes::{closed, open};
-pub(crate) use service::Service;
+pub(crate) use service::{Service, init_binary};
 pub(crate) use serving::Serving;
 pub(crate) use sessions::{idempotency_key, seconds};
 pub(crate) use slot::Slot;

@@ -265,7 +265,7 @@ impl FromRequestParts<Service> for DefaultNetwork {
 
 /// The program that becomes PID 1: the template's static one (of a package, or of a checkout that built
 /// it), which runs in every image; else one beside this program.
-fn init_binary(template: &Path) -> Option<PathBuf> {
+pub(crate) fn init_binary(template: &Path) -> Option<PathBuf> {
     if let Some(told) = std::env::var_os(INIT_VARIABLE).filter(|told| !told.is_empty()) {
         return Some(told.into());
     }

@@ -1,0 +1,125 @@
+//! `vivarium agent`: AI coding tools in containers of their own, from the command line.
+
+mod arguments;
+mod attach;
+mod lists;
+
+use app::App;
+use serde_json::{Value, json};
+use tokio::io::AsyncReadExt;
+use wire::{
+    agent::{AgentId, AgentView, AgentsCleaned, KeepAgent, StartAgent},
+    failure::{Failure, FailureCode},
+};
+
+pub use arguments::AgentCommand;
+
+use crate::{commands::call, print};
+
+/// The most that is read of a prompt on stdin.
+const MOST_PROMPT_BYTES: u64 = 2 << 20;
+
+/// Carries one of them out; answers the exit code.
+///
+/// # Errors
+/// The app's.
+pub async fn carry_out(app: &App, command: AgentCommand, json: bool) -> Result<u8, Failure> {
+    match command {
+        AgentCommand::Run(asked) => {
+            let detach = asked.detach;
+            let request: StartAgent = asked.into();
+            let view: AgentView = call(app, "agent_start", json!(request)).await?;
+            match detach || json {
+                true => shown(&view, json),
+                false => attach::attach(app, &view.id, false).await,
+            }
+        }
+        AgentCommand::Ls => lists::agents(app, json).await,
+        AgentCommand::Attach { id, read_only } => attach::attach(app, &read(&id)?, read_only).await,
+        AgentCommand::Send { id, text } => {
+            let text = match text.as_slice() {
+                [dash] if dash == "-" => stdin().await?,
+                words => words.join(" "),
+            };
+            let request = json!({ "id": read(&id)?, "text": text });
+            call::<Value>(app, "agent_send", request).await?;
+            Ok(0)
+        }
+        AgentCommand::Logs { id, tail } => lists::logs(app, &read(&id)?, tail, json).await,
+        AgentCommand::Stop { ids, rm } => {
+            let keep = match rm {
+                true => KeepAgent::Nothing,
+                false => KeepAgent::All,
+            };
+            for id in ids {
+                let request = json!({ "id": read(&id)?, "keep": keep });
+                call::<Value>(app, "agent_stop", request).await?;
+                lists::done(&id, json);
+            }
+            Ok(0)
+        }
+        AgentCommand::Resume { id } => {
+            let request = json!({ "id": read(&id)? });
+            let view: AgentView = call(app, "agent_resume", request).await?;
+            shown(&view, json)
+        }
+        AgentCommand::Rm { ids } => {
+            for id in ids {
+                call::<Value>(app, "agent_remove", json!({ "id": read(&id)? })).await?;
+                lists::done(&id, json);
+            }
+            Ok(0)
+        }
+        AgentCommand::Clean => {
+            let cleaned: AgentsCleaned = call(app, "agent_clean", Value::Null).await?;
+            match json {
+                true => print::json(&cleaned),
+                false => print::line(&format!(
+                    "Removed {} and their network.",
+                    print::count(cleaned.count.into(), "agent")
+                )),
+            }
+            Ok(0)
+        }
+    }
+}
+
+fn shown(view: &AgentView, json: bool) -> Result<u8, Failure> {
+    match json {
+        true => print::json(view),
+        false => print::line(view.id.as_str()),
+    }
+    Ok(0)
+}
+
+/// The id that a person gave, or the name of its container.
+fn read(text: &str) -> Result<AgentId, Failure> {
+    let id = AgentId::of_container(text).map_or_else(|| text.parse(), Ok);
+    id.map_err(|error| Failure::new(FailureCode::Invalid, error.to_string()))
+}
+
+async fn stdin() -> Result<String, Failure> {
+    let mut text = String::new();
+    let mut stdin = tokio::io::stdin().take(MOST_PROMPT_BYTES);
+    stdin.read_to_string(&mut text).await.map_err(|error| {
+        Failure::new(
+            FailureCode::Invalid,
+            "The prompt could not be read from stdin",
+        )
+        .because(error.to_string())
+    })?;
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_agent_is_named_by_its_id_or_its_container() {
+        for text in ["a1", "tmux-agent-a1"] {
+            assert_eq!(read(text).unwrap().as_str(), "a1");
+        }
+        assert!(read("../a1").is_err());
+    }
+}
