@@ -288,14 +288,11 @@ mod tests {
         assert_eq!(spec.limits.memory_bytes, Some(512 << 20));
         assert_eq!((spec.limits.cpus, spec.limits.pids), (Some(1.0), Some(256)));
         assert!(spec.ports.is_empty());
-        let [init, hosts] = spec.binds.as_slice() else {
+        let [init] = spec.binds.as_slice() else {
             panic!("{:?}", spec.binds)
         };
         assert!(init.read_only && !init.source.contains('/'));
-        assert_eq!(
-            (hosts.target.as_str(), hosts.read_only),
-            ("/etc/hosts", true)
-        );
+        assert_eq!(spec.files["/etc/hosts"], "/volumes/v/hosts");
         for folder in WRITABLE.into_iter().chain(["/var/lib/data"]) {
             let options = &spec.tmpfs[folder];
             for option in ["size=256m", "nosuid", "nodev", "nr_inodes=65536"] {

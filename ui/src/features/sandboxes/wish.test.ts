@@ -7,7 +7,7 @@ import { plainRequest, presetWish, requestOf, wrongWith } from "./wish";
 const DEFAULTS: SandboxDefaults = { image: "aios-sandbox", limits: { memory_mb: 512, cpus: 1, pids: 256, disk_mb: 256 }, network: "none", ttl_s: 3600, longest_ttl_s: 86_400 };
 
 test("one click leaves everything to the settings, and the form begins with them", () => {
-  expect(Object.values(plainRequest()).filter((value) => typeof value !== "object")).toEqual([false]);
+  expect(Object.values(plainRequest()).filter((value) => typeof value !== "object")).toEqual([false, false]);
   const wish = presetWish(DEFAULTS);
   expect(wrongWith(wish, DEFAULTS)).toBeNull();
   expect(requestOf(wish)).toMatchObject({ image: "aios-sandbox", network: "none", memory_mb: 512, cpus: 1, ttl_s: 3600, on_timeout: "kill" });
