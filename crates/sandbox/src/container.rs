@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use containers::{Bind, ContainerSpec, Engine, EngineError, Limits, Logging, NetworkSpec};
-use init_client::{INIT_FOLDER, INIT_PROGRAM};
+use init_client::{INIT_FOLDER, INIT_PROGRAM, InitFiles};
 use wire::sandbox::{DiskKind, NetworkMode, SandboxId};
 
 use crate::{disk, shape::Shape};

@@ -196,7 +196,10 @@ impl Launcher {
     async fn init_files(&self, engine: &Engine, shape: &Shape) -> Result<InitFiles, SandboxError> {
         let name = self.labels.named("sandbox-init");
         let labels = self.labels.of_kind(KIND_INIT);
-        Ok(self.init.ensure(engine, &name, labels, &shape.image).await?)
+        Ok(self
+            .init
+            .ensure(engine, &name, labels, &shape.image)
+            .await?)
     }
 
     fn plan<'a>(
