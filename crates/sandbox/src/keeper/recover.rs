@@ -25,10 +25,14 @@ impl Keeper {
         let keeper = Arc::clone(self);
         let sandbox = Arc::clone(sandbox);
         self.tasks.spawn(async move {
-            let end = session.over().await;
-            if keeper.stopping.is_cancelled() {
-                return;
-            }
+            let end = tokio::select! {
+                end = session.over() => end,
+                () = keeper.stopping.cancelled() => {
+                    // One that was spoken to again, or made, while this process ends is no exception.
+                    session.close().await;
+                    return;
+                }
+            };
             let is_this = |life: &Life| match life {
                 Life::Running(now) => now.is_over(),
                 _ => false,

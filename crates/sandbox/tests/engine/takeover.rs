@@ -178,3 +178,24 @@ fn two_at_one_engine_leave_each_others_alone() {
     third.stop();
     assert!(site.containers().is_empty());
 }
+
+#[test]
+fn a_process_that_ends_while_it_takes_over_ends() {
+    if !wanted() {
+        return;
+    }
+    let site = Site::new("ends");
+    let first = Process::start(&site, settings());
+    let id = first.does(create(&first.sandboxes, CreateRequest::default()));
+    first.kill();
+    // Nobody knows how long it takes until the sandbox is spoken to again: all the way.
+    for pause_ms in 0..25 {
+        let next = Process::start(&site, settings());
+        next.does(tokio::time::sleep(Duration::from_millis(pause_ms)));
+        next.stop();
+    }
+    let last = Process::start(&site, settings());
+    let removed = last.does(last.sandboxes.remove(&Owner::Person, &id));
+    assert!(removed.unwrap());
+    last.stop();
+}
