@@ -3,6 +3,7 @@
 use containers::EngineError;
 use init_client::InitError;
 use wire::{
+    advice::Advice,
     agent::AgentId,
     failure::{Failure, FailureCode},
 };
@@ -113,6 +114,10 @@ impl From<InitError> for AgentError {
 impl From<AgentError> for Failure {
     fn from(error: AgentError) -> Self {
         let message = error.to_string();
+        if let AgentError::ImageMissing { .. } = error {
+            let how = "Build the images as docs/agents.md shows, with `docker build` in the folder `docker`.";
+            return Failure::new(FailureCode::NotFound, message).next(Advice::text(how));
+        }
         let code = match error {
             AgentError::Engine(error) => return error.into(),
             AgentError::NotFound(_) | AgentError::ImageMissing { .. } => FailureCode::NotFound,
