@@ -35,7 +35,7 @@ test("a page without the token is told so, and gets nothing", async () => {
 });
 
 test("the token leaves the address", () => {
-  expect(page.url()).toBe(`http://${server.address}/`);
+  expect(page.url()).toBe(`http://${server.address}/#machine`);
 });
 
 test("the machine starts, and the page says what it does", async () => {
