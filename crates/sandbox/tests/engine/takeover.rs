@@ -191,7 +191,7 @@ fn a_process_that_ends_while_it_takes_over_ends() {
     // Nobody knows how long it takes until the sandbox is spoken to again: all the way.
     for pause_ms in 0..25 {
         let next = Process::start(&site, settings());
-        next.does(tokio::time::sleep(Duration::from_millis(pause_ms)));
+        next.does(async { tokio::time::sleep(Duration::from_millis(pause_ms)).await });
         next.stop();
     }
     let last = Process::start(&site, settings());
