@@ -266,6 +266,12 @@ impl Instance {
 impl Drop for Instance {
     fn drop(&mut self) {
         let _ = self.vivarium(&["rm", "--home-volume"]);
+        // A server that was killed leaves the sandboxes that it had ready, where their image is there.
+        let label = format!("label=vivarium.instance={}", self.name);
+        let kind = "label=vivarium.kind=sandbox";
+        for id in docker(&["ps", "-aq", "--filter", &label, "--filter", kind]).lines() {
+            docker(&["rm", "-fv", id]);
+        }
     }
 }
 

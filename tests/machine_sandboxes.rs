@@ -18,21 +18,9 @@ const DEADLINE: Duration = Duration::from_secs(600);
 /// The image that scripts/test.sh builds.
 const IMAGE: &str = "vivarium-test-sandbox";
 
-/// Removes what a test leaves that fails while its host has sandboxes ready.
-struct Leftovers<'a>(&'a Instance);
-
-impl Drop for Leftovers<'_> {
-    fn drop(&mut self) {
-        for id in containers(self.0).lines() {
-            docker(&["rm", "-fv", id]);
-        }
-    }
-}
-
 #[test]
 fn a_machines_programs_use_sandboxes_as_its_owner_allows() {
     let machine = Instance::new();
-    let _leftovers = Leftovers(&machine);
     let config = machine
         .home
         .path()

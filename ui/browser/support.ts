@@ -86,6 +86,9 @@ export class Instance {
 
   remove(): void {
     this.vivarium("rm", "--home-volume");
+    // A server that was killed leaves the sandboxes that it had ready, where their image is there.
+    const left = docker("ps", "-aq", "--filter", `label=vivarium.instance=${this.name}`, "--filter", "label=vivarium.kind=sandbox");
+    if (left !== "") docker("rm", "-fv", ...left.split("\n"));
     rmSync(this.home, { recursive: true, force: true });
   }
 }
