@@ -66,7 +66,7 @@ impl Keeper {
             let words = match found {
                 Err(_) => return,
                 Ok(None) => "its container was removed from outside".to_owned(),
-                Ok(Some(found)) if !found.is_running() => ended(&found),
+                Ok(Some(found)) if !found.is_running() => ended(&found.state),
                 Ok(Some(_)) => match self.attach(&engine, sandbox).await {
                     Ok(()) => return,
                     Err(error) => {
@@ -187,9 +187,9 @@ impl Keeper {
 }
 
 /// How a container ended, for a person.
-fn ended(container: &Container) -> String {
+fn ended(state: &ContainerState) -> String {
     const KILLED_INSIDE: i64 = frames::KILLED_STATUS as i64;
-    match container.state {
+    match *state {
         ContainerState::Stopped {
             exit_code: KILLED_INSIDE,
         } => "all of its processes were killed, by a command in it or for using too much memory"
@@ -201,9 +201,29 @@ fn ended(container: &Container) -> String {
             "it was killed from outside, with its container engine, or for using too much memory"
                 .into()
         }
+        // What Docker writes down for a container that ran when it was last heard of.
+        ContainerState::Stopped { exit_code: 255 } => {
+            "it ended with its container engine, which does not know how".into()
+        }
         ContainerState::Stopped { exit_code } | ContainerState::Restarting { exit_code } => {
             format!("its first process ended with status {exit_code}")
         }
         ContainerState::Running { .. } => "it is running".into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_that_its_engine_lost_says_so() {
+        // 0 and 137: the engine ended it. 255: it was gone when the engine came back.
+        for exit_code in [0, 137, 255] {
+            let said = ended(&ContainerState::Stopped { exit_code });
+            assert!(said.contains("container engine"), "{exit_code}: {said}");
+        }
+        let said = ended(&ContainerState::Stopped { exit_code: 3 });
+        assert_eq!(said, "its first process ended with status 3");
     }
 }
