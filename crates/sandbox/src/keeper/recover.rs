@@ -3,7 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use containers::{Container, ContainerState, Engine};
+use containers::{ContainerState, Engine};
 use wire::sandbox::SandboxEventKind;
 
 use super::Keeper;
