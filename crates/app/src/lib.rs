@@ -12,6 +12,7 @@
 //! - `mcp`, `desktop`, `evolve`, `jobs`, `runs`: a module for each of these features, and for long work
 //! - `agents`: AI coding tools in containers of their own
 //! - `sandboxes`, `e2b`, `sandbox_access`: sandboxes over HTTP, by two protocols, and for machines
+//! - `tasks`: the queue of tasks, which run in sandboxes
 //! - `serve`, `page_policy`: all of that over HTTP, and what its pages may do
 //! - `secrets`, `tokens`, `settings`, `record_file`: what the person chose, and how it is kept
 //! - `untrusted`, `text_reader`, `blocking`: text from inside, text in pieces, work off the async threads
@@ -45,6 +46,7 @@ mod serve;
 mod services;
 mod settings;
 mod snapshots;
+mod tasks;
 mod terminal;
 mod text_reader;
 mod tokens;
@@ -69,6 +71,7 @@ pub use notebook::CellTold;
 pub use page_policy::page_policy;
 pub use rpc::{APP_COMMANDS, MACHINE_COMMANDS};
 pub use serve::{Addresses, Running, ServeOptions, Served};
+pub use self::tasks::WorkOptions;
 pub use terminal::{Shown, TerminalInput, TerminalOutput};
 pub use text_reader::TextReader;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};

@@ -184,7 +184,7 @@ pub async fn a_log_keeps_its_end_and_says_what_is_missing(mut world: World) {
         .log(None, id.clone(), log.lines[3].number, 1000)
         .await
         .unwrap();
-    assert_eq!(log.lines[0].number, 92, "what was dropped has its numbers");
+    assert_eq!(log.lines[0].number, 91, "what was dropped has its numbers");
     let last = rest.lines.last().unwrap();
     assert!(
         last.number == 100 && last.text.starts_with("099"),
