@@ -61,6 +61,7 @@ use std::{
 };
 
 pub use self::agents::AgentTerminal;
+pub use self::tasks::WorkOptions;
 pub use desktop::Bridge;
 pub use doctor::{Check, Verdict};
 use futures_util::future::BoxFuture;
@@ -71,7 +72,6 @@ pub use notebook::CellTold;
 pub use page_policy::page_policy;
 pub use rpc::{APP_COMMANDS, MACHINE_COMMANDS};
 pub use serve::{Addresses, Running, ServeOptions, Served};
-pub use self::tasks::WorkOptions;
 pub use terminal::{Shown, TerminalInput, TerminalOutput};
 pub use text_reader::TextReader;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};

@@ -3,6 +3,7 @@
 use std::{path::PathBuf, sync::Arc};
 
 use tasks::{NewTask, Policy, SqliteStore, Store, SystemClock, Timekeeper, Worker, WorkerOptions};
+use tokio_util::sync::CancellationToken;
 use wire::{
     failure::{Failure, FailureCode},
     task::{TaskKind, TaskRequest},
@@ -103,6 +104,28 @@ impl Queue {
                 .map_err(|error| Refusal::invalid(format!("invalid files: {error}")))?;
         }
         Ok(task)
+    }
+}
+
+impl App {
+    /// Runs tasks until the app stops, or until those that run then have ended if it is `drained` first.
+    /// Ends with the worker.
+    ///
+    /// # Errors
+    /// If there is no queue, or there are no sandboxes to run tasks in.
+    pub async fn work(
+        &self,
+        options: WorkOptions,
+        drained: CancellationToken,
+    ) -> Result<impl Future<Output = ()> + use<>, Failure> {
+        let service = self.inner.shared.sandboxes.start(true).await?.clone();
+        service.sandboxes()?;
+        let working = service.work(options, drained).await?;
+        Ok(async move {
+            if let Err(error) = working.await {
+                tracing::error!(%error, "a worker's task failed");
+            }
+        })
     }
 }
 
