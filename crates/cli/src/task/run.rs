@@ -116,7 +116,7 @@ pub async fn run(api: &Api, asked: RunTask, json: bool) -> Result<u8, Failure> {
     } else if view.state != TaskState::Done {
         let why = view.error.as_deref().unwrap_or_default();
         print::note(&format!(
-            "The task {id} is {}: {why}",
+            "Task {id} {}: {why}",
             lists::word(view.state)
         ));
     }
