@@ -19,6 +19,11 @@ export interface Host {
    * A second subscription ends the first.
    */
   subscribe(after: number, take: (event: StreamEvent) => void): Promise<void>;
+  /**
+   * Where a page has to be let in: hears when it isn't, or is no longer. Known after the first call;
+   * told once, also if it is heard later.
+   */
+  onSignedOut?(hear: () => void): void;
   readonly clipboard: {
     read(): Promise<string>;
     write(text: string): Promise<void>;
