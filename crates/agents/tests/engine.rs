@@ -16,6 +16,8 @@ mod rights;
 mod send;
 #[path = "engine/viewers.rs"]
 mod viewers;
+#[path = "engine/work.rs"]
+mod work;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
