@@ -208,6 +208,10 @@ impl Drop for Site {
                 let _ = Command::new("docker").args(words).output();
             }
         }
+        for image in ["ai-shell", "ai-base", "tmux-agents-base"] {
+            let name = format!("{}-{image}:latest", self.instance);
+            let _ = Command::new("docker").args(["rmi", "--no-prune", &name]).output();
+        }
     }
 }
 
@@ -313,6 +317,54 @@ fn turns(tool: &str, key: &str, catalogue: &str, arguments: &str) {
     site.says(&["agent", "discard", "--yes", &id]);
     assert_eq!(site.git(&["for-each-ref", "refs/vivarium"]), "");
     assert_eq!(site.says(&["agent", "ls"]), "");
+}
+
+#[test]
+fn a_missing_image_is_built_before_the_start_and_no_program_of_the_project_runs() {
+    if std::env::var_os("VIVARIUM_TEST_ENGINE").is_none_or(|value| value != "1") {
+        eprintln!("left out: VIVARIUM_TEST_ENGINE=1 is not set");
+        return;
+    }
+    let site = Site::new("image", "[]");
+    let project = site.project();
+    // Whatever of the project git would run here leaves a trace.
+    let trap = format!("touch {}", site.home.path().join("trace").display());
+    site.git(&["config", "core.fsmonitor", &trap]);
+    site.git(&["config", "filter.x.clean", &trap]);
+    site.git(&["config", "filter.x.smudge", &trap]);
+    fs::write(project.join(".gitattributes"), "* filter=x\n").unwrap();
+    fs::write(project.join("README"), "Changed.\n").unwrap();
+    let missing = |tools: &Value| {
+        let tools = tools["tools"].as_array().unwrap();
+        let shell = tools.iter().find(|tool| tool["id"] == "shell").unwrap();
+        shell["state"]["kind"].clone()
+    };
+    assert_eq!(missing(&site.json(&["agent", "tools"])), "missing");
+    let project = project.display().to_string();
+    site.says(&["agent", "workspace", "add", &project]);
+    let mut run = vec!["agent", "run", "--detach", "--uncommitted", "--untracked"];
+    run.extend(["--workspace", &project]);
+    let id = site.says(&run).lines().last().unwrap().to_owned();
+    assert_eq!(missing(&site.json(&["agent", "tools"])), "present");
+    let container = format!("tmux-agent-{id}");
+    let seen = docker(&["exec", &container, "cat", "/workspace/README"]);
+    assert_eq!(seen, "Changed.");
+    assert_eq!(
+        site.agent()["image"],
+        format!("{}-ai-shell:latest", site.instance)
+    );
+    docker(&[
+        "exec",
+        &container,
+        "sh",
+        "-c",
+        "echo more >>/workspace/README",
+    ]);
+    let diff = site.says(&["agent", "diff", &id]);
+    assert!(diff.contains("+more"), "{diff}");
+    site.says(&["agent", "merge", "--yes", &id]);
+    site.says(&["agent", "rm", &id]);
+    assert!(!site.home.path().join("trace").exists());
 }
 
 #[test]
