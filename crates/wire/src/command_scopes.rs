@@ -59,6 +59,7 @@ pub const COMMAND_SCOPES: &[(&str, Scope)] = &[
     ("agent_remove", Scope::Admin),
     ("agent_clean", Scope::Admin),
     ("agent_logs", Scope::Admin),
+    ("agent_terminal_open", Scope::Admin),
     ("machine_status", Scope::Read),
     ("machine_build", Scope::Admin),
     ("machine_up", Scope::Admin),

@@ -70,6 +70,7 @@ macro_rules! for_each_app_command {
             agent_remove: AgentName => Nothing, "Removes an agent with all that is in it.";
             agent_clean: Nothing => AgentsCleaned, "Removes all agents and their network.";
             agent_logs: AgentLogsRequest => LogLines, "What happened to an agent.";
+            agent_terminal_open: AgentTerminalRequest => AgentTerminalTicket, "A one-time ticket to an agent's terminal.";
         }
     };
 }

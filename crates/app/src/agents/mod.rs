@@ -3,8 +3,10 @@
 //!
 //! - `commands`: a method for each command
 //! - `terminal`: an agent's terminal, for a face that has one
+//! - `stream`: the same for pages, over the bridge's WebSocket
 
 mod commands;
+mod stream;
 mod terminal;
 
 use std::sync::Arc;
@@ -13,6 +15,7 @@ use ::agents::{Agents, NoKeys, Options, ToolSpec};
 use tokio::sync::OnceCell;
 use wire::failure::{Failure, FailureCode};
 
+pub(crate) use self::stream::{TerminalPlace, carry};
 pub use self::terminal::AgentTerminal;
 use crate::{App, sandboxes::init_binary};
 

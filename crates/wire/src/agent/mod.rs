@@ -4,12 +4,14 @@
 //! - `state`: where it stands, and what it waits for
 //! - `start`: what is asked for
 //! - `view`: what is shown
+//! - `terminal`: its terminal on a page
 //! - `commands`: what the commands take and answer
 
 mod commands;
 mod id;
 mod start;
 mod state;
+mod terminal;
 mod view;
 
 pub use commands::{
@@ -19,4 +21,5 @@ pub use commands::{
 pub use id::{AgentId, AgentIdError, CONTAINER_PREFIX};
 pub use start::{AgentLimits, AgentWorkspace, KeepAgent, ReadOnlyMount, StartAgent};
 pub use state::{AgentAsk, AgentState, WaitingFor};
+pub use terminal::{AgentTerminalRequest, AgentTerminalTicket, TerminalControl, TerminalEnd};
 pub use view::{AgentList, AgentView};
