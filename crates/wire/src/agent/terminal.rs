@@ -46,4 +46,11 @@ wire! {
         /// Why; none if the terminal ended, or the person detached.
         pub failure: Option<Failure>,
     }
+    /// Answer of `agent_screen`.
+    #[derive(Eq)]
+    pub struct AgentScreen {
+        /// What its terminal shows, line by line, without colours. It comes from inside: text, and nothing
+        /// else.
+        pub text: String,
+    }
 }
