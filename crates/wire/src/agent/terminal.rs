@@ -41,11 +41,6 @@ wire! {
             bytes: u32,
         },
     }
-    /// The last thing that a page hears of a terminal.
-    pub struct TerminalEnd {
-        /// Why; none if the terminal ended, or the person detached.
-        pub failure: Option<Failure>,
-    }
     /// Answer of `agent_screen`.
     #[derive(Eq)]
     pub struct AgentScreen {
@@ -53,4 +48,12 @@ wire! {
         /// else.
         pub text: String,
     }
+}
+
+/// The last thing that a page hears of a terminal.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+pub struct TerminalEnd {
+    /// Why; none if the terminal ended, or the person detached.
+    pub failure: Option<Failure>,
 }
