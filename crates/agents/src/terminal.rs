@@ -6,10 +6,10 @@ use std::sync::{
 };
 
 use agent_status::{ToHelper, write_line};
-use frames::message::{Event, Exec, Request};
-use init_client::{Call, INIT_PROGRAM, Piece};
+use frames::message::Exec;
+use init_client::INIT_PROGRAM;
 
-use crate::{agent::Agent, container::SOCKET, error::AgentError, link::argv};
+use crate::{agent::Agent, container::SOCKET, error::AgentError, link::argv, transfer};
 
 /// The session's one pane, by its exact name.
 const PANE: &str = "=agent:";
@@ -150,42 +150,14 @@ pub(crate) async fn run(
     input: &[u8],
 ) -> Result<Output, AgentError> {
     let link = agent.link().await?;
-    let broken = |end: init_client::SessionEnd| agent.helper_error(end.to_string());
-    let call = Call::new(&link.session, Request::Exec(exec)).map_err(broken)?;
-    let feeds = async {
-        // What takes no input has ended, which is told below.
-        call.send(input).await;
-        call.close_input();
-    };
-    let reads = async {
-        let mut bytes = Vec::new();
-        loop {
-            match call.next().await.map_err(broken)? {
-                Some(Piece::Data(data)) if bytes.len() + data.len() <= MOST_OUTPUT_BYTES => {
-                    bytes.extend_from_slice(&data);
-                }
-                Some(Piece::Data(_)) => return Err(agent.helper_error("a command said too much")),
-                Some(Piece::Event(Event::Exited(exit))) => {
-                    let code = exit.code.or(exit.signal.map(|signal| 128 + signal));
-                    return Ok(Output {
-                        bytes,
-                        code: code.unwrap_or(-1),
-                    });
-                }
-                Some(Piece::Event(Event::Refused { message, .. })) => {
-                    return Err(agent.helper_error(message));
-                }
-                Some(Piece::Event(_)) => {}
-                None => return Err(agent.helper_error("a command's end is missing")),
-            }
+    let mut bytes = Vec::new();
+    let take = |data: &[u8]| {
+        if bytes.len() + data.len() > MOST_OUTPUT_BYTES {
+            return Err(agent.helper_error("a command said too much"));
         }
+        bytes.extend_from_slice(data);
+        Ok(())
     };
-    let feeds = async {
-        feeds.await;
-        std::future::pending().await
-    };
-    tokio::select! {
-        output = reads => output,
-        never = feeds => never,
-    }
+    let code = transfer::run(&link.session, &agent.about.id, exec, input, take).await?;
+    Ok(Output { bytes, code })
 }

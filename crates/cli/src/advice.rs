@@ -219,7 +219,7 @@ pub fn words(advice: &Advice) -> Cow<'_, str> {
             .into();
         }
         A::StoreKey { name } => {
-            return format!("Store it: vivarium secrets set {name}").into();
+            return format!("Store it: vivarium secret set {name}").into();
         }
         A::OpenInBrowser { url } => return format!("Open it in a browser: {url}").into(),
         A::Text { text } => text.as_str(),

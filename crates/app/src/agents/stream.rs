@@ -35,8 +35,8 @@ impl TerminalPlace {
             read_only,
         } = request;
         let look = Look {
-            cols,
-            rows,
+            cols: cols.max(1),
+            rows: rows.max(1),
             read_only,
         };
         Self {
@@ -161,7 +161,8 @@ mod tests {
                 engine,
                 instance: None,
                 init_binary: "/nonexistent/sandbox-init".into(),
-                workspaces: Vec::new(),
+                workspaces: Arc::new(Vec::new()),
+                work_folder: "/nonexistent/work".into(),
                 keys: Arc::new(NoKeys),
             };
             let (agents, _task) = Agents::start(options).await;

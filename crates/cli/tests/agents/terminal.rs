@@ -150,7 +150,7 @@ async fn several_pages_see_a_terminal_and_leave_it_as_it_is() {
     let start = json!({"tool": "shell", "image": IMAGE});
     let (status, agent) = server.ask(&server.token, "agent_start", &start);
     assert_eq!(status, 200, "{agent}");
-    let id = agent["id"].as_str().unwrap();
+    let id = agent["agent"]["id"].as_str().unwrap();
     let container = format!("tmux-agent-{id}");
     let tmux = |words: &[&str]| docker(&[&["exec", &container, "tmux"], words].concat());
 
@@ -226,7 +226,7 @@ async fn a_page_that_takes_nothing_in_is_sent_a_window_and_holds_up_nobody() {
     let server = Server::start(&site);
     let start = json!({"tool": "shell", "image": IMAGE});
     let (_, agent) = server.ask(&server.token, "agent_start", &start);
-    let id = agent["id"].as_str().unwrap();
+    let id = agent["agent"]["id"].as_str().unwrap();
     let mut slow = server.terminal(id, 80, false).await;
     slow.takes = false;
     let mut quick = server.terminal(id, 80, false).await;
