@@ -77,7 +77,7 @@ test("a permission is answered in the list, once, and a question leads to the te
   for (const key of ["Enter", "Enter", "Space"]) await page.keyboard.press(key);
   await page.getByTestId("agent-ask").waitFor({ state: "detached" });
   expect(await asked("agent_answer")).toEqual([{ id: "k3f9a2mq7x", ask: 1, allow: true, message: null }]);
-  await row("k3f9a2mq7x").getByText("Working").first().waitFor();
+  await row("k3f9a2mq7x").getByText("Working").locator("visible=true").waitFor();
   await page.getByTestId("agent-question").getByRole("button", { name: "Open the terminal" }).click();
   await terminal("open").waitFor();
   await page.locator("main nav").getByText("Rename the settings table").waitFor();
@@ -227,7 +227,7 @@ test("no changes, very many, and changes that are being read", async () => {
 }, TEST_MS);
 
 test("a new agent gets what the form says, with its mode in view", async () => {
-  await open("new");
+  await open();
   await page.getByTestId("agent-new").click();
   const sheet = page.getByTestId("agent-sheet");
   await page.getByTestId("agent-image").getByText("Version 2.1.332, 907 MB. Version 2.1.340 is available.").waitFor();
@@ -346,7 +346,7 @@ test("what comes out of an agent is text, and leads nowhere", async () => {
   await page.getByTestId("agent-file").filter({ hasText: "gpj⟨U+202E⟩exe.sh" }).getByText("+<script>alert(1)</script>").waitFor();
   await page.getByText("+⟨U+202E⟩esrever⟨U+0007⟩").waitFor();
   await page.getByTestId("agent-file").nth(1).locator("summary").click();
-  await page.getByText("8,501 more lines.").waitFor();
+  await page.getByText("8,500 more lines.").waitFor();
   await looksRight(page);
   await tab("Log").click();
   await page.getByTestId("agent-log").getByText("9999 <b>x</b>").waitFor();

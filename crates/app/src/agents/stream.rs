@@ -166,11 +166,9 @@ mod tests {
                 keys: Arc::new(NoKeys),
             };
             let (agents, _task) = Agents::start(options).await;
-            let bridge = Bridge::start(&TaskTracker::new(), &CancellationToken::new());
-            Self {
-                agents,
-                bridge: bridge.await.unwrap(),
-            }
+            let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+            let bridge = Bridge::start(&tasks, &stop).await.unwrap();
+            Self { agents, bridge }
         }
 
         fn address(&self) -> String {
