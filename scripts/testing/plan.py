@@ -24,6 +24,8 @@ CARGO = frozenset({"cargo"})
 DISPLAY = frozenset({"display"})
 # The test that builds the images of agents; others use them.
 AGENT_IMAGES = "agent-images:agents/images::building::the_images_are_built"
+# What some tests in a browser need beside the machine's image.
+OF_BROWSER = {"sandbox-files.test.ts": ["sandbox-init"], "agents-engine.test.ts": ["sandbox-init", "agent-image"]}
 # Tests that can't run beside others, with the reason.
 ALONE: dict[str, str] = {}
 
@@ -200,7 +202,7 @@ def with_engine(project: Project) -> list[Job]:
         timed(project, Job(
             "browser", test.name.removesuffix(".test.ts"),
             ["npm", "run", "--silent", "test:browser", "--", "--reporter=dot", "--reporter=./test-times.ts", f"browser/{test.name}"],
-            needs=["image", "binaries", "ui:build", *(["sandbox-init"] if test.name == "sandbox-files.test.ts" else [])], folder=project.root / "ui", **machine,
+            needs=["image", "binaries", "ui:build", *OF_BROWSER.get(test.name, [])], folder=project.root / "ui", **machine,
         ))
         for test in sorted((project.root / "ui/browser").glob("*.test.ts"))
     ]

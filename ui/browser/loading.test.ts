@@ -6,7 +6,7 @@ import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 
 import { Instance, launch, looksRight, Server } from "./support";
 
-const PAGES = ["machine", "desktop", "notebook", "mcp", "evolve", "sandboxes", "settings"];
+const PAGES = ["machine", "desktop", "notebook", "mcp", "evolve", "sandboxes", "agents", "settings"];
 
 let instance: Instance;
 let server: Server;

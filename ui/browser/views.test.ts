@@ -34,9 +34,9 @@ async function eachComesBack(...parts: string[]): Promise<void> {
 }
 
 test("a page that can't be drawn leaves the others, the side bar and the status line", async () => {
-  const broken = ["MachinePage", "DesktopPage", "NotebookPage", "McpPage", "EvolvePage", "SandboxesPage", "SettingsPage"];
+  const broken = ["MachinePage", "DesktopPage", "NotebookPage", "McpPage", "EvolvePage", "SandboxesPage", "AgentsPage", "SettingsPage"];
   await open("machine", broken);
-  const words = { machine: "The machine's page", desktop: "The desktop", notebook: "The notebook", mcp: "The MCP page", evolve: "The Evolve page", sandboxes: "The Sandboxes page", settings: "The settings" };
+  const words = { machine: "The machine's page", desktop: "The desktop", notebook: "The notebook", mcp: "The MCP page", evolve: "The Evolve page", sandboxes: "The Sandboxes page", agents: "The Agents page", settings: "The settings" };
   for (const [id, what] of Object.entries(words)) {
     await page.getByTestId(`nav-${id}`).click();
     await failed(what).waitFor();
@@ -123,6 +123,28 @@ test("parts of the Sandboxes page", async () => {
   await page.locator("[data-testid=sandbox][data-state=running] button").first().click();
   await eachComesBack("What it uses", "The console");
   await page.locator("[data-testid=sandbox-console][data-state=open]").waitFor();
+}, TEST_MS);
+
+test("parts of the Agents page", async () => {
+  await open("agents", ["AgentTable"]);
+  await page.getByTestId("agent-new").waitFor();
+  await eachComesBack("The list of agents");
+
+  await open("agents", ["AskCards", "TerminalPane"]);
+  // Each that asks has its own place in the list.
+  await expect.poll(() => failed("What it asks for").count(), { timeout: TURN_MS }).toBe(2);
+  await page.locator("[data-testid=agent] button").first().click();
+  await eachComesBack("What it asks for", "The terminal");
+  await page.locator("[data-testid=agent-terminal][data-state=open]").waitFor();
+
+  await open("agents", ["FileChanges", "LogPane"]);
+  await page.locator("[data-testid=agent] button").first().click();
+  const tab = (word: string) => page.getByRole("radiogroup", { name: "View" }).getByText(word).click();
+  await tab("Changes");
+  await failed("The changes of this file").first().waitFor();
+  await page.getByTestId("agent-merge").waitFor();
+  await tab("Log");
+  await eachComesBack("The log");
 }, TEST_MS);
 
 test("the choice of the engine", async () => {

@@ -70,11 +70,6 @@ macro_rules! for_each_app_command {
             agent_folder_remove: AgentFolderRequest => AgentFolders, "Allows one no longer; agents that have it keep it until they end.";
             agent_start: StartAgent => AgentStarted, "Starts an agent in a container of its own.";
             agent_screen: AgentName => AgentScreen, "What an agent's terminal shows now, as text.";
-            agent_terminal_open: AgentTerminalOpen => AgentTerminalName, "Opens a terminal that shows an agent's.";
-            agent_terminal_output: AgentTerminalName => AgentTerminalOutput, "Waits for what it shows next.";
-            agent_terminal_input: AgentTerminalInput => Nothing, "Types into it.";
-            agent_terminal_resize: AgentTerminalResize => Nothing, "Gives it another size.";
-            agent_terminal_close: AgentTerminalName => Nothing, "Closes it; the agent goes on.";
             agent_diff: AgentDiffRequest => AgentDiff, "Fetches an agent's work and compares it with what it was given.";
             agent_merge: AgentMergeRequest => AgentMergeOutcome, "Merges an agent's work into a branch; changes no files.";
             agent_merge_undo: AgentMergeUndoRequest => Nothing, "Lets the branch name what it named before a merge.";
@@ -89,6 +84,7 @@ macro_rules! for_each_app_command {
             agent_remove: AgentName => Nothing, "Removes an agent with all that is in it.";
             agent_clean: Nothing => AgentsCleaned, "Removes all agents and their network.";
             agent_logs: AgentLogsRequest => LogLines, "What happened to an agent.";
+            agent_terminal_open: AgentTerminalRequest => AgentTerminalTicket, "A one-time ticket to an agent's terminal.";
         }
     };
 }

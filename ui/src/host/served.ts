@@ -4,7 +4,7 @@
 
 import type { StreamEvent } from "../wire";
 import { toFailure, type Answer, type Command, type Host, type Request } from "./host";
-import { download, openTab, pageClipboard } from "./page";
+import { download, openSocket, openTab, pageClipboard } from "./page";
 
 const CODE = "vivarium.code";
 /** A code is good for ten minutes. */
@@ -72,6 +72,7 @@ export class ServedHost implements Host {
   readonly clipboard = pageClipboard;
   readonly keepFile = download;
   readonly openLink = openTab;
+  readonly connect = openSocket;
 
   async subscribe(after: number, take: (event: StreamEvent) => void): Promise<void> {
     this.#stream.abort();

@@ -331,44 +331,21 @@ id: AgentId,
 /** What is kept. */
 keep: KeepAgent, };
 
-/** Asks for `agent_terminal_input`. */
-export type AgentTerminalInput = {
-/** From `agent_terminal_open`. */
-terminal_id: string,
-/** What was typed, in base64. */
-base64: string, };
-
-/** Names a terminal that was opened. It closes when nobody asks for its output for a minute. */
-export type AgentTerminalName = {
-/** From `agent_terminal_open`. */
-terminal_id: string, };
-
 /** Asks for `agent_terminal_open`. */
-export type AgentTerminalOpen = {
+export type AgentTerminalRequest = {
 /** Whose. */
 id: AgentId,
-/** Columns. */
+/** Columns that the page has. */
 cols: number,
 /** Rows. */
 rows: number,
-/** Nothing is typed, and the terminal's size doesn't count. */
+/** Whether nothing can be typed, and the size doesn't count. */
 read_only: boolean, };
 
-/** Answer of `agent_terminal_output`. */
-export type AgentTerminalOutput = {
-/** What is to be written to the terminal, in base64; empty if there was nothing for a while. */
-base64: string,
-/** Whether it ended. */
-ended: boolean, };
-
-/** Asks for `agent_terminal_resize`. */
-export type AgentTerminalResize = {
-/** From `agent_terminal_open`. */
-terminal_id: string,
-/** Columns. */
-cols: number,
-/** Rows. */
-rows: number, };
+/** How a page reaches an agent's terminal. */
+export type AgentTerminalTicket = {
+/** `ws://127.0.0.1:<port>/agent?ticket=…`, good once, within 30 seconds. */
+url: string, };
 
 /** A coding tool. */
 export type AgentTool = {
@@ -2439,6 +2416,20 @@ on: boolean,
 /** Who. */
 by?: string, };
 
+/** What a page says to a terminal. */
+export type TerminalControl = { "kind": "resize",
+/** Columns. */
+cols: number,
+/** Rows. */
+rows: number, } | { "kind": "taken",
+/** How much of what was sent since it said so last. */
+bytes: number, };
+
+/** The last thing that a page hears of a terminal. */
+export type TerminalEnd = {
+/** Why; none if the terminal ended, or the person detached. */
+failure: Failure | null, };
+
 /** Colours of the window. */
 export type Theme = "system" | "light" | "dark";
 
@@ -2630,16 +2621,6 @@ export interface AppCommands {
   agent_start: { request: StartAgent; answer: AgentStarted };
   /** What an agent's terminal shows now, as text. */
   agent_screen: { request: AgentName; answer: AgentScreen };
-  /** Opens a terminal that shows an agent's. */
-  agent_terminal_open: { request: AgentTerminalOpen; answer: AgentTerminalName };
-  /** Waits for what it shows next. */
-  agent_terminal_output: { request: AgentTerminalName; answer: AgentTerminalOutput };
-  /** Types into it. */
-  agent_terminal_input: { request: AgentTerminalInput; answer: Nothing };
-  /** Gives it another size. */
-  agent_terminal_resize: { request: AgentTerminalResize; answer: Nothing };
-  /** Closes it; the agent goes on. */
-  agent_terminal_close: { request: AgentTerminalName; answer: Nothing };
   /** Fetches an agent's work and compares it with what it was given. */
   agent_diff: { request: AgentDiffRequest; answer: AgentDiff };
   /** Merges an agent's work into a branch; changes no files. */
@@ -2668,6 +2649,8 @@ export interface AppCommands {
   agent_clean: { request: Nothing; answer: AgentsCleaned };
   /** What happened to an agent. */
   agent_logs: { request: AgentLogsRequest; answer: LogLines };
+  /** A one-time ticket to an agent's terminal. */
+  agent_terminal_open: { request: AgentTerminalRequest; answer: AgentTerminalTicket };
 }
 
 /** Every command about one machine. */
