@@ -359,3 +359,23 @@ impl Store for SqliteStore {
         self.write(|connection, _| crew::check(connection))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::SystemClock;
+
+    #[tokio::test]
+    async fn each_commit_is_synced() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("tasks.db");
+        let clock = Arc::new(SystemClock::default());
+        let store = SqliteStore::open(&path, Policy::default(), clock).unwrap();
+        let level = store.write(|connection, _| {
+            let level = connection.query_row("PRAGMA synchronous", [], |row| row.get::<_, i64>(0));
+            level.map_err(failed("read"))
+        });
+        // FULL.
+        assert_eq!(level.await.unwrap(), 2);
+    }
+}

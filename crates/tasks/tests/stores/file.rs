@@ -42,7 +42,7 @@ async fn only_its_owner_can_read_it() {
 }
 
 #[tokio::test]
-async fn what_is_accepted_is_synced_before_the_answer() {
+async fn it_has_a_write_ahead_log() {
     let world = World::sqlite();
     let _store = world.open();
     let other = rusqlite::Connection::open(world.path()).unwrap();
