@@ -91,6 +91,9 @@ def traits(program: rust.Program) -> rust.Traits | None:
             # Certificates of a network that inspects TLS: used while the images are built.
             bundle = os.environ.get("VIVARIUM_BUILD_CA") or os.environ.get("SSL_CERT_FILE", "")
             return rust.Traits("agent-images", needs=(AGENT_IMAGES,), cores=0.5, memory_mb=600, limit_s=900, environment=(("VIVARIUM_BUILD_CA", bundle),))
+        case "cli", "agent_turns":
+            bundle = os.environ.get("VIVARIUM_BUILD_CA") or os.environ.get("SSL_CERT_FILE", "")
+            return rust.Traits("agent-images", needs=(AGENT_IMAGES, "sandbox-init"), cores=0.75, memory_mb=1500, limit_s=900, environment=(("VIVARIUM_BUILD_CA", bundle),))
         case ("agents", "engine") | ("cli", "agents"):
             return rust.Traits("agents", needs=("base", "sandbox-init", "agent-image"), cores=0.75, memory_mb=800, limit_s=600)
         case "body", _:
@@ -266,7 +269,7 @@ def with_needs(all_jobs: list[Job], only: list[str]) -> list[Job]:
                 chosen |= {"base", "sandbox-init", "sandbox-image"}
                 chosen |= {"image", "binaries"} if step == "machine-sandboxes" else set()
             elif step == "agent-images":
-                chosen.add("base")
+                chosen |= {"base", "sandbox-init"}
             elif step == "agents":
                 chosen |= {"base", "sandbox-init", "agent-image"}
             elif step not in ("supervisor", "crates", "wire-types"):

@@ -1,18 +1,24 @@
 //! What is done with an agent's terminal in passing: a prompt is pasted, keys are typed, the screen is read.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
 };
 
 use agent_status::{ToHelper, write_line};
 use frames::message::Exec;
 use init_client::INIT_PROGRAM;
+use wire::agent::AgentState;
 
 use crate::{agent::Agent, container::SOCKET, error::AgentError, link::argv, transfer};
 
 /// The session's one pane, by its exact name.
 const PANE: &str = "=agent:";
+/// How long a prompt waits for a tool that starts.
+const STARTS: Duration = Duration::from_secs(10);
 /// The most of a prompt that is pasted.
 const MOST_PASTE_BYTES: usize = 1 << 20;
 /// The most keys at once.
@@ -40,6 +46,11 @@ pub(crate) async fn send(agent: &Arc<Agent>, text: &str) -> Result<(), AgentErro
             reason: format!("up to {most_kb} KiB of text are expected, and at least a character"),
         });
     }
+    // What a tool is typed while it starts, it may take for something else than a prompt.
+    agent.link().await?;
+    let mut snapshot = agent.snapshot.subscribe();
+    let started = snapshot.wait_for(|snapshot| snapshot.state != AgentState::Starting);
+    let _ = tokio::time::timeout(STARTS, started).await;
     let number = LAST.fetch_add(1, Ordering::Relaxed);
     let buffer = format!("vivarium-{}-{number}", std::process::id());
     let words = [
@@ -105,7 +116,7 @@ pub(crate) async fn keys(agent: &Arc<Agent>, keys: &[String]) -> Result<(), Agen
 }
 
 /// Tells the helper, and waits until it has heard: whoever sends may be gone at once.
-async fn report(agent: &Arc<Agent>, said: &ToHelper) -> Result<(), AgentError> {
+pub(crate) async fn report(agent: &Arc<Agent>, said: &ToHelper) -> Result<(), AgentError> {
     let line = write_line(said).map_err(|error| agent.helper_error(error.to_string()))?;
     let exec = argv(&[INIT_PROGRAM, "join", SOCKET], true);
     run(agent, exec, &line).await.map(drop)

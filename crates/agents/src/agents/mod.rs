@@ -161,15 +161,13 @@ impl Agents {
         message: Option<String>,
     ) -> Result<(), AgentError> {
         let agent = self.0.find(id)?;
-        let link = agent.link().await?;
         let message = message.map(|text| agent_status::shown(&text, 2000));
         let answer = agent_status::ToHelper::Answer {
             ask,
             allow,
             message,
         };
-        let sent = link.helper.send(answer).await;
-        sent.map_err(|_| agent.helper_error("the connection ended"))
+        terminal::report(&agent, &answer).await
     }
 
     /// Ends its tool. With [`KeepAgent::All`] it can be resumed.

@@ -98,7 +98,7 @@ impl fmt::Display for Note {
         };
         match self {
             Self::Copied => f.write_str(
-                "The folder isn't a git repository: the agent has a copy, and its work comes back as a patch.",
+                "The folder isn't a git repository: the agent has a copy, and its changes can be taken over as a patch.",
             ),
             Self::PartOf(above) => write!(
                 f,

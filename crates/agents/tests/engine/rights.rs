@@ -138,7 +138,7 @@ async fn a_folder_in_place_is_written_and_its_repository_is_not() {
     for path in [outside.path(), &link] {
         let refused = soon(agents.spawn(&at(path), &shell())).await;
         assert!(
-            matches!(refused, Err(AgentError::Folder { .. })),
+            matches!(refused, Err(AgentError::NotAllowed { .. })),
             "{path:?}"
         );
     }
@@ -155,7 +155,7 @@ async fn a_folder_in_place_is_written_and_its_repository_is_not() {
     std::os::unix::fs::symlink(outside.path(), &folder).unwrap();
     let resumed = soon(agents.resume(&id)).await;
     assert!(
-        matches!(resumed, Err(AgentError::Folder { .. })),
+        matches!(resumed, Err(AgentError::NotAllowed { .. })),
         "{resumed:?}"
     );
 }
