@@ -176,3 +176,31 @@ test("a dialog that can't be drawn is told of on its page, and can be opened aga
   await page.getByTestId("machine-rebuild").click();
   await page.getByTestId("machine-recreate-confirm").waitFor();
 }, TEST_MS);
+
+test("without an engine the page says where it was looked for, and what to do, within its frame", async () => {
+  await open("machine", [], "no-engine");
+  const shown = page.locator("main .held:not([hidden])");
+  await shown.getByText("/home/ada/.colima/default/docker.sock (Colima): Connection refused").waitFor();
+  await shown.getByText("no socket at /var/run/docker.sock (Docker)").waitFor();
+  for (const width of [1280, 640]) {
+    await page.setViewportSize({ width, height: 720 });
+    for (const command of await shown.locator("dd").all()) {
+      const [box, frame] = [(await command.boundingBox())!, (await shown.locator("dl").boundingBox())!];
+      expect(box.x + box.width, `${width} wide`).toBeLessThanOrEqual(frame.x + frame.width);
+    }
+  }
+  await looksRight(page);
+}, TEST_MS);
+
+test("a service's log opens below the list, which stays where it is", async () => {
+  await open("machine", []);
+  const places = async () => Promise.all((await page.getByTestId("services").locator("li").all()).map((one) => one.evaluate((row) => (row as HTMLElement).offsetTop + (row as HTMLElement).offsetLeft * 10_000)));
+  await page.getByTestId("service-openbox").waitFor();
+  const before = await places();
+  await page.getByTestId("service-openbox").getByRole("button", { name: "Log of" }).click();
+  await page.getByTestId("service-log").getByText("Log of Window manager").waitFor();
+  expect(await places()).toEqual(before);
+  await looksRight(page);
+  await page.getByRole("button", { name: "Close the log" }).click();
+  await page.getByTestId("service-log").waitFor({ state: "detached" });
+}, TEST_MS);

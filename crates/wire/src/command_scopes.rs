@@ -26,6 +26,7 @@ pub const COMMAND_SCOPES: &[(&str, Scope)] = &[
     // Files of this computer.
     ("notebook_open", Scope::Admin),
     ("notebook_stamp", Scope::Admin),
+    ("notebook_picture", Scope::Admin),
     ("notebook_save", Scope::Admin),
     // Sandboxes of everybody: tokens have routes for those that are their own.
     ("sandbox_serve", Scope::Admin),

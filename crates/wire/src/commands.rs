@@ -39,6 +39,7 @@ macro_rules! for_each_app_command {
             run_cancel: RunCancelRequest => Nothing, "Cancels long work.";
             notebook_open: NotebookPath => NotebookFile, "Reads a notebook file of this computer.";
             notebook_stamp: NotebookPath => NotebookStamp, "What a notebook file is now, to notice changes by others.";
+            notebook_picture: NotebookPictureRequest => NotebookPicture, "Reads a picture that a text cell of a notebook file shows.";
             notebook_save: NotebookSaveRequest => NotebookSaved, "Writes a notebook file, unless somebody else changed it.";
             sandbox_serve: Nothing => Nothing, "Serves sandboxes and the API from this process, until it ends.";
             sandbox_list: Nothing => SandboxList, "The sandboxes with what they use, and what a new one gets.";
@@ -295,6 +296,27 @@ pub struct NotebookFile {
 pub struct NotebookStamp {
     /// `None` where there is no such file.
     pub stamp: Option<String>,
+}
+
+/// Asks for `notebook_picture`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[serde(deny_unknown_fields)]
+pub struct NotebookPictureRequest {
+    /// The notebook file, as in `notebook_open`.
+    pub path: String,
+    /// The picture's address as it is written: relative to the notebook's folder.
+    pub address: String,
+}
+
+/// A picture beside a notebook file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+pub struct NotebookPicture {
+    /// By its content: `image/png`, `image/jpeg`, `image/gif`, `image/webp` or `image/svg+xml`.
+    pub mime_type: String,
+    /// Base64.
+    pub data: String,
 }
 
 /// Asks for `notebook_save`.

@@ -14,8 +14,8 @@ import { download, openTab, pageClipboard } from "./page";
 
 const ENGINE_AWAY: Failure = {
   code: "engine_missing",
-  message: "Cannot connect to a container engine at unix:///var/run/docker.sock",
-  cause: "unix:///var/run/docker.sock: No such file or directory",
+  message: "Cannot connect to a container engine at any of the usual sockets",
+  cause: "/home/ada/.colima/default/docker.sock (Colima): Connection refused (os error 111)\nno socket at /var/run/docker.sock (Docker), /run/user/1000/docker.sock (rootless Docker), /run/user/1000/podman/podman.sock (rootless Podman), /home/ada/.docker/run/docker.sock (Docker Desktop), /run/podman/podman.sock (Podman)",
   next: { kind: "start_engine", found: "docker_service" },
   detail: null,
 };

@@ -34,6 +34,11 @@ export interface Host {
    * A second subscription ends the first.
    */
   subscribe(after: number, take: (event: StreamEvent) => void): Promise<void>;
+  /**
+   * Where a page has to be let in: hears when it isn't, or is no longer. Known after the first call;
+   * told once, also if it is heard later.
+   */
+  onSignedOut?(hear: () => void): void;
   /** Connects to an address that the app gave out, such as a terminal's. */
   connect(url: string, heard: SocketHeard): Socket;
   readonly clipboard: {

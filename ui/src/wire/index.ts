@@ -1627,6 +1627,20 @@ export type NotebookPath = {
 /** Whole, or from `~/` on. */
 path: string, };
 
+/** A picture beside a notebook file. */
+export type NotebookPicture = {
+/** By its content: `image/png`, `image/jpeg`, `image/gif`, `image/webp` or `image/svg+xml`. */
+mime_type: string,
+/** Base64. */
+data: string, };
+
+/** Asks for `notebook_picture`. */
+export type NotebookPictureRequest = {
+/** The notebook file, as in `notebook_open`. */
+path: string,
+/** The picture's address as it is written: relative to the notebook's folder. */
+address: string, };
+
 /** Asks for `notebook_save`. */
 export type NotebookSaveRequest = {
 /** Whole, or from `~/` on; `.ipynb` is added where it is not there. */
@@ -2545,6 +2559,8 @@ export interface AppCommands {
   notebook_open: { request: NotebookPath; answer: NotebookFile };
   /** What a notebook file is now, to notice changes by others. */
   notebook_stamp: { request: NotebookPath; answer: NotebookStamp };
+  /** Reads a picture that a text cell of a notebook file shows. */
+  notebook_picture: { request: NotebookPictureRequest; answer: NotebookPicture };
   /** Writes a notebook file, unless somebody else changed it. */
   notebook_save: { request: NotebookSaveRequest; answer: NotebookSaved };
   /** Serves sandboxes and the API from this process, until it ends. */
