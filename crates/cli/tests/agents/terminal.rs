@@ -215,9 +215,11 @@ async fn several_pages_see_a_terminal_and_leave_it_as_it_is() {
     first.types("echo still-$((1+1))\r").await;
     first.shows("still-2").await;
 
-    // Its tool's end is the terminal's.
-    first.types("exit 3\r").await;
+    // Detaching is an end, and one that doesn't run has no terminal.
+    first.types("\x02d").await;
     assert_eq!(first.end().await, json!({"failure": null}));
+    let (status, stopped) = server.ask(&server.token, "agent_stop", &json!({"id": id}));
+    assert_eq!(status, 200, "{stopped}");
     let mut late = server.terminal(id, 80, false).await;
     assert_eq!(late.end().await["failure"]["code"], "not_running");
 }
