@@ -189,7 +189,7 @@ fn deadline(wait_s: f64) -> Result<Instant, Refusal> {
 
 /// Waits for a change of the store, but not at every one of a flood; false if there will be none.
 async fn changed(changes: &mut tokio::sync::watch::Receiver<u64>, until: Instant) -> bool {
-    const PAUSE: Duration = Duration::from_millis(20);
+    const PAUSE: Duration = Duration::from_millis(50);
     match timeout_at(until, changes.changed()).await {
         Ok(Ok(())) => {
             tokio::time::sleep(PAUSE).await;

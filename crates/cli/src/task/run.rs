@@ -115,10 +115,7 @@ pub async fn run(api: &Api, asked: RunTask, json: bool) -> Result<u8, Failure> {
         print::json(&view);
     } else if view.state != TaskState::Done {
         let why = view.error.as_deref().unwrap_or_default();
-        print::note(&format!(
-            "Task {id} {}: {why}",
-            lists::word(view.state)
-        ));
+        print::note(&format!("Task {id} {}: {why}", lists::word(view.state)));
     }
     Ok(exit_code(&view))
 }

@@ -16,6 +16,8 @@ use crate::{ClaimedTask, Ending, Lease, Report, Store, TaskError};
 const REPORT: Duration = Duration::from_millis(300);
 /// How long an executor may clean up.
 const CLEANING: Duration = Duration::from_secs(30);
+/// Grace time when the worker is stopped, however long the task's own is.
+const STOPPING: Duration = Duration::from_secs(10);
 /// How long after a failure of the store an end is stored again; it doubles up to the longest.
 const AGAIN: Duration = Duration::from_millis(100);
 const LONGEST_AGAIN: Duration = Duration::from_secs(5);
@@ -76,8 +78,11 @@ impl Attempt {
                 () = self.0.news.notified() => {
                     running.stop.asked.cancel();
                     let now = Instant::now();
-                    let is_over = *self.0.reason.lock() == Some(Reason::LeaseEnded);
-                    let grace = if is_over { Duration::ZERO } else { grace };
+                    let grace = match *self.0.reason.lock() {
+                        Some(Reason::LeaseEnded) => Duration::ZERO,
+                        Some(Reason::Returned) => grace.min(STOPPING),
+                        _ => grace,
+                    };
                     let limit = (now + grace, now + grace + CLEANING);
                     limits = Some(limits.map_or(limit, |known| known.min(limit)));
                 }
