@@ -33,6 +33,7 @@ pub fn works(machine: &Instance) {
     held_keys(machine);
     windows(&mut server);
     clipboard(machine, &mut server);
+    pasted_in_the_terminal(machine, &mut server);
     takeover(machine, &mut server);
 
     // The display is started anew under it.
@@ -321,6 +322,23 @@ fn clipboard(machine: &Instance, server: &mut Server) {
         machine.inside("xclip -o -selection clipboard | wc -c"),
         "1200000"
     );
+}
+
+/// The keys that paste in other terminals do so in this one, too, and spoil nothing that follows.
+fn pasted_in_the_terminal(machine: &Instance, server: &mut Server) {
+    let started = server.ok(
+        "launch",
+        json!({"command": "xterm -T pasted -e sh -c 'cat >/tmp/pasted'"}),
+    );
+    server.ok("focus_window", json!({"window": started["window"]["id"]}));
+    server.ok("clipboard_set", json!({"text": "Grüße 漢字"}));
+    server.ok("key", json!({"keys": "ctrl+shift+v"}));
+    server.ok("type_text", json!({"text": " and typed\n"}));
+    server.ok("key", json!({"keys": "ctrl+d"}));
+    wait_until("the terminal ended", DEADLINE, || {
+        machine.inside("pgrep -c xterm") == "0"
+    });
+    assert_eq!(machine.inside("cat /tmp/pasted"), "Grüße 漢字 and typed");
 }
 
 /// While the person has mouse and keyboard, an AI looks and does not touch.

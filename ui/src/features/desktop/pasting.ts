@@ -15,10 +15,15 @@ const SHIFT: Key = { keysym: 0xffe1, code: "ShiftLeft" };
 const INSERT: Key = { keysym: 0xff63, code: "Insert" };
 const V: Key = { keysym: 0x76, code: "KeyV" };
 
-/** The keys that paste in the machine; null if these are others. A Mac's Command is Control there. */
+/**
+ * The keys that paste in the machine; null if these are others. A Mac's Command is Control there. It goes
+ * by the letter, which is on another key in other layouts; by the key only where it has no Latin letter,
+ * as programs do in Cyrillic or Greek.
+ */
 export function pasting({ key, code, ctrlKey, metaKey, altKey, shiftKey }: KeyboardEvent): Key[] | null {
   if (key === "Insert" && shiftKey) return [SHIFT, INSERT];
-  if (altKey || !(ctrlKey || metaKey) || code !== "KeyV") return null;
+  const isV = /^[a-z]$/i.test(key) ? key.toLowerCase() === "v" : code === "KeyV" && key.length === 1 && key > "\u007f";
+  if (altKey || !(ctrlKey || metaKey) || !isV) return null;
   return shiftKey ? [CONTROL, SHIFT, { ...V, keysym: 0x56 }] : [CONTROL, V];
 }
 
