@@ -30,6 +30,7 @@ mod since;
 mod template;
 mod terminal;
 mod tokens;
+mod waiting;
 
 use std::process::ExitCode;
 
