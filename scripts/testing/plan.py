@@ -24,6 +24,8 @@ CARGO = frozenset({"cargo"})
 DISPLAY = frozenset({"display"})
 # The test that builds the images of agents; others use them.
 AGENT_IMAGES = "agent-images:agents/images::building::the_images_are_built"
+# What some tests in a browser need beside the machine's image.
+OF_BROWSER = {"sandbox-files.test.ts": ["sandbox-init"], "agents-engine.test.ts": ["sandbox-init", "agent-image"]}
 # Tests that can't run beside others, with the reason.
 ALONE: dict[str, str] = {}
 
@@ -89,6 +91,9 @@ def traits(program: rust.Program) -> rust.Traits | None:
             # Certificates of a network that inspects TLS: used while the images are built.
             bundle = os.environ.get("VIVARIUM_BUILD_CA") or os.environ.get("SSL_CERT_FILE", "")
             return rust.Traits("agent-images", needs=(AGENT_IMAGES,), cores=0.5, memory_mb=600, limit_s=900, environment=(("VIVARIUM_BUILD_CA", bundle),))
+        case "cli", "agent_turns":
+            bundle = os.environ.get("VIVARIUM_BUILD_CA") or os.environ.get("SSL_CERT_FILE", "")
+            return rust.Traits("agent-images", needs=(AGENT_IMAGES, "sandbox-init"), cores=0.75, memory_mb=1500, limit_s=900, environment=(("VIVARIUM_BUILD_CA", bundle),))
         case ("agents", "engine") | ("cli", "agents"):
             return rust.Traits("agents", needs=("base", "sandbox-init", "agent-image"), cores=0.75, memory_mb=800, limit_s=600)
         case "body", _:
@@ -197,7 +202,7 @@ def with_engine(project: Project) -> list[Job]:
         timed(project, Job(
             "browser", test.name.removesuffix(".test.ts"),
             ["npm", "run", "--silent", "test:browser", "--", "--reporter=dot", "--reporter=./test-times.ts", f"browser/{test.name}"],
-            needs=["image", "binaries", "ui:build", *(["sandbox-init"] if test.name == "sandbox-files.test.ts" else [])], folder=project.root / "ui", **machine,
+            needs=["image", "binaries", "ui:build", *OF_BROWSER.get(test.name, [])], folder=project.root / "ui", **machine,
         ))
         for test in sorted((project.root / "ui/browser").glob("*.test.ts"))
     ]
@@ -264,7 +269,7 @@ def with_needs(all_jobs: list[Job], only: list[str]) -> list[Job]:
                 chosen |= {"base", "sandbox-init", "sandbox-image"}
                 chosen |= {"image", "binaries"} if step == "machine-sandboxes" else set()
             elif step == "agent-images":
-                chosen.add("base")
+                chosen |= {"base", "sandbox-init"}
             elif step == "agents":
                 chosen |= {"base", "sandbox-init", "agent-image"}
             elif step not in ("supervisor", "crates", "wire-types"):

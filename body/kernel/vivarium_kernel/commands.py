@@ -109,5 +109,6 @@ class Scripts(ScriptMagics):
                 print(f"Couldn't find program: {command[0]!r}")
                 return None
         if code != 0 and args.raise_error:
-            raise subprocess.CalledProcessError(code, command)
+            # With the script where others have the command, as IPython has it.
+            raise subprocess.CalledProcessError(code, text.encode("utf-8", "replace"))
         return None

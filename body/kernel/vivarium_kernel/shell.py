@@ -10,6 +10,7 @@ import warnings
 from IPython.core.autocall import ExitAutocall
 from IPython.core.displayhook import DisplayHook
 from IPython.core.displaypub import DisplayPublisher
+from IPython.core.error import UsageError
 from IPython.core.interactiveshell import ExecutionResult, InteractiveShell
 from traitlets import Any, Type, default
 from traitlets.config import Config
@@ -143,7 +144,10 @@ class ZMQInteractiveShell(InteractiveShell):
             trace = frames.without_ours(trace)
             before = self.last_error
             super().showtraceback((kind, error, trace), *args, **kwargs)
-            if self.last_error is before and not isinstance(error, BaseExceptionGroup):
+            if isinstance(error, UsageError):
+                # Its one line is on stderr.
+                self.last_error = {"type": kind.__name__, "message": message_of(error), "traceback": ""}
+            elif self.last_error is before and not isinstance(error, BaseExceptionGroup):
                 # IPython asked it what it is, and it can't say.
                 self._showtraceback(kind, error, [*traceback.format_tb(trace)[1:], f"{kind.__name__}: {message_of(error)}"])
         elif exit_code(error) != 0:

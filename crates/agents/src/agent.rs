@@ -31,6 +31,8 @@ pub(crate) struct Agent {
     pub(crate) change: AsyncMutex<()>,
     /// What its helper has still to be told to run.
     pub(crate) launch: Mutex<Option<Launch>>,
+    /// Whether its files are there, so that its tool may start.
+    pub(crate) is_filled: watch::Sender<bool>,
     /// Whether somebody is about to look at its container.
     pub(crate) is_looked_at: AtomicBool,
     /// Whether somebody keeps the connection to its helper.
@@ -71,6 +73,7 @@ impl Agent {
             snapshot: watch::Sender::new(Snapshot::default()),
             change: AsyncMutex::new(()),
             launch: Mutex::new(None),
+            is_filled: watch::Sender::new(true),
             is_looked_at: AtomicBool::new(false),
             is_linked: AtomicBool::new(false),
             viewers: AtomicUsize::new(0),
@@ -103,6 +106,7 @@ impl Agent {
             tool,
             image: made.image,
             title: said.title.or(made.title),
+            mode: made.mode,
             resumable: matches!(
                 state,
                 AgentState::Exited { .. }

@@ -58,7 +58,9 @@ impl Plan<'_> {
     pub(crate) fn volumes(&self) -> Vec<String> {
         let id = &self.about.id;
         match self.about.made.workspace {
-            AgentWorkspace::Volume => vec![home_volume(id), work_volume(id)],
+            AgentWorkspace::Volume | AgentWorkspace::Clone { .. } => {
+                vec![home_volume(id), work_volume(id)]
+            }
             AgentWorkspace::InPlace { .. } => vec![home_volume(id)],
         }
     }
@@ -107,6 +109,7 @@ impl Plan<'_> {
             security_options: vec!["no-new-privileges".into()],
             drop_capabilities: true,
             logging: Logging::File,
+            gpus: made.gpu,
             ..ContainerSpec::default()
         })
     }
@@ -118,7 +121,7 @@ impl Plan<'_> {
             bind(self.init_volume.to_owned(), INIT_FOLDER, true),
             bind(home_volume(id), HOME, false),
         ];
-        if self.about.made.workspace == AgentWorkspace::Volume {
+        if !matches!(self.about.made.workspace, AgentWorkspace::InPlace { .. }) {
             binds.push(bind(work_volume(id), WORKSPACE, false));
         }
         binds

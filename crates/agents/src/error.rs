@@ -8,6 +8,8 @@ use wire::{
     failure::{Failure, FailureCode},
 };
 
+use crate::git::GitError;
+
 /// Failures of agents.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -44,6 +46,12 @@ pub enum AgentError {
         path: String,
         /// Why not.
         reason: String,
+    },
+    /// A folder that agents may not be given.
+    #[error("{path} isn't inside a folder that agents may be given")]
+    NotAllowed {
+        /// The folder.
+        path: String,
     },
     /// The engine doesn't have the image.
     #[error("image {image} not found")]
@@ -94,6 +102,12 @@ pub enum AgentError {
         /// Why.
         reason: String,
     },
+    /// It works on nothing that could be compared with what it was given.
+    #[error("agent {0} has no clone of its own")]
+    NoClone(AgentId),
+    /// A repository, or what an agent made of it, can't be used.
+    #[error(transparent)]
+    Git(#[from] GitError),
     /// The container engine failed.
     #[error(transparent)]
     Engine(#[from] EngineError),
@@ -114,24 +128,44 @@ impl From<InitError> for AgentError {
 impl From<AgentError> for Failure {
     fn from(error: AgentError) -> Self {
         let message = error.to_string();
-        if let AgentError::ImageMissing { .. } = error {
-            let how = "Build the images as docs/agents.md shows, with `docker build` in the folder `docker`.";
-            return Failure::new(FailureCode::NotFound, message).next(Advice::text(how));
-        }
-        let code = match error {
-            AgentError::Engine(error) => return error.into(),
-            AgentError::NotFound(_) | AgentError::ImageMissing { .. } => FailureCode::NotFound,
-            AgentError::NotRunning { .. } | AgentError::Paused(_) => FailureCode::NotRunning,
-            AgentError::Taken(_) | AgentError::TooManyViewers { .. } => FailureCode::Busy,
+        let failure = |code| Failure::new(code, message.clone());
+        match error {
+            AgentError::Engine(error) => error.into(),
+            // Which folders those are is the agents' business, and who was asked.
+            AgentError::Git(GitError::NotAllowed { path }) => {
+                not_allowed(path.display().to_string())
+            }
+            AgentError::NotAllowed { path } => not_allowed(path),
+            AgentError::Git(error) => error.into(),
+            AgentError::ImageMissing { .. } => failure(FailureCode::NotFound)
+                .next(Advice::text("Build the image, or check its name.")),
+            AgentError::KeyMissing(name) => {
+                failure(FailureCode::NotFound).next(Advice::StoreKey { name })
+            }
+            AgentError::NoClone(_) => failure(FailureCode::Invalid)
+                .because("it works in place, or in an empty volume")
+                .next(Advice::text(
+                    "Start an agent on a clone of a folder to review and merge what it does.",
+                )),
+            AgentError::NotFound(_) => failure(FailureCode::NotFound),
+            AgentError::NotRunning { .. } | AgentError::Paused(_) => {
+                failure(FailureCode::NotRunning)
+            }
+            AgentError::Taken(_) | AgentError::TooManyViewers { .. } => failure(FailureCode::Busy),
             AgentError::Invalid { .. }
             | AgentError::Folder { .. }
-            | AgentError::ImageUnfit { .. }
-            | AgentError::KeyMissing(_) => FailureCode::Invalid,
+            | AgentError::ImageUnfit { .. } => failure(FailureCode::Invalid),
             AgentError::Helper { .. }
             | AgentError::Command { .. }
             | AgentError::Init { .. }
-            | AgentError::Stopping => FailureCode::Internal,
-        };
-        Failure::new(code, message)
+            | AgentError::Stopping => failure(FailureCode::Internal),
+        }
     }
+}
+
+fn not_allowed(path: String) -> Failure {
+    let message = format!("Agents may not be given {path}");
+    Failure::new(FailureCode::Forbidden, message)
+        .because("it isn't inside a folder that you allowed")
+        .next(Advice::AllowAgentFolder { path })
 }

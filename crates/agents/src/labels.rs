@@ -7,7 +7,7 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
-use wire::agent::{AgentId, AgentLimits, AgentWorkspace, ReadOnlyMount};
+use wire::agent::{AgentId, AgentLimits, AgentMode, AgentWorkspace, ReadOnlyMount};
 
 /// That it is an agent's.
 pub(crate) const AGENT: &str = "tmux-agents";
@@ -39,6 +39,10 @@ pub(crate) struct Made {
     pub(crate) mounts: Vec<ReadOnlyMount>,
     pub(crate) keys: Vec<String>,
     pub(crate) title: Option<String>,
+    #[serde(default)]
+    pub(crate) mode: Option<AgentMode>,
+    #[serde(default)]
+    pub(crate) gpu: bool,
 }
 
 /// What stays the same for all of an agent's life.
@@ -111,7 +115,7 @@ impl Labels {
     pub(crate) fn write(&self, about: &About) -> BTreeMap<String, String> {
         let workspace = match &about.made.workspace {
             AgentWorkspace::Volume => "volume".to_owned(),
-            AgentWorkspace::InPlace { path } => path.clone(),
+            AgentWorkspace::InPlace { path } | AgentWorkspace::Clone { path, .. } => path.clone(),
         };
         // It has no part that JSON can't hold.
         let made = serde_json::to_string(&about.made).unwrap_or_default();
@@ -185,6 +189,8 @@ pub(crate) mod tests {
                 mounts: Vec::new(),
                 keys: vec!["ANTHROPIC_API_KEY".into()],
                 title: Some("Fix it".into()),
+                mode: None,
+                gpu: false,
             },
         }
     }

@@ -1,7 +1,7 @@
 //! The conversation with an agent's helper: one exec of `sandbox-init`, in which everything else is a stream.
 //! When it ends, by whatever, the agent's terminal goes on, and it is begun again.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use agent_status::{MOST_LINE_BYTES, Snapshot, ToHelper, read_line, write_line};
 use containers::Engine;
@@ -17,6 +17,7 @@ use crate::{
     agent::{Agent, Life, Link},
     container::{HOME, KEYS_FILE, RUN_FOLDER, SOCKET, WORKSPACE},
     error::AgentError,
+    home_files,
     settings::KeySource,
 };
 
@@ -27,7 +28,7 @@ const WAITING: usize = 64;
 pub(crate) async fn speak(
     engine: &Engine,
     agent: &Arc<Agent>,
-    keys: &dyn KeySource,
+    keys: &Arc<dyn KeySource>,
     changed: &(dyn Fn() + Send + Sync),
 ) -> Result<SessionEnd, AgentError> {
     let name = agent.about.id.container();
@@ -51,7 +52,7 @@ pub(crate) async fn speak(
 async fn follow(
     session: &Session,
     agent: &Arc<Agent>,
-    keys: &dyn KeySource,
+    keys: &Arc<dyn KeySource>,
     changed: &(dyn Fn() + Send + Sync),
 ) -> Result<SessionEnd, SessionEnd> {
     let call = Call::new(
@@ -82,10 +83,7 @@ async fn follow(
                     return Err(SessionEnd("the helper said what can't be read".into()));
                 };
                 let snapshot = snapshot.within_bounds();
-                if !has_begun {
-                    has_begun = begin(session, agent, keys, &snapshot, &helper).await?;
-                }
-                agent.snapshot.send_replace(known(agent, snapshot));
+                agent.snapshot.send_replace(known(agent, snapshot.clone()));
                 // Only what is spoken with is taken for one that runs.
                 agent.life.send_if_modified(|life| {
                     let is_new = matches!(life, Life::Detached);
@@ -95,6 +93,9 @@ async fn follow(
                     is_new
                 });
                 changed();
+                if !has_begun {
+                    has_begun = begin(session, agent, keys, &snapshot, &helper).await?;
+                }
             }
             if lines.len() > MOST_LINE_BYTES {
                 return Err(SessionEnd("the helper said too much at once".into()));
@@ -131,10 +132,13 @@ fn known(agent: &Agent, mut snapshot: Snapshot) -> Snapshot {
 async fn begin(
     session: &Session,
     agent: &Arc<Agent>,
-    keys: &dyn KeySource,
+    keys: &Arc<dyn KeySource>,
     snapshot: &Snapshot,
     helper: &mpsc::Sender<ToHelper>,
 ) -> Result<bool, SessionEnd> {
+    // Whoever makes the agent may still be putting its files there.
+    let mut is_filled = agent.is_filled.subscribe();
+    drop(is_filled.wait_for(|is_filled| *is_filled).await);
     let launch = agent.launch.lock().clone();
     let what = match launch {
         Some(launch) if !snapshot.launched => ToHelper::Launch(Box::new(launch)),
@@ -153,26 +157,20 @@ async fn begin(
 async fn bring_keys(
     session: &Session,
     names: &[String],
-    keys: &dyn KeySource,
+    keys: &Arc<dyn KeySource>,
 ) -> Result<(), SessionEnd> {
-    let found = names
-        .iter()
-        .filter_map(|name| Some((name, keys.value(name)?)));
-    let found: std::collections::BTreeMap<&String, String> = found.collect();
-    let bytes = serde_json::to_vec(&found).map_err(|error| SessionEnd(error.to_string()))?;
-    let write = Request::Write {
-        path: Name::from(KEYS_FILE),
-        mode: Some(0o600),
-        parents: false,
-    };
-    let call = Call::new(session, write)?;
-    call.send(&bytes).await;
-    call.close_input();
-    match call.event().await? {
-        Event::Done { .. } => Ok(()),
-        Event::Refused { message, .. } => Err(SessionEnd(message)),
-        _ => Err(SessionEnd("unexpected response to a file".into())),
-    }
+    let (names, keys) = (names.to_vec(), Arc::clone(keys));
+    let values = tokio::task::spawn_blocking(move || {
+        let found = names
+            .into_iter()
+            .filter_map(|name| Some((name.clone(), keys.value(&name)?)));
+        found.collect::<BTreeMap<String, String>>()
+    });
+    let values = values
+        .await
+        .map_err(|error| SessionEnd(error.to_string()))?;
+    let bytes = serde_json::to_vec(&values).map_err(|error| SessionEnd(error.to_string()))?;
+    home_files::put(session, KEYS_FILE, &bytes).await
 }
 
 async fn send(call: &Call, said: &ToHelper) -> Result<(), SessionEnd> {

@@ -1,18 +1,24 @@
 //! What is done with an agent's terminal in passing: a prompt is pasted, keys are typed, the screen is read.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
 };
 
 use agent_status::{ToHelper, write_line};
-use frames::message::{Event, Exec, Request};
-use init_client::{Call, INIT_PROGRAM, Piece};
+use frames::message::Exec;
+use init_client::INIT_PROGRAM;
+use wire::agent::AgentState;
 
-use crate::{agent::Agent, container::SOCKET, error::AgentError, link::argv};
+use crate::{agent::Agent, container::SOCKET, error::AgentError, link::argv, transfer};
 
 /// The session's one pane, by its exact name.
 const PANE: &str = "=agent:";
+/// How long a prompt waits for a tool that starts.
+const STARTS: Duration = Duration::from_secs(10);
 /// The most of a prompt that is pasted.
 const MOST_PASTE_BYTES: usize = 1 << 20;
 /// The most keys at once.
@@ -40,6 +46,11 @@ pub(crate) async fn send(agent: &Arc<Agent>, text: &str) -> Result<(), AgentErro
             reason: format!("up to {most_kb} KiB of text are expected, and at least a character"),
         });
     }
+    // What a tool is typed while it starts, it may take for something else than a prompt.
+    agent.link().await?;
+    let mut snapshot = agent.snapshot.subscribe();
+    let started = snapshot.wait_for(|snapshot| snapshot.state != AgentState::Starting);
+    let _ = tokio::time::timeout(STARTS, started).await;
     let number = LAST.fetch_add(1, Ordering::Relaxed);
     let buffer = format!("vivarium-{}-{number}", std::process::id());
     let words = [
@@ -105,7 +116,7 @@ pub(crate) async fn keys(agent: &Arc<Agent>, keys: &[String]) -> Result<(), Agen
 }
 
 /// Tells the helper, and waits until it has heard: whoever sends may be gone at once.
-async fn report(agent: &Arc<Agent>, said: &ToHelper) -> Result<(), AgentError> {
+pub(crate) async fn report(agent: &Arc<Agent>, said: &ToHelper) -> Result<(), AgentError> {
     let line = write_line(said).map_err(|error| agent.helper_error(error.to_string()))?;
     let exec = argv(&[INIT_PROGRAM, "join", SOCKET], true);
     run(agent, exec, &line).await.map(drop)
@@ -150,42 +161,14 @@ pub(crate) async fn run(
     input: &[u8],
 ) -> Result<Output, AgentError> {
     let link = agent.link().await?;
-    let broken = |end: init_client::SessionEnd| agent.helper_error(end.to_string());
-    let call = Call::new(&link.session, Request::Exec(exec)).map_err(broken)?;
-    let feeds = async {
-        // What takes no input has ended, which is told below.
-        call.send(input).await;
-        call.close_input();
-    };
-    let reads = async {
-        let mut bytes = Vec::new();
-        loop {
-            match call.next().await.map_err(broken)? {
-                Some(Piece::Data(data)) if bytes.len() + data.len() <= MOST_OUTPUT_BYTES => {
-                    bytes.extend_from_slice(&data);
-                }
-                Some(Piece::Data(_)) => return Err(agent.helper_error("a command said too much")),
-                Some(Piece::Event(Event::Exited(exit))) => {
-                    let code = exit.code.or(exit.signal.map(|signal| 128 + signal));
-                    return Ok(Output {
-                        bytes,
-                        code: code.unwrap_or(-1),
-                    });
-                }
-                Some(Piece::Event(Event::Refused { message, .. })) => {
-                    return Err(agent.helper_error(message));
-                }
-                Some(Piece::Event(_)) => {}
-                None => return Err(agent.helper_error("a command's end is missing")),
-            }
+    let mut bytes = Vec::new();
+    let take = |data: &[u8]| {
+        if bytes.len() + data.len() > MOST_OUTPUT_BYTES {
+            return Err(agent.helper_error("a command said too much"));
         }
+        bytes.extend_from_slice(data);
+        Ok(())
     };
-    let feeds = async {
-        feeds.await;
-        std::future::pending().await
-    };
-    tokio::select! {
-        output = reads => output,
-        never = feeds => never,
-    }
+    let code = transfer::run(&link.session, &agent.about.id, exec, input, take).await?;
+    Ok(Output { bytes, code })
 }

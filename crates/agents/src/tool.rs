@@ -1,10 +1,11 @@
-//! A tool as an agent runs it: command lines. The catalogue says what they are.
+//! A tool as an agent runs it: command lines, and files that it needs. The catalogue says what they are.
 
 use std::collections::BTreeMap;
 
 use agent_status::{CONVERSATION, Launch, ToHelper, write_line};
+use wire::agent::AgentMode;
 
-use crate::{container::WORKSPACE, error::AgentError};
+use crate::{catalogue::FirstRunFile, container::WORKSPACE, error::AgentError};
 
 /// Stands in an argument for the prompt.
 pub const PROMPT: &str = "{prompt}";
@@ -20,10 +21,15 @@ pub struct ToolSpec {
     pub name: String,
     /// Its image.
     pub image: String,
-    /// Program and arguments without a prompt. [`CONVERSATION`] stands for an id that we choose.
+    /// The id that the image has to have; any if none.
+    pub image_id: Option<String>,
+    /// Program and arguments without a prompt; empty if it can't start without one. [`CONVERSATION`] stands
+    /// for an id that we choose.
     pub start: Vec<String>,
     /// The same with a prompt, for which [`PROMPT`] stands; empty if it takes none.
     pub start_with_prompt: Vec<String>,
+    /// The same again, when no conversation is known to go on with; `start` without the id if empty.
+    pub again: Vec<String>,
     /// The same to go on with a conversation, for which [`CONVERSATION`] stands; empty if it can't.
     pub resume: Vec<String>,
     /// Variables, nothing secret.
@@ -32,6 +38,10 @@ pub struct ToolSpec {
     pub keys: Vec<String>,
     /// Whether its hooks tell what it does.
     pub reports: bool,
+    /// How much it asks; none if it has no modes.
+    pub mode: Option<AgentMode>,
+    /// Files of its home that are there before it starts for the first time.
+    pub files: Vec<FirstRunFile>,
 }
 
 impl ToolSpec {
@@ -60,6 +70,9 @@ impl ToolSpec {
             reason: reason.into(),
         };
         let first = match prompt {
+            None if self.start.is_empty() => {
+                return Err(invalid("prompt", "this tool only runs with a prompt"));
+            }
             None => self.start.clone(),
             Some(_) if self.start_with_prompt.is_empty() => {
                 let words = format!("{} takes no prompt at its start: send it", self.name);
@@ -72,6 +85,8 @@ impl ToolSpec {
             }
             Some(prompt) => {
                 let word = |word: &String| match word.as_str() {
+                    // No tool takes it for an option.
+                    PROMPT if prompt.starts_with('-') => format!(" {prompt}"),
                     PROMPT => prompt.to_owned(),
                     _ => word.clone(),
                 };
@@ -87,9 +102,10 @@ impl ToolSpec {
             conversation: has_id(template).then(conversation),
             first,
             // The id of a conversation that began can't be chosen again.
-            again: match has_id(&self.start) {
-                true => without_id(&self.start),
-                false => self.start.clone(),
+            again: match &self.again {
+                again if !again.is_empty() => again.clone(),
+                _ if has_id(&self.start) => without_id(&self.start),
+                _ => self.start.clone(),
             },
             resume: self.resume.clone(),
             folder: WORKSPACE.into(),
@@ -110,7 +126,12 @@ impl ToolSpec {
             let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
             (1..=64).contains(&name.len()) && name.bytes().all(plain)
         };
-        let lines = [&self.start, &self.start_with_prompt, &self.resume];
+        let lines = [
+            &self.start,
+            &self.start_with_prompt,
+            &self.again,
+            &self.resume,
+        ];
         let words = lines.into_iter().flatten().count() + self.environment.len();
         let text = || {
             let variables = self.environment.iter();
@@ -119,7 +140,7 @@ impl ToolSpec {
         };
         let reason = if !is_name(&self.name) {
             "its name has letters, digits, _ and - alone"
-        } else if self.start.is_empty() {
+        } else if self.start.is_empty() && self.start_with_prompt.is_empty() {
             "it has nothing to start"
         } else if words > MOST_WORDS || text().any(|word| word.contains('\0')) {
             "it has too many arguments and variables, or one with NUL"
@@ -173,7 +194,8 @@ mod tests {
         let launch = launch.unwrap();
         let run = launch.run(true, None).command;
         assert_eq!(run[..3], ["claude", "--session-id", "c-1"]);
-        assert_eq!(launch.first.last().map(String::as_str), Some(prompt));
+        let argument = format!(" {prompt}");
+        assert_eq!(launch.first.last(), Some(&argument));
         assert_eq!(launch.again, ["claude"]);
         let resumed = launch.run(false, Some("c-1")).command;
         assert_eq!(resumed, ["claude", "--resume", "c-1"]);

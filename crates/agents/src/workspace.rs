@@ -44,8 +44,11 @@ pub(crate) fn in_place(path: &str, allowed: &[PathBuf]) -> Result<InPlace, Agent
         return Err(refused("it isn't a folder"));
     }
     let allowed = allowed.iter().filter_map(|one| one.canonicalize().ok());
-    if !allowed.into_iter().any(|one| folder.starts_with(one)) {
-        return Err(refused("it isn't inside a folder that agents may work in"));
+    let is_inside = |one: PathBuf| one.parent().is_some() && folder.starts_with(one);
+    if !allowed.into_iter().any(is_inside) {
+        return Err(AgentError::NotAllowed {
+            path: folder.display().to_string(),
+        });
     }
     if has_engine(&folder) {
         return Err(refused("the container engine's socket is in it"));

@@ -16,6 +16,8 @@ mod rights;
 mod send;
 #[path = "engine/viewers.rs"]
 mod viewers;
+#[path = "engine/work.rs"]
+mod work;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
@@ -95,7 +97,8 @@ impl Site {
             engine: EngineChoice::default(),
             instance: Some(self.instance.clone()),
             init_binary: init_binary(),
-            workspaces: vec![self.folder.path().to_owned()],
+            workspaces: Arc::new(vec![self.folder.path().to_owned()]),
+            work_folder: self.folder.path().join("work"),
             keys: Arc::new(OneKey),
         };
         Agents::start(options).await.0
@@ -155,11 +158,14 @@ fn plain() -> StartAgent {
         image: None,
         workspace: Default::default(),
         prompt: None,
+        mode: None,
+        keys: Vec::new(),
         title: None,
         limits: None,
         networks: Vec::new(),
         host_access: false,
         mounts: Vec::new(),
+        gpu: false,
     }
 }
 
@@ -172,7 +178,7 @@ async fn made_with(word: &str, tool: &ToolSpec) -> (Site, Agents, AgentId) {
     let site = Site::new(word);
     let agents = site.start().await;
     let agent = soon(agents.spawn(&plain(), tool)).await;
-    (site, agents, agent.expect("it starts").id)
+    (site, agents, agent.expect("it starts").agent.id)
 }
 
 /// What a line of shell in its container says.

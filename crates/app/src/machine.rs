@@ -138,7 +138,7 @@ impl MachineHandle {
         let run = NewRun {
             run_id,
             kind,
-            machine: self.name(),
+            machine: Some(self.name()),
             owner,
         };
         let cancel = self.inner.runs.begin(run, &self.inner.stop);

@@ -38,7 +38,8 @@ struct Run {
 pub(crate) struct NewRun<'a> {
     pub(crate) run_id: &'a str,
     pub(crate) kind: JobKind,
-    pub(crate) machine: &'a str,
+    /// The machine that it is about, if it is about one.
+    pub(crate) machine: Option<&'a str>,
     pub(crate) owner: JobOwner,
 }
 
@@ -51,7 +52,7 @@ impl Runs {
             id: run.run_id.to_owned(),
             kind: run.kind,
             owner: run.owner,
-            machine: Some(run.machine.to_owned()),
+            machine: run.machine.map(str::to_owned),
             title: String::new(),
             state: JobState::Running,
             created_at: now,
@@ -157,7 +158,7 @@ mod tests {
         let run = NewRun {
             run_id,
             kind: JobKind::Start,
-            machine,
+            machine: Some(machine),
             owner: JobOwner::Person,
         };
         runs.begin(run, &CancellationToken::new())

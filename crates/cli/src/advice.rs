@@ -209,6 +209,24 @@ pub fn words(advice: &Advice) -> Cow<'_, str> {
 
         A::ReadServerLog => "See vivarium mcp list for its state, and vivarium logs.",
         A::OpenSession => "Open a new session.",
+        A::GetAgentImage { tool } => {
+            return format!("Run vivarium agent images build {tool}").into();
+        }
+        A::ApproveAgentImage { tool } => {
+            return format!(
+                "Look at its digest, and if you trust who made it, run vivarium agent images approve {tool}"
+            )
+            .into();
+        }
+        A::AllowAgentFolder { path } => {
+            return format!(
+                "Allow it, or a folder above it: vivarium agent workspace add '{path}'"
+            )
+            .into();
+        }
+        A::StoreKey { name } => {
+            return format!("Store it: vivarium secret set {name}").into();
+        }
         A::OpenInBrowser { url } => return format!("Open it in a browser: {url}").into(),
         A::Text { text } => text.as_str(),
     })
@@ -278,6 +296,12 @@ mod tests {
         assert!(of(Advice::FreeOrChoosePort { option: option() }).contains("--ui-port"));
         let image = || "a:b".to_owned();
         assert!(of(Advice::GetSandboxImage { image: image() }).contains("a:b"));
+        let tool = || "claude".to_owned();
+        assert!(of(Advice::GetAgentImage { tool: tool() }).contains("build claude"));
+        assert!(of(Advice::ApproveAgentImage { tool: tool() }).contains("approve claude"));
+        assert!(of(Advice::AllowAgentFolder { path: path() }).contains("'/a b'"));
+        let name = || "A_KEY".to_owned();
+        assert!(of(Advice::StoreKey { name: name() }).contains("A_KEY"));
         let url = "https://x.example/".to_owned();
         assert!(of(Advice::OpenInBrowser { url: url.clone() }).contains(&url));
         assert_eq!(of(Advice::text("As it is.")), "As it is.");

@@ -53,6 +53,18 @@ pub async fn remove(name: &str, home_volume: bool) -> Result<(), Failure> {
     yes("Cancelled. Nothing was removed").await
 }
 
+/// Whether something may be done that the failure is about; `false` if nobody can be asked.
+///
+/// # Errors
+/// [`FailureCode::Cancelled`] if the answer is anything but yes.
+pub async fn whether(failure: &Failure, question: &str) -> Result<bool, Failure> {
+    if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
+        return Ok(false);
+    }
+    print::question(failure, &format!("{question} [y/N] "));
+    yes("Cancelled").await.map(|()| true)
+}
+
 /// Asks for a line on the terminal, which doesn't show what is typed.
 ///
 /// # Errors

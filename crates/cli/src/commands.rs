@@ -190,7 +190,7 @@ async fn begin_up(app: &App, request: UpRequest, json: bool) -> Result<(), Failu
 }
 
 /// Prints a run's progress until it ends; Ctrl-C cancels it.
-async fn follow(app: &App, run: RunStarted, after: u64, json: bool) -> Result<(), Failure> {
+pub async fn follow(app: &App, run: RunStarted, after: u64, json: bool) -> Result<(), Failure> {
     let printer = Mutex::new(ProgressPrinter::new());
     let printing = || printer.lock();
     let following = run::follow(app, &run, after, "run_cancel", |event| match event {

@@ -228,6 +228,27 @@ pub enum Advice {
     /// Create another sandbox.
     CreateSandbox,
 
+    /// Build the image of a coding tool, or fetch it from its registry.
+    GetAgentImage {
+        /// The tool.
+        tool: String,
+    },
+    /// Approve the image of a coding tool that came from a registry.
+    ApproveAgentImage {
+        /// The tool.
+        tool: String,
+    },
+    /// Allow agents to be given a folder, or choose another one.
+    AllowAgentFolder {
+        /// The folder.
+        path: String,
+    },
+    /// Store a key, so that agents can be given it.
+    StoreKey {
+        /// Its name.
+        name: String,
+    },
+
     /// Open an address in a browser by hand.
     OpenInBrowser {
         /// The address.
@@ -265,7 +286,11 @@ impl Advice {
     /// The part that may come from elsewhere and be long.
     pub fn text_mut(&mut self) -> Option<&mut String> {
         match self {
-            Self::FixSpec { path } | Self::CreateFolder { path } => Some(path),
+            Self::FixSpec { path }
+            | Self::CreateFolder { path }
+            | Self::AllowAgentFolder { path } => Some(path),
+            Self::GetAgentImage { tool } | Self::ApproveAgentImage { tool } => Some(tool),
+            Self::StoreKey { name } => Some(name),
             Self::MakeBase { script } => Some(script),
             Self::ChoosePort { option } | Self::FreeOrChoosePort { option } => Some(option),
             Self::GetSandboxImage { image } => Some(image),

@@ -179,6 +179,8 @@ pub enum Event {
         /// What, and which one.
         happened: SandboxEvent,
     },
+    /// Agents began or ended, or are in another state: fetch the list again.
+    Agents,
     /// An image is being built or fetched for sandboxes, or no longer.
     SandboxImage {
         /// Its name.

@@ -117,6 +117,10 @@ const WORDS: Words = {
   resume_sandbox: "Resume the sandbox first.",
   create_sandbox: "Create another sandbox.",
 
+  get_agent_image: ({ tool }) => `Build or fetch the image of ${tool}, under Agents, Images.`,
+  approve_agent_image: ({ tool }) => `Look at the digest of the image of ${tool}, and approve it if you trust who made it.`,
+  allow_agent_folder: ({ path }) => `Allow agents to be given ${path}, or choose another folder.`,
+  store_key: ({ name }) => `Store the key ${name} under Settings, Keys.`,
   open_in_browser: ({ url }) => `Open it in a browser: ${url}`,
   text: ({ text }) => text,
 };

@@ -24,7 +24,15 @@ option: string, } | { "kind": "free_or_choose_port",
 /** The option that sets it. */
 option: string, } | { "kind": "build_pages" } | { "kind": "name_key_as_read" } | { "kind": "enter_key" } | { "kind": "unlock_keychain" } | { "kind": "rename_token" } | { "kind": "choose_scopes" } | { "kind": "remove_tokens" } | { "kind": "check_notebook_path" } | { "kind": "use_whole_path" } | { "kind": "check_file" } | { "kind": "restore_notebook" } | { "kind": "fix_notebook" } | { "kind": "save_elsewhere_or_overwrite" } | { "kind": "save_elsewhere" } | { "kind": "read_server_log" } | { "kind": "open_session" } | { "kind": "get_sandbox_image",
 /** The image. */
-image: string, } | { "kind": "remove_sandboxes" } | { "kind": "resume_sandbox" } | { "kind": "create_sandbox" } | { "kind": "open_in_browser",
+image: string, } | { "kind": "remove_sandboxes" } | { "kind": "resume_sandbox" } | { "kind": "create_sandbox" } | { "kind": "get_agent_image",
+/** The tool. */
+tool: string, } | { "kind": "approve_agent_image",
+/** The tool. */
+tool: string, } | { "kind": "allow_agent_folder",
+/** The folder. */
+path: string, } | { "kind": "store_key",
+/** Its name. */
+name: string, } | { "kind": "open_in_browser",
 /** The address. */
 url: string, } | { "kind": "text",
 /** The words. */
@@ -53,11 +61,138 @@ tool: string,
 /** What it is about, such as a command line. */
 detail: string, };
 
+/** A file that can't be merged. */
+export type AgentConflict = {
+/** Its path. */
+path: string,
+/** Git's sentences about it. */
+messages: Array<string>, };
+
+/** What an agent changed, since it was given the files. */
+export type AgentDiff = {
+/**
+ * The commit that was looked at. A merge wants it back, so that nothing is merged that wasn't
+ * seen.
+ */
+reviewed: string,
+/** Its tree: the same files have the same one. */
+tree: string,
+/** The commit that the agent was given. */
+start: string,
+/** Whether `reviewed` has changes in it that the agent didn't commit. */
+has_uncommitted: boolean,
+/** Whether it can be merged: a folder without git takes a patch. */
+can_merge: boolean,
+/** The branch that the person has checked out, which can't be merged into; none if there is none. */
+checked_out: string | null,
+/** By path. */
+files: Array<AgentFileDiff>,
+/** Files that changed and aren't listed. */
+more_files: number,
+/** Lines added in all files. */
+added: number,
+/** Lines removed in all files. */
+removed: number, };
+
+/** Asks for `agent_diff`. */
+export type AgentDiffRequest = {
+/** Which agent. */
+id: AgentId,
+/** One file alone, by its path in the list, with more of it than the list shows. */
+path: string | null, };
+
+/** What can be shown of a file's changes. */
+export type AgentFileContent = { "kind": "patch",
+/** The text. */
+text: string, } | { "kind": "binary",
+/** Size as it was. */
+old_bytes: number | null,
+/** Size as it is. */
+new_bytes: number | null, } | { "kind": "truncated",
+/** Whether it can be asked for alone. */
+can_open: boolean, };
+
+/** What an agent changed in a file. Names and lines are the agent's: text, and nothing else. */
+export type AgentFileDiff = {
+/** Its path, or that it had. Characters that can't be shown are written with a backslash. */
+path: string,
+/** Its earlier path, if it was renamed. */
+old_path: string | null,
+/** How it changed. */
+status: AgentFileStatus,
+/** Lines added, those too that aren't shown. */
+added: number,
+/** Lines removed, those too that aren't shown. */
+removed: number,
+/** What a reviewer should look at, in sentences. */
+risks: Array<string>,
+/** What can be shown of it. */
+content: AgentFileContent, };
+
+/** How a file changed. */
+export type AgentFileStatus = "added" | "removed" | "modified" | "retyped" | "renamed";
+
+/** Asks for `agent_folder_add` and `agent_folder_remove`. */
+export type AgentFolderRequest = {
+/** Absolute path. */
+path: string, };
+
+/** Folders whose insides agents may be given. */
+export type AgentFolders = {
+/** Absolute paths. */
+folders: Array<string>, };
+
 /**
  * Names an agent: lower-case letters and digits, so that it can be a part of a container's, a volume's and
  * a branch's name.
  */
 export type AgentId = string;
+
+/** Asks for `agent_image_approve`. */
+export type AgentImageApproveRequest = {
+/** The tool. */
+tool: string,
+/** What the person was shown. */
+digest: string, };
+
+/** Asks for `agent_image_build`. */
+export type AgentImageBuildRequest = {
+/** The tool. */
+tool: string,
+/** Builds also what is up to date. */
+rebuild: boolean, };
+
+/** Asks for `agent_image_log`. */
+export type AgentImageLogRequest = {
+/** From `agent_image_build`, or of the list of tools. */
+run_id: string,
+/** The number of the first line that is wanted, from 0. */
+after: number, };
+
+/** Who made an image. */
+export type AgentImageOrigin = "built_here" | "approved" | "unknown";
+
+/** Where the tools' images come from. */
+export type AgentImageSource = { "kind": "local" } | { "kind": "registry",
+/** Where from. */
+registry: string, };
+
+/** Whether a tool's image is there. */
+export type AgentImageState = { "kind": "not_built",
+/** Why not. */
+reason: string, } | { "kind": "missing" } | { "kind": "unapproved",
+/** What is to be approved: `sha256:…`. */
+digest: string,
+/** Size on disk. */
+size_bytes: number, } | { "kind": "present",
+/** Size on disk, with the layers that it shares with others. */
+size_bytes: number,
+/** The tool's version in it, if it says so. */
+version: string | null,
+/** The version that a build would install, if it is another. */
+update: string | null,
+/** Who made it. */
+origin: AgentImageOrigin, };
 
 /** Asks for `agent_keys`. */
 export type AgentKeysRequest = {
@@ -89,10 +224,82 @@ id: AgentId,
 /** How many lines from the end. */
 lines: number, };
 
+/** A merge that was made. */
+export type AgentMerge = {
+/** The branch. */
+into: string,
+/** What it named; none if it was made. */
+old: string | null,
+/** What it names. */
+new: string, };
+
+/** What became of a merge. */
+export type AgentMergeOutcome = { "kind": "merged",
+/** By which it can be undone. */
+merge: AgentMerge, } | { "kind": "up_to_date" } | { "kind": "conflicts",
+/** By path. */
+files: Array<AgentConflict>, } | { "kind": "checked_out",
+/** The branch. */
+branch: string,
+/** The folder that has it checked out. */
+path: string,
+/** What can be merged there by hand: `git merge <this>`. */
+work: string, };
+
+/** Asks for `agent_merge`. */
+export type AgentMergeRequest = {
+/** Which agent. */
+id: AgentId,
+/** The branch; `agent/<id>` if none. */
+into: string | null,
+/** The commit that was reviewed: if the agent sent another one since, nothing is merged. */
+reviewed: string,
+/** Makes the branch if it isn't there. */
+create: boolean,
+/** How. */
+style: AgentMergeStyle,
+/** What the commit says; a sentence of ours if none. */
+message: string | null, };
+
+/** How commits are merged. */
+export type AgentMergeStyle = "fast_forward" | "commit" | "squash";
+
+/** Asks for `agent_merge_undo`. */
+export type AgentMergeUndoRequest = {
+/** Whose work was merged. */
+id: AgentId,
+/** The merge. */
+merge: AgentMerge, };
+
+/** How much a tool asks before it does something. */
+export type AgentMode = {
+/** The tool's own name for it. */
+id: string,
+/** For people. */
+title: string,
+/** What it means. */
+policy: AgentPolicy, };
+
 /** Names an agent. */
 export type AgentName = {
 /** Which one. */
 id: AgentId, };
+
+/** Answer of `agent_patch`. */
+export type AgentPatch = {
+/** The patch, in base64: files can have any bytes in them. */
+base64: string, };
+
+/** What a permission mode means, from careful to careless. */
+export type AgentPolicy = "plan" | "ask" | "edits" | "auto" | "all";
+
+/** Answer of `agent_screen`. */
+export type AgentScreen = {
+/**
+ * What its terminal shows, line by line, without colours. It comes from inside: text, and nothing
+ * else.
+ */
+text: string, };
 
 /** Asks for `agent_send`. */
 export type AgentSendRequest = {
@@ -100,6 +307,13 @@ export type AgentSendRequest = {
 id: AgentId,
 /** Pasted into its terminal, without control characters. */
 text: string, };
+
+/** Answer of `agent_start`. */
+export type AgentStarted = {
+/** The agent. */
+agent: AgentView,
+/** What it didn't get of its workspace as one may expect it, in sentences. */
+notes: Array<string>, };
 
 /** Where an agent stands. */
 export type AgentState = { "name": "starting" } | { "name": "working" } | { "name": "waiting",
@@ -117,6 +331,60 @@ id: AgentId,
 /** What is kept. */
 keep: KeepAgent, };
 
+/** Asks for `agent_terminal_open`. */
+export type AgentTerminalRequest = {
+/** Whose. */
+id: AgentId,
+/** Columns that the page has. */
+cols: number,
+/** Rows. */
+rows: number,
+/** Whether nothing can be typed, and the size doesn't count. */
+read_only: boolean, };
+
+/** How a page reaches an agent's terminal. */
+export type AgentTerminalTicket = {
+/** `ws://127.0.0.1:<port>/agent?ticket=…`, good once, within 30 seconds. */
+url: string, };
+
+/** A coding tool. */
+export type AgentTool = {
+/** Its name in the catalogue, such as `claude`. */
+id: string,
+/** Its name for people. */
+title: string,
+/** Where its documentation is. */
+home_page: string | null,
+/** What its image is called. */
+image: string,
+/** Whether the image is there. */
+state: AgentImageState,
+/** The run that builds or fetches it now. */
+run_id: string | null,
+/** How much it asks, the most careful first. */
+modes: Array<AgentMode>,
+/** The mode that is used if none is chosen. */
+default_mode: string | null,
+/** Whether it can start with a prompt. */
+takes_prompt: boolean,
+/** Whether it can't start without one: it has nothing to show in a terminal. */
+needs_prompt: boolean,
+/** Whether it can go on with its conversation after it ended. */
+resumes: boolean,
+/** Variables that hold its keys, of which one is enough. */
+keys: Array<string>,
+/** Whether it has a log-in of its own, beside keys. */
+logs_in: boolean, };
+
+/** Answer of `agent_tools`. */
+export type AgentTools = {
+/** By id. */
+tools: Array<AgentTool>,
+/** Where their images come from. */
+source: AgentImageSource,
+/** Entries of the person's own catalogue that were left out, and why. */
+problems: Array<string>, };
+
 /** An agent. */
 export type AgentView = {
 /** Its id. */
@@ -129,6 +397,8 @@ tool: string,
 image: string,
 /** What a person calls it. */
 title: string | null,
+/** How much the tool asks; none if it has no modes. */
+mode: AgentMode | null,
 /** Where it stands. */
 state: AgentState,
 /** What it asks for, oldest first. */
@@ -145,7 +415,13 @@ created_at_ms: number,
 resumable: boolean, };
 
 /** What an agent works on, at `/workspace`. */
-export type AgentWorkspace = { "kind": "volume" } | { "kind": "in_place",
+export type AgentWorkspace = { "kind": "volume" } | { "kind": "clone",
+/** Absolute path. */
+path: string,
+/** Takes changes along that aren't committed. */
+uncommitted: boolean,
+/** Takes new files along. Those that git ignores stay here in any case. */
+untracked: boolean, } | { "kind": "in_place",
 /** Absolute path. */
 path: string, };
 
@@ -468,7 +744,7 @@ session: string,
 /** Why. */
 cause: string, } | { "kind": "sandbox",
 /** What, and which one. */
-happened: SandboxEvent, } | { "kind": "sandbox_image",
+happened: SandboxEvent, } | { "kind": "agents" } | { "kind": "sandbox_image",
 /** Its name. */
 image: string,
 /** Name of the token that asked for it; `None` for the person and for a machine. */
@@ -1351,6 +1627,20 @@ export type NotebookPath = {
 /** Whole, or from `~/` on. */
 path: string, };
 
+/** A picture beside a notebook file. */
+export type NotebookPicture = {
+/** By its content: `image/png`, `image/jpeg`, `image/gif`, `image/webp` or `image/svg+xml`. */
+mime_type: string,
+/** Base64. */
+data: string, };
+
+/** Asks for `notebook_picture`. */
+export type NotebookPictureRequest = {
+/** The notebook file, as in `notebook_open`. */
+path: string,
+/** The picture's address as it is written: relative to the notebook's folder. */
+address: string, };
+
 /** Asks for `notebook_save`. */
 export type NotebookSaveRequest = {
 /** Whole, or from `~/` on; `.ipynb` is added where it is not there. */
@@ -2068,6 +2358,10 @@ image: string | null,
 workspace: AgentWorkspace,
 /** What it is to do; it waits for a person if there is none. */
 prompt: string | null,
+/** How much the tool asks, by the mode's id; the tool's usual one if none. */
+mode: string | null,
+/** Stored keys that the tool gets, by name: its process has them as variables, and nothing else does. */
+keys: Array<string>,
 /** What a person calls it. */
 title: string | null,
 /** Limits; the settings' if none. */
@@ -2077,7 +2371,9 @@ networks: Array<string>,
 /** Whether `host.docker.internal` leads to this computer. */
 host_access: boolean,
 /** Files and folders of this computer that it reads. */
-mounts: Array<ReadOnlyMount>, };
+mounts: Array<ReadOnlyMount>,
+/** Whether it has the graphics cards of this computer. */
+gpu: boolean, };
 
 /** What a run does, in this order; `undo` only where one of the others failed. */
 export type StepName = "prepare" | "build" | "prove" | "carry" | "swap" | "settle" | "tidy" | "undo";
@@ -2123,6 +2419,20 @@ export type TakeoverRequest = {
 on: boolean,
 /** Who. */
 by?: string, };
+
+/** What a page says to a terminal. */
+export type TerminalControl = { "kind": "resize",
+/** Columns. */
+cols: number,
+/** Rows. */
+rows: number, } | { "kind": "taken",
+/** How much of what was sent since it said so last. */
+bytes: number, };
+
+/** The last thing that a page hears of a terminal. */
+export type TerminalEnd = {
+/** Why; none if the terminal ended, or the person detached. */
+failure: Failure | null, };
 
 /** Colours of the window. */
 export type Theme = "system" | "light" | "dark";
@@ -2253,6 +2563,8 @@ export interface AppCommands {
   notebook_open: { request: NotebookPath; answer: NotebookFile };
   /** What a notebook file is now, to notice changes by others. */
   notebook_stamp: { request: NotebookPath; answer: NotebookStamp };
+  /** Reads a picture that a text cell of a notebook file shows. */
+  notebook_picture: { request: NotebookPictureRequest; answer: NotebookPicture };
   /** Writes a notebook file, unless somebody else changed it. */
   notebook_save: { request: NotebookSaveRequest; answer: NotebookSaved };
   /** Serves sandboxes and the API from this process, until it ends. */
@@ -2295,8 +2607,34 @@ export interface AppCommands {
   sandbox_file_remove: { request: SandboxPath; answer: Nothing };
   /** The agents as they stand. */
   agent_list: { request: Nothing; answer: AgentList };
+  /** The coding tools that agents run, and their images. */
+  agent_tools: { request: Nothing; answer: AgentTools };
+  /** Builds a tool's image, or fetches it from its registry; goes on as stream events. */
+  agent_image_build: { request: AgentImageBuildRequest; answer: RunStarted };
+  /** What such a run printed, from a place on. */
+  agent_image_log: { request: AgentImageLogRequest; answer: JobLog };
+  /** Approves an image of a registry by its digest. */
+  agent_image_approve: { request: AgentImageApproveRequest; answer: AgentTools };
+  /** Folders of this computer whose insides agents may be given. */
+  agent_folders: { request: Nothing; answer: AgentFolders };
+  /** Allows another one. */
+  agent_folder_add: { request: AgentFolderRequest; answer: AgentFolders };
+  /** Allows one no longer; agents that have it keep it until they end. */
+  agent_folder_remove: { request: AgentFolderRequest; answer: AgentFolders };
   /** Starts an agent in a container of its own. */
-  agent_start: { request: StartAgent; answer: AgentView };
+  agent_start: { request: StartAgent; answer: AgentStarted };
+  /** What an agent's terminal shows now, as text. */
+  agent_screen: { request: AgentName; answer: AgentScreen };
+  /** Fetches an agent's work and compares it with what it was given. */
+  agent_diff: { request: AgentDiffRequest; answer: AgentDiff };
+  /** Merges an agent's work into a branch; changes no files. */
+  agent_merge: { request: AgentMergeRequest; answer: AgentMergeOutcome };
+  /** Lets the branch name what it named before a merge. */
+  agent_merge_undo: { request: AgentMergeUndoRequest; answer: Nothing };
+  /** An agent's work as a patch for git apply. */
+  agent_patch: { request: AgentName; answer: AgentPatch };
+  /** Removes an agent with its work, also what was fetched of it. */
+  agent_discard: { request: AgentName; answer: Nothing };
   /** Sends an agent a prompt. */
   agent_send: { request: AgentSendRequest; answer: Nothing };
   /** Types keys into an agent's terminal. */
@@ -2315,6 +2653,8 @@ export interface AppCommands {
   agent_clean: { request: Nothing; answer: AgentsCleaned };
   /** What happened to an agent. */
   agent_logs: { request: AgentLogsRequest; answer: LogLines };
+  /** A one-time ticket to an agent's terminal. */
+  agent_terminal_open: { request: AgentTerminalRequest; answer: AgentTerminalTicket };
 }
 
 /** Every command about one machine. */

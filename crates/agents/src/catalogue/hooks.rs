@@ -22,6 +22,8 @@ pub struct Hooks {
 pub enum HookSchema {
     /// Claude Code's: `hooks` by event and matcher, with JSON on stdin.
     Claude,
+    /// The same of Codex, which runs those alone whose hashes its settings have.
+    Codex,
     /// Gemini CLI's, with names of its own.
     Gemini,
     /// A plugin of opencode.

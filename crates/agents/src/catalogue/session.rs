@@ -28,6 +28,11 @@ pub struct SessionArguments {
 pub struct ConversationId(String);
 
 impl ConversationId {
+    /// Stands for an id that isn't known yet.
+    pub(crate) fn placeholder() -> Self {
+        Self(agent_status::CONVERSATION.to_owned())
+    }
+
     /// The id.
     #[must_use]
     pub fn as_str(&self) -> &str {

@@ -363,7 +363,7 @@ fn commands_are_what_each_tool_takes() {
     let shell = catalogue.tool(&id("shell")).unwrap();
     assert_eq!(
         shell.interactive_command(&Start::default()).unwrap(),
-        ["bash"]
+        ["bash", "--login"]
     );
 }
 

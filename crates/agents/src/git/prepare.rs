@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashSet,
+    fmt,
     fs::{self, File},
     io::{ErrorKind, Read},
     path::{Path, PathBuf},
@@ -83,6 +84,39 @@ pub enum Note {
     Sparse,
     /// The repository is a shallow clone, and so is the agent's.
     Shallow,
+}
+
+impl fmt::Display for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let named = |f: &mut fmt::Formatter<'_>, what: &str, paths: &[TreePath]| {
+            let shown: Vec<String> = paths.iter().take(5).map(ToString::to_string).collect();
+            let more = match paths.len().saturating_sub(shown.len()) {
+                0 => String::new(),
+                more => format!(" and {more} more"),
+            };
+            write!(f, "{what}: {}{more}.", shown.join(", "))
+        };
+        match self {
+            Self::Copied => f.write_str(
+                "The folder isn't a git repository: the agent has a copy, and its changes can be taken over as a patch.",
+            ),
+            Self::PartOf(above) => write!(
+                f,
+                "The folder is part of the repository in {}, which the agent doesn't have.",
+                above.display()
+            ),
+            Self::LargeFiles => {
+                f.write_str("Git LFS: the agent has the stand-ins of large files, not their contents.")
+            }
+            Self::Submodules(paths) => named(f, "Submodules are empty for the agent", paths),
+            Self::Repositories(paths) => named(f, "Repositories inside were left out", paths),
+            Self::Secrets(paths) => named(f, "Files that may hold secrets were left out", paths),
+            Self::Sparse => {
+                f.write_str("Sparse checkout: files that aren't checked out count as unchanged.")
+            }
+            Self::Shallow => f.write_str("The repository is a shallow clone, and so is the agent's."),
+        }
+    }
 }
 
 impl Work {

@@ -150,6 +150,38 @@ impl Work {
         self.set(own_ref(part), Some(tip))
     }
 
+    /// Forgets a part that the agent doesn't have any more.
+    ///
+    /// # Errors
+    /// [`GitError::File`] and [`GitError::RefLocked`] if its ref can't be removed.
+    pub fn withdraw(&self, part: Part) -> Result<(), GitError> {
+        if self.tip_of(part)?.is_none() {
+            return Ok(());
+        }
+        if let Some(repository) = &self.repository {
+            let name = self.person_ref(part);
+            if repository.commit_of(&name)?.is_some() {
+                repository.set_ref(&name, Expected::Anything, None, None)?;
+            }
+        }
+        self.set(own_ref(part), None)
+    }
+
+    /// The tree of a commit: the same files have the same one.
+    ///
+    /// # Errors
+    /// [`GitError::CommitMissing`] if it isn't there.
+    pub fn tree_of(&self, commit: ObjectId) -> Result<ObjectId, GitError> {
+        if !self.store.is_commit(&self.git, commit)? {
+            return Err(GitError::CommitMissing(commit));
+        }
+        let call = self.store.call(&self.git, "rev-parse");
+        let told = call.arg(format!("{commit}^{{tree}}")).bytes(1024)?;
+        let tree = std::str::from_utf8(&told).ok();
+        let tree = tree.and_then(|tree| tree.trim().parse().ok());
+        tree.ok_or_else(|| GitError::damaged("git's answer about a tree can't be read"))
+    }
+
     /// The ref of a part in the person's repository.
     #[must_use]
     pub fn person_ref(&self, part: Part) -> RefName {

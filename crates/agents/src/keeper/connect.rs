@@ -77,7 +77,7 @@ impl Keeper {
     async fn speak(self: &Arc<Self>, agent: &Arc<Agent>) -> Result<String, AgentError> {
         let engine = self.engine().await?;
         let changed = || self.tell(agent);
-        let keys = self.options.keys.as_ref();
+        let keys = &self.options.keys;
         let end = link::speak(&engine, agent, keys, &changed).await?;
         Ok(end.to_string())
     }

@@ -53,7 +53,7 @@ impl Keeper {
             about,
             labels: &self.labels,
             init_volume: &init_files.volume,
-            workspaces: &self.options.workspaces,
+            workspaces: &self.options.workspaces.folders(),
         };
         let spec = plan.container()?;
         let network = NetworkSpec {
@@ -121,12 +121,12 @@ impl Keeper {
                 return Ok(());
             }
             Some(ListedState::Ended | ListedState::Created) => {
-                self.check_keys(&agent.about.made.keys)?;
+                self.check_keys(&agent.about.made.keys).await?;
                 self.check_workspace(agent)?;
                 self.start_container(&engine, agent).await?;
             }
             None => {
-                self.check_keys(&agent.about.made.keys)?;
+                self.check_keys(&agent.about.made.keys).await?;
                 self.make(&engine, agent).await?;
             }
         }
@@ -137,7 +137,7 @@ impl Keeper {
     fn check_workspace(&self, agent: &Agent) -> Result<(), AgentError> {
         let made = &agent.about.made;
         if let AgentWorkspace::InPlace { path } = &made.workspace {
-            workspace::in_place(path, &self.options.workspaces)?;
+            workspace::in_place(path, &self.options.workspaces.folders())?;
         }
         made.mounts
             .iter()
@@ -145,12 +145,16 @@ impl Keeper {
     }
 
     /// Whether each key has a value.
-    pub(crate) fn check_keys(&self, names: &[String]) -> Result<(), AgentError> {
-        let missing = names
-            .iter()
-            .find(|name| self.options.keys.value(name).is_none());
-        match missing {
-            Some(name) => Err(AgentError::KeyMissing(name.clone())),
+    pub(crate) async fn check_keys(&self, names: &[String]) -> Result<(), AgentError> {
+        if names.is_empty() {
+            return Ok(());
+        }
+        let (names, keys) = (names.to_vec(), Arc::clone(&self.options.keys));
+        let missing = tokio::task::spawn_blocking(move || {
+            names.into_iter().find(|name| keys.value(name).is_none())
+        });
+        match missing.await.map_err(|_| AgentError::Stopping)? {
+            Some(name) => Err(AgentError::KeyMissing(name)),
             None => Ok(()),
         }
     }
@@ -180,6 +184,9 @@ impl Keeper {
             engine.remove_container(&id.container()).await?;
         }
         self.remove_volumes(&engine, id).await?;
+        let (works, of) = (self.works(), id.clone());
+        let forgotten = tokio::task::spawn_blocking(move || works.forget(&of));
+        forgotten.await.map_err(|_| AgentError::Stopping)??;
         agent.life.send_replace(Life::Removed);
         self.all.lock().remove(id);
         self.tell(agent);

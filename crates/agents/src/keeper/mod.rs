@@ -1,6 +1,8 @@
 //! What stands behind `Agents`: all agents of this installation, how they are found at the engine
-//! (`reconcile`), spoken with (`connect`), made, started, stopped and removed (`life`).
+//! (`reconcile`), spoken with (`connect`), made, started, stopped and removed (`life`), and how one's files
+//! are reached when it doesn't run (`beside`).
 
+mod beside;
 mod connect;
 mod life;
 mod reconcile;
@@ -19,7 +21,7 @@ use tokio::sync::broadcast;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use wire::agent::AgentId;
 
-use crate::{agent::Agent, error::AgentError, labels::Labels, settings::Options};
+use crate::{agent::Agent, error::AgentError, labels::Labels, settings::Options, works::Works};
 
 /// Changes that a subscriber may lag behind.
 const CHANGES: usize = 1024;
@@ -116,6 +118,14 @@ impl Keeper {
     pub(crate) fn tell(&self, agent: &Agent) {
         // Nobody may be listening.
         let _ = self.changes.send(agent.about.id.clone());
+    }
+
+    /// What agents made, as it is kept here.
+    pub(crate) fn works(&self) -> Works {
+        Works {
+            folder: self.options.work_folder.clone(),
+            allowed: self.options.workspaces.folders(),
+        }
     }
 
     pub(crate) async fn engine(&self) -> Result<Engine, AgentError> {

@@ -186,7 +186,7 @@ async fn what_cannot_start_leaves_nothing_behind_and_says_why() {
         start: vec!["no-such-program".into()],
         ..ToolSpec::shell(IMAGE)
     };
-    let view = soon(agents.spawn(&plain(), &missing)).await.unwrap();
+    let view = soon(agents.spawn(&plain(), &missing)).await.unwrap().agent;
     let view = stands(&agents, &view.id, "failed").await;
     assert!(crate::reason(&view).contains("no-such-program"), "{view:?}");
 }
@@ -197,7 +197,11 @@ async fn cleaning_up_removes_all_of_them_and_their_network() {
         return;
     }
     let (site, agents, first) = made("clean").await;
-    let second = soon(agents.spawn(&plain(), &shell())).await.unwrap().id;
+    let second = soon(agents.spawn(&plain(), &shell()))
+        .await
+        .unwrap()
+        .agent
+        .id;
     soon(agents.stop(&second, KeepAgent::All)).await.unwrap();
     assert_ne!(first, second);
     assert_eq!(site.there(&["network", "ls"]).len(), 1);

@@ -20,11 +20,20 @@ async fn after_a_restart_of_the_app_all_agents_are_there_as_they_stand() {
     let ended = soon(agents.spawn(&named, &tool("claude", "exit 5", "")))
         .await
         .unwrap()
+        .agent
         .id;
     stands(&agents, &ended, "exited").await;
-    let paused = soon(agents.spawn(&plain(), &shell())).await.unwrap().id;
+    let paused = soon(agents.spawn(&plain(), &shell()))
+        .await
+        .unwrap()
+        .agent
+        .id;
     soon(agents.pause(&paused)).await.unwrap();
-    let missing = soon(agents.spawn(&plain(), &shell())).await.unwrap().id;
+    let missing = soon(agents.spawn(&plain(), &shell()))
+        .await
+        .unwrap()
+        .agent
+        .id;
     inside(&agents, &missing, "echo kept >~/kept").await;
     docker(&["rm", "-f", &missing.container()]);
     stands(&agents, &missing, "missing").await;

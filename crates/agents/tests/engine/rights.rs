@@ -71,7 +71,11 @@ async fn an_agent_has_limits_and_no_rights() {
         }),
         ..plain()
     };
-    let small = soon(agents.spawn(&request, &shell())).await.unwrap().id;
+    let small = soon(agents.spawn(&request, &shell()))
+        .await
+        .unwrap()
+        .agent
+        .id;
     let told = docker(&[
         "inspect",
         "-f",
@@ -112,7 +116,11 @@ async fn a_folder_in_place_is_written_and_its_repository_is_not() {
         },
         ..plain()
     };
-    let id = soon(agents.spawn(&at(&folder), &shell())).await.unwrap().id;
+    let id = soon(agents.spawn(&at(&folder), &shell()))
+        .await
+        .unwrap()
+        .agent
+        .id;
     assert_eq!(
         inside(&agents, &id, "echo made >file; cat file").await,
         "made"
@@ -130,7 +138,7 @@ async fn a_folder_in_place_is_written_and_its_repository_is_not() {
     for path in [outside.path(), &link] {
         let refused = soon(agents.spawn(&at(path), &shell())).await;
         assert!(
-            matches!(refused, Err(AgentError::Folder { .. })),
+            matches!(refused, Err(AgentError::NotAllowed { .. })),
             "{path:?}"
         );
     }
@@ -147,7 +155,7 @@ async fn a_folder_in_place_is_written_and_its_repository_is_not() {
     std::os::unix::fs::symlink(outside.path(), &folder).unwrap();
     let resumed = soon(agents.resume(&id)).await;
     assert!(
-        matches!(resumed, Err(AgentError::Folder { .. })),
+        matches!(resumed, Err(AgentError::NotAllowed { .. })),
         "{resumed:?}"
     );
 }
@@ -169,7 +177,11 @@ async fn what_is_mounted_to_be_read_cannot_be_changed() {
         }],
         ..plain()
     };
-    let id = soon(agents.spawn(&request, &shell())).await.unwrap().id;
+    let id = soon(agents.spawn(&request, &shell()))
+        .await
+        .unwrap()
+        .agent
+        .id;
     assert_eq!(
         inside(
             &agents,
@@ -191,7 +203,11 @@ async fn this_computer_has_a_name_only_where_that_is_allowed() {
     }
     let site = Site::new("reach");
     let agents = site.start().await;
-    let without = soon(agents.spawn(&plain(), &shell())).await.unwrap().id;
+    let without = soon(agents.spawn(&plain(), &shell()))
+        .await
+        .unwrap()
+        .agent
+        .id;
     let gateway = docker(&[
         "network",
         "inspect",
@@ -210,7 +226,11 @@ async fn this_computer_has_a_name_only_where_that_is_allowed() {
         host_access: true,
         ..plain()
     };
-    let with = soon(agents.spawn(&request, &shell())).await.unwrap().id;
+    let with = soon(agents.spawn(&request, &shell()))
+        .await
+        .unwrap()
+        .agent
+        .id;
     assert_eq!(inside(&agents, &with, &call).await, "reached");
     let mut said = String::new();
     let (mut stream, _) = listener.accept().unwrap();
@@ -241,7 +261,11 @@ async fn another_network_can_be_joined() {
         networks: vec![network.clone()],
         ..plain()
     };
-    let id = soon(agents.spawn(&request, &shell())).await.unwrap().id;
+    let id = soon(agents.spawn(&request, &shell()))
+        .await
+        .unwrap()
+        .agent
+        .id;
     let told = docker(&[
         "inspect",
         "-f",

@@ -177,6 +177,7 @@ async fn endless_output_neither_fills_a_memory_nor_slows_who_looks_at_another() 
     let other = soon(agents.spawn(&crate::plain(), &crate::shell()))
         .await
         .unwrap()
+        .agent
         .id;
     let quiet = look(&agents, &other, LOOK).await;
     let typed = async {

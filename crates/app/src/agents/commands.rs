@@ -2,7 +2,7 @@
 
 use wire::{agent::*, commands::Nothing, failure::Failure, log::LogLines};
 
-use super::tool;
+use super::TerminalPlace;
 use crate::App;
 
 impl App {
@@ -10,9 +10,14 @@ impl App {
         Ok(self.agents().await?.list())
     }
 
-    pub(crate) async fn agent_start(&self, request: StartAgent) -> Result<AgentView, Failure> {
-        let tool = tool(&request.tool)?;
+    pub(crate) async fn agent_start(&self, request: StartAgent) -> Result<AgentStarted, Failure> {
+        let tool = self.agent_tool(&request).await?;
         Ok(self.agents().await?.spawn(&request, &tool).await?)
+    }
+
+    pub(crate) async fn agent_screen(&self, request: AgentName) -> Result<AgentScreen, Failure> {
+        let text = self.agents().await?.screen(&request.id).await?;
+        Ok(AgentScreen { text })
     }
 
     pub(crate) async fn agent_send(&self, request: AgentSendRequest) -> Result<Nothing, Failure> {
@@ -73,5 +78,17 @@ impl App {
         let agents = self.agents().await?;
         let lines = agents.logs(&request.id, request.lines.min(10_000)).await?;
         Ok(LogLines { lines })
+    }
+
+    /// A ticket to an agent's terminal. Whether that can be shown is told there.
+    pub(crate) async fn agent_terminal_open(
+        &self,
+        request: AgentTerminalRequest,
+    ) -> Result<AgentTerminalTicket, Failure> {
+        let agents = self.agents().await?;
+        agents.get(&request.id)?;
+        let place = TerminalPlace::new(agents, request);
+        let url = self.inner.shared.bridge.address_of_terminal(place);
+        Ok(AgentTerminalTicket { url })
     }
 }

@@ -1,29 +1,40 @@
 //! Agents for the person at this computer: the commands about them, carried out in whichever process is
 //! asked. Several may follow the same agents at once, since what they are is at the engine.
 //!
-//! - `commands`: a method for each command
-//! - `terminal`: an agent's terminal, for a face that has one
+//! - `commands`: a method for each command that is about one agent, or all
+//! - `tools`, `image_runs`: the tools, their images, and the runs that build or fetch those
+//! - `folders`, `keys`: which folders agents may be given, and where their keys come from
+//! - `work`: what an agent made, as a page shows it
+//! - `terminal`, `stream`: an agent's terminal, for a face that has one, and for a page
+//! - `news`: tells views that the list is another
 
 mod commands;
+mod folders;
+mod image_runs;
+mod keys;
+mod news;
+mod stream;
 mod terminal;
+mod tools;
+mod work;
 
 use std::sync::Arc;
 
-use ::agents::{Agents, NoKeys, Options, ToolSpec};
+use ::agents::{Agents, Options};
 use tokio::sync::OnceCell;
 use wire::failure::{Failure, FailureCode};
 
+pub(crate) use self::stream::{TerminalPlace, carry};
 pub use self::terminal::AgentTerminal;
+use self::{folders::Folders, image_runs::ImageRuns, keys::StoredKeys};
 use crate::{App, sandboxes::init_binary};
-
-/// The tool that every installation has.
-const SHELL: &str = "shell";
-/// Its image, as docker/agents builds it.
-const SHELL_IMAGE: &str = "ai-shell:latest";
 
 /// The agents, once somebody asks for them.
 #[derive(Default)]
-pub(crate) struct Slot(OnceCell<Agents>);
+pub(crate) struct Slot {
+    agents: OnceCell<Agents>,
+    image_runs: ImageRuns,
+}
 
 impl App {
     /// The agents.
@@ -40,8 +51,9 @@ impl App {
                 engine: shared.options.engine.clone(),
                 instance: shared.options.instance.clone(),
                 init_binary,
-                workspaces: Vec::new(),
-                keys: Arc::new(NoKeys),
+                workspaces: Arc::new(Folders::of(self.config_dir())),
+                work_folder: self.data_dir().join("agents/work"),
+                keys: Arc::new(StoredKeys(self.inner.secrets.clone())),
             };
             let (agents, task) = Agents::start(options).await;
             agents.settled().await;
@@ -52,19 +64,11 @@ impl App {
                 // It ends once it has let go of all of them.
                 let _ = task.await;
             });
+            let (stop, journal) = (shared.stop.clone(), shared.journal.clone());
+            let changes = agents.subscribe();
+            shared.tasks.spawn(news::tell(changes, journal, stop));
             Ok(agents)
         };
-        self.inner.agents.0.get_or_try_init(starting).await
-    }
-}
-
-/// The tool of that name.
-fn tool(name: &str) -> Result<ToolSpec, Failure> {
-    match name {
-        SHELL => Ok(ToolSpec::shell(SHELL_IMAGE)),
-        _ => {
-            let failure = Failure::new(FailureCode::NotFound, format!("Tool not found: {name}"));
-            Err(failure.because(format!("this version has {SHELL}")))
-        }
+        self.inner.agents.agents.get_or_try_init(starting).await
     }
 }

@@ -122,6 +122,13 @@ impl Secrets {
         Ok(true)
     }
 
+    /// The value of a key; `None` if there is none of that name.
+    pub(crate) fn value(&self, name: &str) -> Result<Option<String>, Failure> {
+        let index = Index::read(&self.folder())?;
+        let record = index.get(name).cloned();
+        Ok(record.map(|record| self.store.read(&record)).transpose()?)
+    }
+
     /// Chooses the machines that have a key.
     fn hand_to(&self, name: &str, machines: &[String]) -> Result<SecretList, SecretError> {
         let ids = self.ids(machines)?;

@@ -1,18 +1,26 @@
 //! `vivarium agent`: AI coding tools in containers of their own, from the command line.
+//!
+//! - `arguments`: its shape; `run` has that of `vivarium agent run`
+//! - `attach`, `lists`, `images`, `work`: terminals, lists, tools with their images, and what agents made
 
 mod arguments;
 mod attach;
+mod images;
 mod lists;
+mod run;
+mod work;
 
 use app::App;
 use serde_json::{Value, json};
 use tokio::io::AsyncReadExt;
 use wire::{
-    agent::{AgentId, AgentView, AgentsCleaned, KeepAgent, StartAgent},
+    advice::Advice,
+    agent::{AgentId, AgentList, AgentMergeRequest, AgentView, AgentsCleaned, KeepAgent},
     failure::{Failure, FailureCode},
 };
 
 pub use arguments::AgentCommand;
+use arguments::Answer;
 
 use crate::{commands::call, print};
 
@@ -25,15 +33,10 @@ const MOST_PROMPT_BYTES: u64 = 2 << 20;
 /// The app's.
 pub async fn carry_out(app: &App, command: AgentCommand, json: bool) -> Result<u8, Failure> {
     match command {
-        AgentCommand::Run(asked) => {
-            let detach = asked.detach;
-            let request: StartAgent = asked.into();
-            let view: AgentView = call(app, "agent_start", json!(request)).await?;
-            match detach || json {
-                true => shown(&view, json),
-                false => attach::attach(app, &view.id, false).await,
-            }
-        }
+        AgentCommand::Run(asked) => run::run(app, asked, json).await,
+        AgentCommand::Tools => images::tools(app, json).await,
+        AgentCommand::Images { command } => images::images(app, command, json).await,
+        AgentCommand::Workspace { command } => images::workspace(app, command, json).await,
         AgentCommand::Ls => lists::agents(app, json).await,
         AgentCommand::Attach { id, read_only } => attach::attach(app, &read(&id)?, read_only).await,
         AgentCommand::Send { id, text } => {
@@ -44,6 +47,48 @@ pub async fn carry_out(app: &App, command: AgentCommand, json: bool) -> Result<u
             let request = json!({ "id": read(&id)?, "text": text });
             call::<Value>(app, "agent_send", request).await?;
             Ok(0)
+        }
+        AgentCommand::Answer {
+            id,
+            answer,
+            ask,
+            message,
+        } => {
+            let id = read(&id)?;
+            let ask = match ask {
+                Some(ask) => ask,
+                None => oldest_ask(app, &id).await?,
+            };
+            let allow = answer == Answer::Allow;
+            let request = json!({ "id": id, "ask": ask, "allow": allow, "message": message });
+            call::<Value>(app, "agent_answer", request).await?;
+            Ok(0)
+        }
+        AgentCommand::Diff { id, stat } => work::diff(app, &read(&id)?, stat, json).await,
+        AgentCommand::Merge {
+            id,
+            into,
+            create,
+            style,
+            message,
+            reviewed,
+            yes,
+        } => {
+            let request = AgentMergeRequest {
+                id: read(&id)?,
+                into,
+                reviewed: reviewed.unwrap_or_default(),
+                create,
+                style: style.into(),
+                message,
+            };
+            work::merge(app, request, yes, json).await
+        }
+        AgentCommand::Patch { id, output } => work::patch(app, &read(&id)?, output, json).await,
+        AgentCommand::Discard { ids, yes } => {
+            let ids = ids.iter().map(|id| read(id));
+            let ids: Vec<AgentId> = ids.collect::<Result<_, _>>()?;
+            work::discard(app, &ids, yes, json).await
         }
         AgentCommand::Logs { id, tail } => lists::logs(app, &read(&id)?, tail, json).await,
         AgentCommand::Stop { ids, rm } => {
@@ -90,6 +135,27 @@ fn shown(view: &AgentView, json: bool) -> Result<u8, Failure> {
         false => print::line(view.id.as_str()),
     }
     Ok(0)
+}
+
+/// The number of what an agent has asked for longest.
+async fn oldest_ask(app: &App, id: &AgentId) -> Result<u64, Failure> {
+    let list: AgentList = call(app, "agent_list", Value::Null).await?;
+    let agent = list.agents.iter().find(|agent| agent.id == *id);
+    let Some(agent) = agent else {
+        let failure = Failure::new(FailureCode::NotFound, format!("Agent {id} not found"));
+        return Err(failure.next(Advice::CheckName));
+    };
+    match agent.asks.first() {
+        Some(ask) => Ok(ask.id),
+        None => {
+            let message = format!("Agent {id} asks for nothing that can be answered from here");
+            Err(Failure::new(FailureCode::Invalid, message)
+                .because(format!("its state is {}", agent.state.word()))
+                .next(Advice::text(format!(
+                    "Look at its terminal: vivarium agent attach {id}"
+                ))))
+        }
+    }
 }
 
 /// The id that a person gave, or the name of its container.

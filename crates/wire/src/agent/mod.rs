@@ -4,13 +4,19 @@
 //! - `state`: where it stands, and what it waits for
 //! - `start`: what is asked for
 //! - `view`: what is shown
-//! - `commands`: what the commands take and answer
+//! - `tool`: the tools that there are, and their images
+//! - `work`: what one made of the person's files
+//! - `terminal`: its terminal, for a page
+//! - `commands`: what the other commands take and answer
 
 mod commands;
 mod id;
 mod start;
 mod state;
+mod terminal;
+mod tool;
 mod view;
+mod work;
 
 pub use commands::{
     AgentAnswerRequest, AgentKeysRequest, AgentLogsRequest, AgentName, AgentSendRequest,
@@ -19,4 +25,17 @@ pub use commands::{
 pub use id::{AgentId, AgentIdError, CONTAINER_PREFIX};
 pub use start::{AgentLimits, AgentWorkspace, KeepAgent, ReadOnlyMount, StartAgent};
 pub use state::{AgentAsk, AgentState, WaitingFor};
-pub use view::{AgentList, AgentView};
+pub use terminal::{
+    AgentScreen, AgentTerminalRequest, AgentTerminalTicket, TerminalControl, TerminalEnd,
+};
+pub use tool::{
+    AgentFolderRequest, AgentFolders, AgentImageApproveRequest, AgentImageBuildRequest,
+    AgentImageLogRequest, AgentImageOrigin, AgentImageSource, AgentImageState, AgentMode,
+    AgentPolicy, AgentTool, AgentTools,
+};
+pub use view::{AgentList, AgentStarted, AgentView};
+pub use work::{
+    AgentConflict, AgentDiff, AgentDiffRequest, AgentFileContent, AgentFileDiff, AgentFileStatus,
+    AgentMerge, AgentMergeOutcome, AgentMergeRequest, AgentMergeStyle, AgentMergeUndoRequest,
+    AgentPatch,
+};

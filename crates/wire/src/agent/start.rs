@@ -17,6 +17,12 @@ wire! {
         /// What it is to do; it waits for a person if there is none.
         #[serde(default)]
         pub prompt: Option<String>,
+        /// How much the tool asks, by the mode's id; the tool's usual one if none.
+        #[serde(default)]
+        pub mode: Option<String>,
+        /// Stored keys that the tool gets, by name: its process has them as variables, and nothing else does.
+        #[serde(default)]
+        pub keys: Vec<String>,
         /// What a person calls it.
         #[serde(default)]
         pub title: Option<String>,
@@ -32,6 +38,9 @@ wire! {
         /// Files and folders of this computer that it reads.
         #[serde(default)]
         pub mounts: Vec<ReadOnlyMount>,
+        /// Whether it has the graphics cards of this computer.
+        #[serde(default)]
+        pub gpu: bool,
     }
     /// What an agent may use at most.
     #[derive(Copy)]
@@ -51,6 +60,18 @@ wire! {
         /// A volume of its own: empty, or filled by whoever starts it.
         #[default]
         Volume,
+        /// A clone of a repository of this computer, on the branch `agent/<id>`, in a volume of its own. A
+        /// folder without git is copied, and comes back as a patch.
+        Clone {
+            /// Absolute path.
+            path: String,
+            /// Takes changes along that aren't committed.
+            #[serde(default)]
+            uncommitted: bool,
+            /// Takes new files along. Those that git ignores stay here in any case.
+            #[serde(default)]
+            untracked: bool,
+        },
         /// A folder of this computer, as it is; `.git` can only be read.
         InPlace {
             /// Absolute path.

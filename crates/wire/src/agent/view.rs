@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{AgentAsk, AgentId, AgentLimits, AgentState, AgentWorkspace};
+use super::{AgentAsk, AgentId, AgentLimits, AgentMode, AgentState, AgentWorkspace};
 
 wire! {
     /// An agent.
@@ -17,6 +17,8 @@ wire! {
         pub image: String,
         /// What a person calls it.
         pub title: Option<String>,
+        /// How much the tool asks; none if it has no modes.
+        pub mode: Option<AgentMode>,
         /// Where it stands.
         pub state: AgentState,
         /// What it asks for, oldest first.
@@ -32,6 +34,13 @@ wire! {
         pub created_at_ms: u64,
         /// Whether it can be resumed now.
         pub resumable: bool,
+    }
+    /// Answer of `agent_start`.
+    pub struct AgentStarted {
+        /// The agent.
+        pub agent: AgentView,
+        /// What it didn't get of its workspace as one may expect it, in sentences.
+        pub notes: Vec<String>,
     }
     /// All agents.
     #[derive(Default)]

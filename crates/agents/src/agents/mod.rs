@@ -1,24 +1,29 @@
 //! All agents of this installation, as their callers see them. What is done behind it is `keeper`'s.
+//!
+//! - `spawn`: starting one; `new_id`: its ids
+//! - `work`: what one made of the person's files
+
+mod new_id;
+mod spawn;
+mod work;
 
 use std::{
     sync::{Arc, atomic::Ordering},
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::Duration,
 };
 
 use containers::LogRange;
 use tokio::{sync::broadcast, task::JoinHandle};
-use wire::agent::{AgentId, AgentList, AgentView, KeepAgent, StartAgent};
+use wire::agent::{AgentId, AgentList, AgentView, KeepAgent};
 
 use crate::{
     agent::{Agent, Life},
     container::WORKSPACE,
     error::AgentError,
     keeper::Keeper,
-    labels::{About, Made},
     link::argv,
     settings::Options,
     terminal::{self, Output},
-    tool::ToolSpec,
     viewer::{Look, Viewer},
 };
 
@@ -27,8 +32,8 @@ const STARTS: Duration = Duration::from_secs(60);
 /// How long a list waits for agents that nobody has looked at yet, and how often it looks whether.
 const SETTLES: Duration = Duration::from_secs(2);
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
-/// How often another id is tried if a name is taken.
-const TRIES: u32 = 5;
+
+pub use work::{AgentWork, Merging};
 
 /// All agents of this installation. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -97,100 +102,6 @@ impl Agents {
         Ok(self.0.find(id)?.view())
     }
 
-    /// Starts an agent.
-    ///
-    /// # Errors
-    /// [`AgentError::Invalid`], [`AgentError::Folder`], [`AgentError::ImageMissing`],
-    /// [`AgentError::ImageUnfit`], [`AgentError::KeyMissing`], [`AgentError::Engine`].
-    pub async fn spawn(
-        &self,
-        request: &StartAgent,
-        tool: &ToolSpec,
-    ) -> Result<AgentView, AgentError> {
-        let mut tries = 0;
-        loop {
-            match self.spawn_as(new_id()?, request, tool).await {
-                Err(AgentError::Taken(_)) if tries < TRIES => tries += 1,
-                started => return started,
-            }
-        }
-    }
-
-    /// Starts an agent whose id the caller chose.
-    ///
-    /// # Errors
-    /// As [`spawn`](Self::spawn); [`AgentError::Taken`] if there is one of that id, or a container of its
-    /// name.
-    pub async fn spawn_as(
-        &self,
-        id: AgentId,
-        request: &StartAgent,
-        tool: &ToolSpec,
-    ) -> Result<AgentView, AgentError> {
-        let keeper = &self.0;
-        let title = request.title.as_deref().filter(|title| !title.is_empty());
-        let launch = tool.launch(request.prompt.as_deref(), title, new_conversation)?;
-        let limits = request.limits.unwrap_or_default();
-        if !(0.01..=1024.0).contains(&limits.cpus) || limits.memory_mb < 64 || limits.pids < 16 {
-            return Err(AgentError::Invalid {
-                field: "limits",
-                reason: "at least 64 MB, 0.01 processors and 16 processes are needed".into(),
-            });
-        }
-        keeper.check_keys(&tool.keys)?;
-        let engine = keeper.engine().await?;
-        let image = request.image.clone().unwrap_or_else(|| tool.image.clone());
-        let Some(found) = engine.image(&image).await? else {
-            return Err(AgentError::ImageMissing { image });
-        };
-        let about = About {
-            id: id.clone(),
-            tool: tool.name.clone(),
-            created_at_ms: unix_ms(),
-            image_id: found.id,
-            made: Made {
-                image,
-                workspace: request.workspace.clone(),
-                limits,
-                networks: request.networks.clone(),
-                host_access: request.host_access,
-                mounts: request.mounts.clone(),
-                keys: tool.keys.clone(),
-                title: launch.title.clone(),
-            },
-        };
-        let agent = Agent::new(about, Life::Detached);
-        *agent.launch.lock() = Some(launch);
-        // It goes on to its end also if its caller goes.
-        let keeper = Arc::clone(keeper);
-        let starts = self.0.tasks.spawn(async move {
-            let changing = agent.change.lock().await;
-            {
-                let mut all = keeper.all.lock();
-                if all.contains_key(&id) {
-                    return Err(AgentError::Taken(id.container()));
-                }
-                all.insert(id.clone(), Arc::clone(&agent));
-            }
-            if let Err(error) = keeper.make(&engine, &agent).await {
-                if matches!(error, AgentError::Taken(_)) {
-                    // Whatever has the name isn't this one, and stays.
-                    keeper.all.lock().remove(&id);
-                    return Err(error);
-                }
-                if let Err(left) = keeper.remove(&agent).await {
-                    tracing::warn!(%id, error = %left, "could not remove an agent that failed to start");
-                    keeper.all.lock().remove(&id);
-                }
-                return Err(error);
-            }
-            drop(changing);
-            launched(&agent).await?;
-            Ok(agent.view())
-        });
-        starts.await.map_err(|_| AgentError::Stopping)?
-    }
-
     /// Pastes a prompt into its terminal and presses Enter. Control characters are left out.
     ///
     /// # Errors
@@ -250,15 +161,13 @@ impl Agents {
         message: Option<String>,
     ) -> Result<(), AgentError> {
         let agent = self.0.find(id)?;
-        let link = agent.link().await?;
         let message = message.map(|text| agent_status::shown(&text, 2000));
         let answer = agent_status::ToHelper::Answer {
             ask,
             allow,
             message,
         };
-        let sent = link.helper.send(answer).await;
-        sent.map_err(|_| agent.helper_error("the connection ended"))
+        terminal::report(&agent, &answer).await
     }
 
     /// Ends its tool. With [`KeepAgent::All`] it can be resumed.
@@ -397,55 +306,4 @@ async fn launched(agent: &Arc<Agent>) -> Result<(), AgentError> {
         let seconds = STARTS.as_secs();
         agent.helper_error(format!("its tool did not start within {seconds} s"))
     })
-}
-
-fn new_id() -> Result<AgentId, AgentError> {
-    const DIGITS: &[u8; 36] = b"0123456789abcdefghijklmnopqrstuvwxyz";
-    let mut number: u64 = rand::random();
-    let digit = |_| {
-        let digit = DIGITS[usize::try_from(number % 36).unwrap_or_default()];
-        number /= 36;
-        char::from(digit)
-    };
-    let text: String = (0..10).map(digit).collect();
-    text.parse().map_err(|_| AgentError::Stopping)
-}
-
-/// A random UUID, which is what tools take for a conversation's id.
-fn new_conversation() -> String {
-    let mut bytes: [u8; 16] = rand::random();
-    bytes[6] = bytes[6] & 0x0f | 0x40;
-    bytes[8] = bytes[8] & 0x3f | 0x80;
-    let hex = |part: &[u8]| {
-        part.iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect::<String>()
-    };
-    let parts = [
-        &bytes[..4],
-        &bytes[4..6],
-        &bytes[6..8],
-        &bytes[8..10],
-        &bytes[10..],
-    ];
-    parts.map(hex).join("-")
-}
-
-fn unix_ms() -> u64 {
-    let time = SystemTime::now().duration_since(UNIX_EPOCH);
-    u64::try_from(time.unwrap_or_default().as_millis()).unwrap_or(u64::MAX)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ids_are_random_and_uuids_are_of_version_4() {
-        let ids: std::collections::BTreeSet<_> = (0..100).map(|_| new_id().unwrap()).collect();
-        assert_eq!(ids.len(), 100);
-        let uuid = new_conversation();
-        assert_eq!((uuid.len(), uuid.as_bytes()[14]), (36, b'4'));
-        assert!(b"89ab".contains(&uuid.as_bytes()[19]));
-    }
 }
