@@ -32,6 +32,7 @@ mod task;
 mod template;
 mod terminal;
 mod tokens;
+mod waiting;
 mod worker;
 
 use std::process::ExitCode;

@@ -119,6 +119,7 @@ pub fn state(state: MachineState) -> &'static str {
         MachineState::Stopped => "stopped",
         MachineState::Starting => "starting",
         MachineState::Running => "running",
+        MachineState::Paused => "paused",
     }
 }
 

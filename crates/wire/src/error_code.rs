@@ -83,6 +83,8 @@ error_codes! {
     KernelFailed = "kernel_failed",
     /// The kernel is held up by the cell that it runs.
     KernelBusy = "kernel_busy",
+    /// The kernel's process is stopped, or hangs.
+    KernelUnresponsive = "kernel_unresponsive",
     /// As many cells are queued as may be.
     QueueFull = "queue_full",
     /// The cell asks for no input.

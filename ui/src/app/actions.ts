@@ -28,7 +28,7 @@ export function actions({ pages, go, newAgent }: Places, live: Live, file: Noteb
   const { notebook } = file;
   const { status } = live;
   const free = live.doing === null && !live.going && status !== null;
-  const running = free && (status.state === "running" || status.state === "starting");
+  const running = free && ["running", "starting", "paused"].includes(status.state);
   const on = (page: string, act: () => unknown) => () => {
     go(page);
     return act();

@@ -12,7 +12,7 @@ vnc: string, };
 /** What a person can do next. */
 export type Advice = { "kind": "start_engine",
 /** What this computer has. */
-found: EngineFound, } | { "kind": "check_engine" } | { "kind": "join_docker_group" } | { "kind": "choose_engine" } | { "kind": "add_engine_certificates" } | { "kind": "check_ssh" } | { "kind": "check_engine_address" } | { "kind": "use_local_engine" } | { "kind": "use_podman_or_root" } | { "kind": "free_disk" } | { "kind": "delete_generations" } | { "kind": "free_port" } | { "kind": "free_port_or_recreate" } | { "kind": "fix_build_step" } | { "kind": "start_machine" } | { "kind": "check_machine" } | { "kind": "read_machine_log" } | { "kind": "check_services" } | { "kind": "wait_or_restart" } | { "kind": "restart_for_secrets" } | { "kind": "repair_machine" } | { "kind": "recreate_machine" } | { "kind": "rebuild_image" } | { "kind": "build_image" } | { "kind": "rebuild_or_use_default" } | { "kind": "choose_machine" } | { "kind": "choose_or_create_machine" } | { "kind": "choose_name" } | { "kind": "choose_machine_name" } | { "kind": "choose_profile" } | { "kind": "mount_smaller_folder" } | { "kind": "mount_apart" } | { "kind": "fix_spec",
+found: EngineFound, } | { "kind": "check_engine" } | { "kind": "join_docker_group" } | { "kind": "choose_engine" } | { "kind": "add_engine_certificates" } | { "kind": "check_ssh" } | { "kind": "check_engine_address" } | { "kind": "use_local_engine" } | { "kind": "use_podman_or_root" } | { "kind": "free_disk" } | { "kind": "delete_generations" } | { "kind": "free_port" } | { "kind": "free_port_or_recreate" } | { "kind": "fix_build_step" } | { "kind": "start_machine" } | { "kind": "resume_machine" } | { "kind": "check_machine" } | { "kind": "read_machine_log" } | { "kind": "check_services" } | { "kind": "wait_or_restart" } | { "kind": "restart_kernel" } | { "kind": "restart_for_secrets" } | { "kind": "repair_machine" } | { "kind": "recreate_machine" } | { "kind": "rebuild_image" } | { "kind": "build_image" } | { "kind": "rebuild_or_use_default" } | { "kind": "choose_machine" } | { "kind": "choose_or_create_machine" } | { "kind": "choose_name" } | { "kind": "choose_machine_name" } | { "kind": "choose_profile" } | { "kind": "mount_smaller_folder" } | { "kind": "mount_apart" } | { "kind": "fix_spec",
 /** The file. */
 path: string, } | { "kind": "fix_settings" } | { "kind": "check_permissions" } | { "kind": "create_folder",
 /** The folder. */
@@ -1253,7 +1253,7 @@ name: string,
 new_name: string, };
 
 /** Where a machine stands. */
-export type MachineState = "absent" | "stopped" | "starting" | "running";
+export type MachineState = "absent" | "stopped" | "starting" | "running" | "paused";
 
 /** What a running machine uses at this moment. */
 export type MachineStats = {
@@ -2262,6 +2262,10 @@ last_exit: number | null, } & ({ "state": "waiting" } | { "state": "starting",
 pid: number,
 /** Since when, in Unix milliseconds. */
 since_ms: number, } | { "state": "ready",
+/** Process id. */
+pid: number,
+/** Since when it runs, in Unix milliseconds. */
+since_ms: number, } | { "state": "unresponsive",
 /** Process id. */
 pid: number,
 /** Since when it runs, in Unix milliseconds. */
