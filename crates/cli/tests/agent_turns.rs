@@ -210,7 +210,9 @@ impl Drop for Site {
         }
         for image in ["ai-shell", "ai-base", "tmux-agents-base"] {
             let name = format!("{}-{image}:latest", self.instance);
-            let _ = Command::new("docker").args(["rmi", "--no-prune", &name]).output();
+            let _ = Command::new("docker")
+                .args(["rmi", "--no-prune", &name])
+                .output();
         }
     }
 }

@@ -186,6 +186,7 @@ export class FakeAgents {
       return {};
     },
     agent_answer: ({ id, ask }) => {
+      if (this.#scene === "busy") return {};
       const asks = this.#find(id).asks.filter((one) => one.id !== ask);
       this.#change(id, { asks, state: asks.length === 0 ? { name: "working" } : this.#find(id).state });
       return {};
