@@ -122,14 +122,18 @@ fn a_worker_that_can_not_start_is_not_put_in_place() {
     let machine = Evolving::up();
     let instance = &machine.0;
     machine.cell("kept = 7");
-    instance.inside("echo 'raise SystemExit(1)' > /repo/body/kernel/vivarium_kernel/__main__.py");
-    let failed = instance.vivarium(&["evolve", "--set", "evolve.prove_s=20"]);
+    instance.inside("echo 'import gone' > /repo/body/kernel/vivarium_kernel/__main__.py");
+    let failed = instance.vivarium(&["evolve", "--set", "evolve.prove_s=80"]);
     assert_eq!(failed.status.code(), Some(1));
     let words = String::from_utf8_lossy(&failed.stderr).into_owned();
     assert!(
         words.contains("The new machine failed its health checks"),
         "{words}"
     );
+    // Nobody waited for it, and it says why.
+    let why =
+        "kernel-main ended 6 times, with exit code 1: ModuleNotFoundError: No module named 'gone'";
+    assert!(words.contains(why), "{words}");
     // What it was made as is the only good one, and in place.
     let all = machine.generations();
     let good: Vec<_> = all.iter().filter(|one| one["state"] == "good").collect();

@@ -6,6 +6,8 @@ mod body;
 mod contract;
 #[path = "support/full.rs"]
 mod full;
+#[path = "support/hung.rs"]
+mod hung;
 #[path = "support/jobs.rs"]
 mod jobs;
 #[path = "support/kills.rs"]
@@ -192,6 +194,14 @@ fn what_is_stored_outlives_what_is_killed() {
 #[test]
 fn so_it_does_in_a_locked_machine_too() {
     snapshots("locked");
+}
+
+#[test]
+fn what_hangs_is_noticed_and_said() {
+    let machine = Instance::of("default");
+    machine.ok(&["up"]);
+    hung::stopped(&machine);
+    hung::paused(&machine);
 }
 
 fn snapshots(profile: &'static str) {

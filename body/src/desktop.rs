@@ -65,7 +65,7 @@ pub fn services(port: u16) -> Vec<Service> {
     };
     vec![
         Service {
-            probe: Probe::Socket(X_SOCKET.into()),
+            probe: Probe::Display(X_SOCKET.into()),
             // A socket of the life before would answer for this one; its lock would stop it.
             leftovers: vec![X_SOCKET.into(), "/tmp/.X99-lock".into()],
             ..Service::new("xvnc", xvnc)

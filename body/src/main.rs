@@ -28,6 +28,7 @@ mod http;
 mod init;
 mod jobs;
 mod kernel;
+mod liveness;
 mod mcp;
 mod memory;
 mod paths;

@@ -117,6 +117,7 @@ fn label(name: &str, state: Option<MachineState>) -> String {
         Some(MachineState::Stopped) => "stopped",
         Some(MachineState::Starting) => "starting",
         Some(MachineState::Running) => "running",
+        Some(MachineState::Paused) => "paused",
     };
     format!("{} · {words}", untrusted::sentence(name, LONGEST_NAME))
 }
@@ -136,7 +137,10 @@ fn tooltip(states: &States) -> String {
 }
 
 fn is_running(state: MachineState) -> bool {
-    matches!(state, MachineState::Starting | MachineState::Running)
+    matches!(
+        state,
+        MachineState::Starting | MachineState::Running | MachineState::Paused
+    )
 }
 
 impl<R: Runtime> Tray<R> {

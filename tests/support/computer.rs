@@ -30,8 +30,10 @@ pub fn works(machine: &Instance) {
     kernel_and_shell(&mut server);
     pictures(machine, &mut server);
     typing(machine, &mut server);
+    held_keys(machine);
     windows(&mut server);
     clipboard(machine, &mut server);
+    pasted_in_the_terminal(machine, &mut server);
     takeover(machine, &mut server);
 
     // The display is started anew under it.
@@ -163,6 +165,83 @@ fn typing(machine: &Instance, server: &mut Server) {
     assert!(mcp::text(&failed).contains("not found"), "{failed}");
 }
 
+/// A modifier that somebody else holds spoils nothing, and is theirs again afterwards, unless they let
+/// go of it meanwhile.
+fn held_keys(machine: &Instance) {
+    // A display of its own, which lets a viewer in without a password.
+    const VIEWER: &str = r#"
+import socket, time
+viewer = socket.create_connection(("127.0.0.1", 5977))
+viewer.sendall(viewer.recv(12)), viewer.recv(2), viewer.sendall(b"\1"), viewer.recv(4), viewer.sendall(b"\1")
+done = 0
+while True:
+    for line in open("/tmp/keys").read().split("\n")[done:-1]:
+        down, keysym = line.split()
+        viewer.sendall(bytes([4, int(down), 0, 0]) + int(keysym, 16).to_bytes(4, "big"))
+        done += 1
+    open("/tmp/keys.done", "w").write(str(done))
+    time.sleep(0.02)
+"#;
+    machine.inside(&format!(
+        ": >/tmp/keys; cat >/tmp/viewer.py <<'E'\n{VIEWER}\nE"
+    ));
+    let display = "Xvnc :7 -SecurityTypes None -rfbport 5977 -localhost=1";
+    machine.inside(&format!("setsid {display} >/tmp/xvnc7.log 2>&1 &"));
+    let up = || machine.inside("[ -e /tmp/.X11-unix/X7 ] && echo up || true") == "up";
+    wait_until("the second display is up", DEADLINE, up);
+    machine.inside("setsid python3 /tmp/viewer.py >/tmp/viewer.log 2>&1 &");
+    let mut sent = 0;
+    let mut press = |keys: &str| {
+        sent += keys.matches("\\n").count();
+        machine.inside(&format!("printf '{keys}' >>/tmp/keys"));
+        wait_until("the viewer sent its keys", DEADLINE, || {
+            machine.inside("cat /tmp/keys.done 2>/dev/null || true") == sent.to_string()
+        });
+    };
+    let command = ["env", "DISPLAY=:7", "/usr/local/bin/body", "computer"];
+    let mut server = Server::start(machine, &command);
+    let open = || {
+        let cat = "xterm -geometry 300x100+0+0 -e sh -c 'cat >/tmp/held; mv /tmp/held /tmp/typed'";
+        machine.inside("rm -f /tmp/held /tmp/typed");
+        machine.inside(&format!("DISPLAY=:7 setsid {cat} >/dev/null 2>&1 &"));
+        let ready = || machine.inside("[ -e /tmp/held ] && echo ready || true") == "ready";
+        wait_until("the terminal reads", DEADLINE, ready);
+    };
+    let typed = || {
+        let there = || machine.inside("[ -e /tmp/typed ] && echo there || true") == "there";
+        wait_until("the terminal ended", DEADLINE, there);
+        machine.inside("cat /tmp/typed")
+    };
+    server.ok("mouse_move", json!({"x": 50, "y": 50, "scale": 1}));
+
+    open();
+    press("1 ffe3\\n");
+    server.ok("type_text", json!({"text": "hello\n"}));
+    // Their Control is down again: this is Ctrl+D.
+    press("1 64\\n0 64\\n");
+    assert_eq!(typed(), "hello");
+
+    open();
+    // They let go of it while a text is typed.
+    machine.inside("setsid sh -c 'sleep 0.5; echo 0 ffe3 >>/tmp/keys' >/dev/null 2>&1 &");
+    sent += 1;
+    server.ok(
+        "type_text",
+        json!({"text": "let go of it\n", "pause_ms": 100}),
+    );
+    wait_until("the viewer let go", DEADLINE, || {
+        machine.inside("cat /tmp/keys.done") == sent.to_string()
+    });
+    server.ok("key", json!({"keys": "d"}));
+    // A lock is as much in the way.
+    server.ok("key", json!({"keys": "caps_lock"}));
+    server.ok("type_text", json!({"text": "one Word\n"}));
+    server.ok("key", json!({"keys": "caps_lock"}));
+    server.ok("key", json!({"keys": "ctrl+d"}));
+    assert_eq!(typed(), "let go of it\ndone Word");
+    machine.inside("pkill -f 'Xvnc :[7]'; pkill -f '[v]iewer.py'; true");
+}
+
 /// A window is moved by its title bar, and a change is waited for.
 fn windows(server: &mut Server) {
     let started = server.ok(
@@ -243,6 +322,23 @@ fn clipboard(machine: &Instance, server: &mut Server) {
         machine.inside("xclip -o -selection clipboard | wc -c"),
         "1200000"
     );
+}
+
+/// The keys that paste in other terminals do so in this one, too, and spoil nothing that follows.
+fn pasted_in_the_terminal(machine: &Instance, server: &mut Server) {
+    let started = server.ok(
+        "launch",
+        json!({"command": "xterm -T pasted -e sh -c 'cat >/tmp/pasted'"}),
+    );
+    server.ok("focus_window", json!({"window": started["window"]["id"]}));
+    server.ok("clipboard_set", json!({"text": "Grüße 漢字"}));
+    server.ok("key", json!({"keys": "ctrl+shift+v"}));
+    server.ok("type_text", json!({"text": " and typed\n"}));
+    server.ok("key", json!({"keys": "ctrl+d"}));
+    wait_until("the terminal ended", DEADLINE, || {
+        machine.inside("pgrep -c xterm") == "0"
+    });
+    assert_eq!(machine.inside("cat /tmp/pasted"), "Grüße 漢字 and typed");
 }
 
 /// While the person has mouse and keyboard, an AI looks and does not touch.

@@ -41,6 +41,35 @@ impl Plain {
         fs::set_permissions(self.path(name), mode).expect("a mode");
     }
 
+    /// A network's certificate, where builds find it, and the key to show it with.
+    fn make_certificate(&self) {
+        fs::create_dir_all(self.path("repo/body/build-ca")).expect("a folder");
+        let (certificate, key) = (
+            self.path("repo/body/build-ca/network.crt"),
+            self.path("repo/network.key"),
+        );
+        let made = std::process::Command::new("openssl")
+            .args([
+                "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
+            ])
+            .args([
+                "-subj",
+                "/CN=localhost",
+                "-addext",
+                "subjectAltName=DNS:localhost",
+            ])
+            .arg("-out")
+            .arg(&certificate)
+            .arg("-keyout")
+            .arg(&key)
+            .output()
+            .expect("openssl runs");
+        assert!(made.status.success(), "{made:?}");
+        for path in [certificate, key] {
+            fs::set_permissions(path, fs::Permissions::from_mode(0o644)).expect("a mode");
+        }
+    }
+
     fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
@@ -99,6 +128,7 @@ pub fn given() {
                   OS_ALLOWED_HOSTS=alias\nLD_PRELOAD=/repo/evil.so\n";
     plain.write("repo/.env", dotenv, 0o644);
     plain.write("secrets/a_api_key", "file\n", 0o644);
+    plain.make_certificate();
     let variables = [
         "OPENAI_API_KEY=environment",
         "A_API_KEY=environment",
@@ -174,7 +204,35 @@ pub fn given() {
     let mcp = "curl -s -o /dev/null -w '%{http_code}' http://127.0.0.1:9765/mcp";
     assert_eq!(machine.inside(mcp), "401");
 
+    the_networks_certificates_are_trusted(machine);
     the_keys_are_where_they_belong(&plain);
+}
+
+/// As a network that inspects TLS shows them for every name.
+fn the_networks_certificates_are_trusted(machine: &Instance) {
+    let code = r#"
+import http.server, ssl, subprocess, threading, urllib.request
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+context.load_cert_chain("/repo/body/build-ca/network.crt", "/repo/network.key")
+class Nothing(http.server.BaseHTTPRequestHandler):
+    def do_GET(self): self.send_error(404)
+    def log_message(self, *words): pass
+server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Nothing)
+server.socket = context.wrap_socket(server.socket, server_side=True)
+threading.Thread(target=server.serve_forever, daemon=True).start()
+address = f"https://localhost:{server.server_port}/"
+def told(*words): return subprocess.run(words, capture_output=True, text=True, timeout=60)
+try: urllib.request.urlopen(address)
+except urllib.error.HTTPError as error: print("Python", error.code)
+print("curl", told("curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", address).stdout)
+print("Node.js", told("node", "-e", f"fetch('{address}').then(({{status}}) => console.log(status))").stdout.strip())
+pip = get_ipython().getoutput(f"pip download --no-deps --dest /tmp --index-url {address} nothing")
+print("pip", any("SSL" in line for line in pip), any("No matching distribution" in line for line in pip))
+server.shutdown()
+"#;
+    let answer = post(machine, "/exec", &json!({ "code": code }));
+    let expected = "Python 404\ncurl 404\nNode.js 404\npip False True\n";
+    assert_eq!(answer["stdout"], expected, "{answer}");
 }
 
 /// MCP servers have the keys, kernels those that were asked for, and nothing else has any.

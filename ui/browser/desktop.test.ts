@@ -164,3 +164,42 @@ test("a display that says what can't be read is left, and the page goes on", asy
   await looksRight(page);
   expect(errors).toEqual([]);
 }, TEST_MS);
+
+test("no key stays held in the machine when the keyboard goes elsewhere", async () => {
+  await atTheDesktop();
+  const back = async () => {
+    await page.getByTestId("nav-desktop").click();
+    await canvas().focus();
+  };
+  const elsewhere: Record<string, [() => Promise<unknown>, () => Promise<unknown>]> = {
+    "another page, by its key": [() => page.keyboard.press("1"), back],
+    "the palette": [() => page.keyboard.press("k"), () => page.keyboard.press("Escape").then(() => canvas().focus())],
+    "a button": [() => page.getByRole("button", { name: "Save screenshot" }).focus(), () => canvas().focus()],
+    "view only": [
+      () => page.getByRole("button", { name: "View only" }).evaluate((button) => (button as HTMLElement).click()),
+      () => page.getByRole("button", { name: "Take control" }).click().then(() => canvas().focus()),
+    ],
+    "the window out of sight": [() => page.evaluate(() => void document.dispatchEvent(new Event("visibilitychange"))), () => canvas().focus()],
+  };
+  for (const [what, [leave, come]] of Object.entries(elsewhere)) {
+    await page.keyboard.down("Control");
+    await page.keyboard.down("Alt");
+    await expect.poll(() => display.held.size, { timeout: TURN_MS, message: what }).toBe(2);
+    await leave();
+    await expect.poll(() => [...display.held], { timeout: TURN_MS, message: what }).toEqual([]);
+    await page.keyboard.up("Alt");
+    await page.keyboard.up("Control");
+    await come();
+    display.pressed.length = 0;
+    await page.keyboard.type("abc");
+    await expect.poll(() => display.pressed, { timeout: TURN_MS, message: what }).toEqual([0x61, 0x62, 0x63]);
+  }
+  // Which of two keys was held doesn't matter either, nor that it was released while the clipboard was read.
+  await page.evaluate(() => navigator.clipboard.writeText("pasted"));
+  await page.keyboard.down("ControlRight");
+  await page.keyboard.press("v");
+  await expect.poll(() => display.pressed, { timeout: TURN_MS }).toContain(0x76);
+  await page.keyboard.up("ControlRight");
+  await expect.poll(() => [...display.held], { timeout: TURN_MS }).toEqual([]);
+  expect(errors).toEqual([]);
+}, TEST_MS);

@@ -20,6 +20,8 @@ export class Display {
   readonly given: string[] = [];
   /** Keysyms of the keys that were pressed. */
   readonly pressed: number[] = [];
+  /** Keysyms of the keys that are held now. */
+  readonly held = new Set<number>();
   /** How often somebody has connected. */
   connections = 0;
   width = 640;
@@ -113,7 +115,9 @@ export class Display {
           break;
         case 4: {
           const key = yield 7;
-          if (key[0] === 1) this.pressed.push(key.readUInt32BE(3));
+          const keysym = key.readUInt32BE(3);
+          if (key[0] === 1) this.pressed.push(keysym);
+          this.held[key[0] === 1 ? "add" : "delete"](keysym);
           break;
         }
         case 5:

@@ -4,9 +4,9 @@
 import type { Browser, Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 
-import { Instance, launch, Server } from "./support";
+import { Instance, launch, looksRight, Server } from "./support";
 
-const PAGES = ["machine", "desktop", "notebook", "mcp", "evolve", "sandboxes", "settings"];
+const PAGES = ["machine", "desktop", "notebook", "mcp", "evolve", "sandboxes", "agents", "settings"];
 
 let instance: Instance;
 let server: Server;
@@ -109,4 +109,26 @@ test("a style sheet that never loads ends in a message, and no page without styl
   await page.goto(await server.url());
   await expect.poll(async () => (await page.clock.fastForward(5000), page.locator("body").innerText())).toContain("could not be loaded");
   expect(await page.locator("#app > *").count()).toBe(0);
+});
+
+test("a page without a code says how to get in, and nothing of settings or machines", async () => {
+  await faulty(() => false);
+  for (const after of ["", "#code=00"]) {
+    await page.goto(`http://${server.address}/${after}`);
+    await page.getByTestId("signed-out").getByText("Press Enter in the terminal").waitFor();
+    expect(await page.locator("body").innerText()).not.toMatch(/settings|machine/i);
+    await looksRight(page);
+  }
+});
+
+test("a page whose server was restarted says so, and keeps what was typed", async () => {
+  await faulty(() => false);
+  await page.goto(await server.url());
+  await page.getByTestId("nav-notebook").click();
+  await page.getByTestId("cell-input").fill("precious = 1");
+  await page.route("**/rpc/*", (route) => route.fulfill({ status: 401, contentType: "text/plain", body: "no" }));
+  await page.getByTestId("nav-machine").click();
+  await page.getByTestId("signed-out").getByText("was restarted").waitFor();
+  await page.getByTestId("nav-notebook").click();
+  expect(await page.getByTestId("cell-input").innerText()).toContain("precious");
 });

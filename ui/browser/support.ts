@@ -192,7 +192,26 @@ async function keepPicture(page: Page, what: string): Promise<void> {
   await page.screenshot({ path: join(folder, `${name}-${++pictures}-${what}.png`) });
 }
 
-/** Fails with what axe finds against WCAG A and AA, and with what is wider than the window. */
+/** What is wider than the window, or than the part of a page that scrolls up and down; and buttons of a page's head that lie outside of it. */
+const outOfSight = (page: Page) =>
+  page.evaluate(() => {
+    const shown = (one: Element) => one.outerHTML.slice(0, 200);
+    const all = [...document.querySelectorAll<HTMLElement>("body *")];
+    const wide = document.documentElement.scrollWidth <= window.innerWidth ? [] : all.filter((one) => one.getBoundingClientRect().right > window.innerWidth);
+    // Text that keeps its lines, and tables of data, scroll sideways in themselves.
+    const scrolls = all.filter((one) => one.clientWidth > 0 && one.scrollWidth > one.clientWidth + 1 && getComputedStyle(one).overflowX === "auto" && !one.matches("pre, [data-wide], .cm-scroller"));
+    const heads = all.filter((one) => one.matches("main .held:not([hidden]) .page > header"));
+    const outside = heads.flatMap((head) => {
+      const box = head.getBoundingClientRect();
+      return [...head.querySelectorAll("button")].filter((button) => {
+        const { left, right, top, bottom } = button.getBoundingClientRect();
+        return right > left && (left < box.left || right > box.right || top < box.top || bottom > box.bottom);
+      });
+    });
+    return [...wide, ...scrolls, ...outside].map(shown);
+  });
+
+/** Fails with what axe finds against WCAG A and AA, and with what is out of sight, also at twice the size. */
 export async function looksRight(page: Page): Promise<void> {
   for (const colorScheme of ["light", "dark"] as const) {
     for (const width of [1280, 800]) {
@@ -204,15 +223,14 @@ export async function looksRight(page: Page): Promise<void> {
       const found = await page.evaluate(`${AXE}; axe.run({ runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"] }).then((result) =>
         result.violations.flatMap(({ id, nodes }) => nodes.map((node) => id + ": " + node.target + " " + node.failureSummary)))`);
       expect(found, `${colorScheme}, ${width} wide`).toEqual([]);
-      const tooWide = () => page.evaluate(() =>
-        document.documentElement.scrollWidth <= window.innerWidth
-          ? []
-          : [...document.querySelectorAll<HTMLElement>("body *")].filter((one) => one.getBoundingClientRect().right > window.innerWidth).map((one) => one.outerHTML.slice(0, 200)),
-      );
       // The sidebar folds in the frame after the window's change.
-      await expect.poll(tooWide, { message: `wider than the window: ${colorScheme}, ${width} wide` }).toEqual([]);
+      await expect.poll(() => outOfSight(page), { message: `out of sight: ${colorScheme}, ${width} wide` }).toEqual([]);
     }
   }
+  // A window of 1280 at 200 %.
+  await page.setViewportSize({ width: 640, height: 410 });
+  await keepPicture(page, "twice");
+  await expect.poll(() => outOfSight(page), { message: "out of sight at 200 %" }).toEqual([]);
   await page.setViewportSize({ width: 1280, height: 820 });
 }
 

@@ -34,9 +34,9 @@ async function eachComesBack(...parts: string[]): Promise<void> {
 }
 
 test("a page that can't be drawn leaves the others, the side bar and the status line", async () => {
-  const broken = ["MachinePage", "DesktopPage", "NotebookPage", "McpPage", "EvolvePage", "SandboxesPage", "SettingsPage"];
+  const broken = ["MachinePage", "DesktopPage", "NotebookPage", "McpPage", "EvolvePage", "SandboxesPage", "AgentsPage", "SettingsPage"];
   await open("machine", broken);
-  const words = { machine: "The machine's page", desktop: "The desktop", notebook: "The notebook", mcp: "The MCP page", evolve: "The Evolve page", sandboxes: "The Sandboxes page", settings: "The settings" };
+  const words = { machine: "The machine's page", desktop: "The desktop", notebook: "The notebook", mcp: "The MCP page", evolve: "The Evolve page", sandboxes: "The Sandboxes page", agents: "The Agents page", settings: "The settings" };
   for (const [id, what] of Object.entries(words)) {
     await page.getByTestId(`nav-${id}`).click();
     await failed(what).waitFor();
@@ -125,6 +125,28 @@ test("parts of the Sandboxes page", async () => {
   await page.locator("[data-testid=sandbox-console][data-state=open]").waitFor();
 }, TEST_MS);
 
+test("parts of the Agents page", async () => {
+  await open("agents", ["AgentTable"]);
+  await page.getByTestId("agent-new").waitFor();
+  await eachComesBack("The list of agents");
+
+  await open("agents", ["AskCards", "TerminalPane"]);
+  // Each that asks has its own place in the list.
+  await expect.poll(() => failed("What it asks for").count(), { timeout: TURN_MS }).toBe(2);
+  await page.locator("[data-testid=agent] button").first().click();
+  await eachComesBack("What it asks for", "The terminal");
+  await page.locator("[data-testid=agent-terminal][data-state=open]").waitFor();
+
+  await open("agents", ["FileChanges", "LogPane"]);
+  await page.locator("[data-testid=agent] button").first().click();
+  const tab = (word: string) => page.getByRole("radiogroup", { name: "View" }).getByText(word).click();
+  await tab("Changes");
+  await failed("The changes of this file").first().waitFor();
+  await page.getByTestId("agent-merge").waitFor();
+  await tab("Log");
+  await eachComesBack("The log");
+}, TEST_MS);
+
 test("the choice of the engine", async () => {
   await open("settings", ["EngineChoice"]);
   await page.getByTestId("about").waitFor();
@@ -153,4 +175,32 @@ test("a dialog that can't be drawn is told of on its page, and can be opened aga
   await mend();
   await page.getByTestId("machine-rebuild").click();
   await page.getByTestId("machine-recreate-confirm").waitFor();
+}, TEST_MS);
+
+test("without an engine the page says where it was looked for, and what to do, within its frame", async () => {
+  await open("machine", [], "no-engine");
+  const shown = page.locator("main .held:not([hidden])");
+  await shown.getByText("/home/ada/.colima/default/docker.sock (Colima): Connection refused").waitFor();
+  await shown.getByText("no socket at /var/run/docker.sock (Docker)").waitFor();
+  for (const width of [1280, 640]) {
+    await page.setViewportSize({ width, height: 720 });
+    for (const command of await shown.locator("dd").all()) {
+      const [box, frame] = [(await command.boundingBox())!, (await shown.locator("dl").boundingBox())!];
+      expect(box.x + box.width, `${width} wide`).toBeLessThanOrEqual(frame.x + frame.width);
+    }
+  }
+  await looksRight(page);
+}, TEST_MS);
+
+test("a service's log opens below the list, which stays where it is", async () => {
+  await open("machine", []);
+  const places = async () => Promise.all((await page.getByTestId("services").locator("li").all()).map((one) => one.evaluate((row) => (row as HTMLElement).offsetTop + (row as HTMLElement).offsetLeft * 10_000)));
+  await page.getByTestId("service-openbox").waitFor();
+  const before = await places();
+  await page.getByTestId("service-openbox").getByRole("button", { name: "Log of" }).click();
+  await page.getByTestId("service-log").getByText("Log of Window manager").waitFor();
+  expect(await places()).toEqual(before);
+  await looksRight(page);
+  await page.getByRole("button", { name: "Close the log" }).click();
+  await page.getByTestId("service-log").waitFor({ state: "detached" });
 }, TEST_MS);

@@ -144,7 +144,7 @@ impl Computer {
         Parameters(place): Parameters<Place>,
     ) -> Result<Json<Pointer>, ComputerError> {
         let at = self.place(&place)?;
-        self.input(move |screen| screen.point_at(at)).await
+        self.moved(move |screen| screen.point_at(at)).await
     }
 
     /// Clicks at a position of a screenshot, with the left button by default.
@@ -324,8 +324,17 @@ impl Computer {
         .await
     }
 
-    /// Uses mouse or keyboard, unless the person has them.
+    /// Uses mouse or keyboard, unless the person has them. Nobody else's modifiers are held meanwhile.
     async fn input(
+        &self,
+        work: impl FnOnce(&super::Screen) -> Result<(), ComputerError> + Send + 'static,
+    ) -> Result<Json<Pointer>, ComputerError> {
+        self.moved(move |screen| screen.without_modifiers(|| work(screen)))
+            .await
+    }
+
+    /// Moves the mouse, unless the person has it.
+    async fn moved(
         &self,
         work: impl FnOnce(&super::Screen) -> Result<(), ComputerError> + Send + 'static,
     ) -> Result<Json<Pointer>, ComputerError> {

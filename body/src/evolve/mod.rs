@@ -4,10 +4,11 @@
 //!
 //! - `word`, `call`: `evolve` and `body call` on the command line inside
 //! - `executor`: who carries a wish out where the engine's socket is in the machine
-//! - `prove`: `body prove`, what a candidate has to show
+//! - `prove`, `given_up`: `body prove`, what a candidate has to show, and what it won't show any more
 
 pub mod call;
 pub mod executor;
+mod given_up;
 pub mod prove;
 #[cfg(test)]
 mod tests;

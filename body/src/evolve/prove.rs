@@ -17,7 +17,10 @@ use wire::{
     mcp::{McpServerState, McpStatus},
 };
 
-use super::call::{self, CallError};
+use super::{
+    call::{self, CallError},
+    given_up,
+};
 
 /// How long the machine may take to come up.
 const BOOT: Duration = Duration::from_secs(90);
@@ -32,7 +35,7 @@ const REPO_TESTS: &str = "/repo/tests/run.sh";
 /// Of a failing test's output.
 const TAIL: usize = 2000;
 
-fn odd(words: impl Into<String>) -> CallError {
+pub(super) fn odd(words: impl Into<String>) -> CallError {
     CallError::Odd(words.into())
 }
 
@@ -134,6 +137,7 @@ fn kernel() -> Seen {
             Ok((status, body)) => format!("{status}: {}", String::from_utf8_lossy(&body)),
             Err(error) => error.to_string(),
         };
+        given_up::check(|name| name == "kernel-main")?;
         if begin.elapsed() > BOOT {
             return Err(odd(format!(
                 "not ready within {} s: {seen}",
@@ -191,6 +195,7 @@ fn services() -> Seen {
                 count => format!("{count} services ready"),
             });
         }
+        given_up::check(|_| true)?;
         if begin.elapsed() > BOOT {
             return Err(odd(format!("not ready: {}", waiting.join(", "))));
         }
@@ -365,7 +370,7 @@ fn post(path: &str, body: &Value) -> Result<Value, CallError> {
     }
 }
 
-fn get<T: serde::de::DeserializeOwned>(path: &str) -> Result<T, CallError> {
+pub(super) fn get<T: serde::de::DeserializeOwned>(path: &str) -> Result<T, CallError> {
     let (_, answer) = call::request("GET", path, "")?;
     serde_json::from_slice(&answer).map_err(|error| odd(format!("GET {path}: {error}")))
 }

@@ -16,7 +16,7 @@ use super::{
     error::ApiError,
     json::{Body, MaybeBody, Name, Params},
 };
-use crate::kernel::{AskError, Kernel, KernelError, MAIN, QueueFull};
+use crate::kernel::{AskError, Kernel, KernelError, MAIN, NotQueued};
 
 /// How long a kernel may take to answer what is asked past its queue. C code that holds Python's
 /// lock can hold it up.
@@ -42,13 +42,13 @@ impl From<KernelError> for ApiError {
     }
 }
 
-impl From<QueueFull> for ApiError {
-    fn from(error: QueueFull) -> Self {
-        Self::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            ErrorCode::QueueFull,
-            error.to_string(),
-        )
+impl From<NotQueued> for ApiError {
+    fn from(error: NotQueued) -> Self {
+        let code = match error {
+            NotQueued::Full { .. } => ErrorCode::QueueFull,
+            NotQueued::Silent(_) => ErrorCode::KernelUnresponsive,
+        };
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, code, error.to_string())
     }
 }
 

@@ -37,8 +37,15 @@ const RESTART: Duration = Duration::from_secs(30);
 const NO_CRIU: &str = "freezing a kernel's process is not supported yet; use POST /cryo/store and \
                        POST /cryo/reload to keep its variables";
 
-/// `GET /ping`: `ok` only when the main kernel takes cells.
+/// `GET /ping`: `ok` only when the main kernel takes cells, and responds.
 pub async fn ping(State(parts): State<Parts>) -> Result<Json<PingAnswer>, ApiError> {
+    if let Some(problem) = parts.kernels.main().silence() {
+        return Err(ApiError::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            ErrorCode::KernelUnresponsive,
+            problem,
+        ));
+    }
     if parts.kernels.main().is_ready() {
         Ok(Json(PingAnswer {
             status: "ok".to_owned(),

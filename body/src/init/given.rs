@@ -7,6 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use super::certificates;
 use crate::secrets::is_secret;
 
 /// Variables that a `.env` may set beside secrets; others are somebody else's.
@@ -64,6 +65,24 @@ impl Given {
             }
         }
         Ok(given)
+    }
+
+    /// Lets everything know the network's certificates, where the environment doesn't choose others.
+    pub fn trust_network(&mut self) {
+        let bundle = crate::paths::run_dir().join("certificates.pem");
+        let made = certificates::variables(
+            Path::new(certificates::SYSTEM),
+            Path::new(certificates::GIVEN),
+            &bundle,
+        );
+        match made {
+            Ok(variables) => {
+                let mut variables = variables;
+                variables.retain(|(name, _)| std::env::var_os(name).is_none());
+                self.set.extend(variables);
+            }
+            Err(error) => eprintln!("body init: could not add the network's certificates: {error}"),
+        }
     }
 
     /// Gives it to a process.

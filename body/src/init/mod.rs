@@ -3,9 +3,11 @@
 //! threaded: one poll loop over signals and the socket.
 //!
 //! - `setup`, `given`: what is done as root, and what the machine is given
+//! - `certificates`: those of a network that inspects TLS
 //! - `table`, `tree`, `spawn`, `connection`: services, all their processes, and the supervisor's requests
 //! - `room`: room for a supervisor at the machine's limit of processes
 
+mod certificates;
 mod connection;
 mod given;
 mod room;

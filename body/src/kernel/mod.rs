@@ -12,6 +12,7 @@ mod outputs;
 mod queued_execution;
 mod running;
 mod set;
+mod silence;
 mod spool;
 #[cfg(test)]
 mod tests;
@@ -62,13 +63,15 @@ pub enum AskError {
     Failed(String),
 }
 
-/// Too much waits for the kernel already.
+/// Why a cell is not queued.
 #[derive(Debug, thiserror::Error)]
-#[error(
-    "the queue is full, queued cells: {waiting}; interrupt the running cell, cancel some (DELETE /executions/{{id}}), or wait"
-)]
-pub struct QueueFull {
-    waiting: usize,
+pub enum NotQueued {
+    #[error(
+        "the queue is full, queued cells: {waiting}; interrupt the running cell, cancel some (DELETE /executions/{{id}}), or wait"
+    )]
+    Full { waiting: usize },
+    #[error("{0}")]
+    Silent(String),
 }
 
 /// Something that the worker is asked.
@@ -109,6 +112,10 @@ pub struct Kernel {
     closed: AtomicBool,
     /// How many want a new process now.
     restarts: AtomicUsize,
+    /// Its process is stopped, or hangs.
+    is_silent: AtomicBool,
+    /// It works on a job that is no cell.
+    has_job: AtomicBool,
     /// The worker's process, while it takes cells.
     worker: watch::Receiver<Option<i32>>,
     spool: Spool,
@@ -144,6 +151,8 @@ impl Kernel {
             broken: batches::Broken::default(),
             closed: AtomicBool::new(false),
             restarts: AtomicUsize::new(0),
+            is_silent: AtomicBool::new(false),
+            has_job: AtomicBool::new(false),
             worker,
             spool,
             changes,
@@ -196,6 +205,7 @@ impl Kernel {
             name: self.name.clone(),
             state: match (self.is_ready(), waiting) {
                 (false, _) => KernelState::Starting,
+                (true, _) if self.silence().is_some() => KernelState::Unresponsive,
                 (true, 0) => KernelState::Idle,
                 (true, _) => KernelState::Busy,
             },
@@ -213,7 +223,7 @@ impl Kernel {
         &self,
         request: ExecRequest,
         owner: JobOwner,
-    ) -> Result<Arc<Execution>, QueueFull> {
+    ) -> Result<Arc<Execution>, NotQueued> {
         self.queue_up(request, owner, None)
     }
 
@@ -223,7 +233,7 @@ impl Kernel {
         request: ExecRequest,
         owner: JobOwner,
         message: Message,
-    ) -> Result<Arc<Execution>, QueueFull> {
+    ) -> Result<Arc<Execution>, NotQueued> {
         self.queue_up(request, owner, Some(message))
     }
 
@@ -232,7 +242,10 @@ impl Kernel {
         request: ExecRequest,
         owner: JobOwner,
         comm: Option<Message>,
-    ) -> Result<Arc<Execution>, QueueFull> {
+    ) -> Result<Arc<Execution>, NotQueued> {
+        if let Some(problem) = self.silence() {
+            return Err(NotQueued::Silent(problem));
+        }
         let order = QueuedExecution {
             execution_id: self.clock.ulid().to_string(),
             request,
@@ -241,7 +254,7 @@ impl Kernel {
         };
         let waiting_bytes = self.waiting_bytes.load(Ordering::Relaxed) + order.bytes();
         if self.waiting() >= MOST_WAITING || waiting_bytes > MOST_WAITING_BYTES {
-            return Err(QueueFull {
+            return Err(NotQueued::Full {
                 waiting: self.waiting(),
             });
         }

@@ -77,7 +77,7 @@ impl Kernels {
         stop: CancellationToken,
         known: &[TableEntry],
     ) -> Arc<Self> {
-        let slot = slot(MAIN, &shell, &changes, &clock, &tasks, &stop);
+        let slot = slot(MAIN, &shell, &keeper, &changes, &clock, &tasks, &stop);
         let main = Arc::clone(&slot.kernel);
         let kernels = Arc::new(Self {
             slots: Mutex::new(BTreeMap::from([(MAIN.to_owned(), slot)])),
@@ -205,6 +205,7 @@ impl Kernels {
         let slot = slot(
             name,
             &self.shell,
+            &self.keeper,
             &self.changes,
             &self.clock,
             &self.tasks,
@@ -236,6 +237,7 @@ impl Drop for Restarts<'_> {
 fn slot(
     name: &str,
     shell: &Arc<Shell>,
+    keeper: &Arc<Keeper>,
     changes: &Changes,
     clock: &Clock,
     tasks: &TaskTracker,
@@ -252,6 +254,14 @@ fn slot(
         stop.clone(),
     );
     tasks.spawn(driving);
+    let watching = Arc::clone(&kernel).watch(Arc::clone(keeper), service_name(name));
+    let end = stop.clone();
+    tasks.spawn(async move {
+        tokio::select! {
+            () = end.cancelled() => {}
+            () = watching => {}
+        }
+    });
     Slot {
         kernel,
         stop,
@@ -296,6 +306,7 @@ pub fn service(name: &str) -> Service {
         secrets: crate::secrets::kernel_keys,
         leftovers: vec![socket],
         stop_signal: Signal::SIGTERM,
+        restarts_silent: false,
         takes_all: true,
         ..Service::new(service_name(name), argv.into())
     }

@@ -81,7 +81,9 @@ impl Upstream {
     /// Hands an answer to who waits for it, and tells it.
     pub(super) fn answer(&self, pending: Pending, answer: Answer) {
         let took: Duration = pending.begun.elapsed();
-        self.tell(&Told {
+        // Whether it responds is asked again and again, and is nobody's message.
+        let is_ping = matches!(pending.to, To::Us(_)) && &*pending.method == "ping";
+        let told = Told {
             server: &self.core.name,
             session: pending.session_id.as_ref(),
             direction: McpDirection::ServerToClient,
@@ -95,7 +97,10 @@ impl Upstream {
             text: &answer.text,
             duration: Some(took),
             redact: self.core.redact(),
-        });
+        };
+        if !is_ping {
+            self.tell(&told);
+        }
         match pending.to {
             To::Client(sink) => {
                 if sink.put(Outgoing::Answer(answer)) == Err(Full::Stuck)

@@ -1,22 +1,32 @@
 //! Keeps one process: starts it when it is needed, begins the conversation, starts it again when
-//! it ends, and ends it.
+//! it ends or doesn't respond any more, and ends it.
 
 use std::{
-    sync::{Arc, atomic::Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
 use serde::Deserialize;
 use serde_json::{Value, value::RawValue};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use super::{
     link::Link,
     message::Answer,
     process, server_without_sessions,
-    upstream::{Hello, Order, State, Upstream},
+    upstream::{Hello, Order, State, To, Upstream},
 };
-use crate::supervisor::backoff::Backoff;
+use crate::{
+    liveness::{Asked, Looks},
+    proc,
+    supervisor::backoff::Backoff,
+};
+
+/// Looks that a server has for an answer to a ping.
+const LOOKS: u32 = 30;
 
 /// How one life went.
 struct Life {
@@ -139,6 +149,7 @@ async fn live(upstream: &Arc<Upstream>, orders: &mut mpsc::UnboundedReceiver<Ord
     let mut line = Some(line);
     let mut ready: Option<Instant> = None;
     let mut broken = None;
+    let mut silence = pid.and_then(|pid| i32::try_from(pid).ok()).map(Silence::of);
     // Why the server refused `initialize`, which one without sessions does.
     let mut refused: Option<NoHello> = None;
     {
@@ -194,6 +205,10 @@ async fn live(upstream: &Arc<Upstream>, orders: &mut mpsc::UnboundedReceiver<Ord
                         break;
                     }
                 }
+                why = silent(silence.as_mut(), upstream), if ready.is_some() => {
+                    life.problem = Some(core.says(&format!("is not responding ({why}), and is being restarted")));
+                    break;
+                }
                 () = core.common.stop.cancelled() => {
                     life.order = Some(Order::Stop);
                     break;
@@ -212,6 +227,56 @@ async fn live(upstream: &Arc<Upstream>, orders: &mut mpsc::UnboundedReceiver<Ord
     let exit = link.end().await;
     life.exit = broken.and_then(|broken| broken.exit).or(exit);
     life
+}
+
+/// Looks at a process that is ready.
+struct Silence {
+    group: i32,
+    looks: Looks,
+    /// It has answered a ping: one that never does is not asked for more than that.
+    answers: Arc<AtomicBool>,
+}
+
+impl Silence {
+    fn of(group: i32) -> Self {
+        Self {
+            group,
+            looks: Looks::new(group, LOOKS),
+            answers: Arc::default(),
+        }
+    }
+}
+
+/// Waits until a process doesn't respond, and says why; for ever for a server elsewhere.
+async fn silent(silence: Option<&mut Silence>, upstream: &Arc<Upstream>) -> &'static str {
+    let Some(Silence {
+        group,
+        looks,
+        answers,
+    }) = silence
+    else {
+        return std::future::pending().await;
+    };
+    let ask = || -> Asked {
+        let (to, answer) = oneshot::channel();
+        upstream.ask("ping", "{}", To::Us(to));
+        let answers = Arc::clone(answers);
+        Box::pin(async move {
+            answers.fetch_or(answer.await.is_ok(), Ordering::Relaxed);
+            true
+        })
+    };
+    // A call may hold up all others for as long as it likes; but not one of a process that is stopped.
+    let is_busy = || {
+        let is_asked = upstream.in_flight() > 1 || !answers.load(Ordering::Relaxed);
+        is_asked && !proc::is_any_stopped(*group)
+    };
+    looks.next(ask, is_busy).await;
+    if proc::is_any_stopped(*group) {
+        "its process is stopped"
+    } else {
+        "no response to a ping"
+    }
 }
 
 /// Why a conversation did not begin, as "it …" goes on.

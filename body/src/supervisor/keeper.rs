@@ -263,6 +263,19 @@ impl Keeper {
         }
     }
 
+    /// A service that is ready doesn't respond, or does again.
+    pub fn set_responding(&self, name: &str, responds: bool) {
+        self.set(name, |status| match status.state {
+            ServiceState::Ready { pid, since_ms } if !responds => {
+                status.state = ServiceState::Unresponsive { pid, since_ms };
+            }
+            ServiceState::Unresponsive { pid, since_ms } if responds => {
+                status.state = ServiceState::Ready { pid, since_ms };
+            }
+            _ => {}
+        });
+    }
+
     fn orders(&self, name: &str) -> Option<mpsc::Sender<Order>> {
         let slots = self.slots();
         let slot = slots.iter().find(|slot| slot.service.name == name);

@@ -1,5 +1,5 @@
 //! One service's task: waits for what it needs, starts it (or adopts it where it runs already), and
-//! starts it again when it ends.
+//! starts it again when it ends, or doesn't respond any more.
 
 use std::time::Duration;
 
@@ -15,9 +15,14 @@ use super::{
     service::{Probe, Service},
     table::TableError,
 };
-use crate::clock::Instant;
+use crate::{
+    clock::Instant,
+    liveness::{self, Asked, Looks, Turn},
+};
 
 const PROBE_EVERY: Duration = Duration::from_millis(10);
+/// Looks that a service has for an answer.
+const LOOKS: u32 = 15;
 /// What a program that can't be started is said to have ended with, as shells have it.
 const NOT_STARTED: i32 = 127;
 
@@ -124,10 +129,14 @@ async fn live(
     });
     let probing = probe(&service.probe);
     tokio::pin!(probing);
+    let mut looks = Looks::new(pid, LOOKS);
     let mut ready: Option<Instant> = None;
     let mut asked = false;
     loop {
         tokio::select! {
+            turn = looks.next(|| question(&service.probe), || false), if ready.is_some() => {
+                take_turn(keeper, service, turn).await;
+            }
             () = &mut probing, if ready.is_none() => {
                 ready = Some(keeper.clock().now());
                 keeper.set(&service.name, |status| status.state = ServiceState::Ready { pid, since_ms });
@@ -157,10 +166,44 @@ async fn live(
     }
 }
 
+/// It responds no more, or again. One that is given up is ended, and starts again as after any end.
+async fn take_turn(keeper: &Keeper, service: &Service, turn: Turn) {
+    let name = &service.name;
+    match turn {
+        Turn::Silent => {
+            tracing::warn!(service = name, "{name} is not responding");
+            keeper.set_responding(name, false);
+        }
+        Turn::Answers => {
+            tracing::info!(service = name, "{name} is responding again");
+            keeper.set_responding(name, true);
+        }
+        Turn::Lost if service.restarts_silent => {
+            tracing::warn!(
+                service = name,
+                "{name} is still not responding and is ended"
+            );
+            keeper.end(service).await;
+        }
+        Turn::Lost => {}
+    }
+}
+
 async fn probe(probe: &Probe) {
-    if let Probe::Socket(path) = probe {
-        while tokio::net::UnixStream::connect(path).await.is_err() {
+    if let Probe::Display(path) = probe {
+        while !liveness::greets(path).await {
             tokio::time::sleep(PROBE_EVERY).await;
+        }
+    }
+}
+
+/// What one that is ready is asked now and then.
+fn question(probe: &Probe) -> Asked {
+    match probe {
+        Probe::Running => liveness::nothing(),
+        Probe::Display(path) => {
+            let path = path.clone();
+            Box::pin(async move { liveness::greets(&path).await })
         }
     }
 }

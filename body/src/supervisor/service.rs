@@ -9,8 +9,8 @@ use nix::sys::signal::Signal;
 pub enum Probe {
     /// It runs.
     Running,
-    /// Somebody listens at this Unix socket.
-    Socket(PathBuf),
+    /// An X server greets at this Unix socket.
+    Display(PathBuf),
 }
 
 /// A service of the machine.
@@ -24,6 +24,8 @@ pub struct Service {
     /// Started only once these are ready.
     pub after: Vec<&'static str>,
     pub probe: Probe,
+    /// Whether it is started again if it doesn't respond any more; not what others have their work in.
+    pub restarts_silent: bool,
     /// What an earlier life may have left, and would stop this one.
     pub leftovers: Vec<PathBuf>,
     /// Asks it to end.
@@ -47,6 +49,7 @@ impl Service {
             secrets: Vec::new,
             after: Vec::new(),
             probe: Probe::Running,
+            restarts_silent: true,
             leftovers: Vec::new(),
             stop_signal: Signal::SIGTERM,
             grace: Duration::from_secs(3),

@@ -154,6 +154,10 @@ fn refusal_of(status: StatusCode, code: Option<&ErrorCode>) -> Failure {
             return Failure::new(FailureCode::DiskFull, "The machine's disk is full")
                 .next(Advice::DeleteFiles);
         }
+        Some(ErrorCode::KernelUnresponsive) => {
+            return Failure::new(FailureCode::Unhealthy, "The kernel is not responding")
+                .next(Advice::RestartKernel);
+        }
         Some(ErrorCode::QueueFull) => {
             return Failure::new(FailureCode::Busy, "Too many cells are waiting")
                 .next(Advice::WaitForCells);

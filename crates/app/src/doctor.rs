@@ -178,7 +178,7 @@ fn image(status: &MachineStatus) -> Check {
 }
 
 fn ports(machine: &Machine, status: &MachineStatus) -> Vec<Check> {
-    if matches!(status.state, MachineState::Running | MachineState::Starting) {
+    if !matches!(status.state, MachineState::Absent | MachineState::Stopped) {
         let found = status.addresses.as_ref().map_or_else(
             || "the machine is running but has no published ports".into(),
             |at| format!("used by the machine: {}, {}, {}", at.kernel, at.mcp, at.vnc),

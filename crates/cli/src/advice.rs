@@ -47,12 +47,18 @@ pub fn words(advice: &Advice) -> Cow<'_, str> {
         A::FixBuildStep => "Check the last lines of the step, fix the problem and try again.",
 
         A::StartMachine => "Start the machine with vivarium up.",
+        A::ResumeMachine => {
+            "Resume its container (docker unpause, podman unpause), or restart the machine with vivarium restart."
+        }
         A::CheckMachine => "Check that the machine is running: vivarium status.",
         A::ReadMachineLog => "Check the machine's log: vivarium logs.",
         A::CheckServices => {
             "Check the machine's log (vivarium logs), or restart the machine (vivarium restart)."
         }
         A::WaitOrRestart => "Wait a moment, or restart the machine with vivarium restart.",
+        A::RestartKernel => {
+            "Resume its process, or restart the kernel, which loses its variables: vivarium shell 'curl -X POST --unix-socket /run/vivarium/body.sock http://localhost/restart'."
+        }
         A::RestartForSecrets => {
             "The secrets changed while the machine was running. Restart it with vivarium restart."
         }

@@ -3,7 +3,10 @@
 use std::{
     io::{IsTerminal, Read},
     path::PathBuf,
-    sync::OnceLock,
+    sync::{
+        OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use app::{App, CellTold};
@@ -16,7 +19,7 @@ use wire::{
     kernel::{ExecAnswer, ExecRequest, ExecStatus},
 };
 
-use crate::print;
+use crate::{print, waiting::Waiting};
 
 /// What a shell answers for a program that Ctrl-C ended.
 const INTERRUPTED: u8 = 130;
@@ -117,6 +120,7 @@ async fn follow(
     // The newest question alone: a cell may ask without an end while a person thinks.
     let (asks, mut asked) = watch::channel(None);
     let mut program = print::Program::new();
+    let has_begun = AtomicBool::new(false);
     let mut tell = |told: CellTold| match told {
         CellTold::Accepted { execution_id } => {
             // It is accepted once.
@@ -124,8 +128,9 @@ async fn follow(
         }
         CellTold::Output(output) if json => print::json(&json!({ "output": output })),
         CellTold::Output(output) => program.output(output),
+        CellTold::Started { .. } => has_begun.store(true, Ordering::Relaxed),
         // A terminal keeps what it has shown.
-        CellTold::Started { .. } | CellTold::Cleared => {}
+        CellTold::Cleared => {}
         CellTold::Input {
             execution_id,
             prompt,
@@ -135,16 +140,24 @@ async fn follow(
     };
     let machine = app.machine(None)?;
     let mut cell = machine.exec(request, &mut tell);
+    let mut waiting = Waiting::new();
     loop {
+        let begun = has_begun.load(Ordering::Relaxed);
         tokio::select! {
             answer = &mut cell => return answer,
+            reason = waiting.next(app, begun) => print::note(&reason),
             Ok(()) = asked.changed() => {
                 let question = asked.borrow_and_update().clone();
                 // The question before is over.
                 let Some((execution_id, prompt)) = question else { continue };
-                let value = tokio::select! {
-                    answer = &mut cell => return answer,
-                    value = line(prompt) => value,
+                let said = line(prompt);
+                tokio::pin!(said);
+                let value = loop {
+                    tokio::select! {
+                        answer = &mut cell => return answer,
+                        value = &mut said => break value,
+                        reason = waiting.next(app, true) => print::note(&reason),
+                    }
                 };
                 match value {
                     Some(value) => {

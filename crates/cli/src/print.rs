@@ -100,7 +100,7 @@ pub fn failure(failure: &Failure, as_json: bool) {
     }
     note(&format!("{}.", failure.message.trim_end_matches('.')));
     if let Some(cause) = &failure.cause {
-        note(&format!("  Why:  {cause}"));
+        note(&format!("  Why:  {}", cause.replace('\n', "\n        ")));
     }
     if let Some(next) = &failure.next {
         note(&format!("  Next: {}", advice::words(next)));
@@ -119,6 +119,7 @@ pub fn state(state: MachineState) -> &'static str {
         MachineState::Stopped => "stopped",
         MachineState::Starting => "starting",
         MachineState::Running => "running",
+        MachineState::Paused => "paused",
     }
 }
 

@@ -3,6 +3,9 @@
 
 #![allow(clippy::unwrap_used)]
 
+#[path = "agents/terminal.rs"]
+mod terminal;
+
 use std::{
     io::Write,
     path::PathBuf,
@@ -20,6 +23,19 @@ struct Site {
 }
 
 impl Site {
+    /// One of that name, where an engine may be used.
+    fn wanted(word: &str) -> Option<Self> {
+        if std::env::var_os("VIVARIUM_TEST_ENGINE").is_none_or(|value| value != "1") {
+            eprintln!("left out: VIVARIUM_TEST_ENGINE=1 is not set");
+            return None;
+        }
+        let run = std::env::var("VIVARIUM_TEST_INSTANCE").unwrap_or_else(|_| "vtest".into());
+        Some(Self {
+            instance: format!("{run}-agents-{word}-{}", std::process::id()),
+            home: tempfile::tempdir().unwrap(),
+        })
+    }
+
     fn command(&self, words: &[&str]) -> Command {
         let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..");
         let init = format!(
@@ -83,14 +99,8 @@ fn until(what: &str, mut is_so: impl FnMut() -> bool) {
 
 #[test]
 fn an_agent_s_life_from_the_command_line() {
-    if std::env::var_os("VIVARIUM_TEST_ENGINE").is_none_or(|value| value != "1") {
-        eprintln!("left out: VIVARIUM_TEST_ENGINE=1 is not set");
+    let Some(site) = Site::wanted("cli") else {
         return;
-    }
-    let run = std::env::var("VIVARIUM_TEST_INSTANCE").unwrap_or_else(|_| "vtest".into());
-    let site = Site {
-        instance: format!("{run}-agents-cli-{}", std::process::id()),
-        home: tempfile::tempdir().unwrap(),
     };
     let id = site.says(&[
         "agent", "run", "--detach", "--image", IMAGE, "--title", "Try it",

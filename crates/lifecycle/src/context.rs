@@ -99,12 +99,10 @@ impl Context {
     /// where `shipped` says so, its binary of `body`.
     ///
     /// # Errors
-    /// As [`collect`](Self::collect).
+    /// [`LifecycleError::NoDockerfile`] if there is none in it, else [`LifecycleError::File`].
     pub fn of_repo(folder: &Path, template: &Path, shipped: bool) -> Result<Self, LifecycleError> {
         if !folder.join("body/Dockerfile").is_file() {
-            return Err(LifecycleError::NoTemplate {
-                path: folder.into(),
-            });
+            return Err(LifecycleError::NoDockerfile);
         }
         let mut context = Self::whole(folder)?;
         let binary = format!("body/bin/{}/body", std::env::consts::ARCH);

@@ -72,6 +72,9 @@ pub enum LifecycleError {
         /// Where it was looked for.
         path: PathBuf,
     },
+    /// A machine's repo has no Dockerfile, of which its image would be built.
+    #[error("the machine's repo has no body/Dockerfile")]
+    NoDockerfile,
     /// The base image is not here and can't be fetched.
     #[error("the base image {base} could not be pulled")]
     NoBase {
@@ -148,6 +151,12 @@ pub enum LifecycleError {
     /// The container does not run.
     #[error("machine {name} is not running")]
     NotRunning {
+        /// Its name.
+        name: String,
+    },
+    /// The container engine holds its processes.
+    #[error("machine {name} is paused")]
+    Paused {
         /// Its name.
         name: String,
     },

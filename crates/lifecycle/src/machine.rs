@@ -242,10 +242,15 @@ impl Machine {
                 }
             };
             status.container_id = Some(container.id.clone());
+            if container.is_paused {
+                status.state = MachineState::Paused;
+            }
             if let ContainerState::Running { started_at_ms } = container.state {
                 status.started_at_ms = Some(started_at_ms);
                 status.addresses = addresses(&container);
-                if let Some(&port) = container.ports.get(&KERNEL_PORT)
+                // One that is paused would take the question and never answer.
+                if !container.is_paused
+                    && let Some(&port) = container.ports.get(&KERNEL_PORT)
                     && let Ping::Ready { version } = ping(port).await
                 {
                     status.state = MachineState::Running;
@@ -259,13 +264,32 @@ impl Machine {
     /// Loopback port of a port inside the running machine.
     ///
     /// # Errors
-    /// [`LifecycleError::NotRunning`].
+    /// As [`running`](Self::running).
     async fn port(&self, engine: &Engine, inside: u16) -> Result<u16, LifecycleError> {
-        let container = self.ours(engine).await?;
-        container
-            .filter(Container::is_running)
-            .and_then(|container| container.ports.get(&inside).copied())
-            .ok_or_else(|| self.not_running())
+        let container = self.running(engine).await?;
+        let port = container.ports.get(&inside).copied();
+        port.ok_or_else(|| self.not_running())
+    }
+
+    /// Its container, which can be spoken to.
+    ///
+    /// # Errors
+    /// [`LifecycleError::NotRunning`], [`LifecycleError::Paused`].
+    pub(crate) async fn running(&self, engine: &Engine) -> Result<Container, LifecycleError> {
+        let container = self.ours(engine).await?.filter(Container::is_running);
+        let container = container.ok_or_else(|| self.not_running())?;
+        self.check_paused(&container)?;
+        Ok(container)
+    }
+
+    /// Refuses what would wait for a paused machine without an end.
+    pub(crate) fn check_paused(&self, container: &Container) -> Result<(), LifecycleError> {
+        if container.is_paused {
+            return Err(LifecycleError::Paused {
+                name: self.names.container.clone(),
+            });
+        }
+        Ok(())
     }
 
     pub(crate) fn not_running(&self) -> LifecycleError {
@@ -277,7 +301,7 @@ impl Machine {
     /// Loopback port of its kernel API.
     ///
     /// # Errors
-    /// [`LifecycleError::NotRunning`].
+    /// [`LifecycleError::NotRunning`], [`LifecycleError::Paused`].
     pub fn kernel_port<'a>(
         &'a self,
         engine: &'a Engine,
@@ -288,14 +312,13 @@ impl Machine {
     /// The container that runs, and the loopback ports of its APIs.
     ///
     /// # Errors
-    /// [`LifecycleError::NotRunning`].
+    /// [`LifecycleError::NotRunning`], [`LifecycleError::Paused`].
     pub fn published<'a>(
         &'a self,
         engine: &'a Engine,
     ) -> BoxFuture<'a, Result<Published, LifecycleError>> {
         Box::pin(async move {
-            let container = self.ours(engine).await?.filter(Container::is_running);
-            let container = container.ok_or_else(|| self.not_running())?;
+            let container = self.running(engine).await?;
             Ok(Published {
                 kernel: container.ports.get(&KERNEL_PORT).copied(),
                 mcp: container.ports.get(&MCP_PORT).copied(),
@@ -307,7 +330,7 @@ impl Machine {
     /// Loopback port of its VNC server.
     ///
     /// # Errors
-    /// [`LifecycleError::NotRunning`].
+    /// [`LifecycleError::NotRunning`], [`LifecycleError::Paused`].
     pub fn vnc_port<'a>(
         &'a self,
         engine: &'a Engine,

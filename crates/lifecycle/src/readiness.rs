@@ -4,26 +4,30 @@ use std::time::Duration;
 
 use containers::{CancellationToken, ContainerState, Engine};
 use machine_client::{Ping, ping};
+use wire::machine::Progress;
 
 use crate::{
     error::LifecycleError,
-    machine::Machine,
+    machine::{Machine, OnProgress},
     plan::{KERNEL_PORT, STOP_S},
 };
 
 /// How long the kernel may take to answer.
 pub(crate) const READY: Duration = Duration::from_secs(90);
+/// How long somebody waits without being told for what.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// Between two looks at a machine that starts.
 const LOOK: Duration = Duration::from_millis(50);
 
 impl Machine {
-    /// Waits until its kernel answers.
+    /// Waits until its kernel answers; after a while it tells for what.
     pub(crate) async fn wait_ready(
         &self,
         engine: &Engine,
         cancel: &CancellationToken,
+        tell: OnProgress<'_>,
     ) -> Result<(), LifecycleError> {
-        self.wait_ready_for(engine, cancel, READY).await
+        self.wait_ready_telling(engine, cancel, READY, tell).await
     }
 
     /// Waits so long until its kernel answers; one that ended is stopped for good.
@@ -33,13 +37,27 @@ impl Machine {
         cancel: &CancellationToken,
         limit: Duration,
     ) -> Result<(), LifecycleError> {
-        let deadline = tokio::time::Instant::now() + limit;
+        let nobody: OnProgress<'_> = &mut |_| {};
+        self.wait_ready_telling(engine, cancel, limit, nobody).await
+    }
+
+    async fn wait_ready_telling(
+        &self,
+        engine: &Engine,
+        cancel: &CancellationToken,
+        limit: Duration,
+        tell: OnProgress<'_>,
+    ) -> Result<(), LifecycleError> {
+        let begin = tokio::time::Instant::now();
+        let deadline = begin + limit;
+        let mut told = None;
         let mut first_life_ms = None;
         let cause = loop {
             let container = engine.container(&self.names.container).await?;
             let Some(container) = container else {
                 break "its container was removed".into();
             };
+            self.check_paused(&container)?;
             let cause = match container.state {
                 // The restart policy brings it back a moment later; a boot that ends is a failure now.
                 ContainerState::Stopped { exit_code }
@@ -70,6 +88,11 @@ impl Machine {
             };
             if tokio::time::Instant::now() >= deadline {
                 break format!("after {} s: {cause}", limit.as_secs());
+            }
+            if begin.elapsed() >= PATIENCE && told.as_ref() != Some(&cause) {
+                let text = format!("waiting for the machine's kernel: {cause}");
+                tell(Progress::Line { text });
+                told = Some(cause);
             }
             tokio::select! {
                 () = cancel.cancelled() => return Err(LifecycleError::Cancelled),

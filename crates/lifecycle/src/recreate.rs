@@ -140,7 +140,7 @@ impl Machine {
         let placed = async {
             self.place(engine, old, &new).await?;
             self.start_soon(engine).await?;
-            self.wait_ready(engine, cancel).await
+            self.wait_ready(engine, cancel, tell).await
         };
         match placed.await {
             Ok(()) => Ok(self

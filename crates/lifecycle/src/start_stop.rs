@@ -59,6 +59,9 @@ impl Machine {
         plan::make_sources(&self.spec, &self.paths)?;
         self.check_nesting()?;
         self.recover_recreation(engine).await?;
+        if let Some(container) = self.ours(engine).await? {
+            self.check_paused(&container)?;
+        }
         if !options.recreate {
             self.refuse_early(engine, options.rebuild).await?;
         }
@@ -120,7 +123,7 @@ impl Machine {
                     }
                     started => started?,
                 }
-                self.wait_ready(engine, cancel).await?;
+                self.wait_ready(engine, cancel, tell).await?;
                 // Aside until the one in its place answers, if a recreation was cut off.
                 self.remove_beside(engine, &self.names.placed(Placed::Old))
                     .await?;
@@ -187,7 +190,7 @@ impl Machine {
             }
             engine.stop_container(&self.names.container, STOP_S).await?;
             self.start(engine).await?;
-            self.wait_ready(engine, cancel).await?;
+            self.wait_ready(engine, cancel, &mut |_| {}).await?;
             self.status(engine).await
         })
     }

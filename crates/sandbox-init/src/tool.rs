@@ -80,15 +80,16 @@ fn run(folder: &Path) -> io::Result<ExitStatus> {
         std::fs::remove_file(&path)?;
         command.envs(keys);
     }
-    // What is typed to end the tool isn't for us. The standard library lets a child hear all signals.
+    let mut child = command.spawn().map_err(|error| {
+        io::Error::new(error.kind(), format!("could not start {program}: {error}"))
+    })?;
+    // What is typed to end the tool isn't for us. It is blocked once the tool is there, which would
+    // inherit that and never hear of an interrupt.
     let mut ours = SigSet::empty();
     for signal in [Signal::SIGINT, Signal::SIGQUIT] {
         ours.add(signal);
     }
     ours.thread_block()?;
-    let mut child = command.spawn().map_err(|error| {
-        io::Error::new(error.kind(), format!("could not start {program}: {error}"))
-    })?;
     // What was asked with the keys stays with the tool.
     drop(command);
     child.wait()

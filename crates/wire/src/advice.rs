@@ -42,6 +42,8 @@ pub enum Advice {
 
     /// Start the machine.
     StartMachine,
+    /// Let the paused machine go on, in the container engine, or restart it.
+    ResumeMachine,
     /// See whether the machine is running.
     CheckMachine,
     /// Read the machine's log.
@@ -50,6 +52,8 @@ pub enum Advice {
     CheckServices,
     /// Wait a moment, or restart the machine.
     WaitOrRestart,
+    /// Restart the kernel, whose variables are lost by it.
+    RestartKernel,
     /// Restart the machine: its secrets changed while it ran.
     RestartForSecrets,
     /// Read the machine's log, then restart the machine or rebuild its image.

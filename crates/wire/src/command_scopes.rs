@@ -26,6 +26,7 @@ pub const COMMAND_SCOPES: &[(&str, Scope)] = &[
     // Files of this computer.
     ("notebook_open", Scope::Admin),
     ("notebook_stamp", Scope::Admin),
+    ("notebook_picture", Scope::Admin),
     ("notebook_save", Scope::Admin),
     // Sandboxes of everybody: tokens have routes for those that are their own.
     ("sandbox_serve", Scope::Admin),
@@ -59,10 +60,6 @@ pub const COMMAND_SCOPES: &[(&str, Scope)] = &[
     ("agent_start", Scope::Admin),
     ("agent_screen", Scope::Admin),
     ("agent_terminal_open", Scope::Admin),
-    ("agent_terminal_output", Scope::Admin),
-    ("agent_terminal_input", Scope::Admin),
-    ("agent_terminal_resize", Scope::Admin),
-    ("agent_terminal_close", Scope::Admin),
     ("agent_diff", Scope::Admin),
     ("agent_merge", Scope::Admin),
     ("agent_merge_undo", Scope::Admin),

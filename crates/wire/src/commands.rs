@@ -39,6 +39,7 @@ macro_rules! for_each_app_command {
             run_cancel: RunCancelRequest => Nothing, "Cancels long work.";
             notebook_open: NotebookPath => NotebookFile, "Reads a notebook file of this computer.";
             notebook_stamp: NotebookPath => NotebookStamp, "What a notebook file is now, to notice changes by others.";
+            notebook_picture: NotebookPictureRequest => NotebookPicture, "Reads a picture that a text cell of a notebook file shows.";
             notebook_save: NotebookSaveRequest => NotebookSaved, "Writes a notebook file, unless somebody else changed it.";
             sandbox_serve: Nothing => Nothing, "Serves sandboxes and the API from this process, until it ends.";
             sandbox_list: Nothing => SandboxList, "The sandboxes with what they use, and what a new one gets.";
@@ -69,11 +70,6 @@ macro_rules! for_each_app_command {
             agent_folder_remove: AgentFolderRequest => AgentFolders, "Allows one no longer; agents that have it keep it until they end.";
             agent_start: StartAgent => AgentStarted, "Starts an agent in a container of its own.";
             agent_screen: AgentName => AgentScreen, "What an agent's terminal shows now, as text.";
-            agent_terminal_open: AgentTerminalOpen => AgentTerminalName, "Opens a terminal that shows an agent's.";
-            agent_terminal_output: AgentTerminalName => AgentTerminalOutput, "Waits for what it shows next.";
-            agent_terminal_input: AgentTerminalInput => Nothing, "Types into it.";
-            agent_terminal_resize: AgentTerminalResize => Nothing, "Gives it another size.";
-            agent_terminal_close: AgentTerminalName => Nothing, "Closes it; the agent goes on.";
             agent_diff: AgentDiffRequest => AgentDiff, "Fetches an agent's work and compares it with what it was given.";
             agent_merge: AgentMergeRequest => AgentMergeOutcome, "Merges an agent's work into a branch; changes no files.";
             agent_merge_undo: AgentMergeUndoRequest => Nothing, "Lets the branch name what it named before a merge.";
@@ -88,6 +84,7 @@ macro_rules! for_each_app_command {
             agent_remove: AgentName => Nothing, "Removes an agent with all that is in it.";
             agent_clean: Nothing => AgentsCleaned, "Removes all agents and their network.";
             agent_logs: AgentLogsRequest => LogLines, "What happened to an agent.";
+            agent_terminal_open: AgentTerminalRequest => AgentTerminalTicket, "A one-time ticket to an agent's terminal.";
         }
     };
 }
@@ -299,6 +296,27 @@ pub struct NotebookFile {
 pub struct NotebookStamp {
     /// `None` where there is no such file.
     pub stamp: Option<String>,
+}
+
+/// Asks for `notebook_picture`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[serde(deny_unknown_fields)]
+pub struct NotebookPictureRequest {
+    /// The notebook file, as in `notebook_open`.
+    pub path: String,
+    /// The picture's address as it is written: relative to the notebook's folder.
+    pub address: String,
+}
+
+/// A picture beside a notebook file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+pub struct NotebookPicture {
+    /// By its content: `image/png`, `image/jpeg`, `image/gif`, `image/webp` or `image/svg+xml`.
+    pub mime_type: String,
+    /// Base64.
+    pub data: String,
 }
 
 /// Asks for `notebook_save`.

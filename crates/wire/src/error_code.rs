@@ -83,6 +83,8 @@ error_codes! {
     KernelFailed = "kernel_failed",
     /// The kernel is held up by the cell that it runs.
     KernelBusy = "kernel_busy",
+    /// The kernel's process is stopped, or hangs.
+    KernelUnresponsive = "kernel_unresponsive",
     /// As many cells are queued as may be.
     QueueFull = "queue_full",
     /// The cell asks for no input.
@@ -133,6 +135,8 @@ error_codes! {
     SandboxDenied = "sandbox_denied",
     /// The container engine doesn't have the image.
     ImageMissing = "image_missing",
+    /// The task has ended, or hasn't, so that it can't be cancelled or retried.
+    TaskState = "task_state",
     /// There is a file of that name already.
     FileExists = "file_exists",
     /// The file is outside the writable folders, or permission to it is denied.

@@ -15,6 +15,8 @@ pub enum MachineState {
     Starting,
     /// It runs and its kernel takes cells.
     Running,
+    /// It runs, and the container engine holds its processes: nothing in it answers until it goes on.
+    Paused,
 }
 
 /// A machine's state and how to reach it.

@@ -88,6 +88,9 @@ fn generated() -> String {
     wire::for_each_app_command!(of_app);
     wire::for_each_machine_command!(of_machine);
     types.visit::<StreamEvent>();
+    // What a terminal's WebSocket carries beside bytes.
+    types.visit::<TerminalControl>();
+    types.visit::<TerminalEnd>();
     let declarations: Vec<_> = types.found.into_values().collect();
     tidy(&format!("{HEAD}\n{}\n{commands}", declarations.join("\n")))
 }

@@ -2,8 +2,9 @@
 //! when something long ends while nobody looks.
 //!
 //! What the stream says becomes a job ([`ended`]); whether and how a person is told of it is one rule for
-//! all kinds ([`rule`]).
+//! all kinds ([`rule`]). Of agents those are told that wait for the person ([`agents`]).
 
+mod agents;
 mod ended;
 mod markup;
 mod notice;
@@ -14,9 +15,9 @@ use app::App;
 use tauri::{AppHandle, Manager, Runtime};
 use tauri_plugin_notification::NotificationExt;
 use tokio_util::sync::CancellationToken;
-use wire::stream::Event;
+use wire::{agent::AgentList, stream::Event};
 
-use self::{ended::Jobs, recent::Recent};
+use self::{agents::Waiting, ended::Jobs, notice::Notice, recent::Recent};
 use crate::tray::Tray;
 
 /// Goes on until `stop`.
@@ -28,6 +29,7 @@ pub async fn listen<R: Runtime>(
 ) {
     let mut events = app.subscribe(0);
     let mut jobs = Jobs::default();
+    let mut waiting = Waiting::default();
     let mut recent = Recent::default();
     let mut reads_markup = None;
     let machines = app.machines().unwrap_or_default();
@@ -35,10 +37,18 @@ pub async fn listen<R: Runtime>(
     if let Some(tray) = &tray {
         tray.list(&machines);
     }
+    // Agents are followed from the first look on: an event says each time that they are others.
+    let mut first_look = std::pin::pin!(agents_of(&app));
+    let mut has_looked = false;
     loop {
         let event = tokio::select! {
             () = stop.cancelled() => return,
             event = events.next() => event,
+            list = &mut first_look, if !has_looked => {
+                has_looked = true;
+                drop(list.map(|list| waiting.take(&list)));
+                continue;
+            }
         };
         let Some(event) = event else { return };
         match (&event.event, &tray) {
@@ -54,30 +64,43 @@ pub async fn listen<R: Runtime>(
             }
             _ => {}
         }
-        let Some(notice) = jobs.take(&event).and_then(|told| rule::notice(&told)) else {
-            continue;
+        let mut notices: Vec<Notice> = match &event.event {
+            Event::Agents => {
+                let list = agents_of(&app).await;
+                list.map(|list| waiting.take(&list)).unwrap_or_default()
+            }
+            _ => Vec::new(),
         };
-        let looked_at = window
-            .get_webview_window("main")
-            .is_some_and(|window| window.is_focused().unwrap_or(false));
-        if looked_at || !app.settings().settings.notify || !recent.has_room(event.at_ms) {
-            continue;
-        }
-        let is_markup = match reads_markup {
-            Some(known) => known,
-            None => *reads_markup.insert(markup::ask_whether_markup().await),
-        };
-        let body = notice.body_for(is_markup);
-        if let Err(error) = window
-            .notification()
-            .builder()
-            .title(notice.title_about(event.machine.as_deref().filter(|_| several)))
-            .body(body)
-            .show()
-        {
-            tracing::debug!(%error, "a notification could not be shown");
+        notices.extend(jobs.take(&event).and_then(|told| rule::notice(&told)));
+        for notice in notices {
+            let looked_at = window
+                .get_webview_window("main")
+                .is_some_and(|window| window.is_focused().unwrap_or(false));
+            if looked_at || !app.settings().settings.notify || !recent.has_room(event.at_ms) {
+                continue;
+            }
+            let is_markup = match reads_markup {
+                Some(known) => known,
+                None => *reads_markup.insert(markup::ask_whether_markup().await),
+            };
+            let body = notice.body_for(is_markup);
+            if let Err(error) = window
+                .notification()
+                .builder()
+                .title(notice.title_about(event.machine.as_deref().filter(|_| several)))
+                .body(body)
+                .show()
+            {
+                tracing::debug!(%error, "a notification could not be shown");
+            }
         }
     }
+}
+
+/// The agents as they stand, if they can be listed.
+async fn agents_of(app: &App) -> Option<AgentList> {
+    let list = app.rpc(None, "agent_list", serde_json::json!({})).await;
+    serde_json::from_value(list.ok()?).ok()
 }
 
 #[cfg(test)]

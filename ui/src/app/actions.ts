@@ -7,7 +7,7 @@ import type { Preferences } from "../shared/preferences.svelte";
 import type { CredentialKind } from "../wire";
 
 export interface Action {
-  group: "Go to" | "Machine" | "Notebook" | "Copy" | "Theme";
+  group: "Go to" | "Machine" | "Notebook" | "Agents" | "Copy" | "Theme";
   word: string;
   keys?: string;
   /** Other words that people look for. */
@@ -18,16 +18,17 @@ export interface Action {
 interface Places {
   pages: { id: string; word: string }[];
   go: (page: string) => void;
+  newAgent: () => void;
 }
 
 /** Other words for pages. */
-const ALSO: Record<string, string[]> = { sandboxes: ["E2B", "untrusted code", "containers"] };
+const ALSO: Record<string, string[]> = { agents: ["Claude Code", "Codex", "AI coding tools", "tmux"], sandboxes: ["E2B", "untrusted code", "containers"] };
 
-export function actions({ pages, go }: Places, live: Live, file: NotebookDocument, preferences: Preferences): Action[] {
+export function actions({ pages, go, newAgent }: Places, live: Live, file: NotebookDocument, preferences: Preferences): Action[] {
   const { notebook } = file;
   const { status } = live;
   const free = live.doing === null && !live.going && status !== null;
-  const running = free && (status.state === "running" || status.state === "starting");
+  const running = free && ["running", "starting", "paused"].includes(status.state);
   const on = (page: string, act: () => unknown) => () => {
     go(page);
     return act();
@@ -47,6 +48,7 @@ export function actions({ pages, go }: Places, live: Live, file: NotebookDocumen
     live.running && { group: "Notebook", word: "Restart kernel and run all…", act: on("notebook", () => (file.wanted = "restart and run all")) },
     { group: "Notebook", word: "Save notebook", keys: "Ctrl S", act: on("notebook", () => (file.wanted = "save")) },
     { group: "Notebook", word: "Clear outputs", act: on("notebook", () => notebook.clear()) },
+    { group: "Agents", word: "New agent…", also: ["start", "Claude Code", "Codex", "prompt"], act: newAgent },
     ...copies(live),
     ...(["system", "light", "dark"] as const)
       .filter((theme) => theme !== preferences.settings.theme)

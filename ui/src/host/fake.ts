@@ -1,8 +1,9 @@
 // A host for the development server, with scenes to look at. Never part of a build.
 
 import type { Failure, MachineState, MachineStatus, Progress, StreamEvent, Event } from "../wire";
-import type { Answer, Command, Host, Request } from "./host";
+import type { Answer, Command, Host, Request, Socket, SocketHeard } from "./host";
 import { FakeAccess } from "./fakeAccess";
+import { FakeAgents } from "./fakeAgents";
 import { fakeEvolve } from "./fakeEvolve";
 import { FakeJobs } from "./fakeJobs";
 import { fakeMcp } from "./fakeMcp";
@@ -13,8 +14,8 @@ import { download, openTab, pageClipboard } from "./page";
 
 const ENGINE_AWAY: Failure = {
   code: "engine_missing",
-  message: "Cannot connect to a container engine at unix:///var/run/docker.sock",
-  cause: "unix:///var/run/docker.sock: No such file or directory",
+  message: "Cannot connect to a container engine at any of the usual sockets",
+  cause: "/home/ada/.colima/default/docker.sock (Colima): Connection refused (os error 111)\nno socket at /var/run/docker.sock (Docker), /run/user/1000/docker.sock (rootless Docker), /run/user/1000/podman/podman.sock (rootless Podman), /home/ada/.docker/run/docker.sock (Docker Desktop), /run/podman/podman.sock (Podman)",
   next: { kind: "start_engine", found: "docker_service" },
   detail: null,
 };
@@ -35,12 +36,13 @@ const WOULD_RECREATE: Failure = {
   detail: "Recreating stops everything that runs in the machine (the kernel's variables, terminals, windows) and deletes all changes outside mounts and the home folder, such as installed packages. The home folder, /repo, /data and other mounts stay.",
 };
 
-/** Scenes: absent, stopped, running, recreate, desktop, building, build-failed, no-engine, evolving, jobs, jobs-reading, jobs-failing, asked, asked-reading, asked-failing; on every page: new, full, loading, failing, hostile; in the settings and on the page of sandboxes: busy; there: sandboxes-off, sandboxes-no-image. */
+/** Scenes: absent, stopped, running, recreate, desktop, building, build-failed, no-engine, evolving, jobs, jobs-reading, jobs-failing, asked, asked-reading, asked-failing; on every page: new, full, loading, failing, hostile; in the settings and on the pages of sandboxes and agents: busy; there: sandboxes-off, sandboxes-no-image. */
 export class FakeHost implements Host {
   #scene: string;
   #access = new FakeAccess();
   #jobs: FakeJobs;
   #sandboxes: FakeSandboxes;
+  #agents: FakeAgents;
   #machines = ["os-host", "research"];
   #take: (event: StreamEvent) => void = () => {};
   #seq = 0;
@@ -54,6 +56,7 @@ export class FakeHost implements Host {
     this.#scene = scene;
     this.#jobs = new FakeJobs(scene);
     this.#sandboxes = new FakeSandboxes(scene);
+    this.#agents = new FakeAgents(scene, (event) => this.#tell(event));
     // For tests.
     Object.assign(globalThis, { asked: this.#asked });
   }
@@ -80,6 +83,7 @@ export class FakeHost implements Host {
       ...this.#access.answers,
       ...this.#jobs.answers,
       ...this.#sandboxes.answers,
+      ...this.#agents.answers,
       ...fakeEvolve(this.#scene),
       settings_get: () => ({ settings: { theme: "system", close_to_tray: false, notify: true, serve_sandboxes: false, engine: null }, trouble: null }),
       settings_set: (settings) => ({ settings, trouble: null }),
@@ -160,6 +164,10 @@ export class FakeHost implements Host {
   readonly clipboard = pageClipboard;
   readonly keepFile = download;
   readonly openLink = openTab;
+
+  connect(_url: string, heard: SocketHeard): Socket {
+    return this.#agents.connect(heard);
+  }
 
   async subscribe(_after: number, take: (event: StreamEvent) => void): Promise<void> {
     this.#take = take;

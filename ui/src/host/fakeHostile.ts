@@ -1,7 +1,7 @@
 // A machine whose inside does what it can to fool or hang the pages. Every value here is one that a
 // real machine could send.
 
-import type { CellOutput, Event, ChangedFile, Failure, RepoDiff } from "../wire";
+import type { CellOutput, Event, ChangedFile, EvolveRun, Failure, RepoDiff } from "../wire";
 import type { Command, Request } from "./host";
 
 type Tell = (event: Event) => void;
@@ -49,6 +49,21 @@ const DIFF: RepoDiff = {
   patch: "",
   cut: false,
   compiles: false,
+};
+
+/** Text without a place to break, wherever there is some. */
+const LONG = "x".repeat(3000);
+const RUN: EvolveRun = {
+  run_id: "r7", kind: "evolve", asked_by: "machine", state: "failed", note: LONG, running_cell: "wait", started_at: 1, ended_at: 2, error: LONG, failure: { code: "internal", message: LONG, cause: LONG, next: null, detail: LONG }, generation: 7, from_generation: 6, commit: "1f3b",
+  steps: [{ name: "prove", state: "failed", started_at: 1, ended_at: 2, note: LONG }],
+  report: {
+    proof: { ok: false, checks: [{ name: LONG, ok: false, detail: LONG, took_ms: 1 }] },
+    kernels: [{ kernel: LONG, snapshot: LONG, saved: [], skipped: [{ name: LONG, type: LONG, reason: LONG }], failed: [] }],
+    lost_files: [`/${LONG}`],
+    lost_files_count: 1,
+    downtime_ms: 1,
+    warnings: [LONG],
+  },
 };
 
 const GONE: Failure = {
@@ -100,6 +115,7 @@ export function hostile(tell: Tell): { [K in Command]?: (request: Request<K>) =>
       return { output: { output_type: "display_data", data: { "text/plain": "came from the machine" }, metadata: {} } };
     },
     evolve_preview: () => DIFF,
+    evolve_status: () => ({ latest_run: RUN, interrupted: false, executor: "host", needs_yes: false, repo: `/${LONG}` }),
     job_list: () => ({ jobs: [{ id: "constructor", kind: "command", owner: { kind: "token", name: `${OVERRIDE}ic` }, machine: "os-host", title: `${ESCAPES}rm ${OVERRIDE}reversed`, state: { kind: "failed", why: `${ESCAPES}${"x".repeat(150)}` }, created_at: 1, started_at: 1, ended_at: 2, exit: 2147483647, has_log: false, can_cancel: true }], left_out: 0 }),
     machine_logs: () => ({ lines: [`${ESCAPES}first`, `a${OVERRIDE}b`, "x".repeat(1_000_000)] }),
     service_list: () => ({ services: ["constructor", "constructor", `kernel-${OVERRIDE}`].map((name) => ({ name, state: "ready", pid: 1, since_ms: 0, restarts: 0, last_exit: null })) }),

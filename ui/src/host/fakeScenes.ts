@@ -15,7 +15,7 @@ const OUT_OF_REACH: Failure = {
 /** Commands that go on when the rest fails or waits: without them there is no page to look at. */
 const ALWAYS = ["engine_info", "app_info", "settings_get", "machine_status"];
 
-const BUSY_SANDBOXES = ["sandbox_create", "sandbox_pause", "sandbox_destroy", "sandbox_code"];
+const BUSY = ["sandbox_create", "sandbox_pause", "sandbox_destroy", "sandbox_code", "agent_start", "agent_answer", "agent_stop", "agent_diff"];
 
 const NEW: Answers = {
   job_list: () => ({ jobs: [], left_out: 0 }),
@@ -62,8 +62,8 @@ const FULL: Answers = {
 export function asScene(scene: string, command: string, answer: unknown): unknown {
   if (scene === "failing" && !ALWAYS.includes(command)) throw OUT_OF_REACH;
   if (scene === "loading" && !ALWAYS.includes(command)) return new Promise(() => {});
-  // Changes of keys, tokens and sandboxes that take their time.
-  if (scene === "busy" && (/^(secret|token)_(?!list)/.test(command) || BUSY_SANDBOXES.includes(command))) return new Promise(() => {});
+  // Changes of keys, tokens, sandboxes and agents that take their time.
+  if (scene === "busy" && (/^(secret|token)_(?!list)/.test(command) || BUSY.includes(command))) return new Promise(() => {});
   const change = { new: NEW, full: FULL }[scene]?.[command];
   return change ? Promise.resolve(answer).then((given) => change(given as never)) : answer;
 }

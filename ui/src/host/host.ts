@@ -8,6 +8,21 @@ export type Command = keyof Commands;
 export type Request<C extends Command> = Commands[C]["request"];
 export type Answer<C extends Command> = Commands[C]["answer"];
 
+/** A connection of bytes and texts to the app's own bridge. */
+export interface Socket {
+  send(message: Uint8Array<ArrayBuffer> | string): void;
+  close(): void;
+}
+
+/** What is heard of one. Nothing is once it was closed from here. */
+export interface SocketHeard {
+  opened(): void;
+  bytes(bytes: Uint8Array): void;
+  text(text: string): void;
+  /** It closed, or could not be opened. */
+  closed(): void;
+}
+
 export interface Host {
   /**
    * Carries out one command, for the named machine if it is about one (`null`: the first machine).
@@ -19,6 +34,13 @@ export interface Host {
    * A second subscription ends the first.
    */
   subscribe(after: number, take: (event: StreamEvent) => void): Promise<void>;
+  /**
+   * Where a page has to be let in: hears when it isn't, or is no longer. Known after the first call;
+   * told once, also if it is heard later.
+   */
+  onSignedOut?(hear: () => void): void;
+  /** Connects to an address that the app gave out, such as a terminal's. */
+  connect(url: string, heard: SocketHeard): Socket;
   readonly clipboard: {
     read(): Promise<string>;
     write(text: string): Promise<void>;

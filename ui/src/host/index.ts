@@ -1,6 +1,6 @@
 import type { Host } from "./host";
 
-export { toFailure, type Answer, type Command, type Host, type Request } from "./host";
+export { toFailure, type Answer, type Command, type Host, type Request, type Socket, type SocketHeard } from "./host";
 
 /** The host of this page: Tauri's window, `vivarium serve`, or, on the development server alone, a fake. */
 export async function openHost(): Promise<Host> {

@@ -1,5 +1,7 @@
 // What a page in a browser can do by itself.
 
+import type { Socket, SocketHeard } from "./host";
+
 /** The browser's clipboard: open to pages on loopback, with the person's leave. */
 export const pageClipboard = {
   read: () => navigator.clipboard.readText(),
@@ -19,4 +21,31 @@ export async function download(name: string, data: Blob): Promise<boolean> {
 /** Opens an address in a tab of its own, which knows nothing of this one. */
 export async function openTab(url: string): Promise<void> {
   window.open(url, "_blank", "noopener,noreferrer");
+}
+
+/** Connects to a WebSocket, which a page's policy allows for the app's bridge alone. */
+export function openSocket(url: string, heard: SocketHeard): Socket {
+  const socket = new WebSocket(url);
+  let isOver = false;
+  socket.binaryType = "arraybuffer";
+  socket.onopen = () => isOver || heard.opened();
+  socket.onmessage = ({ data }: MessageEvent<ArrayBuffer | string>) => {
+    if (isOver) return;
+    if (typeof data === "string") heard.text(data);
+    else heard.bytes(new Uint8Array(data));
+  };
+  socket.onclose = () => {
+    if (isOver) return;
+    isOver = true;
+    heard.closed();
+  };
+  return {
+    send: (message) => {
+      if (socket.readyState === WebSocket.OPEN) socket.send(message);
+    },
+    close: () => {
+      isOver = true;
+      socket.close();
+    },
+  };
 }

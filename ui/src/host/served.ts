@@ -4,7 +4,7 @@
 
 import type { StreamEvent } from "../wire";
 import { toFailure, type Answer, type Command, type Host, type Request } from "./host";
-import { download, openTab, pageClipboard } from "./page";
+import { download, openSocket, openTab, pageClipboard } from "./page";
 
 const CODE = "vivarium.code";
 /** A code is good for ten minutes. */
@@ -15,6 +15,8 @@ const LAST_RETRY_MS = 5000;
 export class ServedHost implements Host {
   #session: Promise<string>;
   #stream = new AbortController();
+  #signOut!: () => void;
+  #signedOut = new Promise<void>((resolve) => (this.#signOut = resolve));
 
   constructor() {
     const given = /^#code=([0-9a-f]+)$/.exec(location.hash)?.[1];
@@ -63,9 +65,14 @@ export class ServedHost implements Host {
     throw toFailure(await response.text());
   }
 
+  onSignedOut(hear: () => void): void {
+    void this.#signedOut.then(hear);
+  }
+
   readonly clipboard = pageClipboard;
   readonly keepFile = download;
   readonly openLink = openTab;
+  readonly connect = openSocket;
 
   async subscribe(after: number, take: (event: StreamEvent) => void): Promise<void> {
     this.#stream.abort();
@@ -97,7 +104,9 @@ export class ServedHost implements Host {
 
   async #ask(path: string, init: RequestInit): Promise<Response> {
     const token = await this.#session;
-    return fetch(path, { ...init, headers: { Authorization: `Bearer ${token}` } });
+    const response = await fetch(path, { ...init, headers: { Authorization: `Bearer ${token}` } });
+    if (response.status === 401) this.#signOut();
+    return response;
   }
 }
 

@@ -2,6 +2,7 @@ import { Channel, invoke } from "@tauri-apps/api/core";
 
 import type { StreamEvent } from "../wire";
 import { toFailure, type Answer, type Command, type Host, type Request } from "./host";
+import { openSocket } from "./page";
 
 /** The engine in the window's own process. */
 export class TauriHost implements Host {
@@ -30,6 +31,8 @@ export class TauriHost implements Host {
     });
     await invoke("subscribe", { after, channel });
   }
+
+  readonly connect = openSocket;
 
   readonly clipboard = {
     read: () => invoke<string>("clipboard_read"),

@@ -29,10 +29,12 @@ const WORDS: Words = {
   fix_build_step: "Check the last lines of the step, fix the problem and try again.",
 
   start_machine: "Start the machine on the Machine page.",
+  resume_machine: "Restart the machine on the Machine page, or resume its container in the container engine.",
   check_machine: "Check on the Machine page that the machine is running.",
   read_machine_log: "Check the log on the Machine page.",
   check_services: "Check the services and the log on the Machine page, or restart the machine there.",
   wait_or_restart: "Wait a moment, or restart the machine on the Machine page.",
+  restart_kernel: "Restart the kernel on the Notebook page, which loses its variables.",
   restart_for_secrets: "The secrets changed while the machine was running. Restart it on the Machine page.",
   repair_machine: "Check the log on the Machine page, then restart the machine or rebuild its image.",
   recreate_machine: "Stop the machine and start it again on the Machine page to recreate it, or undo the change.",

@@ -12,7 +12,7 @@ vnc: string, };
 /** What a person can do next. */
 export type Advice = { "kind": "start_engine",
 /** What this computer has. */
-found: EngineFound, } | { "kind": "check_engine" } | { "kind": "join_docker_group" } | { "kind": "choose_engine" } | { "kind": "add_engine_certificates" } | { "kind": "check_ssh" } | { "kind": "check_engine_address" } | { "kind": "use_local_engine" } | { "kind": "use_podman_or_root" } | { "kind": "free_disk" } | { "kind": "delete_generations" } | { "kind": "free_port" } | { "kind": "free_port_or_recreate" } | { "kind": "fix_build_step" } | { "kind": "start_machine" } | { "kind": "check_machine" } | { "kind": "read_machine_log" } | { "kind": "check_services" } | { "kind": "wait_or_restart" } | { "kind": "restart_for_secrets" } | { "kind": "repair_machine" } | { "kind": "recreate_machine" } | { "kind": "rebuild_image" } | { "kind": "build_image" } | { "kind": "rebuild_or_use_default" } | { "kind": "choose_machine" } | { "kind": "choose_or_create_machine" } | { "kind": "choose_name" } | { "kind": "choose_machine_name" } | { "kind": "choose_profile" } | { "kind": "mount_smaller_folder" } | { "kind": "mount_apart" } | { "kind": "fix_spec",
+found: EngineFound, } | { "kind": "check_engine" } | { "kind": "join_docker_group" } | { "kind": "choose_engine" } | { "kind": "add_engine_certificates" } | { "kind": "check_ssh" } | { "kind": "check_engine_address" } | { "kind": "use_local_engine" } | { "kind": "use_podman_or_root" } | { "kind": "free_disk" } | { "kind": "delete_generations" } | { "kind": "free_port" } | { "kind": "free_port_or_recreate" } | { "kind": "fix_build_step" } | { "kind": "start_machine" } | { "kind": "resume_machine" } | { "kind": "check_machine" } | { "kind": "read_machine_log" } | { "kind": "check_services" } | { "kind": "wait_or_restart" } | { "kind": "restart_kernel" } | { "kind": "restart_for_secrets" } | { "kind": "repair_machine" } | { "kind": "recreate_machine" } | { "kind": "rebuild_image" } | { "kind": "build_image" } | { "kind": "rebuild_or_use_default" } | { "kind": "choose_machine" } | { "kind": "choose_or_create_machine" } | { "kind": "choose_name" } | { "kind": "choose_machine_name" } | { "kind": "choose_profile" } | { "kind": "mount_smaller_folder" } | { "kind": "mount_apart" } | { "kind": "fix_spec",
 /** The file. */
 path: string, } | { "kind": "fix_settings" } | { "kind": "check_permissions" } | { "kind": "create_folder",
 /** The folder. */
@@ -331,44 +331,21 @@ id: AgentId,
 /** What is kept. */
 keep: KeepAgent, };
 
-/** Asks for `agent_terminal_input`. */
-export type AgentTerminalInput = {
-/** From `agent_terminal_open`. */
-terminal_id: string,
-/** What was typed, in base64. */
-base64: string, };
-
-/** Names a terminal that was opened. It closes when nobody asks for its output for a minute. */
-export type AgentTerminalName = {
-/** From `agent_terminal_open`. */
-terminal_id: string, };
-
 /** Asks for `agent_terminal_open`. */
-export type AgentTerminalOpen = {
+export type AgentTerminalRequest = {
 /** Whose. */
 id: AgentId,
-/** Columns. */
+/** Columns that the page has. */
 cols: number,
 /** Rows. */
 rows: number,
-/** Nothing is typed, and the terminal's size doesn't count. */
+/** Whether nothing can be typed, and the size doesn't count. */
 read_only: boolean, };
 
-/** Answer of `agent_terminal_output`. */
-export type AgentTerminalOutput = {
-/** What is to be written to the terminal, in base64; empty if there was nothing for a while. */
-base64: string,
-/** Whether it ended. */
-ended: boolean, };
-
-/** Asks for `agent_terminal_resize`. */
-export type AgentTerminalResize = {
-/** From `agent_terminal_open`. */
-terminal_id: string,
-/** Columns. */
-cols: number,
-/** Rows. */
-rows: number, };
+/** How a page reaches an agent's terminal. */
+export type AgentTerminalTicket = {
+/** `ws://127.0.0.1:<port>/agent?ticket=…`, good once, within 30 seconds. */
+url: string, };
 
 /** A coding tool. */
 export type AgentTool = {
@@ -1276,7 +1253,7 @@ name: string,
 new_name: string, };
 
 /** Where a machine stands. */
-export type MachineState = "absent" | "stopped" | "starting" | "running";
+export type MachineState = "absent" | "stopped" | "starting" | "running" | "paused";
 
 /** What a running machine uses at this moment. */
 export type MachineStats = {
@@ -1649,6 +1626,20 @@ upgraded_from: number | null, };
 export type NotebookPath = {
 /** Whole, or from `~/` on. */
 path: string, };
+
+/** A picture beside a notebook file. */
+export type NotebookPicture = {
+/** By its content: `image/png`, `image/jpeg`, `image/gif`, `image/webp` or `image/svg+xml`. */
+mime_type: string,
+/** Base64. */
+data: string, };
+
+/** Asks for `notebook_picture`. */
+export type NotebookPictureRequest = {
+/** The notebook file, as in `notebook_open`. */
+path: string,
+/** The picture's address as it is written: relative to the notebook's folder. */
+address: string, };
 
 /** Asks for `notebook_save`. */
 export type NotebookSaveRequest = {
@@ -2274,6 +2265,10 @@ since_ms: number, } | { "state": "ready",
 /** Process id. */
 pid: number,
 /** Since when it runs, in Unix milliseconds. */
+since_ms: number, } | { "state": "unresponsive",
+/** Process id. */
+pid: number,
+/** Since when it runs, in Unix milliseconds. */
 since_ms: number, } | { "state": "backoff",
 /** After how long. */
 retry_in_ms: number, });
@@ -2425,6 +2420,20 @@ on: boolean,
 /** Who. */
 by?: string, };
 
+/** What a page says to a terminal. */
+export type TerminalControl = { "kind": "resize",
+/** Columns. */
+cols: number,
+/** Rows. */
+rows: number, } | { "kind": "taken",
+/** How much of what was sent since it said so last. */
+bytes: number, };
+
+/** The last thing that a page hears of a terminal. */
+export type TerminalEnd = {
+/** Why; none if the terminal ended, or the person detached. */
+failure: Failure | null, };
+
 /** Colours of the window. */
 export type Theme = "system" | "light" | "dark";
 
@@ -2554,6 +2563,8 @@ export interface AppCommands {
   notebook_open: { request: NotebookPath; answer: NotebookFile };
   /** What a notebook file is now, to notice changes by others. */
   notebook_stamp: { request: NotebookPath; answer: NotebookStamp };
+  /** Reads a picture that a text cell of a notebook file shows. */
+  notebook_picture: { request: NotebookPictureRequest; answer: NotebookPicture };
   /** Writes a notebook file, unless somebody else changed it. */
   notebook_save: { request: NotebookSaveRequest; answer: NotebookSaved };
   /** Serves sandboxes and the API from this process, until it ends. */
@@ -2614,16 +2625,6 @@ export interface AppCommands {
   agent_start: { request: StartAgent; answer: AgentStarted };
   /** What an agent's terminal shows now, as text. */
   agent_screen: { request: AgentName; answer: AgentScreen };
-  /** Opens a terminal that shows an agent's. */
-  agent_terminal_open: { request: AgentTerminalOpen; answer: AgentTerminalName };
-  /** Waits for what it shows next. */
-  agent_terminal_output: { request: AgentTerminalName; answer: AgentTerminalOutput };
-  /** Types into it. */
-  agent_terminal_input: { request: AgentTerminalInput; answer: Nothing };
-  /** Gives it another size. */
-  agent_terminal_resize: { request: AgentTerminalResize; answer: Nothing };
-  /** Closes it; the agent goes on. */
-  agent_terminal_close: { request: AgentTerminalName; answer: Nothing };
   /** Fetches an agent's work and compares it with what it was given. */
   agent_diff: { request: AgentDiffRequest; answer: AgentDiff };
   /** Merges an agent's work into a branch; changes no files. */
@@ -2652,6 +2653,8 @@ export interface AppCommands {
   agent_clean: { request: Nothing; answer: AgentsCleaned };
   /** What happened to an agent. */
   agent_logs: { request: AgentLogsRequest; answer: LogLines };
+  /** A one-time ticket to an agent's terminal. */
+  agent_terminal_open: { request: AgentTerminalRequest; answer: AgentTerminalTicket };
 }
 
 /** Every command about one machine. */

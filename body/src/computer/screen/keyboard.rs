@@ -10,7 +10,7 @@ use x11rb::{
 
 use super::{
     Screen,
-    keysym::{self, Chord, Keysym, SHIFT, UNICODE},
+    keysym::{self, CAPS_LOCK, Chord, Keysym, SHIFT, UNICODE},
 };
 use crate::computer::error::ComputerError;
 
@@ -80,10 +80,13 @@ impl Screen {
         while !rest.is_empty() {
             let (mut layout, count) = self.layout_for(rest)?;
             let (now, later) = rest.split_at(count);
-            for keysym in now {
-                self.tap(&mut layout, *keysym)?;
-                std::thread::sleep(pause);
-            }
+            self.without_caps_lock(|| {
+                for keysym in now {
+                    self.tap(&mut layout, *keysym)?;
+                    std::thread::sleep(pause);
+                }
+                Ok(())
+            })?;
             rest = later;
             if !rest.is_empty() {
                 std::thread::sleep(READ);
@@ -95,7 +98,8 @@ impl Screen {
     /// Presses a chord.
     pub fn press(&self, chord: &Chord) -> Result<(), ComputerError> {
         self.holding(chord, |screen, layout| match chord.key {
-            Some(key) => screen.tap(layout, key),
+            Some(CAPS_LOCK) => screen.tap(layout, CAPS_LOCK),
+            Some(key) => screen.without_caps_lock(|| screen.tap(layout, key)),
             None => Ok(()),
         })
     }

@@ -7,6 +7,7 @@ use crate::computer::error::ComputerError;
 pub type Keysym = u32;
 
 pub const SHIFT: Keysym = 0xffe1;
+pub const CAPS_LOCK: Keysym = 0xffe5;
 /// Keysyms of characters beyond Latin-1 are these and the code point.
 pub const UNICODE: Keysym = 0x0100_0000;
 
@@ -41,8 +42,8 @@ const NAMES: &[(&str, Keysym)] = &[
     ("menu", 0xff67),
     ("print", 0xff61),
     ("pause", 0xff13),
-    ("capslock", 0xffe5),
-    ("caps_lock", 0xffe5),
+    ("capslock", CAPS_LOCK),
+    ("caps_lock", CAPS_LOCK),
     ("numlock", 0xff7f),
     ("num_lock", 0xff7f),
     ("kp_enter", 0xff8d),
@@ -132,7 +133,7 @@ impl Chord {
 }
 
 fn is_modifier(key: Keysym) -> bool {
-    (0xffe1..=0xffee).contains(&key) && key != 0xffe5 || key == 0xfe03
+    (0xffe1..=0xffee).contains(&key) && key != CAPS_LOCK || key == 0xfe03
 }
 
 /// The keysym of a character, or of a key's name.

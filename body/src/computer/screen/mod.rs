@@ -1,7 +1,7 @@
 //! The display: one connection to the X server, and what is asked of it. Blocking.
 //!
 //! - `picture`, `cursor`, `changes`: what it shows
-//! - `keyboard`, `keysym`, `pointer`, `clipboard`: what a person could do
+//! - `keyboard`, `keysym`, `modifiers`, `pointer`, `clipboard`: what a person could do
 //! - `windows`: windows, as the window manager tells of them
 
 mod changes;
@@ -9,6 +9,7 @@ mod clipboard;
 mod cursor;
 mod keyboard;
 mod keysym;
+mod modifiers;
 mod picture;
 mod pointer;
 mod windows;

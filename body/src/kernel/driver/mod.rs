@@ -5,7 +5,12 @@
 
 mod take;
 
-use std::{collections::HashMap, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    path::PathBuf,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use nix::{
     sys::signal::{Signal, kill},
@@ -283,6 +288,13 @@ impl Driver {
     }
 
     async fn job(&mut self, link: &mut Link, question: Question) -> Result<(), Gone> {
+        self.kernel.has_job.store(true, Ordering::Relaxed);
+        let done = self.job_to_end(link, question).await;
+        self.kernel.has_job.store(false, Ordering::Relaxed);
+        done
+    }
+
+    async fn job_to_end(&mut self, link: &mut Link, question: Question) -> Result<(), Gone> {
         self.tell_context(link).await?;
         let ask = self.put(link, question).await?;
         self.job = Some(ask);

@@ -44,6 +44,28 @@ async fn one_that_closes_its_output_is_ended_and_started_again() {
 }
 
 #[tokio::test]
+async fn one_that_is_stopped_fails_its_calls_and_is_started_again() {
+    use nix::{
+        sys::signal::{Signal, kill},
+        unistd::Pid,
+    };
+    let machine = two().await;
+    let (bad, good) = (
+        Client::open(&machine, "bad").await,
+        Client::open(&machine, "good").await,
+    );
+    let pid = bad.call("pid", json!({})).await.unwrap();
+    let other = good.call("pid", json!({})).await.unwrap();
+    kill(Pid::from_raw(pid.parse().unwrap()), Signal::SIGSTOP).unwrap();
+    let error = bad.call("echo", json!({"text": "a"})).await.unwrap_err();
+    assert!(error.contains("its process is stopped"), "{error}");
+    gone(&pid).await;
+    bad.echo("again").await;
+    assert_eq!(good.call("pid", json!({})).await.unwrap(), other);
+    machine.end().await;
+}
+
+#[tokio::test]
 async fn noise_and_stray_answers_are_left_out() {
     let machine = two().await;
     let bad = Client::open(&machine, "bad").await;

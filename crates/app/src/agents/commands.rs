@@ -2,6 +2,7 @@
 
 use wire::{agent::*, commands::Nothing, failure::Failure, log::LogLines};
 
+use super::TerminalPlace;
 use crate::App;
 
 impl App {
@@ -77,5 +78,17 @@ impl App {
         let agents = self.agents().await?;
         let lines = agents.logs(&request.id, request.lines.min(10_000)).await?;
         Ok(LogLines { lines })
+    }
+
+    /// A ticket to an agent's terminal. Whether that can be shown is told there.
+    pub(crate) async fn agent_terminal_open(
+        &self,
+        request: AgentTerminalRequest,
+    ) -> Result<AgentTerminalTicket, Failure> {
+        let agents = self.agents().await?;
+        agents.get(&request.id)?;
+        let place = TerminalPlace::new(agents, request);
+        let url = self.inner.shared.bridge.address_of_terminal(place);
+        Ok(AgentTerminalTicket { url })
     }
 }

@@ -5,7 +5,7 @@
 //! - `tools`, `image_runs`: the tools, their images, and the runs that build or fetch those
 //! - `folders`, `keys`: which folders agents may be given, and where their keys come from
 //! - `work`: what an agent made, as a page shows it
-//! - `terminal`, `terminals`: an agent's terminal, for a face that has one, and for a page
+//! - `terminal`, `stream`: an agent's terminal, for a face that has one, and for a page
 //! - `news`: tells views that the list is another
 
 mod commands;
@@ -13,8 +13,8 @@ mod folders;
 mod image_runs;
 mod keys;
 mod news;
+mod stream;
 mod terminal;
-mod terminals;
 mod tools;
 mod work;
 
@@ -24,8 +24,9 @@ use ::agents::{Agents, Options};
 use tokio::sync::OnceCell;
 use wire::failure::{Failure, FailureCode};
 
+pub(crate) use self::stream::{TerminalPlace, carry};
 pub use self::terminal::AgentTerminal;
-use self::{folders::Folders, image_runs::ImageRuns, keys::StoredKeys, terminals::Terminals};
+use self::{folders::Folders, image_runs::ImageRuns, keys::StoredKeys};
 use crate::{App, sandboxes::init_binary};
 
 /// The agents, once somebody asks for them.
@@ -33,7 +34,6 @@ use crate::{App, sandboxes::init_binary};
 pub(crate) struct Slot {
     agents: OnceCell<Agents>,
     image_runs: ImageRuns,
-    terminals: Terminals,
 }
 
 impl App {

@@ -1,5 +1,5 @@
-//! The desktop's bridge: a WebSocket on loopback to a machine's VNC port, for
-//! views, which can't speak TCP. One-time tickets and the page's origin let in.
+//! The bridge: WebSockets on loopback for views, which can't speak TCP, to a machine's VNC port and to
+//! agents' terminals. One-time tickets and the page's origin let in.
 //!
 //! `ticket` has the tickets.
 
@@ -30,11 +30,16 @@ use wire::{
     routes::{GetTakeover, SetTakeover},
 };
 
-use crate::MachineHandle;
-use ticket::Tickets;
+use crate::{
+    MachineHandle,
+    agents::{self, TerminalPlace},
+};
+use ticket::{Destination, Tickets};
 
 /// How long a client may take to say what it wants.
 const HANDSHAKE: Duration = Duration::from_secs(10);
+/// The longest message of a view: noVNC and terminals send shorter ones.
+const LONGEST_MESSAGE: usize = 1 << 20;
 /// One read from the VNC server, at most: a full-screen update in few frames.
 const READ_BYTES: usize = 256 * 1024;
 
@@ -63,8 +68,18 @@ impl Bridge {
     /// An address that leads to this VNC port of loopback: good once, within 30 seconds.
     #[must_use]
     pub fn address_to(&self, vnc_port: u16) -> String {
-        let ticket = self.tickets.issue(vnc_port);
-        format!("ws://127.0.0.1:{}/vnc?ticket={ticket}", self.port)
+        self.address(Destination::Vnc(vnc_port))
+    }
+
+    /// An address that leads to an agent's terminal: good once, within 30 seconds.
+    pub(crate) fn address_of_terminal(&self, place: TerminalPlace) -> String {
+        self.address(Destination::Terminal(place))
+    }
+
+    fn address(&self, destination: Destination) -> String {
+        let path = destination.path();
+        let ticket = self.tickets.issue(destination);
+        format!("ws://127.0.0.1:{}{path}?ticket={ticket}", self.port)
     }
 }
 
@@ -126,14 +141,14 @@ async fn serve(
                     tokio::select! {
                         () = stop.cancelled() => {}
                         ended = connection(stream, &tickets) => if let Err(error) = ended {
-                            tracing::debug!(%error, "a desktop connection ended");
+                            tracing::debug!(%error, "a view's connection ended");
                         },
                     }
                 });
             }
             Err(error) => {
                 // Out of file descriptors, most likely: a pause keeps this from spinning.
-                tracing::warn!(%error, "the desktop's bridge could not accept a connection");
+                tracing::warn!(%error, "the bridge could not accept a connection");
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
         }
@@ -142,14 +157,16 @@ async fn serve(
 
 async fn connection(stream: TcpStream, tickets: &Tickets) -> Result<(), WsError> {
     stream.set_nodelay(true)?;
-    let mut vnc_port = None;
+    let mut destination = None;
     let config = WebSocketConfig::default()
         .read_buffer_size(READ_BYTES)
-        .write_buffer_size(0);
+        .write_buffer_size(0)
+        .max_message_size(Some(LONGEST_MESSAGE))
+        .max_frame_size(Some(LONGEST_MESSAGE));
     #[allow(clippy::result_large_err)]
     let check = |request: &Request, response: Response| {
-        let (port, response) = admit(request, response, tickets)?;
-        vnc_port = Some(port);
+        let (admitted, response) = admit(request, response, tickets)?;
+        destination = Some(admitted);
         Ok(response)
     };
     let socket = tokio::time::timeout(
@@ -158,10 +175,15 @@ async fn connection(stream: TcpStream, tickets: &Tickets) -> Result<(), WsError>
     )
     .await
     .map_err(|_| std::io::Error::from(std::io::ErrorKind::TimedOut))??;
-    let Some(port) = vnc_port else { return Ok(()) };
-    let vnc = TcpStream::connect(("127.0.0.1", port)).await?;
-    vnc.set_nodelay(true)?;
-    pump(socket, vnc).await
+    match destination {
+        Some(Destination::Vnc(port)) => {
+            let vnc = TcpStream::connect(("127.0.0.1", port)).await?;
+            vnc.set_nodelay(true)?;
+            pump(socket, vnc).await
+        }
+        Some(Destination::Terminal(place)) => agents::carry(socket, place).await,
+        None => Ok(()),
+    }
 }
 
 /// Lets a request in, or answers why not.
@@ -170,7 +192,7 @@ fn admit(
     request: &Request,
     mut response: Response,
     tickets: &Tickets,
-) -> Result<(u16, Response), ErrorResponse> {
+) -> Result<(Destination, Response), ErrorResponse> {
     let refuse = |status: StatusCode, words: &str| {
         let mut refusal = ErrorResponse::new(Some(words.to_owned()));
         *refusal.status_mut() = status;
@@ -181,17 +203,19 @@ fn admit(
     if !request.headers().get_all(header::ORIGIN).iter().all(is_own) {
         return Err(refuse(StatusCode::FORBIDDEN, "origin not allowed"));
     }
-    if request.uri().path() != "/vnc" {
+    let path = request.uri().path();
+    if !["/vnc", "/agent"].contains(&path) {
         return Err(refuse(
             StatusCode::NOT_FOUND,
-            "not found: the only path is /vnc",
+            "not found: the paths are /vnc and /agent",
         ));
     }
     let query = request.uri().query().unwrap_or_default();
     let ticket = query
         .split('&')
         .find_map(|pair| pair.strip_prefix("ticket="));
-    let Some(port) = ticket.and_then(|ticket| tickets.redeem(ticket)) else {
+    let destination = ticket.and_then(|ticket| tickets.redeem(ticket));
+    let Some(destination) = destination.filter(|found| found.path() == path) else {
         return Err(refuse(
             StatusCode::UNAUTHORIZED,
             "the ticket is missing, already used or expired",
@@ -209,7 +233,7 @@ fn admit(
             HeaderValue::from_static("binary"),
         );
     }
-    Ok((port, response))
+    Ok((destination, response))
 }
 
 /// The window's origins on each system, Vite's, and pages that we serve on loopback.
@@ -303,7 +327,7 @@ mod tests {
     async fn carries_bytes_both_ways_and_stops() {
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
         let bridge = start(&tasks, &stop).await.unwrap();
-        let ticket = bridge.tickets.issue(echo().await);
+        let ticket = bridge.tickets.issue(Destination::Vnc(echo().await));
         let request = request(bridge.port, &ticket, Some("tauri://localhost"));
         let (mut socket, response) = connect_async(request).await.unwrap();
         assert_eq!(response.headers()[header::SEC_WEBSOCKET_PROTOCOL], "binary");
@@ -326,7 +350,7 @@ mod tests {
     async fn refuses_strangers_and_used_tickets() {
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
         let bridge = start(&tasks, &stop).await.unwrap();
-        let ticket = bridge.tickets.issue(echo().await);
+        let ticket = bridge.tickets.issue(Destination::Vnc(echo().await));
         let foreign =
             connect_async(request(bridge.port, &ticket, Some("https://evil.example"))).await;
         assert_eq!(status(foreign.unwrap_err()), 403);
@@ -334,6 +358,12 @@ mod tests {
         assert!(first.is_ok());
         let second = connect_async(request(bridge.port, &ticket, None)).await;
         assert_eq!(status(second.unwrap_err()), 401);
+        // One for a desktop opens nothing else.
+        let ticket = bridge.tickets.issue(Destination::Vnc(echo().await));
+        let mut elsewhere = request(bridge.port, &ticket, None);
+        let url = elsewhere.uri().to_string().replace("/vnc", "/agent");
+        *elsewhere.uri_mut() = url.parse().unwrap();
+        assert_eq!(status(connect_async(elsewhere).await.unwrap_err()), 401);
         stop.cancel();
     }
 

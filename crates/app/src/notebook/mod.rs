@@ -7,6 +7,7 @@
 
 pub(crate) mod file;
 mod outputs;
+mod picture;
 mod told;
 
 pub(crate) use outputs::output as output_of;

@@ -180,21 +180,36 @@ async fn find(hand: Option<&str>) -> Result<Engine, EngineError> {
             }),
         };
     }
-    let mut first = None;
-    for (title, path) in usual_sockets() {
+    first_of(usual_sockets()).await
+}
+
+/// The first of these sockets at which an engine responds. If there is none, the failure tells of each.
+async fn first_of(sockets: Vec<(&'static str, String)>) -> Result<Engine, EngineError> {
+    let mut denied = None;
+    let mut absent = Vec::new();
+    let mut silent = Vec::new();
+    for (title, path) in sockets {
         let address = Address::Unix {
             path: (&path).into(),
         };
         match Engine::reach(&address, &format!("unix://{path}"), title).await {
             Ok(engine) => return Ok(engine),
             // A socket that may not be used says more than one that is not there.
-            Err(error @ EngineError::Denied { .. }) => first = Some(error),
-            Err(error) => first = first.or(Some(error)),
+            Err(error @ EngineError::Denied { .. }) => denied = Some(error),
+            Err(_) if !Path::new(&path).exists() => absent.push(format!("{path} ({title})")),
+            Err(error) => {
+                let failure = wire::failure::Failure::from(error);
+                let cause = failure.cause.unwrap_or(failure.message);
+                silent.push(format!("{path} ({title}): {cause}"));
+            }
         }
     }
-    Err(first.unwrap_or(EngineError::Missing {
-        endpoint: "the usual sockets".into(),
-        cause: "none of them exists".into(),
+    if !absent.is_empty() {
+        silent.push(format!("no socket at {}", absent.join(", ")));
+    }
+    Err(denied.unwrap_or(EngineError::Missing {
+        endpoint: "any of the usual sockets".into(),
+        cause: silent.join("\n"),
     }))
 }
 
@@ -259,6 +274,33 @@ mod tests {
             failure.cause.as_deref(),
             Some("No such file or directory (os error 2)")
         );
+    }
+
+    #[tokio::test]
+    async fn where_it_was_looked_for_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let socket = |name: &str| folder.path().join(name).display().to_string();
+        // One that is there, and nobody listens.
+        drop(std::os::unix::net::UnixListener::bind(socket("left")).unwrap());
+        let sockets = vec![
+            ("Docker", socket("docker")),
+            ("Colima", socket("left")),
+            ("Podman", socket("podman")),
+        ];
+        let failure = Failure::from(first_of(sockets).await.expect_err("no engine is there"));
+        assert_eq!(failure.code, FailureCode::EngineMissing);
+        let cause = failure.cause.unwrap();
+        let [left, absent] = cause.lines().collect::<Vec<_>>()[..] else {
+            panic!("{cause}");
+        };
+        let refused = format!("{} (Colima): Connection refused", socket("left"));
+        assert!(left.starts_with(&refused), "{left}");
+        let none = format!(
+            "no socket at {} (Docker), {} (Podman)",
+            socket("docker"),
+            socket("podman")
+        );
+        assert_eq!(absent, none);
     }
 
     #[tokio::test]

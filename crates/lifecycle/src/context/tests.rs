@@ -115,6 +115,12 @@ fn a_folder_without_dockerfile_is_no_template() {
         Context::collect(dir.path()),
         Err(LifecycleError::NoTemplate { .. })
     ));
+    // A machine's repo is somebody's own: where templates are looked for doesn't help there.
+    let template = std::path::Path::new("/nowhere");
+    assert!(matches!(
+        Context::of_repo(dir.path(), template, false),
+        Err(LifecycleError::NoDockerfile)
+    ));
 }
 
 #[test]

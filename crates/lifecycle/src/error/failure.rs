@@ -54,6 +54,9 @@ impl From<LifecycleError> for Failure {
             LifecycleError::NoTemplate { path } => failure(FailureCode::NotFound)
                 .because(format!("{} does not exist", path.join("body/Dockerfile").display()))
                 .next(Advice::ChooseTemplate),
+            LifecycleError::NoDockerfile => failure(FailureCode::Invalid)
+                .because("the new image is built from it, and it was deleted or moved")
+                .next(Advice::FixRepo),
             LifecycleError::NoBase { cause, script, .. } => failure(FailureCode::NotFound).because(cause).next(Advice::MakeBase {
                 script: script.display().to_string(),
             }),
@@ -87,6 +90,9 @@ impl From<LifecycleError> for Failure {
                 .because("it is a mount in the machine's settings file")
                 .next(Advice::CreateFolder { path: path.display().to_string() }),
             LifecycleError::NotRunning { .. } => failure(FailureCode::NotRunning).next(Advice::StartMachine),
+            LifecycleError::Paused { .. } => failure(FailureCode::NotRunning)
+                .because("the container engine paused it, so that nothing in it runs")
+                .next(Advice::ResumeMachine),
             LifecycleError::Unhealthy { cause, log, .. } => failure(FailureCode::Unhealthy)
                 .because(cause)
                 .next(Advice::RepairMachine)

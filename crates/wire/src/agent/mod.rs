@@ -26,8 +26,7 @@ pub use id::{AgentId, AgentIdError, CONTAINER_PREFIX};
 pub use start::{AgentLimits, AgentWorkspace, KeepAgent, ReadOnlyMount, StartAgent};
 pub use state::{AgentAsk, AgentState, WaitingFor};
 pub use terminal::{
-    AgentScreen, AgentTerminalInput, AgentTerminalName, AgentTerminalOpen, AgentTerminalOutput,
-    AgentTerminalResize,
+    AgentScreen, AgentTerminalRequest, AgentTerminalTicket, TerminalControl, TerminalEnd,
 };
 pub use tool::{
     AgentFolderRequest, AgentFolders, AgentImageApproveRequest, AgentImageBuildRequest,

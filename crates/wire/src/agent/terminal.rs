@@ -1,10 +1,46 @@
-//! An agent's terminal, for a page.
+//! An agent's terminal, as a page shows it. What it shows and what is typed are the binary messages of a
+//! WebSocket; its text messages are the types here.
 
 use serde::{Deserialize, Serialize};
 
 use super::AgentId;
+use crate::failure::Failure;
 
 wire! {
+    /// Asks for `agent_terminal_open`.
+    pub struct AgentTerminalRequest {
+        /// Whose.
+        pub id: AgentId,
+        /// Columns that the page has.
+        pub cols: u16,
+        /// Rows.
+        pub rows: u16,
+        /// Whether nothing can be typed, and the size doesn't count.
+        #[serde(default)]
+        pub read_only: bool,
+    }
+    /// How a page reaches an agent's terminal.
+    pub struct AgentTerminalTicket {
+        /// `ws://127.0.0.1:<port>/agent?ticket=…`, good once, within 30 seconds.
+        pub url: String,
+    }
+    /// What a page says to a terminal.
+    #[derive(Copy, Eq)]
+    #[serde(tag = "kind", rename_all = "snake_case")]
+    pub enum TerminalControl {
+        /// It has another size.
+        Resize {
+            /// Columns.
+            cols: u16,
+            /// Rows.
+            rows: u16,
+        },
+        /// The page has drawn so much more: until then only a window's worth is sent.
+        Taken {
+            /// How much of what was sent since it said so last.
+            bytes: u32,
+        },
+    }
     /// Answer of `agent_screen`.
     #[derive(Eq)]
     pub struct AgentScreen {
@@ -12,46 +48,12 @@ wire! {
         /// else.
         pub text: String,
     }
-    /// Asks for `agent_terminal_open`.
-    pub struct AgentTerminalOpen {
-        /// Whose.
-        pub id: AgentId,
-        /// Columns.
-        pub cols: u16,
-        /// Rows.
-        pub rows: u16,
-        /// Nothing is typed, and the terminal's size doesn't count.
-        #[serde(default)]
-        pub read_only: bool,
-    }
-    /// Names a terminal that was opened. It closes when nobody asks for its output for a minute.
-    #[derive(Eq)]
-    pub struct AgentTerminalName {
-        /// From `agent_terminal_open`.
-        pub terminal_id: String,
-    }
-    /// Answer of `agent_terminal_output`.
-    #[derive(Eq)]
-    pub struct AgentTerminalOutput {
-        /// What is to be written to the terminal, in base64; empty if there was nothing for a while.
-        pub base64: String,
-        /// Whether it ended.
-        pub ended: bool,
-    }
-    /// Asks for `agent_terminal_input`.
-    pub struct AgentTerminalInput {
-        /// From `agent_terminal_open`.
-        pub terminal_id: String,
-        /// What was typed, in base64.
-        pub base64: String,
-    }
-    /// Asks for `agent_terminal_resize`.
-    pub struct AgentTerminalResize {
-        /// From `agent_terminal_open`.
-        pub terminal_id: String,
-        /// Columns.
-        pub cols: u16,
-        /// Rows.
-        pub rows: u16,
-    }
+}
+
+/// The last thing that a page hears of a terminal.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+pub struct TerminalEnd {
+    /// Why; none if the terminal ended, or the person detached.
+    pub failure: Option<Failure>,
 }

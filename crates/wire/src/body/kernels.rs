@@ -128,6 +128,8 @@ wire! {
         Idle,
         /// A cell runs or waits.
         Busy,
+        /// Its process is stopped, or hangs: it takes no cells.
+        Unresponsive,
     }
 
     /// Answer of `GET /kernels`.

@@ -25,6 +25,14 @@ wire! {
             #[cfg_attr(feature = "ts", ts(type = "number"))]
             since_ms: u64,
         },
+        /// It runs, and does not respond: it is stopped, or hangs.
+        Unresponsive {
+            /// Process id.
+            pid: i32,
+            /// Since when it runs, in Unix milliseconds.
+            #[cfg_attr(feature = "ts", ts(type = "number"))]
+            since_ms: u64,
+        },
         /// It ended and starts again.
         Backoff {
             /// After how long.

@@ -40,8 +40,10 @@ declare module "@novnc/novnc" {
     toBlob(callback: (blob: Blob | null) => void, type?: string): void;
     dispatchEvent(event: Event): boolean;
 
-    // Not of its API, and of version 1.7.0: what `rfb.ts` limits. ui/browser/desktop.test.ts fails if they change.
+    // Not of its API, and of version 1.7.0: what `rfb.ts` limits and releases. ui/browser/desktop.test.ts fails if they change.
     _sock: ReceiveQueue;
+    /** Its list of held keys, which it releases and empties. */
+    _keyboard: { _allKeysUp(): void };
     _clipboardText: string | null;
     _fail(details: string): false;
     _handleMessage(): void;

@@ -1,7 +1,8 @@
 // The clipboard crosses only when somebody asks: what was copied on this computer goes to the machine
 // with the keys that paste, and nothing else; a machine is where somebody else works too.
 
-import type RFB from "@novnc/novnc";
+import type RFB from "./rfb";
+import type { Key } from "./rfb";
 
 interface Keys {
   /** Gives the machine what is pasted; false if it can't have it. */
@@ -9,43 +10,38 @@ interface Keys {
   rfb: () => RFB | null;
 }
 
-const CONTROL = 0xffe3;
-const SHIFT = 0xffe1;
-const INSERT = 0xff63;
+const CONTROL: Key = { keysym: 0xffe3, code: "ControlLeft" };
+const SHIFT: Key = { keysym: 0xffe1, code: "ShiftLeft" };
+const INSERT: Key = { keysym: 0xff63, code: "Insert" };
+const V: Key = { keysym: 0x76, code: "KeyV" };
+
+/**
+ * The keys that paste in the machine; null if these are others. A Mac's Command is Control there. It goes
+ * by the letter, which is on another key in other layouts; by the key only where it has no Latin letter,
+ * as programs do in Cyrillic or Greek.
+ */
+export function pasting({ key, code, ctrlKey, metaKey, altKey, shiftKey }: KeyboardEvent): Key[] | null {
+  if (key === "Insert" && shiftKey) return [SHIFT, INSERT];
+  const isV = /^[a-z]$/i.test(key) ? key.toLowerCase() === "v" : code === "KeyV" && key.length === 1 && key > "\u007f";
+  if (altKey || !(ctrlKey || metaKey) || !isV) return null;
+  return shiftKey ? [CONTROL, SHIFT, { ...V, keysym: 0x56 }] : [CONTROL, V];
+}
 
 /** Ctrl+V, Ctrl+Shift+V and Shift+Insert, on their way to the display. */
 export function pasteKeys(target: HTMLElement, { give, rfb }: Keys): () => void {
-  let held = { ctrl: false, shift: false };
-  const track = (event: KeyboardEvent) => (held = { ctrl: event.ctrlKey || event.metaKey, shift: event.shiftKey });
-
-  async function paste(event: KeyboardEvent) {
-    // The keys would paste something else.
-    if (!(await give())) return;
-    const display = rfb();
-    if (!display) return;
-    // Reading took a moment: the keys go as they were, whatever is held by now.
-    const ctrl = event.ctrlKey || event.metaKey;
-    if (ctrl) display.sendKey(CONTROL, "ControlLeft", true);
-    if (event.shiftKey) display.sendKey(SHIFT, "ShiftLeft", true);
-    const [keysym, code] = event.key === "Insert" ? [INSERT, "Insert"] : [event.shiftKey ? 0x56 : 0x76, "KeyV"];
-    display.sendKey(keysym as number, code as string);
-    if (event.shiftKey && !held.shift) display.sendKey(SHIFT, "ShiftLeft", false);
-    if (ctrl && !held.ctrl) display.sendKey(CONTROL, "ControlLeft", false);
+  async function paste(keys: Key[]) {
+    // The keys would paste something else. Reading took a moment, so they go whatever is held by now.
+    if (await give()) rfb()?.pressChord(keys);
   }
 
   function down(event: KeyboardEvent) {
-    track(event);
-    const v = event.code === "KeyV" && (event.ctrlKey || event.metaKey) && !event.altKey;
-    if (!v && !(event.key === "Insert" && event.shiftKey)) return;
+    const keys = pasting(event);
+    if (!keys) return;
     event.preventDefault();
     event.stopPropagation();
-    if (!event.repeat) void paste(event);
+    if (!event.repeat) void paste(keys);
   }
 
   target.addEventListener("keydown", down, { capture: true });
-  target.addEventListener("keyup", track, { capture: true });
-  return () => {
-    target.removeEventListener("keydown", down, { capture: true });
-    target.removeEventListener("keyup", track, { capture: true });
-  };
+  return () => target.removeEventListener("keydown", down, { capture: true });
 }

@@ -16,7 +16,44 @@ const PROVIDE = 1 << 28;
 const ACTIONS = 0xff00_0000 | 0;
 const TEXT = 1;
 
+/** A key: what it means (an X keysym), and where it is. */
+export interface Key {
+  keysym: number;
+  code: string;
+}
+
 export default class DesktopRfb extends RFB {
+  /** Keys that the machine takes for held, whoever pressed them, in the order of their presses. */
+  readonly #held = new Map<string, Key>();
+
+  override sendKey(keysym: number, code: string | null, down?: boolean): void {
+    super.sendKey(keysym, code, down);
+    // A press with its release comes by here twice again.
+    if (down === undefined) return;
+    const place = code ?? `${keysym}`;
+    if (!down) this.#held.delete(place);
+    else if (keysym !== 0) this.#held.set(place, { keysym, code: place });
+  }
+
+  /**
+   * Releases all keys. To be called when the keyboard goes elsewhere: their release is heard there, and
+   * a key that stays held makes chords of what anybody types in the machine afterwards.
+   */
+  releaseKeys(): void {
+    // noVNC forgets them, too, and so takes none of them for held when it is pressed again.
+    this._keyboard._allKeysUp();
+    for (const { keysym, code } of [...this.#held.values()]) this.sendKey(keysym, code, false);
+  }
+
+  /** Presses these keys in this order and releases them in the other, without any that is held now. */
+  pressChord(keys: Key[]): void {
+    const held = [...this.#held.values()];
+    for (const { keysym, code } of held.toReversed()) super.sendKey(keysym, code, false);
+    for (const { keysym, code } of keys) super.sendKey(keysym, code, true);
+    for (const { keysym, code } of keys.toReversed()) super.sendKey(keysym, code, false);
+    for (const { keysym, code } of held) super.sendKey(keysym, code, true);
+  }
+
   override _handleMessage(): void {
     try {
       super._handleMessage();

@@ -7,7 +7,7 @@ import type { Failure } from "../../wire";
 import { CopiedText, refusal, TOO_LARGE } from "./clipboard";
 import { Latency } from "./latency";
 import { pasteKeys } from "./pasting";
-import RFB from "./rfb";
+import RFB, { type Key } from "./rfb";
 
 export type ScreenState =
   | { kind: "off" }
@@ -45,6 +45,8 @@ export class Screen {
       isWanted: () => this.#isAttended(),
       failed: (thrown) => (this.trouble = toFailure(thrown, "Could not write to this computer's clipboard")),
     });
+    // The keyboard goes to the palette, another page's button, or nowhere.
+    target.addEventListener("focusout", () => this.releaseKeys());
     pasteKeys(target, { give: () => this.#give(), rfb: () => this.#rfb });
   }
 
@@ -60,6 +62,7 @@ export class Screen {
   leave(): void {
     this.#wanted = false;
     clearTimeout(this.#retry);
+    this.releaseKeys();
     this.#rfb?.disconnect();
     this.#rfb = null;
     this.state = { kind: "off" };
@@ -79,6 +82,8 @@ export class Screen {
     rfb.scaleViewport = fit === "fit";
     rfb.clipViewport = fit === "exact";
     rfb.resizeSession = fit === "match";
+    // Nothing is sent after that, not even a release.
+    if (viewOnly) rfb.releaseKeys();
     rfb.viewOnly = viewOnly;
   }
 
@@ -87,10 +92,14 @@ export class Screen {
   }
 
   /** Keys by their X keysyms, pressed in this order and released in the other. */
-  sendKeys(keys: { keysym: number; code: string }[]): void {
-    for (const { keysym, code } of keys) this.#rfb?.sendKey(keysym, code, true);
-    for (const { keysym, code } of keys.toReversed()) this.#rfb?.sendKey(keysym, code, false);
+  sendKeys(keys: Key[]): void {
+    this.#rfb?.pressChord(keys);
     this.focus();
+  }
+
+  /** Releases every key that the machine takes for held. */
+  releaseKeys(): void {
+    this.#rfb?.releaseKeys();
   }
 
   /** Puts this computer's clipboard on the machine's. */

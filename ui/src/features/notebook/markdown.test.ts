@@ -22,6 +22,19 @@ test("HTML that lays out text is drawn, and nothing else of it", () => {
   }
 });
 
+test("pictures beside the notebook are asked for by their address, and no others", () => {
+  const asked: string[] = [];
+  const beside = (address: string) => (asked.push(address), address.startsWith("a") ? "data:image/png;base64,AAAA" : null);
+  expect(plain.render("![a](a.png)", undefined, beside)).toBe('<p><img src="data:image/png;base64,AAAA" alt="a"></p>\n');
+  expect(plain.render('<img src="a b.png" width="10">', undefined, beside)).toBe('<img src="data:image/png;base64,AAAA" width="10">');
+  expect(plain.render("![b](../b.png)", undefined, beside)).toContain("[picture not shown: b]");
+  expect(asked).toEqual(["a.png", "a b.png", "../b.png"]);
+  for (const address of ["https://example.org/a.png", "//example.org/a.png", "/etc/a.png", "file:a.png", "#a", "C:\\a.png", "data:text/html,x"]) {
+    plain.render(`![x](<${address}>) <img src="${address}">`, undefined, beside);
+  }
+  expect(asked).toHaveLength(3);
+});
+
 test("HTML that only begins holds nothing up, and is text", () => {
   for (const piece of ["<!--", "<a ", '<a "', `x'<a "''x'x`, '<a b="<', "<", `<b "'`]) {
     expect(safeHtml(piece.repeat(50_000), () => null), piece).not.toContain("<");

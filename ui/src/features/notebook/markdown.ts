@@ -10,8 +10,17 @@ import { escaped, safeHtml } from "./safeHtml";
 /** Pictures of a cell by name, each by its mime type, as nbformat has them. */
 export type Attachments = Record<string, unknown>;
 
+/** Where a picture is that the text itself doesn't have, as `data:`; null if there is none, or none yet. */
+export type Beside = (address: string) => string | null;
+
 export interface Renderer {
-  render(source: string, attachments?: Attachments): string;
+  render(source: string, attachments?: Attachments, beside?: Beside): string;
+}
+
+/** What a renderer is told of a text. */
+interface Around {
+  attachments?: Attachments | undefined;
+  beside?: Beside | undefined;
 }
 
 /** A formula that is longer, or one more than this, stays as it was written. */
@@ -24,7 +33,7 @@ const LONGEST_ADDRESS = 2000;
 
 export const plain: Renderer = (() => {
   const renderer = made();
-  return { render: (source, attachments) => renderer.render(source, attachments) };
+  return { render: (source, attachments, beside) => renderer.render(source, { attachments, beside } satisfies Around) };
 })();
 
 const PICTURE = /^image\/(png|jpeg|gif|webp|svg\+xml)$/;
@@ -37,6 +46,11 @@ export function pictureOf(address: string, attachments: Attachments | undefined)
   const bundle = own(attachments, attached) ?? own(attachments, decoded(attached));
   const found = isRecord(bundle) ? Object.entries(bundle).find(([type, data]) => PICTURE.test(type) && typeof data === "string") : undefined;
   return found ? `data:${found[0]};base64,${(found[1] as string).replaceAll(/[^A-Za-z0-9+/=]/g, "")}` : null;
+}
+
+/** Whether an address leads to a file beside the text. */
+export function isRelative(address: string): boolean {
+  return address !== "" && address.length <= LONGEST_ADDRESS && !/^([a-z][a-z0-9+.-]*:|[/\\#?])/i.test(address);
 }
 
 function decoded(text: string): string {
@@ -79,9 +93,9 @@ export function mathematical(): Promise<Renderer> {
       },
     });
     return {
-      render(source: string, attachments?: Attachments) {
+      render(source: string, attachments?: Attachments, beside?: Beside) {
         formulas = 0;
-        return renderer.render(source, attachments);
+        return renderer.render(source, { attachments, beside } satisfies Around);
       },
     };
   }));
@@ -89,8 +103,8 @@ export function mathematical(): Promise<Renderer> {
 
 function made() {
   const renderer = new MarkdownIt({ html: true, linkify: false, breaks: false });
-  const html: typeof renderer.renderer.rules.html_block = (tokens, at, _, attachments: Attachments | undefined) =>
-    safeHtml(tokens[at]?.content ?? "", (address) => pictureOf(address, attachments));
+  const found = (address: string, { attachments, beside }: Around = {}) => pictureOf(address, attachments) ?? (isRelative(address) ? beside?.(address) : null) ?? null;
+  const html: typeof renderer.renderer.rules.html_block = (tokens, at, _, env) => safeHtml(tokens[at]?.content ?? "", (address) => found(address, env as Around | undefined));
   renderer.renderer.rules.html_block = html;
   renderer.renderer.rules.html_inline = html;
   const defaultImage = renderer.renderer.rules.image;
@@ -99,9 +113,9 @@ function made() {
     const picture = tokens[at];
     if (picture?.attrs) picture.attrs = picture.attrs.filter(([word]) => word !== "title");
     const address = String(picture?.attrGet("src") ?? "");
-    const found = pictureOf(address, env as Attachments | undefined);
-    if (found === null) return `<span class="missing">${escaped(`[picture not shown: ${name(picture?.content || address, 200)}]`)}</span>`;
-    picture?.attrSet("src", found);
+    const data = found(address, env as Around | undefined);
+    if (data === null) return `<span class="missing">${escaped(`[picture not shown: ${name(picture?.content || address, 200)}]`)}</span>`;
+    picture?.attrSet("src", data);
     return defaultImage?.(tokens, at, options, env, self) ?? "";
   };
   renderer.renderer.rules.link_open = (tokens, at, options, _, self) => {

@@ -3,7 +3,7 @@
 import { toFailure, type Host } from "../../host";
 import { name as asName } from "../../shared/untrusted";
 import type { Failure, FileEntry } from "../../wire";
-import { decode, encode } from "./base64";
+import { decode, encode } from "../../shared/base64";
 import { inside, ROOTS } from "./paths";
 
 export type Listing = { kind: "loading" } | { kind: "known"; entries: FileEntry[]; left_out: number } | { kind: "failing"; failure: Failure };

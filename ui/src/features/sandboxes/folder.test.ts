@@ -2,7 +2,7 @@ import { expect, test, vi } from "vitest";
 
 import type { Host } from "../../host";
 import type { FileEntry } from "../../wire";
-import { decode, encode } from "./base64";
+import { decode, encode } from "../../shared/base64";
 import { fileName, Folder, LARGEST_BYTES } from "./folder.svelte";
 import { crumbs, inside, rootOf } from "./paths";
 

@@ -3,7 +3,7 @@
 
 import { toFailure, type Host } from "../../host";
 import type { ExecRequest, ExecView, Failure, PtySize } from "../../wire";
-import { decode, encode } from "./base64";
+import { decode, encode } from "../../shared/base64";
 
 export type ShellState = { kind: "starting" } | { kind: "open" } | { kind: "ended"; exit_code: number | null } | { kind: "failed"; failure: Failure };
 

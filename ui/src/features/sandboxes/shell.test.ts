@@ -2,7 +2,7 @@ import { expect, test, vi } from "vitest";
 
 import type { Host } from "../../host";
 import type { ExecView } from "../../wire";
-import { encode } from "./base64";
+import { encode } from "../../shared/base64";
 import { Shell, type Screen } from "./shell.svelte";
 
 const bytes = (text: string) => new TextEncoder().encode(text);

@@ -1,7 +1,8 @@
 import { expect, test } from "vitest";
 
+import { span } from "../../shared/time";
 import type { SandboxUsage, SandboxView } from "../../wire";
-import { endWords, limitWords, memoryWords, mib, pageWords, percentWords, reasonWords, span, stateWords, trafficWords } from "./words";
+import { endWords, limitWords, memoryWords, mib, pageWords, percentWords, reasonWords, stateWords, trafficWords } from "./words";
 
 const NOW = 1_000_000_000;
 const one = (given: Partial<SandboxView>) => ({ state: "running", responding: true, on_timeout: "kill", ends_at_ms: NOW + 3_600_000, reason: null, ...given }) as SandboxView;

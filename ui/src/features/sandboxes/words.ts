@@ -1,13 +1,13 @@
 // What the page says of a sandbox, in a few words.
 
 import { size } from "../../shared/size";
+import { span } from "../../shared/time";
 import type { Tone } from "../../shared/tone";
 import { name as asName } from "../../shared/untrusted";
 import type { NetworkMode, SandboxLimits, SandboxUsage, SandboxView } from "../../wire";
 
-const MINUTE_MS = 60_000;
 /** A sandbox that ends within this time is about to end. */
-const SOON_MS = MINUTE_MS;
+const SOON_MS = 60_000;
 
 /** Its state. */
 export function stateWords({ state, responding }: SandboxView): { tone: Tone; words: string } {
@@ -33,16 +33,6 @@ export function reasonWords({ reason }: SandboxView): string {
 
 /** Whether there is anything left of it. */
 export const isThere = ({ state }: SandboxView): boolean => state === "running" || state === "paused";
-
-/** A time in one unit: `40 s`, `5 min`, `3 h`, `2 days`. */
-export function span(ms: number): string {
-  const seconds = Math.max(0, Math.floor(ms / 1000));
-  if (seconds < 60) return `${seconds} s`;
-  const minutes = Math.floor(seconds / 60);
-  if (minutes < 60) return `${minutes} min`;
-  const hours = Math.floor(minutes / 60);
-  return hours < 48 ? `${hours} h` : `${Math.floor(hours / 24)} days`;
-}
 
 /** When its time is over, and whether that is soon. */
 export function endWords({ ends_at_ms, on_timeout, state }: SandboxView, now: number): { words: string; soon: boolean } {

@@ -18,6 +18,8 @@ export function machineState(live: Live): { tone: Tone; words: string } {
       return { tone: "idle", words: "Stopped" };
     case "starting":
       return { tone: "busy", words: "Starting" };
+    case "paused":
+      return { tone: "bad", words: "Paused" };
     case "running":
       return { tone: "good", words: "Running" };
   }

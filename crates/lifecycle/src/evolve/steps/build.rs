@@ -36,6 +36,7 @@ impl Run<'_> {
         let machine = self.machine;
         let container = machine.ours(self.engine).await?;
         let container = container.ok_or_else(|| machine.not_running())?;
+        machine.check_paused(&container)?;
         for place in [Placed::Next, Placed::New, Placed::Old] {
             machine
                 .remove_beside(self.engine, &self.placed(place))

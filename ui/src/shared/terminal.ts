@@ -1,13 +1,33 @@
-// The terminal of a console. What is written to it comes from inside a sandbox: it is drawn as text in
+// A terminal on a page. What is written to it comes from inside a container: it is drawn as text in
 // elements, and no sequence of it is a link, reaches the clipboard or names the window.
 
 import { FitAddon } from "@xterm/addon-fit";
 import { Terminal, type ITheme } from "@xterm/xterm";
 
+import type { Host } from "../host";
+
 /** Lines above the screen that are kept. */
 const SCROLLBACK = 5000;
 /** OSC sequences that would do more than draw: titles, links, the clipboard, notifications. */
 const IGNORED_OSC = [0, 1, 2, 7, 8, 9, 52, 99, 777, 1337];
+
+/** Copying and pasting, which Ctrl+C and Ctrl+V can't be in a terminal; for `attachCustomKeyEventHandler`. */
+export function copiesAndPastes(terminal: Terminal, clipboard: Host["clipboard"], readOnly = false): (event: KeyboardEvent) => boolean {
+  return (event) => {
+    if (event.type !== "keydown" || !event.ctrlKey || !event.shiftKey) return true;
+    if (event.code === "KeyC") {
+      const text = terminal.getSelection();
+      if (text !== "") void clipboard.write(text);
+    } else if (event.code === "KeyV" && !readOnly) {
+      void clipboard.read().then(
+        (text) => terminal.paste(text),
+        () => {},
+      );
+    } else return true;
+    event.preventDefault();
+    return false;
+  };
+}
 
 /** A terminal with the page's colours, and what fits it to its box. */
 export function newTerminal(): { terminal: Terminal; fit: FitAddon } {
