@@ -141,6 +141,7 @@ impl Site {
             .command(&["secret", "set", name])
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
+            .stderr(Stdio::null())
             .spawn()
             .unwrap();
         child
