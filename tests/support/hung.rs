@@ -25,7 +25,10 @@ pub fn stopped(machine: &Instance) {
         state(machine, "kernel-main") == "unresponsive"
     });
     let (status, ping) = machine.http("GET", "/ping", &[], "");
-    assert!(status == 503 && ping.contains("is stopped"), "{ping}");
+    assert!(
+        status == 503 && ping.to_string().contains("is stopped"),
+        "{ping}"
+    );
     let (status, answer) = machine.api("POST", "/exec", &json!({"code": "kept"}).to_string());
     assert_eq!(
         (status, &answer["error"]["code"]),
