@@ -141,6 +141,7 @@ impl Site {
             .command(&["secret", "set", name])
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
+            .stderr(Stdio::null())
             .spawn()
             .unwrap();
         child
@@ -190,6 +191,39 @@ impl Site {
         assert!(detail.contains("made.txt"), "{agent}");
         self.says(&["agent", "answer", id, "allow"]);
         self.stands(id, "your_turn");
+    }
+}
+
+impl Site {
+    /// Allows it in the tool's own terminal, where it asks so.
+    fn allow_in_terminal(&self, id: &str, question: &str) {
+        self.stands(id, "waiting");
+        let attach = self.command(&["agent", "attach", id]);
+        let line = format!("{} agent attach {id}", attach.get_program().display());
+        let variables = attach.get_envs();
+        let mut child = Command::new("script")
+            .args(["-qec", &line, "/dev/null"])
+            .envs(variables.filter_map(|(name, value)| Some((name, value?))))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        let container = format!("tmux-agent-{id}");
+        while docker(&["exec", &container, "tmux", "list-clients"]).is_empty() {
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        // A tool that waits for its hook asks once something is typed.
+        if !screen(id).contains(question) {
+            stdin.write_all(b"\r").unwrap();
+        }
+        self.shows(id, question);
+        stdin.write_all(b"\r").unwrap();
+        self.shows(id, "Went on.");
+        // tmux's own keys to detach.
+        stdin.write_all(b"\x02d").unwrap();
+        assert!(child.wait().unwrap().success());
+        assert_eq!(self.agent()["asks"].as_array().unwrap().len(), 0);
     }
 }
 
@@ -256,7 +290,7 @@ fn docker(words: &[&str]) -> String {
     said(command)
 }
 
-fn turns(tool: &str, key: &str, catalogue: &str, arguments: &str) {
+fn turns(tool: &str, key: &str, catalogue: &str, arguments: &str, question: &str) {
     if std::env::var_os("VIVARIUM_TEST_ENGINE").is_none_or(|value| value != "1") {
         eprintln!("left out: VIVARIUM_TEST_ENGINE=1 is not set");
         return;
@@ -312,7 +346,7 @@ fn turns(tool: &str, key: &str, catalogue: &str, arguments: &str) {
     site.says(&["agent", "resume", &id]);
     site.shows(&id, "The file is there.");
     site.says(&["agent", "send", &id, "Go on."]);
-    site.allow(&id);
+    site.allow_in_terminal(&id, question);
     assert_eq!(site.agent()["conversation"], conversation);
     let patch = site.says(&["agent", "patch", &id]);
     assert!(patch.contains("+made by the tool\n+once more"), "{patch}");
@@ -371,10 +405,12 @@ fn a_missing_image_is_built_before_the_start_and_no_program_of_the_project_runs(
 
 #[test]
 fn claude_works_on_a_clone_is_allowed_a_command_merged_killed_and_goes_on() {
-    turns("claude", "ANTHROPIC_AUTH_TOKEN", CLAUDE, "{}");
+    let question = "Do you want to proceed?";
+    turns("claude", "ANTHROPIC_AUTH_TOKEN", CLAUDE, "{}", question);
 }
 
 #[test]
 fn codex_works_on_a_clone_is_allowed_a_command_merged_killed_and_goes_on() {
-    turns("codex", "SCRIPTED_KEY", CODEX, ESCALATED);
+    let question = "Would you like to run the following command?";
+    turns("codex", "SCRIPTED_KEY", CODEX, ESCALATED, question);
 }
