@@ -87,6 +87,8 @@ def traits(program: rust.Program) -> rust.Traits | None:
             return rust.Traits("self-evolve", **tiny | {"needs": ("base", "binaries")})
         case "sandbox", "engine":
             return rust.Traits("sandboxes", needs=("base", "sandbox-init", "sandbox-image"), cores=0.75, memory_mb=1200, limit_s=900)
+        case "cli", "tasks":
+            return rust.Traits("tasks", needs=("base", "sandbox-init", "sandbox-image"), cores=0.75, memory_mb=1200, limit_s=600)
         case "agents", "images":
             # Certificates of a network that inspects TLS: used while the images are built.
             bundle = os.environ.get("VIVARIUM_BUILD_CA") or os.environ.get("SSL_CERT_FILE", "")
@@ -133,7 +135,7 @@ def single(job: Job) -> Job:
 # Steps that need an engine: left out by --fast.
 WITH_ENGINE = frozenset({
     "base", "builder", "layers-of-image", "static", "image", "clone-image", "window", "hostile", "headless", "mcp-servers", "machine-sandboxes", "evolve", "machines", "access", "command-line", "compose", "documents",
-    "containers", "engines", "self-evolve", "sandboxes", "sandbox-init", "sandbox-image", "sandbox-clients", "agent-images", "agents", "agent-image", "openapi", "browser", "package", "package-test",
+    "containers", "engines", "self-evolve", "sandboxes", "tasks", "sandbox-init", "sandbox-image", "sandbox-clients", "agent-images", "agents", "agent-image", "openapi", "browser", "package", "package-test",
 })
 
 
@@ -248,7 +250,7 @@ def steps() -> list[str]:
     """Names of all steps, for --only."""
     project = Project(Path("."), Path("."), "")
     made = {job.step for job in jobs(project)}
-    of_programs = {"window", "hostile", "headless", "mcp-servers", "machine-sandboxes", "evolve", "machines", "access", "command-line", "compose", "documents", "containers", "engines", "self-evolve", "sandboxes", "agent-images", "agents", "supervisor", "wire-types", "crates"}
+    of_programs = {"window", "hostile", "headless", "mcp-servers", "machine-sandboxes", "evolve", "machines", "access", "command-line", "compose", "documents", "containers", "engines", "self-evolve", "sandboxes", "tasks", "agent-images", "agents", "supervisor", "wire-types", "crates"}
     return sorted(made | of_programs)
 
 
@@ -265,7 +267,7 @@ def with_needs(all_jobs: list[Job], only: list[str]) -> list[Job]:
         step = one.partition(":")[0]
         if not any(job.step == step for job in all_jobs):
             chosen.add(PROGRAMS_OF.get(step, "compile"))
-            if step in ("sandboxes", "machine-sandboxes"):
+            if step in ("sandboxes", "tasks", "machine-sandboxes"):
                 chosen |= {"base", "sandbox-init", "sandbox-image"}
                 chosen |= {"image", "binaries"} if step == "machine-sandboxes" else set()
             elif step == "agent-images":

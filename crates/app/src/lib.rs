@@ -12,6 +12,7 @@
 //! - `mcp`, `desktop`, `evolve`, `jobs`, `runs`: a module for each of these features, and for long work
 //! - `agents`: AI coding tools in containers of their own
 //! - `sandboxes`, `e2b`, `sandbox_access`: sandboxes over HTTP, by two protocols, and for machines
+//! - `tasks`: the queue of tasks, which run in sandboxes
 //! - `serve`, `page_policy`: all of that over HTTP, and what its pages may do
 //! - `secrets`, `tokens`, `settings`, `record_file`: what the person chose, and how it is kept
 //! - `untrusted`, `text_reader`, `blocking`: text from inside, text in pieces, work off the async threads
@@ -45,6 +46,7 @@ mod serve;
 mod services;
 mod settings;
 mod snapshots;
+mod tasks;
 mod terminal;
 mod text_reader;
 mod tokens;
@@ -59,6 +61,7 @@ use std::{
 };
 
 pub use self::agents::AgentTerminal;
+pub use self::tasks::WorkOptions;
 pub use desktop::Bridge;
 pub use doctor::{Check, Verdict};
 use futures_util::future::BoxFuture;

@@ -6,7 +6,14 @@ use clap::{Args, Parser, Subcommand};
 use jiff::Timestamp;
 use wire::tokens::Scope;
 
-use crate::{agent::AgentCommand, mcp::McpCommand, sandbox::SandboxCommand, since};
+use crate::{
+    agent::AgentCommand,
+    mcp::McpCommand,
+    sandbox::SandboxCommand,
+    since,
+    task::{ScheduleCommand, TaskCommand},
+    worker::WorkerArguments,
+};
 
 const COMPLETION: &str = "\
 Examples:
@@ -21,7 +28,7 @@ Examples:
     version,
     after_help = "Exit codes: 0 ok, 1 failure, 2 usage, 3 machine not running, 4 no container engine, \
                   5 machine would be recreated. \
-                  exec, shell and sandbox run exit with the code of what they run."
+                  exec, shell, sandbox run and task run exit with the code of what they run."
 )]
 pub struct Arguments {
     #[command(flatten)]
@@ -218,6 +225,14 @@ pub enum Command {
     /// Run untrusted code and commands in sandboxes
     #[command(subcommand)]
     Sandbox(SandboxCommand),
+    /// Queue commands and code that run in sandboxes, and follow them
+    #[command(subcommand)]
+    Task(TaskCommand),
+    /// Queue tasks at the times of cron expressions
+    #[command(subcommand)]
+    Schedule(ScheduleCommand),
+    /// Run queued tasks until Ctrl-C
+    Worker(WorkerArguments),
     /// Run AI coding tools, each in a container of its own
     #[command(subcommand)]
     Agent(AgentCommand),

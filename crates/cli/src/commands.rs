@@ -81,6 +81,7 @@ pub async fn carry_out(app: &App, command: Command, json: bool) -> Result<u8, Fa
             no_token,
         } => {
             let options = ServeOptions {
+                runs_tasks: true,
                 listen,
                 port,
                 ui,
@@ -101,6 +102,9 @@ pub async fn carry_out(app: &App, command: Command, json: bool) -> Result<u8, Fa
         Command::Token(command) => crate::tokens::carry_out(app, command, json).await,
         Command::Agent(command) => crate::agent::carry_out(app, command, json).await,
         Command::Sandbox(command) => crate::sandbox::carry_out(app, command, json).await,
+        Command::Task(command) => crate::task::carry_out(app, command, json).await,
+        Command::Schedule(command) => crate::task::carry_out_schedule(app, command, json).await,
+        Command::Worker(arguments) => crate::worker::work(app, arguments).await,
         Command::Completion { .. } | Command::Man => {
             unreachable!("they are printed before there is an app")
         }

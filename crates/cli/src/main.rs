@@ -1,7 +1,8 @@
 //! `vivarium`: the app without a window.
 //!
 //! Start reading at `arguments`, its shape, and `commands`, where each command begins. `agent`, `exec`, `evolve`,
-//! `jobs`, `machines`, `mcp`, `sandbox`, `secrets`, `serve` and `tokens` are commands of that name.
+//! `jobs`, `machines`, `mcp`, `sandbox`, `secrets`, `serve`, `task`, `tokens` and `worker` are commands of that
+//! name.
 //!
 //! - `run`, `ask`: a run that the terminal follows, and questions to a person
 //! - `print`, `shown`, `advice`: how answers and failures look, and what to do next
@@ -27,9 +28,11 @@ mod serve;
 mod shell;
 mod shown;
 mod since;
+mod task;
 mod template;
 mod terminal;
 mod tokens;
+mod worker;
 
 use std::process::ExitCode;
 

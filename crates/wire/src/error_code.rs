@@ -133,6 +133,8 @@ error_codes! {
     SandboxDenied = "sandbox_denied",
     /// The container engine doesn't have the image.
     ImageMissing = "image_missing",
+    /// The task has ended, or hasn't, so that it can't be cancelled or retried.
+    TaskState = "task_state",
     /// There is a file of that name already.
     FileExists = "file_exists",
     /// The file is outside the writable folders, or permission to it is denied.

@@ -13,6 +13,7 @@
 //! - `machine`, `machines`, `settings`, `secrets`, `tokens`: what a person sees and chooses
 //! - `routes`, `body`, `kernel`, `nbformat`, `mcp`, `evolve`: a machine's API, its cells, outputs, servers, runs
 //! - `sandbox`, `sandbox_call`: sandboxes over HTTP, and for a machine's programs
+//! - `task`: tasks, their queues, workers and schedules
 //! - `agent`: AI coding tools in containers of their own
 //! - `table`: what the supervisor and PID 1 say to each other
 
@@ -51,6 +52,7 @@ pub mod secrets;
 pub mod settings;
 pub mod stream;
 pub mod table;
+pub mod task;
 pub mod tokens;
 
 /// Version of this workspace. App and body tell each other theirs.

@@ -49,7 +49,11 @@ pub(super) async fn health(State(service): State<Service>) -> Response {
     let answer = match service.sandboxes() {
         Ok(sandboxes) => {
             let health = sandboxes.health().await;
-            answer(health.engine, health.store)
+            let queue = match service.queue() {
+                Ok(queue) => queue.trouble().await,
+                Err(refusal) => Some(refusal.message),
+            };
+            answer(health.engine, health.store.or(queue))
         }
         Err(refusal) => answer(None, Some(refusal.message)),
     };
@@ -76,7 +80,10 @@ pub(super) async fn metrics(
     _: Asking,
 ) -> Result<Response, Refusal> {
     let sandboxes = service.sandboxes()?;
-    let text = prometheus(&sandboxes.list(&Owner::Person), &sandboxes.pool());
+    let mut text = prometheus(&sandboxes.list(&Owner::Person), &sandboxes.pool());
+    if let Ok(queue) = service.queue() {
+        text += &queue.metrics().await?;
+    }
     let kind = [(
         header::CONTENT_TYPE,
         "text/plain; version=0.0.4; charset=utf-8",

@@ -26,10 +26,11 @@ mod slot;
 
 pub(crate) use files::{attachment, pieces};
 pub(crate) use machine::{is_living, owner as machine_owner};
+pub(crate) use operation::{Operation, operation};
 pub(crate) use refusal::Refusal;
-pub(crate) use request::{Asking, json};
+pub(crate) use request::{Asked, Asking, Given, Named, json};
 pub(crate) use routes::{closed, open};
-pub(crate) use service::{Service, init_binary};
+pub(crate) use service::{DefaultNetwork, Service, init_binary};
 pub(crate) use serving::Serving;
 pub(crate) use sessions::{idempotency_key, seconds};
 pub(crate) use slot::Slot;

@@ -20,7 +20,7 @@ use crate::serve::Caller;
 type SchemaOf = fn(&mut SchemaGenerator) -> Schema;
 
 /// One method of one path.
-pub(super) struct Operation {
+pub(crate) struct Operation {
     method: Method,
     path: &'static str,
     summary: &'static str,
@@ -40,7 +40,7 @@ enum Takes {
 }
 
 /// An operation for tokens of a scope.
-pub(super) fn operation<H, T>(
+pub(crate) fn operation<H, T>(
     method: Method,
     path: &'static str,
     scope: Scope,
@@ -101,49 +101,49 @@ async fn has_scope(
 
 impl Operation {
     /// Its JSON body.
-    pub(super) fn takes<T: JsonSchema>(mut self) -> Self {
+    pub(crate) fn takes<T: JsonSchema>(mut self) -> Self {
         self.takes = Some(Takes::Json(SchemaGenerator::subschema_for::<T>, true));
         self
     }
 
     /// Its JSON body, which may be left out.
-    pub(super) fn may_take<T: JsonSchema>(mut self) -> Self {
+    pub(crate) fn may_take<T: JsonSchema>(mut self) -> Self {
         self.takes = Some(Takes::Json(SchemaGenerator::subschema_for::<T>, false));
         self
     }
 
     /// Its body is a file or an archive.
-    pub(super) fn takes_bytes(mut self) -> Self {
+    pub(crate) fn takes_bytes(mut self) -> Self {
         self.takes = Some(Takes::Bytes);
         self
     }
 
     /// Its JSON answer.
-    pub(super) fn answers<T: JsonSchema>(mut self) -> Self {
+    pub(crate) fn answers<T: JsonSchema>(mut self) -> Self {
         self.answers = Some(SchemaGenerator::subschema_for::<T>);
         self
     }
 
     /// Its answer is no JSON of a type of ours.
-    pub(super) fn answers_with(mut self, content_type: &'static str) -> Self {
+    pub(crate) fn answers_with(mut self, content_type: &'static str) -> Self {
         self.content_type = content_type;
         self
     }
 
     /// Its status, if it isn't 200.
-    pub(super) fn status(mut self, status: u16) -> Self {
+    pub(crate) fn status(mut self, status: u16) -> Self {
         self.status = status;
         self
     }
 
     /// It streams to who accepts `text/event-stream`.
-    pub(super) fn streams(mut self) -> Self {
+    pub(crate) fn streams(mut self) -> Self {
         self.streams = true;
         self
     }
 
     /// A parameter of its query: name and JSON type.
-    pub(super) fn query(mut self, name: &'static str, kind: &'static str) -> Self {
+    pub(crate) fn query(mut self, name: &'static str, kind: &'static str) -> Self {
         self.query.push((name, kind));
         self
     }
@@ -157,7 +157,7 @@ impl Operation {
             .collect();
         parameters.extend(self.query.iter().map(|(name, kind)| {
             let schema = match *kind {
-                "integer" => json!({"type": "integer", "minimum": 0}),
+                "integer" | "number" => json!({"type": kind, "minimum": 0}),
                 kind => json!({"type": kind}),
             };
             json!({"name": name, "in": "query", "schema": schema})
@@ -229,7 +229,7 @@ pub(super) fn document(operations: &[Operation]) -> Value {
     }
     json!({
         "openapi": "3.1.0",
-        "info": {"title": "Vivarium: sandboxes", "version": wire::VERSION},
+        "info": {"title": "Vivarium: sandboxes and tasks", "version": wire::VERSION},
         "security": [{"token": []}, {"key": []}],
         "paths": paths,
         "components": {

@@ -70,6 +70,21 @@ pub(crate) async fn part<S: Send + Sync>(
     named.ok_or_else(|| Refusal::not_found("not found"))
 }
 
+/// What the path names, whatever it is: its last part that isn't a word of the route.
+#[derive(Clone, Debug)]
+pub(crate) struct Named(pub(crate) String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Named {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
+        let named = Path::<String>::from_request_parts(parts, state).await;
+        named
+            .map(|Path(name)| Self(name))
+            .map_err(|_| Refusal::not_found("not found"))
+    }
+}
+
 /// The command that the path names.
 #[derive(Clone, Debug)]
 pub(crate) struct ExecId(pub(crate) String);

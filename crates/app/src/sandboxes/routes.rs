@@ -18,6 +18,12 @@ use super::{
 
 /// Every operation, with what it takes and answers.
 pub(super) fn operations() -> Vec<Operation> {
+    let mut operations = own();
+    operations.extend(crate::tasks::operations());
+    operations
+}
+
+fn own() -> Vec<Operation> {
     let (get, post, put, delete) = (Method::GET, Method::POST, Method::PUT, Method::DELETE);
     let bytes = "application/octet-stream";
     let events = "text/event-stream";

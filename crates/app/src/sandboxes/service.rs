@@ -24,7 +24,12 @@ use wire::{
 };
 
 use super::{Refusal, image_work::ImageWorks, settings::SandboxSettings};
-use crate::{App, journal::Journal, serve::Caller};
+use crate::{
+    App,
+    journal::Journal,
+    serve::Caller,
+    tasks::{Queue, WorkOptions},
+};
 
 /// Name of the program that becomes PID 1 of a sandbox.
 const INIT: &str = "sandbox-init";
@@ -50,6 +55,10 @@ struct Inner {
     making: Mutex<()>,
     tasks: TaskTracker,
     stop: CancellationToken,
+    /// The queue of tasks, or why there is none.
+    queue: Result<Queue, Refusal>,
+    /// Workers, which end before the sandboxes do.
+    workers: TaskTracker,
 }
 
 impl Service {
@@ -74,6 +83,7 @@ impl Service {
             Failure::new(FailureCode::Internal, message).because(error.to_string())
         })?;
         let shared = &app.inner.shared;
+        let workers = TaskTracker::new();
         let init_binary = init_binary(&shared.options.template);
         let sandboxes = match unreadable.map_or(Ok(init_binary), Err) {
             Err(refusal) => Err(refusal),
@@ -97,8 +107,11 @@ impl Service {
                             shared.journal.clone(),
                             stop.clone(),
                         ));
+                        let working = workers.clone();
                         shared.tasks.spawn(async move {
                             stop.cancelled().await;
+                            working.close();
+                            working.wait().await;
                             stopping.stop().await;
                             if let Err(error) = running.await {
                                 tracing::error!(%error, "the sandboxes' task failed");
@@ -112,6 +125,10 @@ impl Service {
         if let Err(refusal) = &sandboxes {
             tracing::warn!("sandboxes can't be used: {}", refusal.message);
         }
+        let queue = Queue::open(app).await;
+        if let Err(refusal) = &queue {
+            tracing::warn!("tasks can't be used: {}", refusal.message);
+        }
         Ok(Self(Arc::new(Inner {
             sandboxes,
             settings,
@@ -123,6 +140,8 @@ impl Service {
             making: Mutex::default(),
             tasks: shared.tasks.clone(),
             stop: shared.stop.clone(),
+            queue,
+            workers,
         })))
     }
 
@@ -158,6 +177,46 @@ impl Service {
         let made = made.await;
         let made = made.map_err(|_| Refusal::unavailable("sandboxes are shutting down"))?;
         made.map_err(Refusal::failed)
+    }
+
+    /// The queue of tasks, or why there is none.
+    pub(crate) fn queue(&self) -> Result<&Queue, Refusal> {
+        self.0.queue.as_ref().map_err(Clone::clone)
+    }
+
+    /// Works on tasks until the app stops, or `drained`; what runs is given back then, or finished first.
+    /// Answers the worker's end.
+    ///
+    /// # Errors
+    /// If there is no queue.
+    pub(crate) async fn work(
+        &self,
+        options: WorkOptions,
+        drained: CancellationToken,
+    ) -> Result<tokio::task::JoinHandle<()>, Refusal> {
+        let (worker, working) = self.queue()?.work(self.clone(), options).await;
+        let stop = self.0.stop.clone();
+        Ok(self.0.workers.spawn(async move {
+            tracing::info!(worker = worker.name(), "a worker runs tasks");
+            let mut working = working;
+            tokio::select! {
+                _ = &mut working => return,
+                () = drained.cancelled() => worker.drain(),
+                () = stop.cancelled() => {}
+            }
+            tokio::select! {
+                _ = &mut working => return,
+                () = stop.cancelled() => worker.stop(),
+            }
+            if let Err(error) = working.await {
+                tracing::error!(%error, "a worker's task failed");
+            }
+        }))
+    }
+
+    /// Does something that the app waits for before its sandboxes end.
+    pub(crate) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        self.0.workers.spawn(work);
     }
 
     /// Sandboxes, or why there are none.

@@ -28,6 +28,7 @@ use axum::{
 };
 use futures_util::future::BoxFuture;
 use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
 use wire::{
     advice::Advice,
     failure::{Failure, FailureCode},
@@ -37,6 +38,7 @@ use crate::{
     App,
     e2b::{self, Dispatch, Facade},
     sandboxes::{self, Serving},
+    tasks::WorkOptions,
     tokens::{KnownTokens, Tokens},
 };
 use access::Accepted;
@@ -179,6 +181,11 @@ impl App {
         let needs_token = !options.no_token;
         let slot = &self.inner.shared.sandboxes;
         let service = slot.start(options.is_lasting).await?.clone();
+        // Without a queue every request about tasks is refused with the reason.
+        if options.runs_tasks && service.queue().is_ok() {
+            let never = CancellationToken::new();
+            service.work(WorkOptions::default(), never).await?;
+        }
         let serving = service.clone();
         let facade = Facade::new(service.clone(), access.clone());
         let closed = sandboxes::closed(service.clone());

@@ -28,6 +28,8 @@ pub struct ServeOptions {
     /// Whether it stays: then started sandboxes wait for those who will ask for one, and other
     /// commands of this user find it.
     pub is_lasting: bool,
+    /// Whether this process runs tasks, as the settings say.
+    pub runs_tasks: bool,
 }
 
 impl Default for ServeOptions {
@@ -41,6 +43,7 @@ impl Default for ServeOptions {
             allowed_hosts: Vec::new(),
             no_token: false,
             is_lasting: true,
+            runs_tasks: true,
         }
     }
 }

@@ -2,6 +2,7 @@ mod callers;
 mod e2b;
 mod sandbox_commands;
 mod sandboxes;
+mod tasks;
 
 use serde_json::{Value, json};
 use tokio::{

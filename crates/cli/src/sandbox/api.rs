@@ -14,12 +14,14 @@ const ANSWER_BYTES: usize = 64 << 20;
 /// The API of a server that runs.
 pub struct Api(Client);
 
-/// Lets `work` use the server of this user, or one of this program's own until it is done.
+/// Lets `work` use the server of this user, or one of this program's own, with these options, until it is
+/// done.
 ///
 /// # Errors
 /// The work's, or why there is no server.
 pub async fn reach(
     app: &App,
+    options: ServeOptions,
     work: impl AsyncFnOnce(&Api) -> Result<u8, Failure>,
 ) -> Result<u8, Failure> {
     if let Some(running) = Running::find(app.data_dir()) {
@@ -28,10 +30,6 @@ pub async fn reach(
             return work(&api).await;
         }
     }
-    let options = ServeOptions {
-        is_lasting: false,
-        ..Default::default()
-    };
     let served = app.bind(options).await?;
     let api = Api::of(served.address().port(), served.token())?;
     tokio::select! {
@@ -64,6 +62,14 @@ impl Api {
         body: &impl Serialize,
     ) -> Result<T, Failure> {
         self.ask(Request::post(path, written(body)?)).await
+    }
+
+    pub async fn put<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<T, Failure> {
+        self.upload(path, written(body)?).await
     }
 
     pub async fn delete<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
@@ -151,7 +157,7 @@ pub fn failure(error: ClientError) -> Failure {
     let ClientError::Refused(refusal) = error else {
         let failure = Failure::new(
             FailureCode::Internal,
-            "Unexpected response from the sandboxes' API",
+            "Unexpected response from Vivarium's API",
         );
         return failure.because(error.to_string());
     };

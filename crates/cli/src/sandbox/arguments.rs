@@ -134,11 +134,13 @@ pub struct How {
     pub timeout: Option<f64>,
 }
 
-fn network(text: &str) -> Result<NetworkMode, String> {
+/// What a sandbox can reach, as an option says it.
+pub fn network(text: &str) -> Result<NetworkMode, String> {
     serde_json::from_value(text.into()).map_err(|_| "use none, isolated or internet".into())
 }
 
-fn variable(text: &str) -> Result<(String, String), String> {
+/// An environment variable, as an option says it.
+pub fn variable(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((name, value)) if !name.is_empty() => Ok((name.into(), value.into())),
         _ => Err("use NAME=VALUE".into()),

@@ -117,14 +117,16 @@ impl Output {
         }
     }
 
-    fn out(&mut self, bytes: &[u8]) {
+    /// To stdout.
+    pub fn out(&mut self, bytes: &[u8]) {
         match &mut self.out {
             Some(reader) => self.program.out(&reader.read(bytes)),
             None => plain(std::io::stdout().lock(), bytes),
         }
     }
 
-    fn err(&mut self, bytes: &[u8]) {
+    /// To stderr.
+    pub fn err(&mut self, bytes: &[u8]) {
         match &mut self.err {
             Some(reader) => self.program.err(&reader.read(bytes)),
             None => plain(std::io::stderr().lock(), bytes),

@@ -9,11 +9,13 @@ mod copy;
 mod lists;
 mod run;
 
-use app::App;
+use app::{App, ServeOptions};
 use wire::{failure::Failure, sandbox_call::SandboxAccess};
 
-pub use arguments::SandboxCommand;
+pub use api::{Api, reach};
 use arguments::UseCommand;
+pub use arguments::{SandboxCommand, network, variable};
+pub use attach::Output;
 
 /// Carries one of them out; answers the exit code.
 ///
@@ -32,7 +34,12 @@ pub async fn carry_out(app: &App, command: SandboxCommand, json: bool) -> Result
 }
 
 async fn of_api(app: &App, command: UseCommand, json: bool) -> Result<u8, Failure> {
-    api::reach(app, async |api| match command {
+    let options = ServeOptions {
+        is_lasting: false,
+        runs_tasks: false,
+        ..ServeOptions::default()
+    };
+    api::reach(app, options, async |api| match command {
         UseCommand::Run(asked) => run::run(api, asked, json).await,
         UseCommand::Exec(asked) => run::exec(api, asked, json).await,
         UseCommand::Ls { all } => lists::sandboxes(api, all, json).await,
