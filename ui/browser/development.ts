@@ -14,7 +14,7 @@ const ROOT = join(import.meta.dirname, "..");
 /** As the pages have it, and with the development server's own socket. */
 const POLICY = `${readFileSync(join(ROOT, "content-security-policy.txt"), "utf8").trim().replaceAll("\n", "; ")}; connect-src 'self' ws:`;
 /** As long as the page may take to answer on a computer that is busy with much else. */
-export const TURN_MS = 20_000;
+export const TURN_MS = 120_000;
 /** And a test of many turns. */
 export const TEST_MS = 900_000;
 

@@ -94,13 +94,12 @@ async fn hear(
     while let Some(message) = from_page.next().await {
         match message? {
             Message::Binary(typed) => {
-                if tokio::time::timeout(TYPED, viewer.write(&typed))
-                    .await
-                    .is_err()
-                {
+                let typing = tokio::time::timeout(TYPED, viewer.write(&typed));
+                // Whether anything can be typed is told with what it shows.
+                let Ok(_) = typing.await else {
                     tracing::debug!("a terminal took nothing of what was typed in a minute");
                     return Ok(());
-                }
+                };
             }
             Message::Text(text) => match serde_json::from_str(&text) {
                 Ok(TerminalControl::Resize { cols, rows }) => viewer.resize(cols, rows),
