@@ -30,6 +30,10 @@ afterAll(async () => {
   await server?.stop();
   instance?.vivarium("agent", "clean");
   instance?.remove();
+  // The helper that agents share stays for the next one.
+  for (const volume of docker("volume", "ls", "-q", "--filter", `label=vivarium.instance=${instance.name}`).split("\n")) {
+    if (volume !== "") docker("volume", "rm", volume);
+  }
 });
 
 async function agents(): Promise<{ page: Page; errors: string[] }> {
