@@ -29,7 +29,7 @@ afterAll(async () => {
 
 test("a page without the token is told so, and gets nothing", async () => {
   const { page } = await open(browser, `http://${server.address}/`);
-  await page.getByText("Not authorised").first().waitFor();
+  await page.getByTestId("signed-out").getByText("Press Enter in the terminal").waitFor();
   await looksRight(page);
   await page.context().close();
 });
