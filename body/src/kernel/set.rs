@@ -306,7 +306,7 @@ pub fn service(name: &str) -> Service {
         secrets: crate::secrets::kernel_keys,
         leftovers: vec![socket],
         stop_signal: Signal::SIGTERM,
-        restarts_silent: false,
+        is_watched: false,
         takes_all: true,
         ..Service::new(service_name(name), argv.into())
     }

@@ -134,7 +134,7 @@ async fn live(
     let mut asked = false;
     loop {
         tokio::select! {
-            turn = looks.next(|| question(&service.probe), || false), if ready.is_some() => {
+            turn = looks.next(|| question(&service.probe), || false), if service.is_watched && ready.is_some() => {
                 take_turn(keeper, service, turn).await;
             }
             () = &mut probing, if ready.is_none() => {
@@ -178,14 +178,13 @@ async fn take_turn(keeper: &Keeper, service: &Service, turn: Turn) {
             tracing::info!(service = name, "{name} is responding again");
             keeper.set_responding(name, true);
         }
-        Turn::Lost if service.restarts_silent => {
+        Turn::Lost => {
             tracing::warn!(
                 service = name,
                 "{name} is still not responding and is ended"
             );
             keeper.end(service).await;
         }
-        Turn::Lost => {}
     }
 }
 

@@ -24,8 +24,9 @@ pub struct Service {
     /// Started only once these are ready.
     pub after: Vec<&'static str>,
     pub probe: Probe,
-    /// Whether it is started again if it doesn't respond any more; not what others have their work in.
-    pub restarts_silent: bool,
+    /// Whether the supervisor looks if it responds, and starts it again if it doesn't. A kernel is looked
+    /// at by those who know what it works on, and is somebody's work.
+    pub is_watched: bool,
     /// What an earlier life may have left, and would stop this one.
     pub leftovers: Vec<PathBuf>,
     /// Asks it to end.
@@ -49,7 +50,7 @@ impl Service {
             secrets: Vec::new,
             after: Vec::new(),
             probe: Probe::Running,
-            restarts_silent: true,
+            is_watched: true,
             leftovers: Vec::new(),
             stop_signal: Signal::SIGTERM,
             grace: Duration::from_secs(3),
