@@ -15,6 +15,11 @@ export class Preferences {
   /** The colours on screen now. */
   shown = $state<"light" | "dark">("light");
   #host: Host;
+  /** As the app said them last; null before it did. */
+  #known: Settings | null = null;
+  /** What was changed here and the app has not confirmed. */
+  #changed: Partial<Settings> = {};
+  #loading: Promise<void> | null = null;
   #dark = matchMedia("(prefers-color-scheme: dark)");
 
   constructor(host: Host) {
@@ -26,7 +31,11 @@ export class Preferences {
   }
 
   /** Asks for them. */
-  async load(): Promise<void> {
+  load(): Promise<void> {
+    return (this.#loading ??= this.#load().finally(() => (this.#loading = null)));
+  }
+
+  async #load(): Promise<void> {
     try {
       this.#take(await this.#host.call("settings_get", {}));
     } catch (thrown) {
@@ -36,16 +45,29 @@ export class Preferences {
 
   /** Changes some of them, for every window. */
   async change(part: Partial<Settings>): Promise<void> {
-    const before = this.settings;
-    this.settings = { ...before, ...part };
+    this.#changed = { ...this.#changed, ...part };
+    this.settings = { ...this.settings, ...part };
     this.#apply();
+    // All of them are written: those that are not known yet would be lost.
+    while (this.#loading) await this.#loading;
+    if (this.#known === null) await this.load();
+    if (this.#known === null) return this.#confirm(part);
     try {
-      this.#take(await this.#host.call("settings_set", $state.snapshot(this.settings)));
+      const state = await this.#host.call("settings_set", $state.snapshot(this.settings));
+      this.#confirm(part);
+      this.#take(state);
     } catch (thrown) {
-      this.settings = before;
+      this.#confirm(part);
       this.trouble = toFailure(thrown);
-      this.#apply();
     }
+  }
+
+  /** A change is stored, or is not going to be. */
+  #confirm(part: Partial<Settings>): void {
+    const rest = Object.entries(this.#changed).filter(([name, value]) => part[name as keyof Settings] !== value);
+    this.#changed = Object.fromEntries(rest);
+    if (this.#known) this.settings = { ...this.#known, ...this.#changed };
+    this.#apply();
   }
 
   choose(theme: Theme): Promise<void> {
@@ -57,7 +79,8 @@ export class Preferences {
   }
 
   #take(state: SettingsState): void {
-    this.settings = state.settings;
+    this.#known = state.settings;
+    this.settings = { ...state.settings, ...this.#changed };
     this.trouble = state.trouble;
     localStorage.setItem(THEME, state.settings.theme);
     this.#apply();
