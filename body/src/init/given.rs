@@ -76,8 +76,7 @@ impl Given {
             &bundle,
         );
         match made {
-            Ok(variables) => {
-                let mut variables = variables;
+            Ok(mut variables) => {
                 variables.retain(|(name, _)| std::env::var_os(name).is_none());
                 self.set.extend(variables);
             }

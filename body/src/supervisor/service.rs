@@ -24,8 +24,8 @@ pub struct Service {
     /// Started only once these are ready.
     pub after: Vec<&'static str>,
     pub probe: Probe,
-    /// Whether the supervisor looks if it responds, and starts it again if it doesn't. A kernel is looked
-    /// at by those who know what it works on, and is somebody's work.
+    /// Whether the supervisor checks if it responds, and restarts it if it doesn't. Kernels check
+    /// themselves (`kernel::silence`), and only a person restarts them.
     pub is_watched: bool,
     /// What an earlier life may have left, and would stop this one.
     pub leftovers: Vec<PathBuf>,

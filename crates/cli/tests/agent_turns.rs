@@ -210,7 +210,9 @@ impl Site {
             .unwrap();
         let mut stdin = child.stdin.take().unwrap();
         let container = format!("tmux-agent-{id}");
+        let deadline = Instant::now() + Duration::from_secs(120);
         while docker(&["exec", &container, "tmux", "list-clients"]).is_empty() {
+            assert!(Instant::now() < deadline, "nobody attached to {id}");
             std::thread::sleep(Duration::from_millis(100));
         }
         // A tool that waits for its hook asks once something is typed.
